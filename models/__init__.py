@@ -1,0 +1,1 @@
+"""Spiking networks that are stepped, trained and saved. The only folder that knows torch and Norse."""

@@ -1,0 +1,82 @@
+"""Every error that spikecut raises on purpose.
+
+SpikecutError
+├── SourceError(path)       a recording or a folder of recordings
+│   ├── UnreadableSource    missing, a directory, no permission          (OSError)
+│   ├── UnknownFormat       the first bytes belong to no format we know   (ValueError)
+│   ├── UnsupportedVersion  we know the format but not this version       (ValueError)
+│   ├── CorruptRecording    damage that leaves nothing to trust           (ValueError)
+│   ├── EmptyRecording      nothing in it                                 (ValueError)
+│   └── LimitExceeded       it declares more than we are willing to hold  (MemoryError)
+├── EventError              unordered time, a pixel outside the sensor    (ValueError)
+├── ModelError              a checkpoint or cutoff that does not fit       (ValueError)
+├── ConfigError             an unknown name, a value out of range          (ValueError)
+└── EnvironmentProblem      something missing on this machine              (RuntimeError)
+
+A message says what was found, where, and what was expected; `hint` says what to do.
+"""
+
+from os import PathLike, fspath
+
+
+class SpikecutError(Exception):
+    """What a caller catches to catch everything of ours."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class SourceError(SpikecutError):
+    """Something about one recording; `path` names it."""
+
+    def __init__(self, path: str | PathLike[str], message: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{fspath(path)}: {message}", hint=hint)
+        self.path = fspath(path)
+
+
+class UnreadableSource(SourceError, OSError):
+    """The path is missing, is a directory, or may not be read."""
+
+
+class UnknownFormat(SourceError, ValueError):
+    """The content matches no format that spikecut reads."""
+
+
+class UnsupportedVersion(SourceError, ValueError):
+    """A known format in a version that spikecut does not read."""
+
+
+class CorruptRecording(SourceError, ValueError):
+    """Damage from which nothing whole could be saved; `offset` is the byte where it was found."""
+
+    def __init__(
+        self, path: str | PathLike[str], message: str, *, offset: int | None = None, hint: str | None = None
+    ) -> None:
+        place = "" if offset is None else f"byte {offset}: "
+        super().__init__(path, place + message, hint=hint)
+        self.offset = offset
+
+
+class EmptyRecording(SourceError, ValueError):
+    """The file has no bytes, the folder no recordings."""
+
+
+class LimitExceeded(SourceError, MemoryError):
+    """The file declares more than we are willing to hold in memory."""
+
+
+class EventError(SpikecutError, ValueError):
+    """Events that break the contract of `EventBatch`."""
+
+
+class ModelError(SpikecutError, ValueError):
+    """A checkpoint, a fitted cutoff or an output that does not fit the others."""
+
+
+class ConfigError(SpikecutError, ValueError):
+    """An unknown name or a value out of range."""
+
+
+class EnvironmentProblem(SpikecutError, RuntimeError):
+    """Something is missing on this machine: a display, a codec, a library."""

@@ -1,0 +1,65 @@
+"""The seams of the house. Whatever fits one of these can be exchanged."""
+
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+from jaxtyping import Float32, Int64, Num
+from numpy import ndarray
+
+from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+from spikecut.pipeline.results import Decision, Evidence, Step, Verdict
+
+
+class EventSource(Protocol):
+    """A stream of events. Every pass over it starts anew; its batches tile time within a segment."""
+
+    @property
+    def sensor(self) -> SensorSize: ...
+
+    def __iter__(self) -> Iterator[EventBatch]: ...
+
+
+class Binner(Protocol):
+    """Batches in, frames out: the same frames however the batches were cut."""
+
+    def bins(self, batches: Iterable[EventBatch]) -> Iterator[Frame]: ...
+
+
+S = TypeVar("S")
+D = TypeVar("D")
+
+
+class SteppedModel(Protocol[S]):
+    """A network that is stepped by hand. `None` is the state at rest; a step may consume its state."""
+
+    @property
+    def n_classes(self) -> int: ...
+
+    def step(self, frames: Num[ndarray, "B 2 H W"], state: S | None) -> tuple[Float32[ndarray, "B K"], S]: ...
+
+    def select(self, state: S, lanes: Int64[ndarray, " L"]) -> S:
+        """The state of the lanes that go on."""
+        ...
+
+    def copy(self, state: S) -> S:
+        """A state to come back to."""
+        ...
+
+
+class CutoffDecider(Protocol[D]):
+    """Says after every step which lanes may stop. Immutable; most keep no state and hand back `None`."""
+
+    def decide(self, evidence: Evidence, state: D | None) -> tuple[Verdict, D | None]: ...
+
+
+class Sink(Protocol):
+    """Takes what the loop says: a video, a window, a list."""
+
+    def write(self, item: Step | Decision) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

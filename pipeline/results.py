@@ -1,0 +1,73 @@
+"""What the loop says: a step after every bin, and a decision when it stops."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from jaxtyping import Bool, Float32, Int64
+from numpy import ndarray
+
+from spikecut.pipeline.events import Frame
+
+
+class StopReason(Enum):
+    """Why the network is not stepped again. The name is the word in JSON, the value a sentence."""
+
+    cutoff = "the decider was sure enough"
+    horizon = "the last allowed step was reached"
+    end_of_stream = "the recording ended first"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """All that a decider may look at after a step: the same step for every lane of the batch.
+
+    `step` counts from 1. `output` is what the network said at this step, `total` the sum of all
+    outputs so far, which is what the deciders of Wu et al. and Li et al. read.
+    """
+
+    step: int
+    output: Float32[ndarray, "B K"]
+    total: Float32[ndarray, "B K"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """A decider's answer for every lane: stop now, with which label, at which score."""
+
+    stop: Bool[ndarray, " B"]
+    label: Int64[ndarray, " B"]
+    score: Float32[ndarray, " B"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One step of the network on one recording; `index` counts from 0, `score` is in the decider's unit."""
+
+    index: int
+    frame: Frame
+    output: Float32[ndarray, " K"]
+    total: Float32[ndarray, " K"]
+    score: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """The answer: which label, after how many steps, and why then.
+
+    `start_us` is when the first bin began and `time_us` when the last bin that was read ended, both in
+    the recording's clock. `n_events` is how many events the network had seen.
+    """
+
+    label: int
+    steps: int
+    reason: StopReason
+    score: float
+    start_us: int
+    time_us: int
+    n_events: int
+    total: Float32[ndarray, " K"]
+
+    @property
+    def latency_us(self) -> int:
+        """How much of the recording had to pass before the answer, in µs of sensor time."""
+        return self.time_us - self.start_us

@@ -1,0 +1,1 @@
+"""The command line, the overlay and the reports."""
