@@ -19,14 +19,10 @@ def parse_duration_us(text: str) -> int:
     """
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise ConfigError(
-            f"{text!r} is no duration", hint='write a number and a unit: "50ms", "1.5s", "800us"'
-        )
+        raise ConfigError(f"{text!r} is no duration", hint='write a number and a unit: "50ms", "1.5s", "800us"')
     value = float(match[1]) * _UNITS_US[match[2]]
     if value != int(value):
-        raise ConfigError(
-            f"{text!r} is finer than a microsecond", hint="the clock of a recording ticks in µs"
-        )
+        raise ConfigError(f"{text!r} is finer than a microsecond", hint="the clock of a recording ticks in µs")
     return int(value)
 
 

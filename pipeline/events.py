@@ -81,9 +81,7 @@ class DropCounts:
     @classmethod
     def of(cls, cause: DropCause, events: int, bytes: int = 0, at_byte: int | None = None) -> "DropCounts":
         """A count with one cause; with neither events nor bytes it is empty."""
-        return (
-            cls(MappingProxyType({cause: Loss(events, bytes, at_byte)})) if events or bytes else NOTHING_LOST
-        )
+        return cls(MappingProxyType({cause: Loss(events, bytes, at_byte)})) if events or bytes else NOTHING_LOST
 
     @property
     def total(self) -> int:
@@ -106,6 +104,8 @@ class DropCounts:
 
 
 NOTHING_LOST = DropCounts()
+
+_COLUMN_DTYPES = (np.int64, np.uint16, np.uint16, np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,10 +131,8 @@ class EventBatch:
     lost: DropCounts = NOTHING_LOST
 
     def __post_init__(self) -> None:
-        for name, column, dtype in (("t", self.t, np.int64), ("x", self.x, np.uint16)) + (
-            ("y", self.y, np.uint16),
-            ("p", self.p, np.uint8),
-        ):
+        columns = {"t": self.t, "x": self.x, "y": self.y, "p": self.p}
+        for (name, column), dtype in zip(columns.items(), _COLUMN_DTYPES, strict=True):
             if column.dtype != dtype or column.ndim != 1 or len(column) != len(self.t):
                 raise EventError(
                     f"column {name} is {column.dtype} of shape {column.shape}; "
@@ -218,11 +216,11 @@ class Frame:
 
 
 def _field(events: Shaped[ndarray, " N"], *names: str) -> Num[ndarray, " N"]:
-    found = events.dtype.fields or {}
+    found = events.dtype.names or ()
     for name in names:
         if name in found:
             return np.asarray(events[name])
-    raise EventError(f"no field {' or '.join(names)} among {', '.join(map(str, found)) or 'none'}")
+    raise EventError(f"no field {' or '.join(names)} among {', '.join(found) or 'none'}")
 
 
 def _polarity(p: Shaped[ndarray, " N"]) -> UInt8[ndarray, " N"]:

@@ -8,7 +8,7 @@ from jaxtyping import Float32, Int64, Num
 from numpy import ndarray
 
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
-from spikecut.pipeline.results import Decision, Evidence, Step, Verdict
+from spikecut.pipeline.results import Decision, Evidence, Rest, Step, Verdict
 
 
 class EventSource(Protocol):
@@ -56,7 +56,7 @@ class CutoffDecider(Protocol[D]):
 class Sink(Protocol):
     """Takes what the loop says: a video, a window, a list."""
 
-    def write(self, item: Step | Decision) -> None: ...
+    def write(self, item: Step | Decision | Rest) -> None: ...
 
     def __enter__(self) -> Self: ...
 

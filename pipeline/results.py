@@ -51,6 +51,13 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Rest:
+    """A bin that passed after the decision, before the next window: the network did not read it."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """The answer: which label, after how many steps, and why then.
 

@@ -1,0 +1,125 @@
+"""A network on disk: `NAME.safetensors` with the weights, `NAME.json` with its card. No file is executed."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from spikecut.models.networks import NetworkSpec, SequentialState, build, fold
+from spikecut.models.stepper import NetworkStepper
+from spikecut.pipeline.errors import ModelError
+from spikecut.pipeline.events import SensorSize
+
+SHIPPED = Path(__file__).parent / "weights"
+_KIND, _VERSION = "spikecut network", 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What must be known to use a network, and what should be known to trust it.
+
+    `horizon` is the number of steps it was trained for. `trained_on` holds the first 16 hexadecimal
+    digits of the SHA-256 of every recording that shaped the weights, so that nobody tests on them by
+    accident. `metrics` come with their n; `provenance` says data, licence, seed, commit and command.
+    """
+
+    name: str
+    spec: NetworkSpec
+    classes: tuple[str, ...]
+    sensor: SensorSize
+    horizon: int
+    weights_sha256: str = ""
+    default_cutoff: str = "confidence"
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    trained_on: tuple[str, ...] = ()
+
+
+def save(folder: Path, card: ModelCard, network: SequentialState) -> ModelCard:
+    """Writes weights and card into a folder; returns the card with the weights' hash filled in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / f"{card.name}.safetensors"
+    tensors = {name: value.contiguous() for name, value in fold(network).state_dict().items()}
+    partial = weights.with_name(weights.name + ".partial")
+    save_file(tensors, partial)
+    partial.replace(weights)
+    card = dataclasses.replace(card, weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest())
+    text = json.dumps({"kind": _KIND, "version": _VERSION, **dataclasses.asdict(card)}, indent=1)
+    partial = folder / f"{card.name}.json.partial"
+    partial.write_text(text + "\n")
+    partial.replace(folder / f"{card.name}.json")
+    return card
+
+
+def load(model: str | Path) -> tuple[NetworkStepper, ModelCard]:
+    """A network ready to be stepped, by the name of a shipped one or by the path of its weights.
+
+    Raises:
+        ModelError: if there is none, or weights and card do not belong together.
+    """
+    weights = locate(model)
+    card = read_card(weights.with_suffix(".json"))
+    found = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if found != card.weights_sha256:
+        raise ModelError(
+            f"{weights}: its SHA-256 begins {found[:12]}, the card says {card.weights_sha256[:12]}",
+            hint="weights and card are of different trainings, or the file is damaged",
+        )
+    network = fold(build(card.spec))
+    try:
+        tensors = load_file(weights)
+        network.load_state_dict(tensors)
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise ModelError(f"{weights}: the weights do not fit the card: {error}") from error
+    if broken := [name for name, value in tensors.items() if not torch.isfinite(value).all()]:
+        raise ModelError(f"{weights}: {broken[0]} holds numbers that are not finite")
+    return NetworkStepper(network, card.spec), card
+
+
+def locate(model: str | Path) -> Path:
+    """The weights' file for a shipped name or a path (with or without its suffix)."""
+    shipped = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+    if str(model) in shipped:
+        return SHIPPED / f"{model}.safetensors"
+    path = Path(model)
+    for candidate in (path, path.with_name(path.name + ".safetensors")):
+        if candidate.suffix == ".safetensors" and candidate.is_file():
+            return candidate
+    raise ModelError(
+        f"no network {str(model)!r}",
+        hint=f"give the path of a .safetensors file, or a shipped one: {', '.join(shipped) or 'none'}",
+    )
+
+
+def read_card(path: Path) -> ModelCard:
+    """Reads a card back.
+
+    Raises:
+        ModelError: if it is missing, of another kind or version, or lacks a field.
+    """
+    try:
+        raw = json.loads(path.read_text())
+        if (raw.pop("kind", None), raw.pop("version", None)) != (_KIND, _VERSION):
+            raise ModelError(f"{path}: not a card of version {_VERSION} of a {_KIND}")
+        spec, sensor = raw["spec"], SensorSize(**raw["sensor"])
+        spec = NetworkSpec(
+            **{**spec, "channels": tuple(spec["channels"]), "frame": SensorSize(**spec["frame"])}
+        )
+        lists = {name: tuple(raw[name]) for name in ("classes", "trained_on")}
+        card = ModelCard(**{**raw, **lists, "spec": spec, "sensor": sensor})
+    except OSError as error:
+        raise ModelError(f"{path}: cannot read the card: {error.strerror}") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"{path}: not a card of a spikecut network ({error})") from error
+    if len(card.classes) != card.spec.n_classes:
+        raise ModelError(f"{path}: {len(card.classes)} class names for {card.spec.n_classes} outputs")
+    return card

@@ -1,0 +1,44 @@
+"""The cells: Norse's box LIF with what training and streaming need around it.
+
+Norse 1.1.0 keeps neuron parameters out of `state_dict`, starts from a 0-d state that wants a gradient,
+and its SuperSpike surrogate ignores its width; so the leak is a parameter of ours, the state at rest has
+its full shape, and the surrogate is the triangle.
+"""
+
+import math
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+with warnings.catch_warnings():  # Norse compiles two functions we do not use with the deprecated torch.jit
+    warnings.simplefilter("ignore")
+    from norse.torch.functional.lif_box import (
+        LIFBoxFeedForwardState,
+        LIFBoxParameters,
+        lif_box_feed_forward_step,
+    )
+    from norse.torch.module.lif_box import LIFBoxCell
+
+
+class LIFCell(LIFBoxCell):
+    """A leaky integrate-and-fire cell whose leak per step is learned, one number a layer (PLIF).
+
+    Over a step the membrane moves by the share `leak` towards its input, `v += leak (x - v)`; above 1
+    it fires and returns to 0. The leak lies between 0 and 1 and is tied to the length of a step: a
+    network is made for one bin width. Learned time constants: Fang et al., arXiv 2007.05785.
+    """
+
+    def __init__(self, step_us: int, leak: float = 0.3) -> None:
+        super().__init__(LIFBoxParameters(method="triangle", alpha=torch.tensor(1.0)), dt=step_us * 1e-6)
+        self.leak_logit = nn.Parameter(torch.tensor(math.log(leak / (1 - leak))))
+
+    def forward(
+        self, x: Tensor, state: LIFBoxFeedForwardState | None = None
+    ) -> tuple[Tensor, LIFBoxFeedForwardState]:
+        """Spikes (0 or 1, the shape of `x`) and the new state; `None` is rest."""
+        if state is None:
+            state = LIFBoxFeedForwardState(v=torch.zeros_like(x))
+        parameters = self.p._replace(tau_mem_inv=torch.sigmoid(self.leak_logit) / self.dt)
+        spikes, state = lif_box_feed_forward_step(x, state, parameters, self.dt)
+        return spikes, state

@@ -1,0 +1,67 @@
+"""A trained network behind the seam `SteppedModel`: NumPy in, NumPy out, state passed by hand."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64, Num
+from numpy import ndarray
+from torch import Tensor
+
+from spikecut.models.networks import NetworkSpec, SequentialState, State, fold, forward_step
+from spikecut.pipeline.errors import ModelError
+
+
+class NetworkStepper:
+    """Steps a network for inference: folded, in evaluation mode, without gradients.
+
+    It remembers nothing between calls; two streams can share one stepper.
+    """
+
+    def __init__(self, network: SequentialState, spec: NetworkSpec) -> None:
+        self.spec = spec
+        self._network = fold(network).eval().requires_grad_(False)
+
+    @property
+    def n_classes(self) -> int:
+        return self.spec.n_classes
+
+    def step(
+        self, frames: Num[ndarray, "B 2 H W"], state: State | None
+    ) -> tuple[Float32[ndarray, "B K"], State]:
+        """One step for every lane.
+
+        Raises:
+            ModelError: if the frames have another size than the network was made for.
+        """
+        expected = (2, self.spec.frame.height, self.spec.frame.width)
+        if frames.shape[1:] != expected:
+            raise ModelError(f"frames of shape {frames.shape[1:]} for a network made for {expected}")
+        with torch.inference_mode():
+            pixels = torch.from_numpy(np.ascontiguousarray(frames, np.float32))
+            output, state = forward_step(self._network, pixels, state)
+        return output.numpy(), state
+
+    def select(self, state: State, lanes: Int64[ndarray, " L"]) -> State:
+        """The state of the lanes that go on, exact to the bit."""
+        index = torch.from_numpy(lanes)
+        return _mapped(state, lambda leaf: leaf.index_select(0, index))
+
+    def copy(self, state: State) -> State:
+        """A state to come back to."""
+        return _mapped(state, torch.clone)
+
+
+def _mapped(state: State, change: Any) -> State:
+    """Applies `change` to every tensor of a state: a list of named tuples of tensors, and of None."""
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, Tensor):
+            return change(node)
+        if isinstance(node, tuple) and hasattr(node, "_fields"):
+            return type(node)(*map(walk, node))
+        if isinstance(node, list | tuple):
+            return type(node)(map(walk, node))
+        return node
+
+    return [walk(entry) for entry in state]

@@ -1,0 +1,149 @@
+"""Training on binned recordings: an epoch, an evaluation, and the state that lets a killed run go on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from spikecut.models.augment import Augmentation, augment
+from spikecut.models.losses import evidence_loss
+from spikecut.models.networks import NetworkSpec, SequentialState, build, forward_step
+from spikecut.pipeline.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """The numbers of a training run. AdamW, one cycle of the learning rate, gradients clipped at 1."""
+
+    epochs: int = 60
+    batch_size: int = 25
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    averaging: float = 0.02
+    seed: int = 0
+    augmentation: Augmentation = Augmentation()
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """What one epoch did; `accuracy` holds the share of right answers after every step, on data kept out."""
+
+    epoch: int
+    loss: float
+    accuracy: tuple[float, ...]
+
+
+class TrainingRun:
+    """A network on its way: weights, their running average, optimiser, schedule, randomness.
+
+    The average of the weights over the last epochs is what is evaluated and kept: with a few hundred
+    recordings the last step of the optimiser is a matter of luck.
+    """
+
+    def __init__(self, spec: NetworkSpec, plan: TrainingPlan, n_recordings: int) -> None:
+        if n_recordings < plan.batch_size:
+            raise ModelError(f"{n_recordings} recordings do not fill one batch of {plan.batch_size}")
+        self.spec, self.plan = spec, plan
+        self.epoch = 0
+        self.generator = torch.Generator().manual_seed(plan.seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(plan.seed)
+            self.network = build(spec)
+        self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+        )
+        steps = plan.epochs * (n_recordings // plan.batch_size)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, plan.learning_rate, total_steps=steps, pct_start=0.15
+        )
+
+    def train_epoch(self, frames: Tensor, labels: Tensor) -> float:
+        """One pass over the recordings `(N, T, 2, H, W)`; returns the mean loss."""
+        self.network.train()
+        order = torch.randperm(len(frames), generator=self.generator)
+        batches = order.split(self.plan.batch_size)
+        losses = []
+        for picks in batches[: len(frames) // self.plan.batch_size]:
+            varied = augment(frames[picks].float(), self.plan.augmentation, self.generator)
+            with torch.random.fork_rng():
+                torch.manual_seed(int(torch.randint(2**31, (1,), generator=self.generator)))
+                loss = evidence_loss(outputs_of(self.network, varied), labels[picks])
+            if not loss.isfinite():
+                raise ModelError(f"epoch {self.epoch + 1}: the loss is {loss.item()}; training diverged")
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+            self.optimizer.step()
+            self.schedule.step()
+            for name, value in self.network.state_dict().items():
+                self.average[name].lerp_(value, self.plan.averaging)
+            losses.append(loss.item())
+        self.epoch += 1
+        return sum(losses) / len(losses)
+
+    def averaged(self) -> SequentialState:
+        """A network with the averaged weights, to evaluate or to keep."""
+        network = build(self.spec)
+        network.load_state_dict(self.average)
+        return network
+
+    def save(self, path: Path) -> None:
+        """Everything that going on needs, written whole or not at all."""
+        partial = path.with_name(path.name + ".partial")
+        torch.save(
+            {
+                "epoch": self.epoch,
+                "network": self.network.state_dict(),
+                "average": self.average,
+                "optimizer": self.optimizer.state_dict(),
+                "schedule": self.schedule.state_dict(),
+                "generator": self.generator.get_state(),
+            },
+            partial,
+        )
+        partial.replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Goes on where `save` left off.
+
+        Raises:
+            ModelError: if the file does not belong to a run with these numbers.
+        """
+        try:
+            saved: dict[str, Any] = torch.load(path, weights_only=True)
+            self.network.load_state_dict(saved["network"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.schedule.load_state_dict(saved["schedule"])
+            self.generator.set_state(saved["generator"])
+            self.average, self.epoch = saved["average"], saved["epoch"]
+        except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+            raise ModelError(
+                f"{path}: cannot go on from here: {error}", hint="remove it to start anew"
+            ) from error
+
+
+def outputs_of(network: SequentialState, frames: Tensor) -> Tensor:
+    """The outputs `(B, T, K)` of whole recordings `(B, T, 2, H, W)`, with gradients where enabled."""
+    with parametrize.cached():
+        return torch.stack(list(_steps(network, frames)), dim=1)
+
+
+def accuracy_by_step(network: SequentialState, frames: Tensor, labels: Tensor) -> tuple[float, ...]:
+    """The share of right answers if everyone were stopped after step 1, 2, …"""
+    network.eval()
+    with torch.inference_mode():
+        totals = torch.cat([outputs_of(network, part.float()).cumsum(1) for part in frames.split(50)])
+    right = totals.argmax(2) == labels[:, None]
+    return tuple(right.float().mean(0).tolist())
+
+
+def _steps(network: SequentialState, frames: Tensor) -> Iterator[Tensor]:
+    state = None
+    for t in range(frames.shape[1]):
+        output, state = forward_step(network, frames[:, t], state)
+        yield output

@@ -1,0 +1,169 @@
+"""Events in, one image per time bin out, on time and each event once.
+
+The grid starts at the first moment of the stream and is anchored there, so the same events give the
+same frames however the stream was cut into batches. A silent scene still closes its bins; but after
+`max_silence_bins` of silence the stream counts as interrupted, and the next event starts a new grid:
+a jump in time, however far, costs no more than that.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from spikecut.pipeline.errors import ConfigError, EventError
+from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, Frame, SensorSize
+from spikecut.pipeline.kernels import count_events
+
+CounterType = Literal["uint8", "uint16", "float32"]
+_LIMITS = {"uint8": 255, "uint16": 65_535, "float32": 2**24}  # above 2**24 a float32 cannot count by one
+
+
+@dataclass(frozen=True, slots=True)
+class CountBinner:
+    """Counts the events of every `step_us` microseconds into `pixels[p, y, x]`.
+
+    Counters stop at the largest number they hold; `binary` makes them stop at 1. `crop` keeps the
+    pixels `(x, y, width, height)` of the sensor, then `downsample` merges squares of that side (a last
+    incomplete square included). Events outside the crop are dropped and counted.
+
+    >>> binner = CountBinner(SensorSize(4, 2), step_us=10)
+    >>> events = np.array([(0, 3, 0, 1), (4, 3, 0, 1), (25, 0, 1, 0)], "t<i8, x<u2, y<u2, p<u1")
+    >>> frames = list(binner.bins([EventBatch.from_structured(events, binner.sensor)]))
+    >>> [(f.start_us, f.n_events, int(f.pixels.max())) for f in frames]
+    [(0, 2, 2), (10, 0, 0), (20, 1, 1)]
+    """
+
+    sensor: SensorSize
+    step_us: int
+    counter: CounterType = "uint8"
+    binary: bool = False
+    crop: tuple[int, int, int, int] | None = None
+    downsample: int = 1
+    max_silence_bins: int = 1_000
+
+    def __post_init__(self) -> None:
+        if self.step_us < 1:
+            raise ConfigError(f"a bin of {self.step_us} us; it must last at least 1 us")
+        if not 1 <= self.downsample <= min(self.sensor.width, self.sensor.height):
+            raise ConfigError(f"downsample by {self.downsample} on a {self.sensor} sensor")
+        if self.max_silence_bins < 1:
+            raise ConfigError(f"max_silence_bins is {self.max_silence_bins}; it must be at least 1")
+        x, y, width, height = self.window
+        if (
+            min(x, y) < 0
+            or min(width, height) < 1
+            or x + width > self.sensor.width
+            or (y + height > self.sensor.height)
+        ):
+            raise ConfigError(f"crop {self.crop} does not lie on a {self.sensor} sensor")
+
+    @property
+    def window(self) -> tuple[int, int, int, int]:
+        """The crop in force: `(x, y, width, height)` in sensor pixels."""
+        return self.crop or (0, 0, self.sensor.width, self.sensor.height)
+
+    @property
+    def frame_size(self) -> SensorSize:
+        """Width and height of the frames."""
+        _, _, width, height = self.window
+        return SensorSize(-(-width // self.downsample), -(-height // self.downsample))
+
+    def bins(self, batches: Iterable[EventBatch]) -> Iterator[Frame]:
+        """The frames of a stream, each as soon as its time has passed; the last one may be cut short.
+
+        Raises:
+            EventError: if a batch comes from another sensor, or leaves a gap to the batch before it.
+        """
+        grid = _Grid(self)
+        expected: int | None = None
+        for batch in batches:
+            if batch.sensor != self.sensor:
+                raise EventError(f"events of a {batch.sensor} sensor in a binner for {self.sensor}")
+            if expected is not None and batch.segment == grid.source_segment and batch.start_us != expected:
+                raise EventError(f"a batch starts at {batch.start_us} us where {expected} us was due")
+            expected = batch.end_us
+            yield from grid.take(batch)
+        yield from grid.finish()
+
+
+class _Grid:
+    """The one bin that is open, and where the next begins."""
+
+    def __init__(self, binner: CountBinner) -> None:
+        self.binner = binner
+        size = binner.frame_size
+        self.shape = (2, size.height, size.width)
+        self.dtype = np.dtype(binner.counter)
+        self.limit = self.dtype.type(1 if binner.binary else _LIMITS[binner.counter])
+        self.outside = DropCause.outside_crop if binner.crop else DropCause.outside_sensor
+        self.source_segment: int | None = None
+        self.segment = -1
+        self.index = 0
+        self.lost: DropCounts = NOTHING_LOST
+        self.start: int | None = None  # None: no bin is open
+        self.last_event = 0
+        self.n_events = 0
+        self.counts: Any = None
+
+    def open(self, start_us: int) -> None:
+        self.start = self.last_event = start_us
+        self.segment += 1
+
+    def close(self) -> Frame:
+        assert self.start is not None
+        if self.counts is None:
+            self.counts = self.fresh()
+        end_us = self.start + self.binner.step_us
+        pixels = self.counts[:-1].reshape(self.shape)
+        frame = Frame(self.index, self.segment, self.start, end_us, pixels, self.n_events, self.lost)
+        self.start, self.index = end_us, self.index + 1
+        self.counts, self.n_events, self.lost = None, 0, NOTHING_LOST
+        return frame
+
+    def fresh(self) -> Any:
+        return np.zeros(2 * self.shape[1] * self.shape[2] + 1, self.dtype)
+
+    def count(self, batch: EventBatch, first: int, last: int) -> None:
+        if self.counts is None:
+            self.counts = self.fresh()
+        x, y, p = batch.x[first:last], batch.y[first:last], batch.p[first:last]
+        inside = count_events(self.counts, self.limit, x, y, p, *self.binner.window, self.binner.downsample)
+        self.n_events += inside
+        if inside < last - first:
+            self.lost += DropCounts.of(self.outside, last - first - inside)
+        self.last_event = int(batch.t[last - 1])
+
+    def take(self, batch: EventBatch) -> Iterator[Frame]:
+        if batch.segment != self.source_segment:
+            if self.start is not None and (self.n_events or self.lost):
+                yield self.close()
+            self.source_segment = batch.segment
+            self.open(batch.start_us)
+        self.lost += batch.lost
+        step_us, silence_us = self.binner.step_us, self.binner.step_us * self.binner.max_silence_bins
+        t, n, at = batch.t, len(batch), 0
+        while True:
+            if self.start is None:  # interrupted: the next event starts a new grid
+                if at == n:
+                    return
+                self.open(int(t[at]))
+                assert self.start is not None
+            edge = self.start + step_us
+            upto = int(np.searchsorted(t, edge)) if batch.end_us >= edge else n
+            if upto > at:
+                self.count(batch, at, upto)
+                at = upto
+            if batch.end_us < edge:
+                return
+            yield self.close()
+            if self.start - self.last_event >= silence_us:
+                self.start = None
+
+    def finish(self) -> Iterator[Frame]:
+        """The bin that the end of the stream cut short, if anything is in it."""
+        if self.n_events or self.lost:
+            if self.start is None:
+                self.open(self.last_event)
+            yield self.close()

@@ -1,0 +1,85 @@
+"""The loop: step the network, ask the decider, stop. The whole project in one page."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import TypeVar
+
+import numpy as np
+
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.events import Frame
+from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
+from spikecut.pipeline.results import Decision, Evidence, Rest, Step, StopReason
+
+S = TypeVar("S")
+D = TypeVar("D")
+
+
+def run(
+    frames: Iterable[Frame], model: SteppedModel[S], decider: CutoffDecider[D], *, horizon: int
+) -> Iterator[Step | Decision]:
+    """Reads frames until the decider is sure, at most `horizon` of them: steps, then one decision.
+
+    When it stops, neither the network nor the stream is asked again. Where the stream's clock was
+    reset the network starts from rest, and so does the count of steps. A stream without a single
+    frame yields nothing.
+
+    Raises:
+        ModelError: if the network's output is not finite.
+    """
+    if horizon < 1:
+        raise ConfigError(f"a horizon of {horizon} steps; the network needs at least one")
+    steps = 0
+    last: Decision | None = None
+    for frame in frames:
+        if steps == 0 or frame.segment != segment:
+            state: S | None = None
+            memory: D | None = None
+            total = np.zeros((1, model.n_classes), np.float32)
+            steps, n_events, start_us, segment = 0, 0, frame.start_us, frame.segment
+        steps += 1
+        n_events += frame.n_events
+        output, state = model.step(frame.pixels[None], state)
+        total = total + output
+        verdict, memory = decider.decide(Evidence(steps, output, total), memory)
+        label, score = int(verdict.label[0]), float(verdict.score[0])
+        yield Step(steps - 1, frame, output[0], total[0], score)
+        reason = (
+            StopReason.cutoff
+            if verdict.stop[0]
+            else StopReason.horizon
+            if steps == horizon
+            else StopReason.end_of_stream
+        )
+        last = Decision(label, steps, reason, score, start_us, frame.end_us, n_events, total[0])
+        if reason is not StopReason.end_of_stream:
+            break
+    if last is not None:
+        yield last
+
+
+def watch(
+    frames: Iterable[Frame], model: SteppedModel[S], decider: CutoffDecider[D], *, horizon: int
+) -> Iterator[Step | Decision | Rest]:
+    """Decision after decision: every `horizon` bins of the stream are one window with one answer.
+
+    Between an early answer and the end of its window the network rests, and the bins that pass are
+    handed on as `Rest`.
+    """
+    stream = iter(frames)
+    while True:
+        decision: Decision | None = None
+        segment = 0
+        for item in run(stream, model, decider, horizon=horizon):
+            yield item
+            if isinstance(item, Decision):
+                decision = item
+            else:
+                segment = item.frame.segment
+        if decision is None:
+            return
+        for frame in islice(stream, horizon - decision.steps):
+            if frame.segment != segment:
+                stream = chain([frame], stream)
+                break
+            yield Rest(frame)

@@ -1,0 +1,26 @@
+"""Shape annotations are checked while the tests run, and nothing here depends on the machine it runs on."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+CHECKED = ["binning", "calibration", "cutoff", "events", "metrics", "replay", "results", "runner"]
+install_import_hook([f"spikecut.pipeline.{name}" for name in CHECKED], "beartype.beartype")
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real recordings; tests that need it are skipped where it is missing."""
+    folder = Path(os.environ.get("SPIKECUT_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real recordings at {folder} (set SPIKECUT_DATA)")
+    return folder
+
+
+settings.register_profile("spikecut", deadline=None, derandomize=True)  # never a time in a test
+settings.load_profile("spikecut")

@@ -1,0 +1,29 @@
+"""Slow twins of pipeline/kernels.py and pipeline/binning.py, so plain that they need no test.
+
+When one of them disagrees with the compiled code, the one here is right.
+"""
+
+import numpy as np
+
+
+def count_events(counts, limit, x, y, p, x0, y0, width, height, factor):
+    rows, columns = -(-height // factor), -(-width // factor)
+    image = counts[:-1].reshape(2, rows, columns)
+    inside = 0
+    for xi, yi, pi in zip(x.tolist(), y.tolist(), p.tolist(), strict=True):
+        if x0 <= xi < x0 + width and y0 <= yi < y0 + height and pi < 2:
+            cell = (pi, (yi - y0) // factor, (xi - x0) // factor)
+            image[cell] = min(int(image[cell]) + 1, int(limit))
+            inside += 1
+        else:
+            counts[-1] = min(int(counts[-1]) + 1, int(limit))
+    return inside
+
+
+def frames_of(t, x, y, p, step_us, height, width):
+    """Every bin from the first event to the last, as int64 `[T, p, y, x]`; each event in exactly one."""
+    bins = (np.asarray(t) - t[0]) // step_us
+    frames = np.zeros((int(bins[-1]) + 1, 2, height, width), np.int64)
+    for bi, xi, yi, pi in zip(bins.tolist(), x.tolist(), y.tolist(), p.tolist(), strict=True):
+        frames[bi, pi, yi, xi] += 1
+    return frames

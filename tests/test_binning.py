@@ -1,0 +1,183 @@
+"""Truths about frames: nothing is lost, nothing is counted twice, time always passes."""
+
+import itertools
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from spikecut.pipeline.binning import CountBinner
+from spikecut.pipeline.errors import ConfigError, EventError
+from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+from spikecut.pipeline.kernels import count_events
+from streams import SENSOR, batch_of, batches, cut, cuts
+
+
+def frames_of(pieces: list[EventBatch], step_us: int = 50, **options: object) -> list[Frame]:
+    return list(CountBinner(SENSOR, step_us, **options).bins(pieces))  # type: ignore[arg-type]
+
+
+def as_values(frames: list[Frame]) -> list[tuple[object, ...]]:
+    return [
+        (f.index, f.segment, f.start_us, f.end_us, f.n_events, f.pixels.tobytes(), f.lost.events_by_cause())
+        for f in frames
+    ]
+
+
+@given(st.data(), batches(), st.sampled_from([1, 7, 50, 1000]), st.integers(1, 40))
+def test_frames_do_not_depend_on_how_the_stream_was_cut(
+    data: st.DataObject, whole: EventBatch, step_us: int, max_silence_bins: int
+) -> None:
+    options = {"step_us": step_us, "max_silence_bins": max_silence_bins}
+    in_one = frames_of([whole], **options)
+    assert as_values(frames_of(data.draw(cuts(whole)), **options)) == as_values(in_one)
+
+
+@given(batches(), st.sampled_from([1, 7, 50, 1000]), st.sampled_from(["uint8", "uint16", "float32"]))
+def test_frames_hold_what_a_plain_count_holds(whole: EventBatch, step_us: int, counter: str) -> None:
+    frames = frames_of([whole], step_us, counter=counter, max_silence_bins=10**6)
+    expected = naive.frames_of(whole.t, whole.x, whole.y, whole.p, step_us, SENSOR.height, SENSOR.width)
+    got = np.stack([f.pixels for f in frames])
+    assert got.dtype == counter
+    np.testing.assert_array_equal(got[: len(expected)], expected)
+    assert not got[len(expected) :].any()
+
+
+@given(batches(), st.integers(1, 3), st.sampled_from([None, (0, 0, 7, 5), (1, 2, 3, 3), (6, 4, 1, 1)]))
+def test_every_event_is_counted_once_or_dropped_with_a_cause(
+    whole: EventBatch, downsample: int, crop: tuple[int, int, int, int] | None
+) -> None:
+    frames = frames_of([whole], 50, crop=crop, downsample=downsample, counter="uint16")
+    counted = sum(f.n_events for f in frames)
+    assert counted == sum(int(f.pixels.sum()) for f in frames)
+    assert counted + sum(f.lost.total for f in frames) == len(whole)
+
+
+@given(batches())
+def test_bins_tile_time_within_a_segment(whole: EventBatch) -> None:
+    frames = frames_of([whole], 50, max_silence_bins=2)
+    assert [f.index for f in frames] == list(range(len(frames)))
+    for before, after in itertools.pairwise(frames):
+        if before.segment == after.segment:
+            assert before.end_us == after.start_us
+        else:
+            assert after.start_us > before.end_us
+
+
+def test_an_empty_scene_still_closes_bins_on_time() -> None:
+    silence = [batch_of([], start_us=at, end_us=at + 10) for at in range(0, 100, 10)]
+    seen: list[int] = []
+    for frame in CountBinner(SENSOR, 50).bins(iter(silence)):
+        seen.append(frame.end_us)
+    assert seen == [50, 100]
+
+
+def test_a_bin_closes_as_soon_as_its_time_has_passed() -> None:
+    binner = CountBinner(SENSOR, 50)
+    read: list[int] = []
+
+    def source() -> "itertools.chain[EventBatch]":
+        for at in range(0, 200, 25):
+            read.append(at)
+            yield batch_of([at], start_us=at, end_us=at + 25)
+
+    frames = binner.bins(source())
+    next(frames)
+    assert read == [0, 25]
+
+
+@pytest.mark.parametrize("jump_us", [10**6, 10**12, 10**17])
+def test_a_jump_in_time_costs_no_more_than_the_longest_silence(jump_us: int) -> None:
+    frames = frames_of([batch_of([0, 60, 60 + jump_us])], 50, max_silence_bins=20)
+    assert len(frames) <= 25
+    assert sum(f.n_events for f in frames) == 3
+    assert frames[-1].segment == frames[0].segment + 1
+    assert frames[-1].start_us == 60 + jump_us
+
+
+def test_a_clock_reset_starts_a_new_grid_at_once() -> None:
+    frames = frames_of([batch_of([1000, 1010]), batch_of([3], segment=1)], 50)
+    assert [(f.segment, f.start_us, f.n_events) for f in frames] == [(0, 1000, 2), (1, 3, 1)]
+
+
+def test_an_event_on_the_edge_belongs_to_the_later_bin() -> None:
+    frames = frames_of([batch_of([0, 49, 50, 99, 100])], 50)
+    assert [f.n_events for f in frames] == [2, 2, 1]
+
+
+def test_narrow_counters_stop_at_their_limit_and_still_count_every_event() -> None:
+    many = batch_of([0] * 300)
+    (frame,) = frames_of([many])
+    assert frame.pixels[0, 0, 0] == 255
+    assert frame.n_events == 300
+    (binary,) = frames_of([many], binary=True)
+    assert binary.pixels[0, 0, 0] == 1
+
+
+def test_pixels_are_p_then_y_then_x() -> None:
+    (frame,) = frames_of([batch_of([0], [6], [3], [1])])
+    assert frame.pixels.shape == (2, 5, 7)
+    assert np.argwhere(frame.pixels).tolist() == [[1, 3, 6]]
+
+
+def test_downsampling_keeps_the_last_incomplete_square() -> None:
+    (frame,) = frames_of([batch_of([0], [6], [4], [0])], downsample=2)
+    assert frame.pixels.shape == (2, 3, 4)
+    assert np.argwhere(frame.pixels).tolist() == [[0, 2, 3]]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.booleans())
+def test_the_kernel_agrees_with_its_naive_twin(seed: int, factor: int, narrow: bool) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(0, 1300))
+    x, y = rng.integers(0, 65_536, (2, n)).astype(np.uint16)
+    if narrow:
+        x, y = x % 40, y % 40
+    p = rng.integers(0, 3, n).astype(np.uint8)
+    x0, y0, width, height = (int(v) for v in rng.integers(1, 30, 4))
+    size = 2 * -(-width // factor) * -(-height // factor) + 1
+    fast, slow = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
+    limit = np.uint8(rng.integers(1, 255))
+    inside = count_events(fast, limit, x, y, p, x0, y0, width, height, factor)
+    assert inside == naive.count_events(slow, limit, x, y, p, x0, y0, width, height, factor)
+    np.testing.assert_array_equal(fast, slow)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 5, 7, 127, 4096, 65_535])
+def test_downsampling_divides_exactly_wherever_the_pixel_is(factor: int) -> None:
+    x = np.arange(65_536, dtype=np.uint16)
+    zeros = np.zeros(65_536, np.uint16)
+    counts = np.zeros(2 * -(-65_536 // factor) + 1, np.float32)
+    count_events(counts, np.float32(2**24), x, zeros, zeros.astype(np.uint8), 0, 0, 65_536, 1, factor)
+    expected = np.bincount(np.arange(65_536) // factor)
+    np.testing.assert_array_equal(counts[: len(expected)], expected)
+
+
+def test_a_gap_between_batches_is_refused() -> None:
+    with pytest.raises(EventError, match="90 us where 60 us was due"):
+        frames_of([batch_of([0], end_us=60), batch_of([90])])
+
+
+def test_events_of_another_sensor_are_refused() -> None:
+    with pytest.raises(EventError, match="9x9 sensor in a binner for 7x5"):
+        frames_of([batch_of([0], sensor=SensorSize(9, 9))])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"step_us": 0}, "at least 1 us"),
+        ({"crop": (5, 0, 3, 1)}, "does not lie on"),
+        ({"downsample": 6}, "downsample by 6"),
+    ],
+)
+def test_a_binner_that_cannot_be_is_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        CountBinner(SENSOR, **{"step_us": 10, **options})  # type: ignore[arg-type]
+
+
+def test_the_rest_of_a_cut_recording_is_not_forgotten() -> None:
+    whole = batch_of([0, 10, 20], end_us=50)
+    frames = frames_of(cut(whole, [15]), 50)
+    assert [f.n_events for f in frames] == [3]

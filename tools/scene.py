@@ -1,0 +1,124 @@
+"""What a viewer has been shown so far, as a value: handed in, and handed back one item older.
+
+The activity of a pixel fades exponentially in the recording's time and rises by every event. Its white is
+the 99th percentile of the lit pixels, not their maximum, which a hot pixel would own; it falls slowly,
+so that a scene that goes quiet grows dark instead of noisy.
+"""
+
+from dataclasses import dataclass, replace
+from math import ceil, exp, isfinite
+
+import numpy as np
+from jaxtyping import Float32, Num
+from numpy import ndarray
+
+from spikecut.pipeline.events import Frame
+from spikecut.pipeline.results import Decision, Rest, Step
+from spikecut.tools.canvas import opencv
+
+_LIT = 0.05  # an activity below this is dark
+_WHITE_FALLS = 3.0  # times slower than the activity
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """One recording as far as it was seen. `truth` is the right label, where it is known.
+
+    `activity[p, y, x]` holds the fading events, one value for `shrink` x `shrink` pixels of the sensor.
+    `scores` are the decider's, one a step. `seen_us` is how much of the recording has passed.
+    """
+
+    title: str = ""
+    truth: int | None = None
+    activity: Float32[ndarray, "2 H W"] | None = None
+    white: float = 1.0
+    shrink: int = 1
+    start_us: int | None = None
+    seen_us: int = 0
+    n_events: int = 0
+    n_lost: int = 0
+    scores: tuple[float, ...] = ()
+    total: Float32[ndarray, " K"] | None = None
+    decision: Decision | None = None
+
+    def after(self, item: Step | Decision | Rest, *, tau_us: int, room_wh: tuple[int, int]) -> "Scene":
+        """The scene one item later.
+
+        A step with index 0 begins anew, under the same title and truth. Sensors larger than `room_wh`
+        are shrunk by a whole factor.
+        """
+        if isinstance(item, Rest):
+            return self._with_frame(item.frame, tau_us, room_wh)
+        if isinstance(item, Decision):
+            start_us = item.start_us if self.start_us is None else self.start_us
+            seen_us = max(self.seen_us, item.time_us - start_us)
+            return replace(self, start_us=start_us, seen_us=seen_us, total=item.total, decision=item)
+        before = Scene(self.title, self.truth) if item.index == 0 else self
+        return replace(
+            before._with_frame(item.frame, tau_us, room_wh),
+            scores=(*before.scores, item.score),
+            total=item.total,
+        )
+
+    def _with_frame(self, frame: Frame, tau_us: int, room_wh: tuple[int, int]) -> "Scene":
+        height, width = frame.pixels.shape[1:]
+        shrink = max(1, ceil(width / room_wh[0]), ceil(height / room_wh[1]))
+        start_us = frame.start_us if self.start_us is None else self.start_us
+        activity = faded(self.activity, frame.pixels, (frame.end_us - frame.start_us) / tau_us, shrink)
+        falling = self.white * exp(-(frame.end_us - frame.start_us) / (_WHITE_FALLS * tau_us))
+        return replace(
+            self,
+            activity=activity,
+            white=max(1.0, falling, white_level(activity)),
+            shrink=shrink,
+            start_us=start_us,
+            seen_us=max(self.seen_us, frame.end_us - start_us),
+            n_events=self.n_events + frame.n_events,
+            n_lost=self.n_lost + frame.lost.total,
+        )
+
+
+def faded(
+    activity: Float32[ndarray, "2 H W"] | None, pixels: Num[ndarray, "2 H W"], elapsed: float, shrink: int
+) -> Float32[ndarray, "2 h w"]:
+    """The activity after `elapsed` times tau, with the new events on top.
+
+    >>> one = np.ones((2, 1, 1), np.float32)
+    >>> float(faded(one, np.zeros((2, 1, 1), np.uint8), elapsed=np.log(2), shrink=1)[0, 0, 0])
+    0.5
+    """
+    fresh = pixels.astype(np.float32)
+    if pixels.dtype.kind != "u":
+        np.abs(fresh, out=fresh)  # a voxel grid counts OFF events below zero
+    if shrink > 1:
+        fresh = _shrunk(fresh, shrink)
+    if activity is None or activity.shape != fresh.shape:
+        return fresh
+    return np.asarray(activity * np.float32(exp(-elapsed)) + fresh)
+
+
+def _shrunk(counts: Float32[ndarray, "2 H W"], shrink: int) -> Float32[ndarray, "2 h w"]:
+    """Sums over squares of `shrink` x `shrink` pixels, stretched a little where they do not fit evenly."""
+    cv2 = opencv()
+    _, height, width = counts.shape
+    size_wh = ceil(width / shrink), ceil(height / shrink)
+    area = np.float32(width * height / (size_wh[0] * size_wh[1]))
+    small = [cv2.resize(plane, size_wh, interpolation=cv2.INTER_AREA) for plane in counts]
+    return np.stack(small) * area
+
+
+def white_level(activity: Float32[ndarray, "2 H W"]) -> float:
+    """The activity that is drawn in full colour: the 99th percentile of the lit pixels, 0 if none is lit."""
+    lit = activity[activity > _LIT]
+    if not lit.size:
+        return 0.0
+    at = (lit.size - 1) * 99 // 100
+    return float(np.partition(lit, at)[at])
+
+
+def softmax(total: Float32[ndarray, " K"]) -> Float32[ndarray, " K"]:
+    """Summed outputs as probabilities; all equal where one is not a number."""
+    if not all(isfinite(value) for value in total):
+        return np.full(len(total), 1 / len(total), np.float32)
+    raised = np.exp(total - total.max())
+    return np.asarray(raised / raised.sum(), np.float32)
