@@ -39,6 +39,7 @@ class DropCause(StrEnum):
     outside_sensor = "outside_sensor"
     outside_crop = "outside_crop"
     late = "late"
+    special = "special"
 
     @property
     def sentence(self) -> str:
@@ -51,6 +52,7 @@ _SENTENCES = {
     DropCause.outside_sensor: "the pixel lies outside the sensor",
     DropCause.outside_crop: "the pixel lies outside the crop",
     DropCause.late: "its time lies further back than events are put in order again",
+    DropCause.special: "a trigger or another signal of the camera, not the event of a pixel",
 }
 
 

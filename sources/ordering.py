@@ -1,0 +1,120 @@
+"""Puts decoded events in order: the one place where a recording's clock is judged.
+
+Events up to 10 ms behind the newest are sorted in. Those further behind are dropped as `late`, unless
+time fell by more than a second: then the clock was reset, and a new segment begins. The result does not
+depend on how the events were cut into chunks.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64, UInt8, UInt16
+from numba import njit
+from numpy import ndarray
+
+from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
+
+REORDER_US = 10_000
+RESET_US = 1_000_000
+_KEEP, _LATE, _RESET = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Decoded columns in the order of the file, and what was lost before them."""
+
+    t: Int64[ndarray, " N"]
+    x: UInt16[ndarray, " N"]
+    y: UInt16[ndarray, " N"]
+    p: UInt8[ndarray, " N"]
+    lost: DropCounts = NOTHING_LOST
+
+    def taken(self, which: Any) -> "Chunk":
+        return Chunk(self.t[which], self.x[which], self.y[which], self.p[which])
+
+
+def in_order(chunks: Iterable[Chunk], sensor: SensorSize) -> Iterator[EventBatch]:
+    """Ordered batches that tile time; events outside the sensor are dropped and counted.
+
+    The 10 ms before the newest event are held back until it is certain that nothing earlier follows.
+    A recording without events yields an empty batch if something was lost, else nothing.
+    """
+    held = _nothing()
+    segment, start_us, newest, fresh = 0, 0, 0, True
+    opened = False
+    lost = NOTHING_LOST
+
+    def batch(part: Chunk, end_us: int) -> EventBatch:
+        return EventBatch(part.t, part.x, part.y, part.p, start_us, end_us, sensor, segment, lost)
+
+    for chunk in chunks:
+        lost += chunk.lost
+        outside = (chunk.x >= sensor.width) | (chunk.y >= sensor.height)
+        if outside.any():
+            lost += DropCounts.of(DropCause.outside_sensor, int(outside.sum()))
+            chunk = chunk.taken(~outside)
+        verdicts = np.empty(len(chunk.t), np.uint8)
+        newest_after = judge(chunk.t, newest, fresh, verdicts)
+        lost += DropCounts.of(DropCause.late, int((verdicts == _LATE).sum()))
+        resets = np.flatnonzero(verdicts == _RESET).tolist()
+        for begin, end in zip([0, *resets], [*resets, len(chunk.t)], strict=True):
+            if begin in resets:
+                if len(held.t):
+                    start_us = start_us if opened else int(held.t[0])
+                    yield batch(held, int(held.t[-1]) + 1)
+                    lost = NOTHING_LOST
+                held, opened, fresh = _nothing(), False, True
+                segment += 1
+            part = chunk.taken(begin + np.flatnonzero(verdicts[begin:end] != _LATE))
+            if not len(part.t):
+                continue
+            held, fresh = _merged(held, part), False
+            newest = int(held.t[-1])
+            certain = newest - REORDER_US
+            n = int(np.searchsorted(held.t, certain))
+            if n:
+                start_us = start_us if opened else int(held.t[0])
+                yield batch(held.taken(slice(0, n)), certain)
+                start_us, opened, lost = certain, True, NOTHING_LOST
+                held = held.taken(slice(n, None))
+        newest = newest_after
+    if len(held.t):
+        start_us = start_us if opened else int(held.t[0])
+        yield batch(held, int(held.t[-1]) + 1)
+    elif lost:
+        yield batch(held, start_us)
+
+
+@njit(cache=True, nogil=True)
+def judge(t: Any, newest: int, fresh: bool, verdicts: Any) -> int:
+    """Keep, drop as late, or start over: one verdict an event; returns the newest time after them."""
+    for i in range(t.shape[0]):
+        if fresh or t[i] >= newest:
+            newest = t[i]
+            fresh = False
+            verdicts[i] = _KEEP
+        elif t[i] < newest - RESET_US:
+            newest = t[i]
+            verdicts[i] = _RESET
+        elif t[i] < newest - REORDER_US:
+            verdicts[i] = _LATE
+        else:
+            verdicts[i] = _KEEP
+    return newest
+
+
+def _merged(held: Chunk, part: Chunk) -> Chunk:
+    columns = [
+        np.concatenate([mine, new]) if len(held.t) else new
+        for mine, new in ((held.t, part.t), (held.x, part.x), (held.y, part.y), (held.p, part.p))
+    ]
+    merged = Chunk(*columns)
+    if (np.diff(merged.t) < 0).any():
+        return merged.taken(np.argsort(merged.t, kind="stable"))
+    return merged
+
+
+def _nothing() -> Chunk:
+    return Chunk(np.empty(0, np.int64), *(np.empty(0, np.uint16) for _ in "xy"), np.empty(0, np.uint8))
