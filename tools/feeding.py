@@ -1,0 +1,69 @@
+"""From a recording to the frames that a network was made for."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from spikecut.models.checkpoint import ModelCard
+from spikecut.pipeline.binning import CountBinner
+from spikecut.pipeline.errors import ConfigError, SpikecutError
+from spikecut.pipeline.events import Frame, SensorSize
+from spikecut.sources import Recording, open_recording
+
+
+def open_for(path: Path, card: ModelCard) -> tuple[Recording, CountBinner]:
+    """A recording, and the binner that turns it into the frames of a network.
+
+    The network's own sensor is read as it is; one that is larger by a whole factor, the same both
+    ways, is read at that much lower resolution. Nothing else is reshaped.
+
+    Raises:
+        ConfigError: if the sensor fits in neither way.
+    """
+    recording = open_recording(path, sensor=card.sensor)
+    return recording, binner_for(recording.sensor, card, str(path))
+
+
+def binner_for(sensor: SensorSize, card: ModelCard, what: str) -> CountBinner:
+    """The binner from a sensor to the frames of a network; see `open_for`."""
+    frame = card.spec.frame
+    factor = max(sensor.width // frame.width, 1)
+    if (sensor.width, sensor.height) != (frame.width * factor, frame.height * factor):
+        raise ConfigError(
+            f"{what}: a {sensor} sensor; network {card.name!r} reads {frame}, or whole multiples of it",
+            hint="choose a network made for this sensor",
+        )
+    return CountBinner(sensor, card.spec.step_us, downsample=factor)
+
+
+class LazyFrames:
+    """The frames of one file, opened when the first is asked for, so that a batch holds few files open.
+
+    A file that cannot be read ends the stream; the error is kept in `error` for the report.
+    """
+
+    def __init__(self, path: Path, card: ModelCard) -> None:
+        self.path, self.card = path, card
+        self.error: SpikecutError | None = None
+        self.n_lost = 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        try:
+            recording, binner = open_for(self.path, self.card)
+            for frame in binner.bins(recording):
+                self.n_lost += frame.lost.total
+                yield frame
+        except SpikecutError as error:
+            self.error = error
+
+
+def complain(streams: Sequence[LazyFrames]) -> int:
+    """Says on stderr which recordings could not be read or were damaged; returns how many."""
+    n = 0
+    for stream in streams:
+        if stream.error is not None:
+            print(f"quarantined: {stream.error}", file=sys.stderr)
+        elif stream.n_lost:
+            print(f"damaged: {stream.path}: {stream.n_lost} events lost", file=sys.stderr)
+        n += stream.error is not None or stream.n_lost > 0
+    return n
