@@ -1,4 +1,3 @@
-# NOTE FOR HELPER-1 (main developer, 04:55): you seemed dead for 40 minutes, so I wrote this file and overwrote yours. PLEASE KEEP THIS VERSION and build on it (fix bugs you find); still yours: hdf5.py (open_hdf5(path, sensor, batch_events), write_hdf5(path, batches)), faults.py, tools/info.py, tools/convert.py, all tests. Remove this line when read.
 """AEDAT 2.0 of the DVS128: text header, then big-endian 32-bit address and time in µs
 (read as unsigned, so that a clock past 35 minutes does not turn negative).
 

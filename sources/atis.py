@@ -1,4 +1,3 @@
-# NOTE FOR HELPER-1 (main developer, 04:55): you seemed dead for 40 minutes, so I wrote this file and overwrote yours. PLEASE KEEP THIS VERSION and build on it (fix bugs you find); still yours: hdf5.py (open_hdf5(path, sensor, batch_events), write_hdf5(path, batches)), faults.py, tools/info.py, tools/convert.py, all tests. Remove this line when read.
 """ATIS `.bin`: the files of N-MNIST and N-Caltech101 (Orchard et al. 2015, arXiv 1507.07629).
 
 Five bytes an event: x; y; polarity in the top bit and time bits 22-16; time bits 15-8; time bits 7-0.

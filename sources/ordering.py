@@ -1,4 +1,3 @@
-# NOTE FOR HELPER-1 (main developer, 04:55): you seemed dead for 40 minutes, so I wrote this file and overwrote yours. PLEASE KEEP THIS VERSION and build on it (fix bugs you find); still yours: hdf5.py (open_hdf5(path, sensor, batch_events), write_hdf5(path, batches)), faults.py, tools/info.py, tools/convert.py, all tests. Remove this line when read.
 """Puts decoded events in order: the one place where a recording's clock is judged.
 
 Events up to 10 ms behind the newest are sorted in. Those further behind are dropped as `late`, unless
@@ -8,6 +7,7 @@ depend on how the events were cut into chunks.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,17 @@ _KEEP, _LATE, _RESET = 0, 1, 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """Decoded columns in the order of the file, and what was lost before them."""
+    """Decoded columns in the order of the file, and what was lost before them.
+
+    `new_segment` says that the file itself marks a reset of the clock before the first of them.
+    """
 
     t: Int64[ndarray, " N"]
     x: UInt16[ndarray, " N"]
     y: UInt16[ndarray, " N"]
     p: UInt8[ndarray, " N"]
     lost: DropCounts = NOTHING_LOST
+    new_segment: bool = False
 
     def taken(self, which: Any) -> "Chunk":
         return Chunk(self.t[which], self.x[which], self.y[which], self.p[which])
@@ -42,47 +46,44 @@ def in_order(chunks: Iterable[Chunk], sensor: SensorSize) -> Iterator[EventBatch
     The 10 ms before the newest event are held back until it is certain that nothing earlier follows.
     A recording without events yields an empty batch if something was lost, else nothing.
     """
-    held = _nothing()
+    held, opened = _nothing(), False
     segment, start_us, newest, fresh = 0, 0, 0, True
-    opened = False
     lost = NOTHING_LOST
 
     def batch(part: Chunk, end_us: int) -> EventBatch:
-        return EventBatch(part.t, part.x, part.y, part.p, start_us, end_us, sensor, segment, lost)
+        start = start_us if opened or not len(part.t) else int(part.t[0])
+        return EventBatch(part.t, part.x, part.y, part.p, start, end_us, sensor, segment, lost)
 
     for chunk in chunks:
         lost += chunk.lost
+        fresh |= chunk.new_segment
         outside = (chunk.x >= sensor.width) | (chunk.y >= sensor.height)
         if outside.any():
             lost += DropCounts.of(DropCause.outside_sensor, int(outside.sum()))
             chunk = chunk.taken(~outside)
         verdicts = np.empty(len(chunk.t), np.uint8)
-        newest_after = judge(chunk.t, newest, fresh, verdicts)
+        newest = judge(chunk.t, newest, fresh, verdicts)
+        fresh &= not len(chunk.t)
         lost += DropCounts.of(DropCause.late, int((verdicts == _LATE).sum()))
         resets = np.flatnonzero(verdicts == _RESET).tolist()
-        for begin, end in zip([0, *resets], [*resets, len(chunk.t)], strict=True):
+        for begin, end in pairwise(sorted({0, *resets, len(chunk.t)})):
             if begin in resets:
                 if len(held.t):
-                    start_us = start_us if opened else int(held.t[0])
                     yield batch(held, int(held.t[-1]) + 1)
                     lost = NOTHING_LOST
-                held, opened, fresh = _nothing(), False, True
-                segment += 1
+                    segment += 1
+                held, opened = _nothing(), False
             part = chunk.taken(begin + np.flatnonzero(verdicts[begin:end] != _LATE))
             if not len(part.t):
                 continue
-            held, fresh = _merged(held, part), False
-            newest = int(held.t[-1])
-            certain = newest - REORDER_US
+            held = _merged(held, part)
+            certain = int(held.t[-1]) - REORDER_US
             n = int(np.searchsorted(held.t, certain))
             if n:
-                start_us = start_us if opened else int(held.t[0])
                 yield batch(held.taken(slice(0, n)), certain)
                 start_us, opened, lost = certain, True, NOTHING_LOST
                 held = held.taken(slice(n, None))
-        newest = newest_after
     if len(held.t):
-        start_us = start_us if opened else int(held.t[0])
         yield batch(held, int(held.t[-1]) + 1)
     elif lost:
         yield batch(held, start_us)
@@ -92,9 +93,12 @@ def in_order(chunks: Iterable[Chunk], sensor: SensorSize) -> Iterator[EventBatch
 def judge(t: Any, newest: int, fresh: bool, verdicts: Any) -> int:
     """Keep, drop as late, or start over: one verdict an event; returns the newest time after them."""
     for i in range(t.shape[0]):
-        if fresh or t[i] >= newest:
+        if fresh:
             newest = t[i]
             fresh = False
+            verdicts[i] = _RESET
+        elif t[i] >= newest:
+            newest = t[i]
             verdicts[i] = _KEEP
         elif t[i] < newest - RESET_US:
             newest = t[i]

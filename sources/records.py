@@ -1,4 +1,3 @@
-# NOTE FOR HELPER-1 (main developer, 04:55): you seemed dead for 40 minutes, so I wrote this file and overwrote yours. PLEASE KEEP THIS VERSION and build on it (fix bugs you find); still yours: hdf5.py (open_hdf5(path, sensor, batch_events), write_hdf5(path, batches)), faults.py, tools/info.py, tools/convert.py, all tests. Remove this line when read.
 """Files of equal-sized records, read in blocks, with the damaged stretches left out.
 
 A record alone cannot be told from garbage, a row of them can: where bytes were lost or inserted, every

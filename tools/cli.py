@@ -1,0 +1,291 @@
+"""The command `spikecut`. Each subcommand imports what it needs when it runs: `--help` is instant."""
+
+import functools
+import inspect
+import operator
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from spikecut.pipeline.errors import EnvironmentProblem, SourceError, SpikecutError
+
+OK, USAGE, DAMAGED, UNREADABLE, ENVIRONMENT, INTERRUPTED = 0, 2, 3, 4, 5, 130
+Part = Literal["train", "calibration", "test", "all"]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Watch a spiking network name drawn digits before their recordings are over. No data needed.
+
+    $ spikecut demo
+
+    $ spikecut demo --count 20 --seed 7 --save digits.webp
+    """
+
+    out: Path = Path("demo")
+    """Folder for the recordings it writes and for the video."""
+    count: int = 10
+    """How many digits, 0, 1, 2, … in turn."""
+    seed: int = 0
+    """Whose handwriting."""
+    save: Path | None = None
+    """The video: .mp4, .mkv, .avi, .webp or .gif. Default: OUT/demo.mp4."""
+
+    def run(self) -> int:
+        from spikecut.tools.demo import run_demo
+
+        return run_demo(self.out, count=self.count, seed=self.seed, save=self.save)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Name what a recording shows, as early as the evidence allows: one line a decision.
+
+    $ spikecut run Test/7/00016.bin --model nmnist --once
+
+    $ spikecut run Test/7/00016.bin --model nmnist --json --save seven.mp4
+    """
+
+    file: tyro.conf.Positional[Path]
+    """A recording: AEDAT 2.0, ATIS .bin or spikecut .h5."""
+    model: str = "nmnist"
+    """A shipped network's name, or the path of a .safetensors file."""
+    cutoff: str | None = None
+    """fixed, topk, confidence, none, or the path of a fitted cutoff. Default: the network's own."""
+    once: bool = False
+    """Stop at the first decision."""
+    save: Path | None = None
+    """Write an overlay video: .mp4, .mkv, .avi, .webp or .gif."""
+    overwrite: bool = False
+    """Replace an existing video."""
+    json: bool = False
+    """One JSON object a decision."""
+
+    def run(self) -> int:
+        from spikecut.tools.run import run_run
+
+        return run_run(
+            self.file,
+            model=self.model,
+            cutoff=self.cutoff,
+            once=self.once,
+            save=self.save,
+            overwrite=self.overwrite,
+            as_json=self.json,
+        )
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Decide a folder of <class>/<recording>: accuracy, steps and time, with and without cutoff.
+
+    $ spikecut replay N-MNIST/Test --model nmnist
+
+    $ spikecut replay Train --model nmnist --part test --json
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """The folder that holds one folder a class."""
+    model: str = "nmnist"
+    """A shipped network's name, or the path of a .safetensors file."""
+    cutoff: tuple[str, ...] = ()
+    """Rules or files to compare with the full window. Default: all that lie beside the network."""
+    part: Part = "all"
+    """Which part of the folder: the network's own division, by name."""
+    batch_size: int = 64
+    """How many recordings are stepped together."""
+    seed: int = 0
+    """For the bootstrap intervals."""
+    json: bool = False
+    """One JSON object instead of the table."""
+
+    def run(self) -> int:
+        from spikecut.tools.replay import run_replay
+
+        return run_replay(
+            self.folder,
+            model=self.model,
+            cutoffs=self.cutoff,
+            part=self.part,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            as_json=self.json,
+        )
+
+
+@dataclass(frozen=True)
+class Info:
+    """Say what is in a recording: format, sensor, events, times, rate, damage.
+
+    $ spikecut info walking.aedat
+
+    $ spikecut info 00016.bin --sensor 34x34 --json
+    """
+
+    file: tyro.conf.Positional[Path]
+    """A recording."""
+    sensor: str | None = None
+    """WIDTHxHEIGHT, for formats that do not name their sensor."""
+    json: bool = False
+    """One JSON object."""
+
+    def run(self) -> int:
+        from spikecut.tools.info import run_info
+
+        return run_info(self.file, json=self.json, sensor=self.sensor)
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Rewrite a recording in another format, chosen by the suffix: .h5, .bin, .aedat.
+
+    $ spikecut convert walking.aedat walking.h5
+
+    $ spikecut convert seven.h5 seven.bin --overwrite
+    """
+
+    source: tyro.conf.Positional[Path]
+    """The recording to read."""
+    target: tyro.conf.Positional[Path]
+    """The recording to write."""
+    sensor: str | None = None
+    """WIDTHxHEIGHT, for formats that do not name their sensor."""
+    overwrite: bool = False
+    """Replace an existing file."""
+    json: bool = False
+    """One JSON object."""
+
+    def run(self) -> int:
+        from spikecut.tools.convert import run_convert
+
+        return run_convert(
+            self.source, self.target, overwrite=self.overwrite, sensor=self.sensor, json=self.json
+        )
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a network on the train part of a folder; interrupted runs go on with --resume.
+
+    $ spikecut train nmnist --data Train --out runs/nmnist
+
+    $ spikecut train nmnist --data Train --out runs/nmnist --resume
+    """
+
+    recipe: tyro.conf.Positional[Literal["nmnist"]]
+    """What to train."""
+    data: Path
+    """The folder of <class>/<recording>."""
+    out: Path
+    """Where weights, card and progress go."""
+    epochs: int | None = None
+    """Default: the recipe's."""
+    seed: int = 0
+    """For weights, order and augmentation."""
+    resume: bool = False
+    """Go on after the last whole epoch."""
+
+    def run(self) -> int:
+        from spikecut.tools.train import run_train
+
+        return run_train(
+            self.recipe, self.data, self.out, epochs=self.epochs, seed=self.seed, resume=self.resume
+        )
+
+
+@dataclass(frozen=True)
+class Calibrate:
+    """Fit every cutoff on held-out recordings for a tolerated loss, and write them as JSON.
+
+    $ spikecut calibrate Train --model runs/nmnist/nmnist.safetensors --part calibration
+
+    $ spikecut calibrate heldout --model nmnist --tolerance 0.01 --out cutoffs
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """The folder of <class>/<recording>."""
+    model: str = "nmnist"
+    """A shipped network's name, or the path of a .safetensors file."""
+    part: Part = "calibration"
+    """Which part of the folder."""
+    tolerance: float = 0.02
+    """The share of right answers that stopping early may cost on these recordings."""
+    out: Path | None = None
+    """Default: beside the network; for a shipped network the current folder."""
+    overwrite: bool = False
+    """Replace existing cutoffs."""
+    force: bool = False
+    """Fit even on recordings that trained the network."""
+
+    def run(self) -> int:
+        from spikecut.tools.calibrate import run_calibrate
+
+        return run_calibrate(
+            self.folder,
+            model=self.model,
+            part=self.part,
+            tolerance=self.tolerance,
+            out=self.out,
+            overwrite=self.overwrite,
+            force=self.force,
+        )
+
+
+COMMANDS: dict[str, type] = {
+    "demo": Demo,
+    "run": Run,
+    "replay": Replay,
+    "info": Info,
+    "convert": Convert,
+    "train": Train,
+    "calibrate": Calibrate,
+}
+_USES_TORCH = (Demo, Run, Replay, Train, Calibrate)
+_ABOUT = """Deciding early on event-camera streams.
+
+$ spikecut demo
+
+$ spikecut run recording.bin --model nmnist --once"""
+
+
+def _commands(words: list[str]) -> Any:
+    """The choice of commands; only the one that is called shows more than its first line."""
+    kinds = []
+    for name, kind in COMMANDS.items():
+        about = inspect.cleandoc(kind.__doc__ or "")
+        if name not in words:
+            about = about.split("\n\n")[0].split(": ")[0].rstrip(".") + "."
+        kinds.append(Annotated[kind, tyro.conf.subcommand(name, description=about)])
+    return functools.reduce(operator.or_, kinds)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command and returns its exit code.
+
+    0 fine, 2 usage, 3 finished but some input was damaged, 4 nothing readable, 5 environment,
+    130 interrupted.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        command: Any = tyro.cli(_commands(words), prog="spikecut", description=_ABOUT, args=words)
+        if isinstance(command, _USES_TORCH):
+            import torch
+
+            torch.set_num_threads(1)  # more threads lose on networks of this size, and badly on a busy machine
+        return int(command.run())
+    except SpikecutError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        if isinstance(error, SourceError):
+            return UNREADABLE
+        return ENVIRONMENT if isinstance(error, EnvironmentProblem) else USAGE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return OK

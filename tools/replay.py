@@ -1,0 +1,166 @@
+"""`spikecut replay`: a folder of labelled recordings, with every cutoff and without, really stopped."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from spikecut.models import checkpoint
+from spikecut.models.checkpoint import ModelCard
+from spikecut.models.stepper import NetworkStepper
+from spikecut.pipeline.cutoff import ThresholdCutoff, never
+from spikecut.pipeline.errors import ConfigError, EmptyRecording
+from spikecut.pipeline.metrics import Estimate, bootstrap_mean, bootstrap_ratio, wilson
+from spikecut.pipeline.replay import replay
+from spikecut.pipeline.results import Decision
+from spikecut.sources.datasets import LabelledRecording, Part, list_recordings, part_of
+from spikecut.tools.cutoffs import available, find_cutoff
+from spikecut.tools.feeding import LazyFrames, complain
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pass:
+    """One rule over all recordings: what was decided, and how long the loop took."""
+
+    rule: str
+    decisions: tuple[Decision, ...]
+    items: tuple[int, ...]
+    wall_s: float
+    n_damaged: int
+
+
+def one_pass(
+    recordings: Sequence[LabelledRecording],
+    stepper: NetworkStepper,
+    card: ModelCard,
+    cutoff: ThresholdCutoff,
+    batch_size: int,
+    *,
+    quiet: bool = True,
+) -> Pass:
+    """Replays all recordings from disk with one rule; the clock covers reading, binning, stepping, deciding."""
+    streams = [LazyFrames(recording.path, card) for recording in recordings]
+    started = time.perf_counter()
+    found = dict(replay(streams, stepper, cutoff, horizon=card.horizon, batch_size=batch_size))
+    wall_s = time.perf_counter() - started
+    kept = sorted((i, d) for i, d in found.items() if d is not None and streams[i].error is None)
+    n_damaged = sum(s.error is not None or s.n_lost > 0 for s in streams) if quiet else complain(streams)
+    return Pass(cutoff.rule, tuple(d for _, d in kept), tuple(i for i, _ in kept), wall_s, n_damaged)
+
+
+def run_replay(
+    folder: Path,
+    *,
+    model: str,
+    cutoffs: Sequence[str],
+    part: Part,
+    batch_size: int,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """The command: the full window, the fixed horizon and the rules asked for, side by side.
+
+    Raises:
+        EmptyRecording: if no recording could be read.
+    """
+    weights = checkpoint.locate(model)
+    stepper, card = checkpoint.load(weights)
+    recordings = part_of(list_recordings(folder, card.classes), part)
+    if not recordings:
+        raise ConfigError(f"{folder}: no recordings in its {part} part")
+    known = set(card.trained_on)
+    n_trained_on = sum(recording.digest() in known for recording in recordings)
+    names = list(dict.fromkeys([*(["fixed"] if "fixed" in available(weights) else []), *(cutoffs or available(weights))]))
+    rules = [never(card.horizon), *(find_cutoff(name, weights, card) for name in names if name != "none")]
+
+    one_pass(recordings[:batch_size], stepper, card, rules[0], batch_size)  # warm: compiled, cached, allocated
+    passes = [
+        one_pass(recordings, stepper, card, rule, batch_size, quiet=bool(i)) for i, rule in enumerate(rules)
+    ]
+    if not passes[0].decisions:
+        raise EmptyRecording(folder, f"none of its {len(recordings)} recordings could be read")
+    report = {
+        "model": card.name,
+        "folder": str(folder),
+        "part": part,
+        "n": len(passes[0].decisions),
+        "n_unreadable": len(recordings) - len(passes[0].decisions),
+        "n_trained_on": n_trained_on,
+        "seed": seed,
+        "step_us": card.spec.step_us,
+        "horizon": card.horizon,
+        "rules": [_row(p, passes, recordings, np.random.default_rng(seed)) for p in passes],
+    }
+    if as_json:
+        print(json.dumps(report))
+    else:
+        _print(report)
+    if n_trained_on:
+        print(
+            f"warning: {n_trained_on} of these recordings trained the network: its accuracy here says nothing. "
+            "Use --part test.",
+            file=sys.stderr,
+        )
+    return 3 if passes[0].n_damaged else 0
+
+
+def _row(
+    this: Pass, passes: Sequence[Pass], recordings: Sequence[LabelledRecording], rng: np.random.Generator
+) -> dict[str, Any]:
+    full, fixed = passes[0], next((p for p in passes if p.rule == "fixed"), None)
+    right = sum(d.label == recordings[i].label for i, d in zip(this.items, this.decisions, strict=True))
+    steps, ms = _steps(this), np.array([d.latency_us / 1000 for d in this.decisions])
+    accuracy = wilson(right, len(this.items))
+    step_ratio = bootstrap_ratio(_steps(full), steps, rng)
+    return {
+        "rule": this.rule,
+        "accuracy": _triple(accuracy),
+        "n_right": right,
+        "mean_steps": _triple(bootstrap_mean(steps, rng)),
+        "mean_ms": _triple(bootstrap_mean(ms, rng)),
+        "earlier_than_full": _triple(step_ratio),
+        "earlier_than_fixed": _triple(bootstrap_ratio(_steps(fixed), steps, rng)) if fixed else None,
+        "executed_steps": int(steps.sum()),
+        "wall_s": round(this.wall_s, 4),
+        "faster_than_full": round(full.wall_s / this.wall_s, 3),
+    }
+
+
+def _steps(this: Pass) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.array([d.steps for d in this.decisions], np.float64)
+
+
+def _triple(estimate: Estimate) -> list[float]:
+    return [round(estimate.value, 4), round(estimate.low, 4), round(estimate.high, 4)]
+
+
+def _print(report: dict[str, Any]) -> None:
+    table = Table(
+        title=f"{report['model']} on {report['n']} recordings ({report['part']}); 95 % intervals, seed {report['seed']}"
+    )
+    for column in ("rule", "right", "mean steps", "mean time", "earlier than full", "earlier than fixed", "wall"):
+        table.add_column(column, justify="left" if column == "rule" else "right")
+    for row in report["rules"]:
+        right, ms, earlier, against = (
+            row["accuracy"],
+            row["mean_ms"],
+            row["earlier_than_full"],
+            row["earlier_than_fixed"],
+        )
+        table.add_row(
+            "full window" if row["rule"] == "none" else row["rule"],
+            f"{right[0]:.1%} ({right[1]:.1%}–{right[2]:.1%})",
+            f"{row['mean_steps'][0]:.2f}",
+            f"{ms[0]:.1f} ms ({ms[1]:.1f}–{ms[2]:.1f})",
+            f"{earlier[0]:.2f}x ({earlier[1]:.2f}–{earlier[2]:.2f})",
+            f"{against[0]:.2f}x ({against[1]:.2f}–{against[2]:.2f})" if against else "",
+            f"{row['wall_s']:.2f} s ({row['faster_than_full']:.1f}x faster)",
+        )
+    Console(width=150 if not sys.stdout.isatty() else None).print(table)
