@@ -43,13 +43,22 @@ class NetworkStepper:
         return output.numpy(), state
 
     def select(self, state: State, lanes: Int64[ndarray, " L"]) -> State:
-        """The state of the lanes that go on, exact to the bit."""
+        """The state of the lanes that go on, exact to the bit; -1 is a lane at rest, all zeros."""
         index = torch.from_numpy(lanes)
-        return _mapped(state, lambda leaf: leaf.index_select(0, index))
+        resting = index < 0
+        if not resting.any():
+            return _mapped(state, lambda leaf: leaf.index_select(0, index))
+        index = index.clamp(min=0)
+        with torch.inference_mode():
+            return _mapped(state, lambda leaf: leaf.index_select(0, index).index_fill_(0, *_places(resting)))
 
     def copy(self, state: State) -> State:
         """A state to come back to."""
         return _mapped(state, torch.clone)
+
+
+def _places(marks: Tensor) -> tuple[Tensor, float]:
+    return marks.nonzero().flatten(), 0.0
 
 
 def _mapped(state: State, change: Any) -> State:

@@ -53,14 +53,14 @@ class ThresholdCutoff:
         """
         if not np.isfinite(evidence.total).all():
             raise ModelError(
-                f"step {evidence.step}: the network's output is not finite",
+                f"step {evidence.steps.min()}: the network's output is not finite",
                 hint="the checkpoint is damaged, or its training diverged",
             )
-        if evidence.step > self.horizon:
-            raise ModelError(f"step {evidence.step} of a cutoff made for {self.horizon} steps")
+        if evidence.steps.max() > self.horizon:
+            raise ModelError(f"step {evidence.steps.max()} of a cutoff made for {self.horizon} steps")
         score = SCORES[self.score](evidence)
         label = evidence.total.argmax(axis=1).astype(np.int64)
-        return Verdict(score > self.thresholds[evidence.step - 1], label, score), None
+        return Verdict(score > self.thresholds[evidence.steps - 1], label, score), None
 
 
 def fixed(steps: int, horizon: int) -> ThresholdCutoff:
@@ -89,7 +89,7 @@ def never(horizon: int) -> ThresholdCutoff:
 
 def step_number(evidence: Evidence) -> Float32[ndarray, " B"]:
     """The step itself: the only evidence of those who wait for a fixed time."""
-    return np.full(len(evidence.total), evidence.step, np.float32)
+    return evidence.steps.astype(np.float32)
 
 
 def top2_gap(evidence: Evidence) -> Float32[ndarray, " B"]:
@@ -102,7 +102,7 @@ def top2_gap(evidence: Evidence) -> Float32[ndarray, " B"]:
         ModelError: if there is one class only; it has no runner-up.
 
     >>> total = np.array([[1, 5, 2], [3, 3, 0]], np.float32)
-    >>> top2_gap(Evidence(1, total, total))
+    >>> top2_gap(Evidence(np.array([1, 1]), total, total))
     array([3., 0.], dtype=float32)
     """
     n_classes = evidence.total.shape[1]
@@ -116,7 +116,7 @@ def largest_probability(evidence: Evidence) -> Float32[ndarray, " B"]:
     """The largest entry of softmax(total), temperature 1.
 
     >>> total = np.log(np.array([[1, 3]], np.float32))
-    >>> largest_probability(Evidence(1, total, total)).round(6)
+    >>> largest_probability(Evidence(np.array([1]), total, total)).round(6)
     array([0.75], dtype=float32)
     """
     lead = evidence.total - evidence.total.max(axis=1, keepdims=True)

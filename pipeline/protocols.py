@@ -39,7 +39,7 @@ class SteppedModel(Protocol[S]):
     def step(self, frames: Num[ndarray, "B 2 H W"], state: S | None) -> tuple[Float32[ndarray, "B K"], S]: ...
 
     def select(self, state: S, lanes: Int64[ndarray, " L"]) -> S:
-        """The state of the lanes that go on."""
+        """The state of the lanes that go on, in this order; -1 is a lane at rest."""
         ...
 
     def copy(self, state: S) -> S:

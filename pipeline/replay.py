@@ -1,12 +1,12 @@
-"""Many recordings at once: a batch that shrinks as its recordings are decided.
+"""Many recordings at once: a lane that is decided makes room for the next recording.
 
-A lane that stopped leaves the tensors, so the network's work is the sum of the stop times and not the
-number of recordings times the horizon.
+The network's work is the sum of the stop times, not the number of recordings times the horizon, and the
+batch stays full to the end: a batch that only shrinks wastes its last steps on a few stubborn lanes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -20,12 +20,11 @@ from spikecut.pipeline.results import Decision, Evidence, StopReason
 from spikecut.pipeline.runner import run
 
 S = TypeVar("S")
-D = TypeVar("D")
 
 
 @dataclass(slots=True)
 class _Lane:
-    """One recording on its way; the only place here that changes."""
+    """One recording on its way; the only value here that changes."""
 
     item: int
     frames: Iterator[Frame]
@@ -37,10 +36,10 @@ class _Lane:
 def replay(
     recordings: Iterable[Iterable[Frame]],
     model: SteppedModel[S],
-    decider: CutoffDecider[D],
+    decider: CutoffDecider[None],
     *,
     horizon: int,
-    batch_size: int = 64,
+    batch_size: int = 16,
     trace: Float32[ndarray, "N T K"] | None = None,
 ) -> Iterator[tuple[int, Decision | None]]:
     """Decides every recording, `batch_size` at a time; yields its place in the input and its decision.
@@ -49,21 +48,58 @@ def replay(
     yields `None`. If `trace` is given, the output of every step that was made is written into
     `trace[item, step]`; the rest of it is left alone. Decisions are those of `runner.run`.
     """
-    waiting = iter(enumerate(recordings))
-    while group := list(islice(waiting, batch_size)):
-        lanes: list[_Lane] = []
-        for item, recording in group:
-            frames = iter(recording)
-            first = next(frames, None)
-            if first is None:
+    waiting = enumerate(recordings)
+    lanes: list[_Lane] = []
+    going: list[int] = []
+    state: S | None = None
+    steps, total = np.zeros(0, np.int64), np.zeros((0, model.n_classes), np.float32)
+    while True:
+        lanes = [lanes[at] for at in going]
+        while len(lanes) < batch_size and (entry := next(waiting, None)) is not None:
+            item, frames = entry[0], iter(entry[1])
+            if (first := next(frames, None)) is None:
                 yield item, None
             else:
                 lanes.append(_Lane(item, frames, first, first.start_us))
-        yield from _lockstep(lanes, model, decider, horizon, trace)
+        if not lanes:
+            return
+        places = np.array(going + [-1] * (len(lanes) - len(going)), np.int64)
+        if not going:
+            state = None
+        elif state is not None and not np.array_equal(places, np.arange(len(total))):
+            state = model.select(state, places)
+        steps = np.where(places < 0, 0, steps[places] if going else 0) + 1
+        total = np.where((places < 0)[:, None], np.float32(0), total[places] if going else np.float32(0))
+
+        output, state = model.step(np.stack([lane.frame.pixels for lane in lanes]), state)
+        total = total + output
+        if trace is not None:
+            trace[[lane.item for lane in lanes], steps - 1] = output
+        verdict, _ = decider.decide(Evidence(steps, output, total), None)
+        going = []
+        for at, lane in enumerate(lanes):
+            lane.n_events += lane.frame.n_events
+            following = None
+            if verdict.stop[at]:
+                reason = StopReason.cutoff
+            elif steps[at] == horizon:
+                reason = StopReason.horizon
+            else:
+                reason = StopReason.end_of_stream
+                following = next(lane.frames, None)
+            if following is None:
+                label, score, n = int(verdict.label[at]), float(verdict.score[at]), int(steps[at])
+                end_us, seen = lane.frame.end_us, lane.n_events
+                yield lane.item, Decision(label, n, reason, score, lane.start_us, end_us, seen, total[at])
+            elif following.segment != lane.frame.segment:  # its clock was reset: it starts over, alone
+                yield lane.item, _alone(chain([following], lane.frames), model, decider, horizon, lane.item, trace)
+            else:
+                lane.frame = following
+                going.append(at)
 
 
 def record_outputs(
-    recordings: Sequence[Iterable[Frame]], model: SteppedModel[S], *, horizon: int, batch_size: int = 64
+    recordings: Sequence[Iterable[Frame]], model: SteppedModel[S], *, horizon: int, batch_size: int = 16
 ) -> Float32[ndarray, "N T K"]:
     """What the network says at every step of every recording, for fitting and for sweeps.
 
@@ -75,61 +111,19 @@ def record_outputs(
     return trace
 
 
-def _lockstep(
-    lanes: list[_Lane],
+def _alone(
+    frames: Iterable[Frame],
     model: SteppedModel[S],
-    decider: CutoffDecider[D],
+    decider: CutoffDecider[None],
     horizon: int,
+    item: int,
     trace: Float32[ndarray, "N T K"] | None,
-) -> Iterator[tuple[int, Decision]]:
-    state: S | None = None
-    memory: D | None = None
-    total = np.zeros((len(lanes), model.n_classes), np.float32)
-    steps = 0
-    while lanes:
-        steps += 1
-        output, state = model.step(np.stack([lane.frame.pixels for lane in lanes]), state)
-        total = total + output
-        if trace is not None:
-            trace[[lane.item for lane in lanes], steps - 1] = output
-        verdict, memory = decider.decide(Evidence(steps, output, total), memory)
-        going: list[int] = []
-        for at, lane in enumerate(lanes):
-            lane.n_events += lane.frame.n_events
-            following = None
-            if verdict.stop[at]:
-                reason = StopReason.cutoff
-            elif steps == horizon:
-                reason = StopReason.horizon
-            else:
-                reason = StopReason.end_of_stream
-                following = next(lane.frames, None)
-            if following is None:
-                yield (
-                    lane.item,
-                    Decision(
-                        int(verdict.label[at]),
-                        steps,
-                        reason,
-                        float(verdict.score[at]),
-                        lane.start_us,
-                        lane.frame.end_us,
-                        lane.n_events,
-                        total[at],
-                    ),
-                )
-            elif following.segment != lane.frame.segment:  # its clock was reset: it starts over, alone
-                if trace is not None:
-                    trace[lane.item] = 0
-                for result in run(chain([following], lane.frames), model, decider, horizon=horizon):
-                    if isinstance(result, Decision):
-                        yield lane.item, result
-                    elif trace is not None:
-                        trace[lane.item, result.index] = result.output
-            else:
-                lane.frame = following
-                going.append(at)
-        if len(going) < len(lanes):
-            lanes = [lanes[at] for at in going]
-            keep = np.array(going, np.int64)
-            state, total = model.select(state, keep), total[keep]
+) -> Decision | None:
+    decision = None
+    for result in run(frames, model, decider, horizon=horizon):
+        if isinstance(result, Decision):
+            decision = result
+        elif trace is not None:
+            trace[item, result.index :] = 0
+            trace[item, result.index] = result.output
+    return decision

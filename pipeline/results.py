@@ -19,13 +19,14 @@ class StopReason(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """All that a decider may look at after a step: the same step for every lane of the batch.
+    """All that a decider may look at after a step of a batch, whose lanes may be at different steps.
 
-    `step` counts from 1. `output` is what the network said at this step, `total` the sum of all
-    outputs so far, which is what the deciders of Wu et al. and Li et al. read.
+    `steps` is how many each lane has made, this one included. `output` is what the network said at
+    this step, `total` the sum of all outputs so far, which is what the deciders of Wu et al. and
+    Li et al. read.
     """
 
-    step: int
+    steps: Int64[ndarray, " B"]
     output: Float32[ndarray, "B K"]
     total: Float32[ndarray, "B K"]
 

@@ -41,7 +41,7 @@ def run(
         n_events += frame.n_events
         output, state = model.step(frame.pixels[None], state)
         total = total + output
-        verdict, memory = decider.decide(Evidence(steps, output, total), memory)
+        verdict, memory = decider.decide(Evidence(np.array([steps]), output, total), memory)
         label, score = int(verdict.label[0]), float(verdict.score[0])
         yield Step(steps - 1, frame, output[0], total[0], score)
         reason = (

@@ -5,21 +5,22 @@ from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
-from spikecut.pipeline.errors import EmptyRecording, UnknownFormat, UnreadableSource, UnsupportedVersion
+from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnknownFormat, UnreadableSource
 from spikecut.pipeline.events import EventBatch, SensorSize
 
 KNOWN = "AEDAT 2.0 (.aedat), ATIS bin (.bin), spikecut HDF5 (.h5)"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OTHERS = {
-    b"#!AER-DAT3": "AEDAT 3",
-    b"#!AER-DAT4": "AEDAT 4",
-    b"#!AER-DAT1": "AEDAT 1",
     b"PK\x03\x04": "a zip archive",
     b"\x1f\x8b": "a gzip file",
     b"\x89PNG": "a PNG picture",
     b"Event Stream": "an event stream (.es)",
     b"% ": "a Prophesee recording (.raw or .dat)",
-    b"\x93NUMPY": "a NumPy array (.npy)",
+    b"\x93NUMPY": "a NumPy array (.npy); EventBatch.from_structured takes it once it is loaded",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"RIFF": "a RIFF file (AVI, WAV or WebP)",
+    b"\x1aE\xdf\xa3": "a Matroska or WebM video",
+    b"%PDF": "a PDF document",
 }
 
 
@@ -44,40 +45,49 @@ def open_recording(
     """The recording in a file, whatever its format: chosen by content, then by suffix.
 
     `sensor` helps formats that do not name theirs (ATIS bin) and is ignored by the others. Batches
-    hold about `batch_events` events.
+    hold about `batch_events` events. Damage does not stop the reading: what is whole is delivered, and
+    the rest is counted by cause in the batches' `lost`.
 
     Raises:
         UnreadableSource: if the file is missing, a directory, or may not be read.
         EmptyRecording: if it has no bytes.
         UnknownFormat: if it is none of the known formats; the message says what it looks like.
+        UnsupportedVersion, CorruptRecording, LimitExceeded: as the reader of its format says.
+        ConfigError: if the sensor is not known and cannot be inferred, or a batch would hold no events.
     """
-    from spikecut.sources.records import open_binary
+    from spikecut.sources.records import open_binary, unreadable
 
+    if batch_events < 1:
+        raise ConfigError(f"batches of {batch_events} events; there must be at least 1")
     path = Path(path)
     if path.is_dir():
         raise UnreadableSource(path, "is a directory", hint="for a folder of recordings: spikecut replay")
     with open_binary(path) as file:
-        head = file.read(64)
+        try:
+            head = file.read(64)
+        except OSError as error:
+            raise unreadable(path, error) from error
     if not head:
         raise EmptyRecording(path, "the file is empty (0 bytes)")
-    if head.startswith(b"#!AER-DAT2"):
-        from spikecut.sources.aedat2 import open_aedat2
-
-        return open_aedat2(path, batch_events)
     if head.startswith(_HDF5):
         from spikecut.sources.hdf5 import open_hdf5
 
         return open_hdf5(path, sensor, batch_events)
     for magic, name in _OTHERS.items():
         if head.startswith(magic):
-            kind = UnsupportedVersion if magic.startswith(b"#!AER") else UnknownFormat
-            raise kind(path, f"this is {name}; spikecut reads {KNOWN}")
+            raise UnknownFormat(path, f"this is {name}; spikecut reads {KNOWN}")
+    if head.startswith(b"#!AER-DAT"):
+        from spikecut.sources.aedat2 import open_aedat2
+
+        return open_aedat2(path, batch_events)
     if path.suffix.lower() == ".bin":
         from spikecut.sources.atis import open_atis
 
         return open_atis(path, sensor, batch_events)
+    text = all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in head)
+    found = "this is text" if text else f"begins with {head[:8]!r}, which no known format does"
     raise UnknownFormat(
         path,
-        f"begins with {head[:8]!r}, which no known format does; spikecut reads {KNOWN}",
+        f"{found}; spikecut reads {KNOWN}",
         hint="ATIS files have no signature: they are known by their suffix .bin",
     )

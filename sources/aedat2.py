@@ -10,56 +10,38 @@ physical reasons, have the bit clear (three in four of them, tests/test_aedat2.p
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
-from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, CorruptRecording, UnsupportedVersion
-from spikecut.pipeline.events import EventBatch, SensorSize
-from spikecut.sources.ordering import Chunk, in_order
-from spikecut.sources.records import Records, open_binary, read_blocks
+from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
+from spikecut.sources.decoding import DVS128_BYTES, WRAP_PAUSE_US, decode_dvs128
+from spikecut.sources.ordering import RESET_US, Chunk, in_order, nothing
+from spikecut.sources.records import chunks_of, open_binary
 
 MAGIC = b"#!AER-DAT"
 DVS128 = SensorSize(128, 128)
-RECORD = 8
 _HEADER_LIMIT = 1 << 20
 _HEADER = b"#!AER-DAT2.0\r\n# AEChip: ch.unizh.ini.jaer.chip.retina.DVS128\r\n# Timestamps tick: 1 us\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Aedat2Recording:
-    """The events of one file, read in blocks of `batch_events`; `begin` is the byte after the header."""
+    """The events of one file, read in blocks of `batch_events`."""
 
     path: Path
-    begin: int
     batch_events: int = 65_536
     sensor: SensorSize = DVS128
     format: str = "AEDAT 2.0"
 
     def __iter__(self) -> Iterator[EventBatch]:
-        return in_order(self._chunks(), self.sensor)
+        return in_order(self._chunks(), self.sensor, self.path)
 
     def _chunks(self) -> Iterator[Chunk]:
-        wraps, before = 0, 0
-        for records, _, lost in read_blocks(self.path, self.begin, RECORD, self.batch_events, _suspicious):
-            words = records.view(">u4")
-            address, time = words[:, 0], words[:, 1].astype(np.int64)
-            event = (address & 0x8000) == 0
-            address, time = address[event], time[event]
-            if len(time):  # the 32-bit clock runs over every 71 minutes
-                fell = np.diff(time, prepend=before if wraps or before else time[0]) < -(1 << 31)
-                turns = wraps + np.cumsum(fell)
-                wraps, before = int(turns[-1]), int(time[-1])
-                time = time + (turns << 32)
-            yield Chunk(
-                t=time,
-                x=(127 - (address >> 1 & 127)).astype(np.uint16),
-                y=(127 - (address >> 8 & 127)).astype(np.uint16),
-                p=(1 - (address & 1)).astype(np.uint8),
-                lost=lost,
-            )
+        header = read_header(self.path)
+        if header.lost:
+            yield nothing(header.lost)
+        yield from chunks_of(self.path, header.size, DVS128_BYTES, decode_dvs128, DVS128, self.batch_events)
 
 
 def open_aedat2(path: Path, batch_events: int = 65_536) -> Aedat2Recording:
@@ -69,42 +51,72 @@ def open_aedat2(path: Path, batch_events: int = 65_536) -> Aedat2Recording:
         UnsupportedVersion: if it is of another version, or of another camera than the DVS128.
         CorruptRecording: if its header does not end within 1 MiB.
     """
-    with open_binary(path) as file:
-        head = file.read(_HEADER_LIMIT)
-    version = head[len(MAGIC) :].split(b"\n", 1)[0].strip().decode("ascii", "replace")
-    if not version.startswith("2."):
+    header = read_header(path)
+    if not header.version.startswith("2."):
         raise UnsupportedVersion(
             path,
-            f"AEDAT {version[:12]}; spikecut reads AEDAT 2.0",
+            f"AEDAT {header.version[:12]}; spikecut reads AEDAT 2.0",
             hint="jAER converts between versions",
         )
-    begin, lines = 0, []
-    while head[begin : begin + 1] == b"#" and (newline := head.find(b"\n", begin)) >= 0:
-        line = head[begin:newline]
-        if any(byte < 9 for byte in line):  # binary already: a first address that looks like '#'
-            break
-        lines.append(line.decode("latin-1").strip())
-        begin = newline + 1
-    if begin == 0 or (len(head) == _HEADER_LIMIT and begin > _HEADER_LIMIT - 65_536):
-        raise CorruptRecording(path, "the header has no end", offset=begin, hint="is this an AEDAT file?")
-    chips = [line.split(":", 1)[1].strip() for line in lines if "AEChip:" in line]
-    if chips and "DVS128" not in chips[0].upper():
+    if header.chip and "DVS128" not in header.chip.upper():
         raise UnsupportedVersion(
             path,
-            f"AEDAT 2.0 of the camera {chips[0].rsplit('.', 1)[-1]}; spikecut reads those of the DVS128",
+            f"AEDAT 2.0 of the camera {header.chip.rsplit('.', 1)[-1]}; spikecut reads those of the DVS128",
             hint="every camera packs its addresses in its own way",
         )
-    return Aedat2Recording(path, begin, batch_events)
+    return Aedat2Recording(path, batch_events)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands before the events: its length in bytes, and what it says."""
+
+    size: int
+    version: str
+    chip: str | None
+    lost: DropCounts
+
+
+def read_header(path: Path) -> Header:
+    """The lines that begin with `#`, at most 1 MB of them.
+
+    No event of a DVS128 begins with the byte of `#`: the first byte of its address is 0, or 128. A line
+    with a zero byte is no text: there the line break was damaged, and the events begin at that byte.
+
+    Raises:
+        CorruptRecording: the header does not end within 1 MB.
+    """
+    with open_binary(path) as file:
+        text = file.read(_HEADER_LIMIT)
+    at, lost, chip = 0, NOTHING_LOST, None
+    while text[at : at + 1] == b"#":
+        end = text.find(b"\n", at) + 1
+        zero = text.find(b"\0", at, end or len(text))
+        line = text[at : end or len(text)]
+        if b"AEChip:" in line and chip is None:
+            chip = line.split(b"AEChip:", 1)[1].split(b"\0")[0].decode("latin-1").strip()
+        if zero >= 0:
+            at = zero
+            break
+        if not end:
+            if len(text) == _HEADER_LIMIT:
+                raise CorruptRecording(path, f"the header does not end within {_HEADER_LIMIT} bytes", offset=0)
+            lost = DropCounts.of(DropCause.cut_off, 0, len(text) - at, at)
+            at = len(text)
+        else:
+            at = end
+    version = text[len(MAGIC) :].splitlines()[0] if len(text) > len(MAGIC) else b""
+    return Header(at, version[:16].decode("latin-1").strip() or "of no number", chip, lost)
 
 
 def write_aedat2(path: Path, batches: Iterable[EventBatch]) -> int:
     """Writes events of a 128 x 128 sensor as AEDAT 2.0 and returns how many.
 
     Raises:
-        ConfigError: if the sensor is another one. Times are kept to 32 bits, as jAER does; a reader
-            that counts the turns of the clock, such as ours, gets differences back exactly.
+        ConfigError: if the sensor is another one, or a time cannot be told by a 32-bit clock that
+            starts below 2**32 us (71 min) and rests at most 10 minutes while it wraps.
     """
-    n = 0
+    n, last, segment = 0, 0, 0
     with path.open("wb") as file:
         file.write(_HEADER)
         for batch in batches:
@@ -113,18 +125,27 @@ def write_aedat2(path: Path, batches: Iterable[EventBatch]) -> int:
                     f"{path}: a {batch.sensor} sensor; AEDAT 2.0 is written for the DVS128 (128x128)",
                     hint="write .h5 instead",
                 )
+            if not len(batch):
+                continue
+            if (wrong := _untold(batch, last, n > 0 and batch.segment != segment)) is not None:
+                raise ConfigError(
+                    f"{path}: t = {wrong} us after {last} us cannot be told by the clock of AEDAT 2.0",
+                    hint="write .h5 instead",
+                )
             words = np.empty((len(batch), 2), ">u4")
             x, y = 127 - batch.x.astype(np.uint32), 127 - batch.y.astype(np.uint32)
             words[:, 0] = y << 8 | x << 1 | (1 - batch.p.astype(np.uint32))
             words[:, 1] = batch.t & 0xFFFFFFFF
             file.write(words.tobytes())
-            n += len(batch)
+            n, last, segment = n + len(batch), int(batch.t[-1]), batch.segment
     return n
 
 
-def _suspicious(records: Records) -> Bool[ndarray, " n"]:
-    words: Any = records.view(">u4")
-    time = words[:, 1]
-    wrong = np.asarray(words[:, 0] >> 16 != 0)
-    wrong[1:] |= time[1:] < time[:-1]
-    return wrong
+def _untold(batch: EventBatch, last: int, was_reset: bool) -> int | None:
+    """The first time that would read back as another one, by the rule of `step_from`."""
+    before = np.concatenate([[last], batch.t[:-1]])
+    step = (batch.t & 0xFFFFFFFF) - (before & 0xFFFFFFFF)
+    step += (step < WRAP_PAUSE_US - (1 << 32)).astype(np.int64) << 32
+    wrong = (before + step != batch.t) | (batch.t < 0)
+    wrong[0] |= was_reset and last - batch.t[0] <= RESET_US
+    return int(batch.t[np.argmax(wrong)]) if wrong.any() else None

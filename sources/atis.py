@@ -10,22 +10,19 @@ pixels.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, UInt8
-from numba import njit
+from jaxtyping import Int64, UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.sources.decoding import ATIS_BYTES, MARK_ROW, MARK_US, decode_atis
 from spikecut.sources.ordering import Chunk, in_order
-from spikecut.sources.records import Records, read_blocks
+from spikecut.sources.records import chunks_of
 
-RECORD = 5
-OVERFLOW_Y = 240
-OVERFLOW_US = 1 << 13
 TIME_LIMIT_US = 1 << 23
+MARKS_LIMIT = 1 << 22  # for one batch: nine hours of silence
 SENSORS = (SensorSize(34, 34), SensorSize(240, 180), SensorSize(304, 240))
 
 
@@ -39,19 +36,10 @@ class AtisRecording:
     format: str = "ATIS bin"
 
     def __iter__(self) -> Iterator[EventBatch]:
-        return in_order(self._chunks(), self.sensor)
+        return in_order(self._chunks(), self.sensor, self.path)
 
     def _chunks(self) -> Iterator[Chunk]:
-        passed_us = 0
-        for records, _, lost in _blocks(self.path, self.sensor, self.batch_events):
-            columns = Chunk(
-                np.empty(len(records), np.int64),
-                *(np.empty(len(records), np.uint16) for _ in "xy"),
-                np.empty(len(records), np.uint8),
-                lost,
-            )
-            n, passed_us = decode(records, passed_us, columns.t, columns.x, columns.y, columns.p)
-            yield Chunk(columns.t[:n], columns.x[:n], columns.y[:n], columns.p[:n], lost)
+        return chunks_of(self.path, 0, ATIS_BYTES, decode_atis, self.sensor, self.batch_events)
 
 
 def open_atis(path: Path, sensor: SensorSize | None, batch_events: int = 65_536) -> AtisRecording:
@@ -62,94 +50,57 @@ def open_atis(path: Path, sensor: SensorSize | None, batch_events: int = 65_536)
 def infer_sensor(path: Path) -> SensorSize:
     """The smallest sensor of `SENSORS` that holds 99 % of a file's pixels; the first if it has none."""
     held, n = np.zeros(len(SENSORS), np.int64), 0
-    for records, _, _ in _blocks(path, SENSORS[-1], 65_536):
-        x, y = records[:, 0], records[:, 1]
-        n += int((y != OVERFLOW_Y).sum())
-        held += [int(((x < s.width) & (y < min(s.height, OVERFLOW_Y))).sum()) for s in SENSORS]
-    return next((s for s, inside in zip(SENSORS, held.tolist(), strict=True) if inside >= 0.99 * n), SENSORS[-1])
+    for chunk in chunks_of(path, 0, ATIS_BYTES, decode_atis, SENSORS[-1], 65_536):
+        n += len(chunk.t)
+        held += [int(((chunk.x < s.width) & (chunk.y < s.height)).sum()) for s in SENSORS]
+    return next(
+        (s for s, inside in zip(SENSORS, held.tolist(), strict=True) if inside >= 0.99 * n), SENSORS[-1]
+    )
 
 
 def write_atis(path: Path, batches: Iterable[EventBatch]) -> int:
     """Writes events as `.bin` and returns how many.
 
     Times above 23 bits get as many overflow markers as bring them back below; they are absolute, as
-    in the data sets, so a clock that starts late costs markers.
+    in the data sets, so a clock that starts late costs markers: an hour takes 439,454 of them (2 MB).
 
     Raises:
         ConfigError: if the sensor does not fit into a byte each way and below the marker, time is
-            negative, or there is a second segment, which the format cannot say.
+            negative or takes more than nine hours of markers at once, or there is a second segment,
+            which the format cannot say.
     """
-    n, passed_us = 0, 0
+    n, marks = 0, 0
     with path.open("wb") as file:
         for batch in batches:
-            if batch.sensor.width > 304 or batch.sensor.height > OVERFLOW_Y or (batch.x > 255).any():
+            if batch.sensor.width > 304 or batch.sensor.height > MARK_ROW or (batch.x > 255).any():
                 raise ConfigError(
-                    f"{path}: a {batch.sensor} sensor; .bin holds x below 256 and y below {OVERFLOW_Y}",
+                    f"{path}: a {batch.sensor} sensor; .bin holds x below 256 and y below {MARK_ROW}",
                     hint="write .h5 instead",
                 )
             if batch.segment > 0 or (len(batch) and batch.t[0] < 0):
                 raise ConfigError(
                     f"{path}: .bin cannot hold a clock reset or a time before 0", hint="write .h5 instead"
                 )
-            markers = -(-(batch.t - passed_us - TIME_LIMIT_US + 1) // OVERFLOW_US).clip(max=None, min=0)
-            before = np.maximum.accumulate(markers) if len(batch) else markers
-            size = len(batch) + (int(before[-1]) if len(batch) else 0)
-            raw = np.empty((size, RECORD), np.uint8)
-            encode(batch.t - passed_us, batch.x, batch.y, batch.p, before, raw)
-            file.write(raw.tobytes())
-            n += len(batch)
-            passed_us += OVERFLOW_US * (size - len(batch))
+            if len(batch):
+                needed = np.maximum(0, -((TIME_LIMIT_US - 1 - batch.t) // MARK_US))
+                marks_before = np.maximum(marks, needed)
+                if marks_before[-1] - marks > MARKS_LIMIT:
+                    raise ConfigError(
+                        f"{path}: up to t = {batch.t[-1]} us it takes {marks_before[-1] - marks:,} markers",
+                        hint="write .h5 instead",
+                    )
+                file.write(_encoded(batch, marks_before, marks).tobytes())
+                n, marks = n + len(batch), int(marks_before[-1])
     return n
 
 
-@njit(cache=True, nogil=True)
-def decode(records: Any, passed_us: int, t: Any, x: Any, y: Any, p: Any) -> tuple[int, int]:
-    """Fills columns from records `(n, 5)`; returns the number of events and the overflow time so far."""
-    n = np.uint64(0)
-    one = np.uint64(1)
-    for i in range(np.uint64(records.shape[0])):
-        if records[i, 1] == OVERFLOW_Y:
-            passed_us += OVERFLOW_US
-            continue
-        high = np.int64(records[i, 2])
-        t[n] = passed_us + ((high & 127) << 16 | np.int64(records[i, 3]) << 8 | np.int64(records[i, 4]))
-        x[n] = records[i, 0]
-        y[n] = records[i, 1]
-        p[n] = high >> 7
-        n += one
-    return int(n), passed_us
-
-
-@njit(cache=True, nogil=True)
-def encode(t: Any, x: Any, y: Any, p: Any, markers_before: Any, raw: Any) -> None:
-    """Writes records; `markers_before[i]` overflow markers stand before event i in all."""
-    n = 0
-    written = 0
-    for i in range(t.shape[0]):
-        while written < markers_before[i]:
-            raw[n, 0], raw[n, 1], raw[n, 2], raw[n, 3], raw[n, 4] = 0, OVERFLOW_Y, 0, 0, 0
-            n += 1
-            written += 1
-        time = t[i] - OVERFLOW_US * written
-        raw[n, 0] = x[i]
-        raw[n, 1] = y[i]
-        raw[n, 2] = (p[i] << 7) | ((time >> 16) & 127)
-        raw[n, 3] = (time >> 8) & 255
-        raw[n, 4] = time & 255
-        n += 1
-
-
-def _blocks(path: Path, sensor: SensorSize, block: int):  # type: ignore[no-untyped-def]
-    def suspicious(records: Records) -> Bool[ndarray, " n"]:
-        time = _times(records)
-        marker = records[:, 1] == OVERFLOW_Y
-        wrong = (records[:, 0] >= sensor.width) | (records[:, 1] >= sensor.height)
-        wrong[1:] |= (time[1:] < time[:-1]) & ~marker[:-1]
-        return np.asarray(wrong & ~marker)
-
-    return read_blocks(path, 0, RECORD, block, suspicious)
-
-
-def _times(records: UInt8[ndarray, "n 5"]) -> Any:
-    high = records[:, 2].astype(np.int32) & 127
-    return high << 16 | records[:, 3].astype(np.int32) << 8 | records[:, 4]
+def _encoded(batch: EventBatch, marks_before: Int64[ndarray, " N"], marks: int) -> UInt8[ndarray, "n 5"]:
+    """Records with `marks_before[i]` markers before event i in the whole file, `marks` of them written."""
+    records = np.zeros((len(batch) + int(marks_before[-1]) - marks, ATIS_BYTES), np.uint8)
+    records[:, 1] = MARK_ROW
+    told = batch.t - marks_before * MARK_US
+    place = np.arange(len(batch)) + marks_before - marks
+    columns = (batch.x, batch.y, batch.p.astype(np.int64) << 7 | told >> 16, told >> 8 & 255, told & 255)
+    for number, column in enumerate(columns):
+        records[place, number] = column
+    return records

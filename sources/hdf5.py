@@ -11,16 +11,25 @@ and no more rows than the file can hold. What we write has checksums in its stru
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from spikecut.pipeline.errors import ConfigError, CorruptRecording, LimitExceeded, UnknownFormat, UnsupportedVersion
+from spikecut.pipeline.errors import (
+    ConfigError,
+    CorruptRecording,
+    LimitExceeded,
+    SpikecutError,
+    UnknownFormat,
+    UnreadableSource,
+    UnsupportedVersion,
+)
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
-from spikecut.sources.ordering import Chunk, in_order
+from spikecut.sources.ordering import Chunk, in_order, nothing
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 CHUNK_ROWS = 65_536
@@ -43,7 +52,7 @@ class Hdf5Recording:
     format: str
 
     def __iter__(self) -> Iterator[EventBatch]:
-        return in_order(_chunks(self.path, self.batch_events), self.sensor)
+        return in_order(_chunks(self.path, self.batch_events), self.sensor, self.path)
 
 
 def open_hdf5(path: Path, sensor: SensorSize | None, batch_events: int) -> Hdf5Recording:
@@ -111,13 +120,15 @@ class _Opened:
 
         try:
             self.file = h5py.File(self.path, "r")
+        except (FileNotFoundError, PermissionError) as error:
+            raise UnreadableSource(self.path, (error.strerror or "cannot be opened").lower()) from error
         except _DAMAGE as error:
             raise self._damaged(error) from error
         return self.file
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self.file.close()
-        if isinstance(error, _DAMAGE) and not hasattr(error, "hint"):  # ours carry a hint
+        if isinstance(error, _DAMAGE) and not isinstance(error, SpikecutError):
             raise self._damaged(error) from error
 
     def _damaged(self, error: BaseException) -> CorruptRecording:
@@ -146,7 +157,9 @@ def _check(path: Path, file: Any) -> dict[str, Any]:
         parts["segments"] = _member(path, parts["events"], "segments", h5py.Dataset)
         _check_dataset(path, parts["segments"], ndim=1)
         if len(parts["segments"]) > _SEGMENTS_LIMIT:
-            raise LimitExceeded(path, f"{len(parts['segments']):,} segments; at most {_SEGMENTS_LIMIT:,} are read")
+            raise LimitExceeded(
+                path, f"{len(parts['segments']):,} segments; at most {_SEGMENTS_LIMIT:,} are read"
+            )
     if file.get("t_offset", getlink=True) is not None:
         parts["t_offset"] = _member(path, file, "t_offset", h5py.Dataset)
         _check_dataset(path, parts["t_offset"], ndim=0)
@@ -171,22 +184,25 @@ def _member(path: Path, group: Any, name: str, kind: type) -> Any:
 
 
 def _check_dataset(path: Path, dataset: Any, ndim: int) -> None:
-    import os
-
     name = dataset.name
     if dataset.is_virtual or dataset.external:
-        raise CorruptRecording(path, f"{name} keeps its data in another file; a recording holds its events itself")
+        raise CorruptRecording(
+            path, f"{name} keeps its data in another file; a recording holds its events itself"
+        )
     if dataset.dtype.kind not in "iub" or dataset.ndim != ndim:
-        raise UnknownFormat(path, f"{name} is {dataset.dtype} of shape {dataset.shape}; expected {ndim}-d integers")
+        raise UnknownFormat(
+            path, f"{name} is {dataset.dtype} of shape {dataset.shape}; expected {ndim}-d integers"
+        )
     creation = dataset.id.get_create_plist()
     used = [creation.get_filter(number)[0] for number in range(creation.get_nfilters())]
     if unknown := [code for code in used if code not in _FILTERS]:
+        known = ", ".join(_FILTERS.values())
         raise UnsupportedVersion(
             path,
-            f"{name} is compressed with HDF5 filter {unknown[0]}; spikecut reads {', '.join(_FILTERS.values())}",
+            f"{name} is compressed with HDF5 filter {unknown[0]}; spikecut reads {known}",
             hint="h5repack -f SHUF -f GZIP=4 in.h5 out.h5, with the plugin that wrote it",
         )
-    declared, file_bytes = dataset.size * dataset.dtype.itemsize, os.path.getsize(path)
+    declared, file_bytes = dataset.size * dataset.dtype.itemsize, path.stat().st_size
     if declared > file_bytes * _DEFLATE_AT_BEST or dataset.id.get_storage_size() > file_bytes:
         raise LimitExceeded(path, f"{name} declares {declared:,} bytes in a file of {file_bytes:,}")
     if dataset.chunks:
@@ -215,28 +231,32 @@ def _chunks(path: Path, batch_events: int) -> Iterator[Chunk]:
         offset = int(parts["t_offset"][()]) if "t_offset" in parts else 0
         rows = len(parts["t"])
         resets = np.asarray(parts["segments"][()], np.int64).tolist() if "segments" in parts else []
-        if any(not before < after for before, after in zip([0, *resets], [*resets, rows], strict=True)):
+        if resets and any(before >= after for before, after in pairwise([0, *resets, rows])):
             raise CorruptRecording(path, "the segments do not lie in order within the events")
-        edges = sorted({*range(0, rows, batch_events), *resets})
-        for begin, end in zip(edges, [*edges[1:], rows], strict=True):
-            chunk = _chunk(parts, slice(begin, end), offset)
-            yield Chunk(*chunk[:4], lost=chunk[4], new_segment=begin in resets)
+        for first, last in pairwise([0, *resets, rows]):
+            begin = first
+            while begin < last:  # never across a stored chunk: if one is damaged, no other is lost
+                end = min(last, (begin // CHUNK_ROWS + 1) * CHUNK_ROWS)
+                chunk = _chunk(parts, slice(begin, end), offset)
+                for at in range(0, max(1, len(chunk.t)), batch_events):
+                    lost = chunk.lost if at == 0 else NOTHING_LOST
+                    marked = at == 0 and begin == first and first > 0
+                    yield replace(chunk.taken(slice(at, at + batch_events)), lost=lost, new_segment=marked)
+                begin = end
 
 
-def _chunk(parts: dict[str, Any], rows: slice, offset: int) -> tuple[Any, Any, Any, Any, DropCounts]:
-    n = rows.stop - rows.start
+def _chunk(parts: dict[str, Any], rows: slice, offset: int) -> Chunk:
     try:
         t, x, y, p = (np.asarray(parts[name][rows]) for name in COLUMNS)
-    except OSError:  # a damaged chunk of a column: these rows are lost, those after are not
-        nothing = [np.empty(0, dtype) for dtype in COLUMNS.values()]
-        return (*nothing, DropCounts.of(DropCause.unreadable, n, at_byte=_place(parts["t"], rows.start)))
-    lost = NOTHING_LOST
-    columns: list[ndarray[Any, Any]] = [t.astype(np.int64) + offset, _pixels(x), _pixels(y), (p > 0).astype(np.uint8)]
+    except OSError:  # a damaged chunk of one of the columns takes these rows, and no others
+        n = rows.stop - rows.start
+        return nothing(DropCounts.of(DropCause.unreadable, n, at_byte=_place(parts["t"], rows.start)))
+    chunk = Chunk(t.astype(np.int64) + offset, _pixels(x), _pixels(y), (p > 0).astype(np.uint8))
     wrong = (p != 0) & (p != 1) & (p != -1)
-    if wrong.any():
-        columns = [column[~wrong] for column in columns]
-        lost = DropCounts.of(DropCause.unreadable, int(np.count_nonzero(wrong)), at_byte=_place(parts["p"], rows.start))
-    return (*columns, lost)  # type: ignore[return-value]
+    if not wrong.any():
+        return chunk
+    lost = DropCounts.of(DropCause.unreadable, int(wrong.sum()), at_byte=_place(parts["p"], rows.start))
+    return replace(chunk.taken(~wrong), lost=lost)
 
 
 def _pixels(column: ndarray[Any, Any]) -> ndarray[Any, Any]:

@@ -5,9 +5,12 @@ time fell by more than a second: then the clock was reset, and a new segment beg
 depend on how the events were cut into chunks.
 """
 
+# mypy: allow-untyped-decorators, allow-any-decorated
+
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +18,12 @@ from jaxtyping import Int64, UInt8, UInt16
 from numba import njit
 from numpy import ndarray
 
+from spikecut.pipeline.errors import CorruptRecording, LimitExceeded
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 
 REORDER_US = 10_000
 RESET_US = 1_000_000
+WAITING_LIMIT = 1 << 24  # a megapixel camera makes 10 million events in 10 ms at its physical limit
 _KEEP, _LATE, _RESET = 0, 1, 2
 
 
@@ -26,6 +31,7 @@ _KEEP, _LATE, _RESET = 0, 1, 2
 class Chunk:
     """Decoded columns in the order of the file, and what was lost before them.
 
+    `outside_at` is the byte of the first event outside the sensor, where the reader knows it.
     `new_segment` says that the file itself marks a reset of the clock before the first of them.
     """
 
@@ -34,19 +40,24 @@ class Chunk:
     y: UInt16[ndarray, " N"]
     p: UInt8[ndarray, " N"]
     lost: DropCounts = NOTHING_LOST
+    outside_at: int | None = None
     new_segment: bool = False
 
     def taken(self, which: Any) -> "Chunk":
         return Chunk(self.t[which], self.x[which], self.y[which], self.p[which])
 
 
-def in_order(chunks: Iterable[Chunk], sensor: SensorSize) -> Iterator[EventBatch]:
+def in_order(chunks: Iterable[Chunk], sensor: SensorSize, path: Path) -> Iterator[EventBatch]:
     """Ordered batches that tile time; events outside the sensor are dropped and counted.
 
     The 10 ms before the newest event are held back until it is certain that nothing earlier follows.
     A recording without events yields an empty batch if something was lost, else nothing.
+
+    Raises:
+        CorruptRecording: if a stretch could not be decoded and no event came through at all.
+        LimitExceeded: if more events wait than any camera makes in 10 ms.
     """
-    held, opened = _nothing(), False
+    held, opened = nothing(), False
     segment, start_us, newest, fresh = 0, 0, 0, True
     lost = NOTHING_LOST
 
@@ -59,7 +70,7 @@ def in_order(chunks: Iterable[Chunk], sensor: SensorSize) -> Iterator[EventBatch
         fresh |= chunk.new_segment
         outside = (chunk.x >= sensor.width) | (chunk.y >= sensor.height)
         if outside.any():
-            lost += DropCounts.of(DropCause.outside_sensor, int(outside.sum()))
+            lost += DropCounts.of(DropCause.outside_sensor, int(outside.sum()), at_byte=chunk.outside_at)
             chunk = chunk.taken(~outside)
         verdicts = np.empty(len(chunk.t), np.uint8)
         newest = judge(chunk.t, newest, fresh, verdicts)
@@ -72,8 +83,10 @@ def in_order(chunks: Iterable[Chunk], sensor: SensorSize) -> Iterator[EventBatch
                     yield batch(held, int(held.t[-1]) + 1)
                     lost = NOTHING_LOST
                     segment += 1
-                held, opened = _nothing(), False
-            part = chunk.taken(begin + np.flatnonzero(verdicts[begin:end] != _LATE))
+                held, opened = nothing(), False
+            part = chunk.taken(slice(begin, end))
+            if (late := verdicts[begin:end] == _LATE).any():
+                part = part.taken(~late)
             if not len(part.t):
                 continue
             held = _merged(held, part)
@@ -83,9 +96,17 @@ def in_order(chunks: Iterable[Chunk], sensor: SensorSize) -> Iterator[EventBatch
                 yield batch(held.taken(slice(0, n)), certain)
                 start_us, opened, lost = certain, True, NOTHING_LOST
                 held = held.taken(slice(n, None))
+            if len(held.t) > WAITING_LIMIT:
+                raise LimitExceeded(
+                    path,
+                    f"more than {WAITING_LIMIT:,} events within {REORDER_US // 1000} ms at {newest} us",
+                    hint="no camera makes so many; is this a recording of events?",
+                )
     if len(held.t):
         yield batch(held, int(held.t[-1]) + 1)
     elif lost:
+        if damage := lost.losses.get(DropCause.unreadable):
+            raise CorruptRecording(path, "not one event could be decoded", offset=damage.at_byte)
         yield batch(held, start_us)
 
 
@@ -111,15 +132,20 @@ def judge(t: Any, newest: int, fresh: bool, verdicts: Any) -> int:
 
 
 def _merged(held: Chunk, part: Chunk) -> Chunk:
-    columns = [
-        np.concatenate([mine, new]) if len(held.t) else new
-        for mine, new in ((held.t, part.t), (held.x, part.x), (held.y, part.y), (held.p, part.p))
-    ]
-    merged = Chunk(*columns)
-    if (np.diff(merged.t) < 0).any():
-        return merged.taken(np.argsort(merged.t, kind="stable"))
-    return merged
+    if len(held.t):
+        part = Chunk(
+            np.concatenate([held.t, part.t]),
+            np.concatenate([held.x, part.x]),
+            np.concatenate([held.y, part.y]),
+            np.concatenate([held.p, part.p]),
+        )
+    if (part.t[1:] < part.t[:-1]).any():
+        return part.taken(np.argsort(part.t, kind="stable"))
+    return part
 
 
-def _nothing() -> Chunk:
-    return Chunk(np.empty(0, np.int64), *(np.empty(0, np.uint16) for _ in "xy"), np.empty(0, np.uint8))
+def nothing(lost: DropCounts = NOTHING_LOST) -> Chunk:
+    """No events, at most a loss."""
+    return Chunk(
+        np.empty(0, np.int64), np.empty(0, np.uint16), np.empty(0, np.uint16), np.empty(0, np.uint8), lost
+    )

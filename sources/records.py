@@ -1,64 +1,94 @@
-"""Files of equal-sized records, read in blocks, with the damaged stretches left out.
-
-A record alone cannot be told from garbage, a row of them can: where bytes were lost or inserted, every
-later record is read across its borders, its time jumps about and its pixel leaves the sensor. So the
-records are judged in groups of 64; where more than a quarter of a group looks wrong the reader looks for
-the next byte from which the records make sense again, and says what it passed over.
-"""
+"""Files of equal-sized records, read in blocks; and new files, which appear only when they are complete."""
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Int64
 from numpy import ndarray
 
-from spikecut.pipeline.errors import SourceError, UnreadableSource
-from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts
+from spikecut.pipeline.errors import ConfigError, SourceError, UnreadableSource
+from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, SensorSize
+from spikecut.sources.decoding import (
+    AHEAD,
+    BAD,
+    BAD_AT,
+    BAD_BYTES,
+    CONSUMED,
+    OFFSET,
+    OUTSIDE_AT,
+    SIGNAL_AT,
+    SIGNALS,
+    STATE,
+)
+from spikecut.sources.ordering import Chunk
 
-GROUP = 64
-_FEWEST = 8  # suspicious records below which a group is left alone
-_SEARCH_BYTES = 65_536  # how far ahead to look for records that make sense again
 
-Records = UInt8[ndarray, "n size"]
+def chunks_of(
+    path: Path, begin: int, size: int, kernel: Callable[..., int], sensor: SensorSize, block: int
+) -> Iterator[Chunk]:
+    """The events of a file of `size`-byte records from byte `begin`, `block` records at a time.
 
-
-def read_blocks(
-    path: Path, begin: int, size: int, block: int, suspicious: Callable[[Records], Bool[ndarray, " n"]]
-) -> Iterator[tuple[Records, int, DropCounts]]:
-    """Blocks of whole records from byte `begin` to the end of the file as it was when opened.
-
-    Yields the records as bytes `(n, size)`, the byte where they start, and what was lost before them;
-    the last block may be empty and only report a loss. `suspicious` marks records that cannot follow
-    the one before them, or cannot be at all; the first of what it is given has nothing before it.
+    The file is read up to the size it had when it was opened. Only if what follows `begin` is no whole
+    number of records were bytes added or lost, and only then may the kernel look for records elsewhere
+    than it expects them. The result does not depend on `block`.
     """
+    state = np.zeros(STATE, np.int64)
+    state[[SIGNAL_AT, BAD_AT, OUTSIDE_AT]] = -1
+    state[OFFSET] = begin
     with open_binary(path) as file:
         end = os.fstat(file.fileno()).st_size
-        at, lost = begin, NOTHING_LOST
-        per_block = max(block // GROUP, 1) * GROUP * size
-        while end - at >= size:
-            file.seek(at)
-            raw = np.frombuffer(file.read(min(per_block, (end - at) // size * size)), np.uint8)
-            records = raw[: len(raw) // size * size].reshape(-1, size)
-            if not len(records):  # the file shrank while it was read
-                break
-            sound = _sound(suspicious(records))
-            if sound:
-                yield records[:sound], at, lost
-                lost = NOTHING_LOST
-                at += sound * size
-            if sound < len(records):
-                skip = _skip_to_sense(file, at, end, size, suspicious)
-                lost += DropCounts.of(DropCause.unreadable, -(-skip // size), skip, at)
-                at += skip
-        if at < end:
-            lost += DropCounts.of(DropCause.cut_off, 1, end - at, at)
-        if lost:
-            yield np.empty((0, size), np.uint8), at, lost
+        file.seek(begin)
+        shift = (end - begin) % size != 0
+        left, remaining = b"", max(0, end - begin)
+        while remaining:
+            try:
+                read = file.read(min(remaining, max(block, AHEAD) * size))
+            except OSError as error:
+                raise unreadable(path, error) from error
+            remaining = remaining - len(read) if read else 0  # the file may have become shorter meanwhile
+            data = np.frombuffer(left + read, np.uint8)
+            most = len(data) // size
+            t, p = np.empty(most, np.int64), np.empty(most, np.uint8)
+            x, y = np.empty(most, np.uint16), np.empty(most, np.uint16)
+            n = kernel(data, remaining == 0, shift, sensor.width, sensor.height, state, t, x, y, p)
+            left = data[state[CONSUMED] :].tobytes()
+            state[OFFSET] += state[CONSUMED]
+            lost = _losses(state, size)
+            if left and not remaining:
+                lost += DropCounts.of(DropCause.cut_off, 1, len(left), int(state[OFFSET]))
+            outside_at = int(state[OUTSIDE_AT]) if state[OUTSIDE_AT] >= 0 else None
+            state[[SIGNALS, BAD, BAD_BYTES]] = 0
+            state[[SIGNAL_AT, BAD_AT, OUTSIDE_AT]] = -1
+            yield Chunk(t[:n], x[:n], y[:n], p[:n], lost, outside_at)
 
 
-def open_binary(path: Path):  # type: ignore[no-untyped-def]
+@contextmanager
+def new_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A temporary neighbour that becomes `path` when the block ends well, and is removed when it does not.
+
+    Raises:
+        ConfigError: if `path` exists and `overwrite` was not asked for.
+        UnreadableSource: if the folder does not exist or may not be written.
+    """
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise ConfigError(f"{path} exists already", hint="choose another name, or ask to overwrite it")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.touch()
+    except OSError as error:
+        raise UnreadableSource(path, f"cannot be written: {(error.strerror or str(error)).lower()}") from error
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def open_binary(path: Path) -> BinaryIO:
     """Opens a file for reading, or says in one sentence why not."""
     try:
         return path.open("rb")
@@ -73,23 +103,10 @@ def unreadable(path: Path, error: OSError) -> SourceError:
     return UnreadableSource(path, reason, hint=hint)
 
 
-def _sound(marks: Bool[ndarray, " n"]) -> int:
-    """How many records come before the first group that looks wrong."""
-    starts = np.arange(0, len(marks), GROUP)
-    wrong = np.add.reduceat(marks, starts, dtype=np.int64)
-    sizes = np.minimum(GROUP, len(marks) - starts)
-    bad = np.flatnonzero(wrong >= np.maximum(_FEWEST, sizes // 4))
-    return int(starts[bad[0]]) if len(bad) else len(marks)
-
-
-def _skip_to_sense(
-    file, at: int, end: int, size: int, suspicious: Callable[[Records], Bool[ndarray, " n"]]  # type: ignore[no-untyped-def]
-) -> int:
-    """How many bytes to pass over until a whole group of records looks right; else all that are left."""
-    file.seek(at)
-    window = np.frombuffer(file.read(min(_SEARCH_BYTES + GROUP * size, end - at)), np.uint8)
-    for skip in range(1, len(window) - GROUP * size + 1):
-        group = window[skip : skip + GROUP * size].reshape(-1, size)
-        if suspicious(group).sum() == 0:
-            return skip
-    return end - at
+def _losses(state: Int64[ndarray, " S"], size: int) -> DropCounts:
+    if not state[SIGNALS] and not state[BAD_BYTES]:
+        return NOTHING_LOST
+    signals = int(state[SIGNALS])
+    special = DropCounts.of(DropCause.special, signals, signals * size, int(state[SIGNAL_AT]))
+    bad = DropCounts.of(DropCause.unreadable, int(state[BAD]), int(state[BAD_BYTES]), int(state[BAD_AT]))
+    return special + bad

@@ -95,7 +95,7 @@ class Replay:
     """Rules or files to compare with the full window. Default: all that lie beside the network."""
     part: Part = "all"
     """Which part of the folder: the network's own division, by name."""
-    batch_size: int = 64
+    batch_size: int = 16
     """How many recordings are stepped together."""
     seed: int = 0
     """For the bootstrap intervals."""

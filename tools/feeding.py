@@ -11,7 +11,7 @@ from spikecut.pipeline.events import Frame, SensorSize
 from spikecut.sources import Recording, open_recording
 
 
-def open_for(path: Path, card: ModelCard) -> tuple[Recording, CountBinner]:
+def open_for(path: Path, card: ModelCard, batch_events: int = 65_536) -> tuple[Recording, CountBinner]:
     """A recording, and the binner that turns it into the frames of a network.
 
     The network's own sensor is read as it is; one that is larger by a whole factor, the same both
@@ -20,7 +20,7 @@ def open_for(path: Path, card: ModelCard) -> tuple[Recording, CountBinner]:
     Raises:
         ConfigError: if the sensor fits in neither way.
     """
-    recording = open_recording(path, sensor=card.sensor)
+    recording = open_recording(path, sensor=card.sensor, batch_events=batch_events)
     return recording, binner_for(recording.sensor, card, str(path))
 
 
@@ -37,9 +37,9 @@ def binner_for(sensor: SensorSize, card: ModelCard, what: str) -> CountBinner:
 
 
 class LazyFrames:
-    """The frames of one file, opened when the first is asked for, so that a batch holds few files open.
+    """The frames of one file, opened when the first is asked for, and read in small pieces.
 
-    A file that cannot be read ends the stream; the error is kept in `error` for the report.
+    A recording that is decided early is not read to its end. A file that cannot be read ends the stream; the error is kept in `error` for the report.
     """
 
     def __init__(self, path: Path, card: ModelCard) -> None:
@@ -49,7 +49,7 @@ class LazyFrames:
 
     def __iter__(self) -> Iterator[Frame]:
         try:
-            recording, binner = open_for(self.path, self.card)
+            recording, binner = open_for(self.path, self.card, batch_events=1_024)
             for frame in binner.bins(recording):
                 self.n_lost += frame.lost.total
                 yield frame
