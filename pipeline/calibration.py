@@ -49,8 +49,12 @@ class RecordedOutputs:
     def scores(self, score: str) -> Float32[ndarray, "N T"]:
         """A score of `cutoff.SCORES` after every step."""
         totals = self.totals()
-        steps = [SCORES[score](Evidence(t + 1, self.outputs[:, t], totals[:, t])) for t in range(self.horizon)]
-        return np.stack(steps, axis=1)
+        n = len(totals)
+        after = [
+            SCORES[score](Evidence(np.full(n, t + 1), self.outputs[:, t], totals[:, t]))
+            for t in range(self.horizon)
+        ]
+        return np.stack(after, axis=1)
 
 
 @dataclass(frozen=True, slots=True)

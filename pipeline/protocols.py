@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
 from jaxtyping import Float32, Int64, Num
 from numpy import ndarray
@@ -11,6 +11,7 @@ from spikecut.pipeline.events import EventBatch, Frame, SensorSize
 from spikecut.pipeline.results import Decision, Evidence, Rest, Step, Verdict
 
 
+@runtime_checkable
 class EventSource(Protocol):
     """A stream of events. Every pass over it starts anew; its batches tile time within a segment."""
 
@@ -20,6 +21,7 @@ class EventSource(Protocol):
     def __iter__(self) -> Iterator[EventBatch]: ...
 
 
+@runtime_checkable
 class Binner(Protocol):
     """Batches in, frames out: the same frames however the batches were cut."""
 
@@ -30,6 +32,7 @@ S = TypeVar("S")
 D = TypeVar("D")
 
 
+@runtime_checkable
 class SteppedModel(Protocol[S]):
     """A network that is stepped by hand. `None` is the state at rest; a step may consume its state."""
 
@@ -47,12 +50,14 @@ class SteppedModel(Protocol[S]):
         ...
 
 
+@runtime_checkable
 class CutoffDecider(Protocol[D]):
     """Says after every step which lanes may stop. Immutable; most keep no state and hand back `None`."""
 
     def decide(self, evidence: Evidence, state: D | None) -> tuple[Verdict, D | None]: ...
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Takes what the loop says: a video, a window, a list."""
 

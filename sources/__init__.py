@@ -55,18 +55,14 @@ def open_recording(
         UnsupportedVersion, CorruptRecording, LimitExceeded: as the reader of its format says.
         ConfigError: if the sensor is not known and cannot be inferred, or a batch would hold no events.
     """
-    from spikecut.sources.records import open_binary, unreadable
+    from spikecut.sources.records import first_bytes
 
     if batch_events < 1:
         raise ConfigError(f"batches of {batch_events} events; there must be at least 1")
     path = Path(path)
     if path.is_dir():
         raise UnreadableSource(path, "is a directory", hint="for a folder of recordings: spikecut replay")
-    with open_binary(path) as file:
-        try:
-            head = file.read(64)
-        except OSError as error:
-            raise unreadable(path, error) from error
+    head = first_bytes(path, 64)
     if not head:
         raise EmptyRecording(path, "the file is empty (0 bytes)")
     if head.startswith(_HDF5):

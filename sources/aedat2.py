@@ -1,10 +1,12 @@
 """AEDAT 2.0 of the DVS128: text header, then big-endian 32-bit address and time in µs
 (read as unsigned, so that a clock past 35 minutes does not turn negative).
 
-The address holds x in bits 1-7, y in bits 8-14 and the polarity in bit 0; bit 15 marks what is no event.
-As in jAER, x counts from the right, y from the bottom and a set bit 0 means OFF. Seen on real files: so
-people stand on their feet, and the lone events that a DVS128 leaks on a still scene, which are ON for
-physical reasons, have the bit clear (three in four of them, tests/test_aedat2.py).
+The address holds x in bits 1-7, y in bits 8-14 and the polarity in bit 0; bit 15 or 31 marks a signal of
+the camera that is no event, bits 16-30 are never set. As in jAER (DVS128.java), x counts from the right, y
+from the bottom and a set bit 0 means OFF. Seen on real files: so people stand on their feet, a mug is open
+at the top and the print on it begins with its capital letter on the left; and the lone events that a
+DVS128 leaks on a still scene, which are ON for physical reasons, have the bit clear (nine in ten of them
+while a person lies still, tests/test_aedat2.py).
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,7 +19,7 @@ from spikecut.pipeline.errors import ConfigError, CorruptRecording, UnsupportedV
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources.decoding import DVS128_BYTES, WRAP_PAUSE_US, decode_dvs128
 from spikecut.sources.ordering import RESET_US, Chunk, in_order, nothing
-from spikecut.sources.records import chunks_of, open_binary
+from spikecut.sources.records import chunks_of, first_bytes
 
 MAGIC = b"#!AER-DAT"
 DVS128 = SensorSize(128, 128)
@@ -84,10 +86,9 @@ def read_header(path: Path) -> Header:
     with a zero byte is no text: there the line break was damaged, and the events begin at that byte.
 
     Raises:
-        CorruptRecording: the header does not end within 1 MB.
+        CorruptRecording: if the header does not end within 1 MiB.
     """
-    with open_binary(path) as file:
-        text = file.read(_HEADER_LIMIT)
+    text = first_bytes(path, _HEADER_LIMIT)
     at, lost, chip = 0, NOTHING_LOST, None
     while text[at : at + 1] == b"#":
         end = text.find(b"\n", at) + 1

@@ -98,7 +98,8 @@ def decode_atis(
 ) -> int:
     """Columns from a block of records; returns how many events, `state` says how many bytes.
 
-    Marks count once the event after them is believed: one read out of garbage would shift all that follows.
+    Marks count only between two believed events: one read out of garbage would shift all that follows.
+    `pending` is how many wait for the second of them; after a record that was not believed it is -1.
     """
     size = data.shape[0]
     at, n = 0, np.uint64(0)
@@ -106,11 +107,14 @@ def decode_atis(
     while at + ATIS_BYTES <= size:
         row = data[at + 1]
         if row == MARK_ROW:
-            pending += 1
+            if pending < 0:
+                note_bad(state, at, ATIS_BYTES)
+            else:
+                pending += 1
             at += ATIS_BYTES
             continue
         high = data[at + 2]
-        passed = marked + MARK_US * pending
+        passed = marked + MARK_US * max(pending, 0)
         time = passed + (np.int64(high & 0x7F) << 16 | np.int64(data[at + 3]) << 8 | np.int64(data[at + 4]))
         if started and (time - clock > LEAP_US or clock - time > LEAP_US):
             if not final and size - at < (AHEAD + 2) * ATIS_BYTES:
@@ -121,11 +125,10 @@ def decode_atis(
                 for mark in range(pending):
                     note_bad(state, at - (pending - mark) * ATIS_BYTES, ATIS_BYTES)
                 note_bad(state, at, skipped)
-                at, pending = at + skipped, 0
+                at, pending = at + skipped, -1
                 continue
         if not (clock - RESET_US <= time < clock - LEAP_US) or not started:  # a late one moves no clock
-            clock, started = time, 1
-        marked, pending = passed, 0
+            clock, started, marked, pending = time, 1, passed, 0
         if (data[at] >= width or row >= height) and state[OUTSIDE_AT] < 0:
             state[OUTSIDE_AT] = state[OFFSET] + at
         t[n] = time
@@ -229,7 +232,7 @@ def weigh(data: Any, at: int, size: int, width: int, height: int, started: int, 
         return DROP
     if not started or -RESET_US <= apart(raw, last, size) < 0:
         return BELIEVE
-    if back * 4 > n:
+    if back * 8 > n:
         return DROP
     against, votes, marked = 0, 0, np.int64(0)
     for ahead in range(1, AHEAD + 1):

@@ -88,6 +88,15 @@ def new_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def first_bytes(path: Path, n: int) -> bytes:
+    """The beginning of a file, at most `n` bytes of it."""
+    with open_binary(path) as file:
+        try:
+            return file.read(n)
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+
 def open_binary(path: Path) -> BinaryIO:
     """Opens a file for reading, or says in one sentence why not."""
     try:

@@ -1,0 +1,55 @@
+"""Small stand-ins with the manners of the real things: a network that says what it is told, frames of nothing."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy import ndarray
+
+from spikecut.pipeline.events import Frame
+
+
+def frames(numbers: Sequence[int], segment: int = 0, step_us: int = 10) -> list[Frame]:
+    """Frames whose first pixel holds the number of the recording, so that a fake can know it."""
+    made = []
+    for index, number in enumerate(numbers):
+        pixels = np.zeros((2, 2, 2), np.int32).astype(np.float32)
+        pixels[0, 0, 0] = number
+        made.append(Frame(index, segment, index * step_us, (index + 1) * step_us, pixels, 1))
+    return made
+
+
+@dataclass
+class Script:
+    """A network that says `outputs[recording, step]`; its state is the number of steps a lane has made.
+
+    It counts the lane steps that it was asked for: the work that a cutoff is there to save.
+    """
+
+    outputs: ndarray
+    executed: int = 0
+    batch_sizes: list[int] = field(default_factory=list)
+
+    @property
+    def n_classes(self) -> int:
+        return int(self.outputs.shape[2])
+
+    def step(self, pixels: ndarray, state: ndarray | None) -> tuple[ndarray, ndarray]:
+        steps = np.zeros(len(pixels), np.int64) if state is None else state
+        self.executed += len(pixels)
+        self.batch_sizes.append(len(pixels))
+        recording = pixels[:, 0, 0, 0].astype(np.int64)
+        return self.outputs[recording, steps].astype(np.float32), steps + 1
+
+    def select(self, state: ndarray, lanes: ndarray) -> ndarray:
+        return np.where(lanes < 0, 0, state[lanes])
+
+    def copy(self, state: ndarray) -> ndarray:
+        return state.copy()
+
+
+def counted(items: Sequence[Frame], taken: list[int]) -> Iterator[Frame]:
+    """The frames, with a note of each one that was asked for."""
+    for item in items:
+        taken.append(item.index)
+        yield item

@@ -1,0 +1,115 @@
+"""What every recorded source must do, and the small recordings that all of them are tried with."""
+
+import hashlib
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from spikecut.pipeline.events import NOTHING_LOST, DropCounts, EventBatch, SensorSize
+from spikecut.pipeline.protocols import EventSource
+from spikecut.sources.aedat2 import write_aedat2
+from spikecut.sources.atis import write_atis
+from spikecut.sources.hdf5 import write_hdf5
+
+DVS128 = SensorSize(128, 128)
+DATA = Path(__file__).parent / "data"
+WRITERS: dict[str, Callable[[Path, Iterable[EventBatch]], int]] = {
+    ".aedat": write_aedat2,
+    ".bin": write_atis,
+    ".h5": lambda path, batches: write_hdf5(path, batches, DVS128),
+}
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Everything that came out of one pass: columns, the segment of every event, all losses."""
+
+    t: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    p: np.ndarray
+    segment: np.ndarray
+    lost: DropCounts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Collected) and self.lists() == other.lists() and self.losses() == other.losses()
+
+    def lists(self) -> list[list[int]]:
+        return [column.tolist() for column in (self.t, self.x, self.y, self.p, self.segment)]
+
+    def losses(self) -> dict[str, tuple[int, int]]:
+        return {cause.value: (loss.events, loss.bytes) for cause, loss in self.lost.losses.items()}
+
+    def digests(self) -> dict[str, str]:
+        """The first 16 digits of SHA-256 of each column, little-endian."""
+        return {
+            name: hashlib.sha256(getattr(self, name).astype(f"<{kind}").tobytes()).hexdigest()[:16]
+            for name, kind in (("t", "i8"), ("x", "u2"), ("y", "u2"), ("p", "u1"))
+        }
+
+
+def check_source(source: EventSource) -> Collected:
+    """The contract: batches tile time within a segment, in order, on the sensor; every pass is the same."""
+    first = _collect(source)
+    assert first == _collect(source), "a second pass gave something else"
+    return first
+
+
+def _collect(source: EventSource) -> Collected:
+    parts: list[EventBatch] = []
+    before: EventBatch | None = None
+    lost = NOTHING_LOST
+    for batch in source:
+        assert batch.sensor == source.sensor
+        assert (np.diff(batch.t) >= 0).all(), "time ran backwards within a batch"
+        assert (batch.x < source.sensor.width).all()
+        assert (batch.y < source.sensor.height).all()
+        assert (batch.p <= 1).all()
+        if before is not None and len(batch):
+            assert batch.segment in (before.segment, before.segment + 1)
+            if batch.segment == before.segment:
+                assert batch.start_us == before.end_us, "a gap or an overlap between batches"
+        lost += batch.lost
+        parts.append(batch)
+        before = batch
+    columns = [
+        np.concatenate([getattr(batch, name) for batch in parts] or [np.empty(0, dtype)])
+        for name, dtype in (("t", np.int64), ("x", np.uint16), ("y", np.uint16), ("p", np.uint8))
+    ]
+    segment = np.repeat([batch.segment for batch in parts], [len(batch) for batch in parts]) if parts else []
+    return Collected(*columns, np.asarray(segment, np.int64), lost)
+
+
+def pattern(n: int, seed: int = 0, pause_us: float = 40.0, first_us: int = 1_000) -> EventBatch:
+    """A bright dot on a slanted path, with noise: no flip, turn or swap of axes leaves it the same."""
+    rng = np.random.default_rng(seed)
+    t = first_us + np.cumsum(rng.exponential(pause_us, n)).astype(np.int64)
+    phase = np.linspace(0, 1, n)
+    x = (10 + 80 * phase + rng.normal(0, 2, n)).clip(0, 127).astype(np.uint16)
+    y = (100 - 90 * phase**2 + rng.normal(0, 1, n)).clip(0, 127).astype(np.uint16)
+    p = (rng.random(n) < 0.3 + 0.4 * phase).astype(np.uint8)
+    return EventBatch(t, x, y, p, int(t[0]), int(t[-1]) + 1, DVS128)
+
+
+def write_golden(folder: Path) -> None:
+    """Makes the tiny recordings of tests/data anew, and golden.toml with a digest per column.
+
+    $ cd tests && python -c "from source_contract import *; write_golden(DATA)"
+    """
+    from spikecut.sources import open_recording
+
+    lines = ["# Made by write_golden in tests/source_contract.py. SHA-256 of each column, first 16 digits.\n"]
+    for suffix, write in WRITERS.items():
+        path = folder / f"tiny{suffix}"
+        write(path, [pattern(400, seed=3)])
+        found = check_source(open_recording(path))
+        lines.append(f'["{path.name}"]\nevents = {len(found.t)}\n')
+        lines += [f'{name} = "{digest}"\n' for name, digest in found.digests().items()]
+    (folder / "golden.toml").write_text("".join(lines))
+
+
+def golden() -> dict[str, dict[str, str | int]]:
+    """What the tiny recordings must hold, by file name."""
+    return tomllib.loads((DATA / "golden.toml").read_text())
