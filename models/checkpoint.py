@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
-from spikecut.models.networks import NetworkSpec, SequentialState, build, fold
+from spikecut.models.networks import NetworkSpec, build, fold
 from spikecut.models.stepper import NetworkStepper
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.events import SensorSize
@@ -42,7 +43,7 @@ class ModelCard:
     trained_on: tuple[str, ...] = ()
 
 
-def save(folder: Path, card: ModelCard, network: SequentialState) -> ModelCard:
+def save(folder: Path, card: ModelCard, network: nn.Module) -> ModelCard:
     """Writes weights and card into a folder; returns the card with the weights' hash filled in."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / f"{card.name}.safetensors"
@@ -109,9 +110,7 @@ def read_card(path: Path) -> ModelCard:
         if (raw.pop("kind", None), raw.pop("version", None)) != (_KIND, _VERSION):
             raise ModelError(f"{path}: not a card of version {_VERSION} of a {_KIND}")
         spec, sensor = raw["spec"], SensorSize(**raw["sensor"])
-        spec = NetworkSpec(
-            **{**spec, "channels": tuple(spec["channels"]), "frame": SensorSize(**spec["frame"])}
-        )
+        spec = NetworkSpec(**{**spec, "channels": tuple(spec["channels"]), "frame": SensorSize(**spec["frame"])})
         lists = {name: tuple(raw[name]) for name in ("classes", "trained_on")}
         card = ModelCard(**{**raw, **lists, "spec": spec, "sensor": sensor})
     except OSError as error:

@@ -1,6 +1,5 @@
 """What a network is trained for: to be right at every step, not only at the last."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 

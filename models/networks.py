@@ -68,7 +68,7 @@ class FrameDropout(nn.Module):
         return x * state, state
 
 
-def compact(spec: NetworkSpec) -> SequentialState:
+def compact(spec: NetworkSpec) -> nn.Module:
     """Convolutions with LIF cells, each followed by a 2 x 2 maximum, then one linear readout.
 
     A layer's spikes are pooled by "did any fire", so all that travels between layers is 0 or 1.
@@ -77,20 +77,22 @@ def compact(spec: NetworkSpec) -> SequentialState:
     n_in, height, width = 2, spec.frame.height, spec.frame.width
     for n_out in spec.channels:
         convolution = nn.Conv2d(n_in, n_out, 3, padding=1)
-        nn.init.zeros_(convolution.bias)
+        if convolution.bias is not None:
+            nn.init.zeros_(convolution.bias)
         parametrize.register_parametrization(convolution, "weight", KernelStandard(n_out, gain=4.0))
         layers += [convolution, LIFCell(spec.step_us), nn.MaxPool2d(2)]
         n_in, height, width = n_out, height // 2, width // 2
     readout = nn.Linear(n_in * height * width, spec.n_classes)
     nn.init.normal_(readout.weight, std=0.02)
     nn.init.zeros_(readout.bias)
-    return SequentialState(*layers, nn.Flatten(), FrameDropout(0.2), readout)
+    network: nn.Module = SequentialState(*layers, nn.Flatten(), FrameDropout(0.2), readout)
+    return network
 
 
-ARCHITECTURES: dict[str, Callable[[NetworkSpec], SequentialState]] = {"compact": compact}
+ARCHITECTURES: dict[str, Callable[[NetworkSpec], nn.Module]] = {"compact": compact}
 
 
-def build(spec: NetworkSpec) -> SequentialState:
+def build(spec: NetworkSpec) -> nn.Module:
     """A network with fresh weights, in training mode; `fold` makes it one to stream with.
 
     Raises:
@@ -103,7 +105,7 @@ def build(spec: NetworkSpec) -> SequentialState:
     return ARCHITECTURES[spec.architecture](spec)
 
 
-def fold(network: SequentialState) -> SequentialState:
+def fold(network: nn.Module) -> nn.Module:
     """Works the kernel standard into plain weights, in place: the same outputs, fewer operations."""
     for module in network.modules():
         if parametrize.is_parametrized(module):
@@ -111,7 +113,7 @@ def fold(network: SequentialState) -> SequentialState:
     return network
 
 
-def forward_step(network: SequentialState, frames: Tensor, state: State | None) -> tuple[Tensor, State]:
+def forward_step(network: nn.Module, frames: Tensor, state: State | None) -> tuple[Tensor, State]:
     """One step: frames `(B, 2, H, W)` in, outputs `(B, K)` and the new state out; `None` is rest.
 
     Norse's container writes into the list of states that it is given, so it gets a copy.

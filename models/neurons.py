@@ -33,9 +33,7 @@ class LIFCell(LIFBoxCell):
         super().__init__(LIFBoxParameters(method="triangle", alpha=torch.tensor(1.0)), dt=step_us * 1e-6)
         self.leak_logit = nn.Parameter(torch.tensor(math.log(leak / (1 - leak))))
 
-    def forward(
-        self, x: Tensor, state: LIFBoxFeedForwardState | None = None
-    ) -> tuple[Tensor, LIFBoxFeedForwardState]:
+    def forward(self, x: Tensor, state: LIFBoxFeedForwardState | None = None) -> tuple[Tensor, LIFBoxFeedForwardState]:
         """Spikes (0 or 1, the shape of `x`) and the new state; `None` is rest."""
         if state is None:
             state = LIFBoxFeedForwardState(v=torch.zeros_like(x))

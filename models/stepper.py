@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64, Num
 from numpy import ndarray
-from torch import Tensor
+from torch import Tensor, nn
 
-from spikecut.models.networks import NetworkSpec, SequentialState, State, fold, forward_step
+from spikecut.models.networks import NetworkSpec, State, fold, forward_step
 from spikecut.pipeline.errors import ModelError
 
 
@@ -18,7 +18,7 @@ class NetworkStepper:
     It remembers nothing between calls; two streams can share one stepper.
     """
 
-    def __init__(self, network: SequentialState, spec: NetworkSpec) -> None:
+    def __init__(self, network: nn.Module, spec: NetworkSpec) -> None:
         self.spec = spec
         self._network = fold(network).eval().requires_grad_(False)
 
@@ -26,9 +26,7 @@ class NetworkStepper:
     def n_classes(self) -> int:
         return self.spec.n_classes
 
-    def step(
-        self, frames: Num[ndarray, "B 2 H W"], state: State | None
-    ) -> tuple[Float32[ndarray, "B K"], State]:
+    def step(self, frames: Num[ndarray, "B 2 H W"], state: State | None) -> tuple[Float32[ndarray, "B K"], State]:
         """One step for every lane.
 
         Raises:

@@ -1,7 +1,7 @@
 """Training on binned recordings: an epoch, an evaluation, and the state that lets a killed run go on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 
 from spikecut.models.augment import Augmentation, augment
 from spikecut.models.losses import evidence_loss
-from spikecut.models.networks import NetworkSpec, SequentialState, build, forward_step
+from spikecut.models.networks import NetworkSpec, build, forward_step
 from spikecut.pipeline.errors import ModelError
 
 
@@ -25,7 +25,7 @@ class TrainingPlan:
     weight_decay: float = 1e-2
     averaging: float = 0.02
     seed: int = 0
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class TrainingRun:
         """One pass over the recordings `(N, T, 2, H, W)`; returns the mean loss."""
         self.network.train()
         order = torch.randperm(len(frames), generator=self.generator)
-        batches = order.split(self.plan.batch_size)
+        batches = torch.split(order, self.plan.batch_size)
         losses = []
         for picks in batches[: len(frames) // self.plan.batch_size]:
             varied = augment(frames[picks].float(), self.plan.augmentation, self.generator)
@@ -86,7 +86,7 @@ class TrainingRun:
         self.epoch += 1
         return sum(losses) / len(losses)
 
-    def averaged(self) -> SequentialState:
+    def averaged(self) -> nn.Module:
         """A network with the averaged weights, to evaluate or to keep."""
         network = build(self.spec)
         network.load_state_dict(self.average)
@@ -122,27 +122,25 @@ class TrainingRun:
             self.generator.set_state(saved["generator"])
             self.average, self.epoch = saved["average"], saved["epoch"]
         except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
-            raise ModelError(
-                f"{path}: cannot go on from here: {error}", hint="remove it to start anew"
-            ) from error
+            raise ModelError(f"{path}: cannot go on from here: {error}", hint="remove it to start anew") from error
 
 
-def outputs_of(network: SequentialState, frames: Tensor) -> Tensor:
+def outputs_of(network: nn.Module, frames: Tensor) -> Tensor:
     """The outputs `(B, T, K)` of whole recordings `(B, T, 2, H, W)`, with gradients where enabled."""
     with parametrize.cached():
         return torch.stack(list(_steps(network, frames)), dim=1)
 
 
-def accuracy_by_step(network: SequentialState, frames: Tensor, labels: Tensor) -> tuple[float, ...]:
+def accuracy_by_step(network: nn.Module, frames: Tensor, labels: Tensor) -> tuple[float, ...]:
     """The share of right answers if everyone were stopped after step 1, 2, …"""
     network.eval()
     with torch.inference_mode():
-        totals = torch.cat([outputs_of(network, part.float()).cumsum(1) for part in frames.split(50)])
+        totals = torch.cat([outputs_of(network, part.float()).cumsum(1) for part in torch.split(frames, 50)])
     right = totals.argmax(2) == labels[:, None]
     return tuple(right.float().mean(0).tolist())
 
 
-def _steps(network: SequentialState, frames: Tensor) -> Iterator[Tensor]:
+def _steps(network: nn.Module, frames: Tensor) -> Iterator[Tensor]:
     state = None
     for t in range(frames.shape[1]):
         output, state = forward_step(network, frames[:, t], state)

@@ -36,7 +36,7 @@ class RecordedOutputs:
 
     @property
     def horizon(self) -> int:
-        return self.outputs.shape[1]
+        return int(self.outputs.shape[1])
 
     def totals(self) -> Float32[ndarray, "N T K"]:
         """The running sums that the deciders read."""
@@ -51,8 +51,7 @@ class RecordedOutputs:
         totals = self.totals()
         n = len(totals)
         after = [
-            SCORES[score](Evidence(np.full(n, t + 1), self.outputs[:, t], totals[:, t]))
-            for t in range(self.horizon)
+            SCORES[score](Evidence(np.full(n, t + 1), self.outputs[:, t], totals[:, t])) for t in range(self.horizon)
         ]
         return np.stack(after, axis=1)
 
@@ -127,9 +126,7 @@ def topk_thresholds(recorded: RecordedOutputs, epsilon: float, min_support: int 
     return betas
 
 
-def topk_thresholds_reference(
-    recorded: RecordedOutputs, epsilon: float, n_bins: int = 100
-) -> Float64[ndarray, " T"]:
+def topk_thresholds_reference(recorded: RecordedOutputs, epsilon: float, n_bins: int = 100) -> Float64[ndarray, " T"]:
     """The thresholds beta_t exactly as the reference code of Wu et al. computes them.
 
     One grid of `n_bins` levels up to the largest gap serves all steps; a single lucky recording is
@@ -166,7 +163,7 @@ def _reaches(n_stable: Int64[ndarray, "..."], n: Int64[ndarray, "..."], epsilon:
 def _first_above(scores: Float32[ndarray, "N T"], thresholds: Float64[ndarray, " T"]) -> Int64[ndarray, " N"]:
     stop = scores > thresholds
     stop[:, -1] = True
-    return stop.argmax(axis=1).astype(np.int64) + 1
+    return np.asarray(stop.argmax(axis=1) + 1, np.int64)
 
 
 def _earliest_within(

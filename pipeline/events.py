@@ -151,9 +151,7 @@ class EventBatch:
         return len(self.t)
 
     @classmethod
-    def from_structured(
-        cls, events: Shaped[ndarray, " N"], sensor: SensorSize, *, segment: int = 0
-    ) -> "EventBatch":
+    def from_structured(cls, events: Shaped[ndarray, " N"], sensor: SensorSize, *, segment: int = 0) -> "EventBatch":
         """The one door in for arrays of Tonic, faery, AEStream, expelliarmus, OpenEB, dv-processing.
 
         Fields are found by name, whatever their order and type: `t`, `timestamp` or `ts` in µs, `x`, `y`,

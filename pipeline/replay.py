@@ -92,7 +92,10 @@ def replay(
                 end_us, seen = lane.frame.end_us, lane.n_events
                 yield lane.item, Decision(label, n, reason, score, lane.start_us, end_us, seen, total[at])
             elif following.segment != lane.frame.segment:  # its clock was reset: it starts over, alone
-                yield lane.item, _alone(chain([following], lane.frames), model, decider, horizon, lane.item, trace)
+                yield (
+                    lane.item,
+                    _alone(chain([following], lane.frames), model, decider, horizon, lane.item, trace),
+                )
             else:
                 lane.frame = following
                 going.append(at)

@@ -29,7 +29,7 @@ def run(
     """
     if horizon < 1:
         raise ConfigError(f"a horizon of {horizon} steps; the network needs at least one")
-    steps = 0
+    steps = segment = 0
     last: Decision | None = None
     for frame in frames:
         if steps == 0 or frame.segment != segment:

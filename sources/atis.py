@@ -53,9 +53,7 @@ def infer_sensor(path: Path) -> SensorSize:
     for chunk in chunks_of(path, 0, ATIS_BYTES, decode_atis, SENSORS[-1], 65_536):
         n += len(chunk.t)
         held += [int(((chunk.x < s.width) & (chunk.y < s.height)).sum()) for s in SENSORS]
-    return next(
-        (s for s, inside in zip(SENSORS, held.tolist(), strict=True) if inside >= 0.99 * n), SENSORS[-1]
-    )
+    return next((s for s, inside in zip(SENSORS, held.tolist(), strict=True) if inside >= 0.99 * n), SENSORS[-1])
 
 
 def write_atis(path: Path, batches: Iterable[EventBatch]) -> int:

@@ -56,9 +56,7 @@ def list_recordings(folder: Path, classes: Iterable[str] | None = None) -> list[
     ]
     if not recordings:
         known = ", ".join(sorted(_SUFFIXES))
-        raise EmptyRecording(
-            folder, "no recordings in its class folders", hint=f"expected files ending in {known}"
-        )
+        raise EmptyRecording(folder, "no recordings in its class folders", hint=f"expected files ending in {known}")
     return recordings
 
 

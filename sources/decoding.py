@@ -26,9 +26,7 @@ BELIEVE, DROP = 0, -1
 
 # Where a kernel keeps its place between blocks: an int64 each.
 STATE = 12
-CONSUMED, STARTED, CLOCK, RAW, PENDING, SIGNALS, SIGNAL_AT, BAD, BAD_BYTES, BAD_AT, OUTSIDE_AT, OFFSET = range(
-    STATE
-)
+CONSUMED, STARTED, CLOCK, RAW, PENDING, SIGNALS, SIGNAL_AT, BAD, BAD_BYTES, BAD_AT, OUTSIDE_AT, OFFSET = range(STATE)
 WRAP_PAUSE_US = 600_000_000  # a longer silence across the wrap is taken for a reset of the clock
 _CIRCLE = 1 << 32
 
@@ -183,14 +181,14 @@ def apart(later: int, earlier: int, size: int) -> int:
 def survey(data: Any, at: int, size: int, width: int, height: int) -> Any:
     """What the next AHEAD records look like if they begin at `at`.
 
-    Returns how many there are, how many no sensor writes, how many step back in time by a leap, and
-    the typical (median) step, in µs.
+    Returns how many there are, how many no sensor writes (or seldom: triggers), how many step back in
+    time by a leap, and the typical (median) step, in µs.
     """
     steps = np.zeros(AHEAD, np.int64)
     n, bad, back, n_steps, before, marked = 0, 0, 0, 0, np.int64(-1), np.int64(0)
     while n < AHEAD and at + size <= data.shape[0]:
         kind, raw = peek(data, at, size, width, height)
-        bad += kind >= OUTSIDE
+        bad += kind >= OUTSIDE or (kind == SIGNAL and size == DVS128_BYTES)
         if kind in (EVENT, OUTSIDE):
             if before >= 0:
                 step = apart(raw + marked, before, size)

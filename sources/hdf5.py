@@ -157,9 +157,7 @@ def _check(path: Path, file: Any) -> dict[str, Any]:
         parts["segments"] = _member(path, parts["events"], "segments", h5py.Dataset)
         _check_dataset(path, parts["segments"], ndim=1)
         if len(parts["segments"]) > _SEGMENTS_LIMIT:
-            raise LimitExceeded(
-                path, f"{len(parts['segments']):,} segments; at most {_SEGMENTS_LIMIT:,} are read"
-            )
+            raise LimitExceeded(path, f"{len(parts['segments']):,} segments; at most {_SEGMENTS_LIMIT:,} are read")
     if file.get("t_offset", getlink=True) is not None:
         parts["t_offset"] = _member(path, file, "t_offset", h5py.Dataset)
         _check_dataset(path, parts["t_offset"], ndim=0)
@@ -186,13 +184,9 @@ def _member(path: Path, group: Any, name: str, kind: type) -> Any:
 def _check_dataset(path: Path, dataset: Any, ndim: int) -> None:
     name = dataset.name
     if dataset.is_virtual or dataset.external:
-        raise CorruptRecording(
-            path, f"{name} keeps its data in another file; a recording holds its events itself"
-        )
+        raise CorruptRecording(path, f"{name} keeps its data in another file; a recording holds its events itself")
     if dataset.dtype.kind not in "iub" or dataset.ndim != ndim:
-        raise UnknownFormat(
-            path, f"{name} is {dataset.dtype} of shape {dataset.shape}; expected {ndim}-d integers"
-        )
+        raise UnknownFormat(path, f"{name} is {dataset.dtype} of shape {dataset.shape}; expected {ndim}-d integers")
     creation = dataset.id.get_create_plist()
     used = [creation.get_filter(number)[0] for number in range(creation.get_nfilters())]
     if unknown := [code for code in used if code not in _FILTERS]:

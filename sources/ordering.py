@@ -146,6 +146,4 @@ def _merged(held: Chunk, part: Chunk) -> Chunk:
 
 def nothing(lost: DropCounts = NOTHING_LOST) -> Chunk:
     """No events, at most a loss."""
-    return Chunk(
-        np.empty(0, np.int64), np.empty(0, np.uint16), np.empty(0, np.uint16), np.empty(0, np.uint8), lost
-    )
+    return Chunk(np.empty(0, np.int64), np.empty(0, np.uint16), np.empty(0, np.uint16), np.empty(0, np.uint8), lost)

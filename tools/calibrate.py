@@ -90,9 +90,7 @@ def run_calibrate(
     return 3 if n_damaged else 0
 
 
-def refuse_trained_on(
-    recordings: list[LabelledRecording], digests: list[str], card: ModelCard, force: bool
-) -> None:
+def refuse_trained_on(recordings: list[LabelledRecording], digests: list[str], card: ModelCard, force: bool) -> None:
     """Refuses recordings that shaped the network's weights, found by content, not by name."""
     known = set(card.trained_on)
     overlap = [r for r, digest in zip(recordings, digests, strict=True) if digest in known]

@@ -161,9 +161,7 @@ class Convert:
     def run(self) -> int:
         from spikecut.tools.convert import run_convert
 
-        return run_convert(
-            self.source, self.target, overwrite=self.overwrite, sensor=self.sensor, json=self.json
-        )
+        return run_convert(self.source, self.target, overwrite=self.overwrite, sensor=self.sensor, json=self.json)
 
 
 @dataclass(frozen=True)
@@ -191,9 +189,7 @@ class Train:
     def run(self) -> int:
         from spikecut.tools.train import run_train
 
-        return run_train(
-            self.recipe, self.data, self.out, epochs=self.epochs, seed=self.seed, resume=self.resume
-        )
+        return run_train(self.recipe, self.data, self.out, epochs=self.epochs, seed=self.seed, resume=self.resume)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> Threshold
     if not path.is_file():
         raise ModelError(
             f"no cutoff {name!r} ({path} does not exist)",
-            hint=f"fit one with spikecut calibrate, or choose among: {', '.join(['none', *available(weights)])}",
+            hint=f"spikecut calibrate fits one; there are: {', '.join(['none', *available(weights)])}",
         )
     fitted = load_cutoff(path)
     fitted.check(card.weights_sha256, card.classes, card.spec.step_us)

@@ -25,8 +25,10 @@ def run_demo(out: Path, *, count: int, seed: int, save: Path | None) -> int:
     paths = write_recordings(out / "recordings", count, seed)
     video_path = save or out / "demo.mp4"
     print(f"{count} drawn digits seen by a simulated camera -> {out / 'recordings'}/<digit>/*.bin")
-    print(f"network {card.name}, trained on real N-MNIST events; cutoff {decider.rule}, bins of "
-          f"{card.spec.step_us / 1000:g} ms, full window {card.horizon * card.spec.step_us / 1000:g} ms\n")
+    print(
+        f"network {card.name}, trained on real N-MNIST events; cutoff {decider.rule}, bins of "
+        f"{card.spec.step_us / 1000:g} ms, full window {card.horizon * card.spec.step_us / 1000:g} ms\n"
+    )
 
     recording, binner = open_for(paths[0], card)
     for _ in watch(binner.bins(recording), stepper, decider, horizon=card.horizon):
@@ -63,10 +65,14 @@ def run_demo(out: Path, *, count: int, seed: int, save: Path | None) -> int:
         video.card(summary)
     wall_s = time.perf_counter() - started
     sensor_s = tally.sensor_us / 1e6
-    print(f"\n{n_right} of {count} right   mean time {mean_ms:.0f} ms of {full_ms:.0f} ms   "
-          f"{steps} steps instead of {count * card.horizon}   {tally.lost.total} events lost")
-    print(f"{sensor_s:.1f} s of recordings: read, binned, stepped and decided in {thinking_s:.2f} s "
-          f"({sensor_s / thinking_s:.0f}x real time), with the video in {wall_s:.2f} s ({sensor_s / wall_s:.1f}x)")
+    print(
+        f"\n{n_right} of {count} right   mean time {mean_ms:.0f} ms of {full_ms:.0f} ms   "
+        f"{steps} steps instead of {count * card.horizon}   {tally.lost.total} events lost"
+    )
+    print(
+        f"{sensor_s:.1f} s of recordings: read, binned, stepped and decided in {thinking_s:.2f} s "
+        f"({sensor_s / thinking_s:.0f}x real time), with the video in {wall_s:.2f} s ({sensor_s / wall_s:.1f}x)"
+    )
     print(f"-> {video_path}")
     print(f"next: spikecut run {paths[0]} --model {MODEL}", file=sys.stderr)
     return 0

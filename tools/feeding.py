@@ -39,7 +39,8 @@ def binner_for(sensor: SensorSize, card: ModelCard, what: str) -> CountBinner:
 class LazyFrames:
     """The frames of one file, opened when the first is asked for, and read in small pieces.
 
-    A recording that is decided early is not read to its end. A file that cannot be read ends the stream; the error is kept in `error` for the report.
+    A recording that is decided early is not read to its end. A file that cannot be read ends the stream;
+    the error is kept in `error` for the report.
     """
 
     def __init__(self, path: Path, card: ModelCard) -> None:

@@ -154,9 +154,7 @@ def draw_timeline(
 
 def draw_ticks(canvas: Canvas, box: Box, style: OverlayStyle, window_us: int) -> None:
     """Round times under the timeline, four to eight of them."""
-    every = next(
-        step * 10**power for power in range(12) for step in (1, 2, 5) if window_us / (step * 10**power) <= 8
-    )
+    every = next(step * 10**power for power in range(12) for step in (1, 2, 5) if window_us / (step * 10**power) <= 8)
     for time_us in range(0, window_us + 1, every):
         x = box.x + box.width * time_us / window_us
         words = format_us(time_us)

@@ -77,13 +77,13 @@ def run_replay(
         raise ConfigError(f"{folder}: no recordings in its {part} part")
     known = set(card.trained_on)
     n_trained_on = sum(recording.digest() in known for recording in recordings)
-    names = list(dict.fromkeys([*(["fixed"] if "fixed" in available(weights) else []), *(cutoffs or available(weights))]))
+    names = list(
+        dict.fromkeys([*(["fixed"] if "fixed" in available(weights) else []), *(cutoffs or available(weights))])
+    )
     rules = [never(card.horizon), *(find_cutoff(name, weights, card) for name in names if name != "none")]
 
     one_pass(recordings[:batch_size], stepper, card, rules[0], batch_size)  # warm: compiled, cached, allocated
-    passes = [
-        one_pass(recordings, stepper, card, rule, batch_size, quiet=bool(i)) for i, rule in enumerate(rules)
-    ]
+    passes = [one_pass(recordings, stepper, card, rule, batch_size, quiet=bool(i)) for i, rule in enumerate(rules)]
     if not passes[0].decisions:
         raise EmptyRecording(folder, f"none of its {len(recordings)} recordings could be read")
     report = {
@@ -145,7 +145,15 @@ def _print(report: dict[str, Any]) -> None:
     table = Table(
         title=f"{report['model']} on {report['n']} recordings ({report['part']}); 95 % intervals, seed {report['seed']}"
     )
-    for column in ("rule", "right", "mean steps", "mean time", "earlier than full", "earlier than fixed", "wall"):
+    for column in (
+        "rule",
+        "right",
+        "mean steps",
+        "mean time",
+        "earlier than full",
+        "earlier than fixed",
+        "wall",
+    ):
         table.add_column(column, justify="left" if column == "rule" else "right")
     for row in report["rules"]:
         right, ms, earlier, against = (

@@ -96,14 +96,10 @@ def train(recipe_name: str, data: Path, out: Path, *, epochs: int | None, seed: 
         run.save(state_file)
         accuracy = accuracy_by_step(run.averaged(), shown_frames, shown_labels)
         left = (time.monotonic() - started) / (run.epoch - first) * (plan.epochs - run.epoch)
-        parts = "  ".join(
-            f"{t * recipe.step_us // 1000} ms {accuracy[t - 1]:.2f}" for t in _marks(recipe.horizon)
-        )
+        parts = "  ".join(f"{t * recipe.step_us // 1000} ms {accuracy[t - 1]:.2f}" for t in _marks(recipe.horizon))
         console.print(f"epoch {run.epoch}/{plan.epochs}  loss {loss:.3f}  right after {parts}  {left:.0f} s left")
 
-    test_frames, test_labels = (
-        torch.from_numpy(a) for a in load_frames(part_of(recordings, "test"), recipe, "test")
-    )
+    test_frames, test_labels = (torch.from_numpy(a) for a in load_frames(part_of(recordings, "test"), recipe, "test"))
     accuracy = accuracy_by_step(run.averaged(), test_frames, test_labels)
     full = wilson(round(accuracy[-1] * len(test_labels)), len(test_labels))
     card = checkpoint.save(

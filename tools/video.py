@@ -72,9 +72,7 @@ class VideoSink:
         self.partial = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
         self.n_images = 0
         note = playback_note(fps * step_us / 1e6 if speed is None else speed)
-        self._overlay = Overlay(
-            names, horizon=horizon, step_us=step_us, thresholds=thresholds, note=note, style=style
-        )
+        self._overlay = Overlay(names, horizon=horizon, step_us=step_us, thresholds=thresholds, note=note, style=style)
         self._scene = self._overlay.begin(title, truth)
         self._speed, self._fps, self._hold_s = speed, fps, hold_s
         self._due = 0.0
@@ -102,9 +100,7 @@ class VideoSink:
             self.partial.unlink(missing_ok=True)
             return
         if not self.partial.is_file() or not self.partial.stat().st_size:
-            raise EnvironmentProblem(
-                f"{self.partial}: OpenCV wrote no file", hint="is there room left on the disk?"
-            )
+            raise EnvironmentProblem(f"{self.partial}: OpenCV wrote no file", hint="is there room left on the disk?")
         self.partial.replace(self.path)
 
     def _keep_partial(self, encoder: "_Encoder", error: BaseException) -> None:
