@@ -11,6 +11,7 @@ def evidence_loss(outputs: Tensor, labels: Tensor) -> Tensor:
     trained: each output becomes the evidence that its step adds, and the sum a log posterior that
     means the same at every step. Li et al. (arXiv 2305.17346) train on partial sums likewise.
 
+    >>> import torch
     >>> outputs = torch.tensor([[[0.0, 0.0], [2.0, 0.0]]])
     >>> round(evidence_loss(outputs, torch.tensor([0])).item(), 4)
     0.41

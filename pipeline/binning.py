@@ -29,7 +29,8 @@ class CountBinner:
     incomplete square included). Events outside the crop are dropped and counted.
 
     >>> binner = CountBinner(SensorSize(4, 2), step_us=10)
-    >>> events = np.array([(0, 3, 0, 1), (4, 3, 0, 1), (25, 0, 1, 0)], "t<i8, x<u2, y<u2, p<u1")
+    >>> fields = [("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "<u1")]
+    >>> events = np.array([(0, 3, 0, 1), (4, 3, 0, 1), (25, 0, 1, 0)], fields)
     >>> frames = list(binner.bins([EventBatch.from_structured(events, binner.sensor)]))
     >>> [(f.start_us, f.n_events, int(f.pixels.max())) for f in frames]
     [(0, 2, 2), (10, 0, 0), (20, 1, 1)]

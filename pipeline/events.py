@@ -107,6 +107,7 @@ class DropCounts:
 
 NOTHING_LOST = DropCounts()
 
+_TONIC = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
 _COLUMN_DTYPES = (np.int64, np.uint16, np.uint16, np.uint8)
 
 
@@ -161,7 +162,8 @@ class EventBatch:
             EventError: a field is missing, time runs backwards, a pixel lies outside the sensor, or a
                 polarity is none of those.
 
-        >>> events = np.array([(3, 1, 10, True), (0, 2, 12, False)], "x<i2, y<i2, t<i8, p?")
+        >>> fields = [("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")]
+        >>> events = np.array([(3, 1, 10, True), (0, 2, 12, False)], fields)
         >>> batch = EventBatch.from_structured(events, SensorSize(4, 4))
         >>> batch.t.tolist(), batch.p.tolist(), batch.end_us
         ([10, 12], [1, 0], 13)
@@ -192,7 +194,7 @@ class EventBatch:
 
     def to_structured(self) -> Shaped[ndarray, " N"]:
         """The one door out: an array in Tonic's order and types, `x<i2, y<i2, t<i8, p?`."""
-        events = np.empty(len(self), "x<i2, y<i2, t<i8, p?")
+        events = np.empty(len(self), _TONIC)
         events["x"], events["y"], events["t"], events["p"] = self.x, self.y, self.t, self.p
         return events
 
@@ -215,7 +217,7 @@ class Frame:
     lost: DropCounts = NOTHING_LOST
 
 
-def _field(events: Shaped[ndarray, " N"], *names: str) -> Num[ndarray, " N"]:
+def _field(events: Shaped[ndarray, " N"], *names: str) -> Shaped[ndarray, " N"]:
     found = events.dtype.names or ()
     for name in names:
         if name in found:

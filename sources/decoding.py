@@ -211,8 +211,8 @@ def weigh(data: Any, at: int, size: int, width: int, height: int, started: int, 
     - a number of bytes to skip, if from there on the records make sense and from here they do not:
       most from here are impossible, or time runs eight times as smoothly from there (of all offsets
       the smoothest: read one byte late, time in an ATIS file runs smoothly, too, but 256 times as fast);
-    - DROP, if it is impossible, if time jumps about after it, or if most of the records after it are
-      nearer to the time before it than to its own, which is then a slip;
+    - DROP, if it is impossible, if the records after it are garbage or time jumps about in them, or if
+      most of them are nearer to the time before it than to its own, which is then a slip;
     - BELIEVE else. A step back of a second at most is believed too: ordering.py judges it.
     """
     n, bad, back, typical = survey(data, at, size, width, height)
@@ -223,8 +223,8 @@ def weigh(data: Any, at: int, size: int, width: int, height: int, started: int, 
             if m >= 8 and m_bad * 2 <= m and (best == 0 or m_typical < smoothest):
                 best, smoothest = skip, m_typical
                 sound = m_bad * 8 <= m and m_back * 8 <= m
-        if best and sound and (bad * 2 > n or smoothest * 8 < typical):
-            return best
+        if best and (bad * 2 > n or smoothest * 8 < typical):
+            return best if sound else DROP  # not sound yet: more garbage lies before the place to go on
     kind, raw = peek(data, at, size, width, height)
     if kind == IMPOSSIBLE:
         return DROP
@@ -232,7 +232,7 @@ def weigh(data: Any, at: int, size: int, width: int, height: int, started: int, 
         return BELIEVE
     if back * 8 > n:
         return DROP
-    against, votes, marked = 0, 0, np.int64(0)
+    against, votes, garbage, marked = 0, 0, 0, np.int64(0)
     for ahead in range(1, AHEAD + 1):
         place = at + ahead * size
         if place + size > data.shape[0]:
@@ -242,9 +242,11 @@ def weigh(data: Any, at: int, size: int, width: int, height: int, started: int, 
             votes += 1
             then += marked
             against += abs(apart(then, last, size)) < abs(apart(then, raw, size))
+        elif kind == IMPOSSIBLE:
+            garbage += 1
         elif size == ATIS_BYTES:
             marked += MARK_US
-    return DROP if against * 2 > votes else BELIEVE
+    return DROP if against * 2 > votes or garbage > votes else BELIEVE
 
 
 @njit(cache=True, nogil=True)

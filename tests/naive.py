@@ -4,9 +4,21 @@ When one of them disagrees with the compiled code, the one here is right.
 """
 
 import numpy as np
+from numpy import ndarray
 
 
-def count_events(counts, limit, x, y, p, x0, y0, width, height, factor):
+def count_events(
+    counts: ndarray,
+    limit: int,
+    x: ndarray,
+    y: ndarray,
+    p: ndarray,
+    x0: int,
+    y0: int,
+    width: int,
+    height: int,
+    factor: int,
+) -> int:
     rows, columns = -(-height // factor), -(-width // factor)
     image = counts[:-1].reshape(2, rows, columns)
     inside = 0
@@ -20,7 +32,7 @@ def count_events(counts, limit, x, y, p, x0, y0, width, height, factor):
     return inside
 
 
-def frames_of(t, x, y, p, step_us, height, width):
+def frames_of(t: ndarray, x: ndarray, y: ndarray, p: ndarray, step_us: int, height: int, width: int) -> ndarray:
     """Every bin from the first event to the last, as int64 `[T, p, y, x]`; each event in exactly one."""
     bins = (np.asarray(t) - t[0]) // step_us
     frames = np.zeros((int(bins[-1]) + 1, 2, height, width), np.int64)

@@ -1,9 +1,11 @@
 """Streams for the tests: random ones for Hypothesis, and the scissors that cut them into batches."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import strategies as st
+
 from spikecut.pipeline.events import EventBatch, SensorSize
 
 SENSOR = SensorSize(7, 5)
@@ -41,12 +43,15 @@ def batches(draw: st.DrawFn, max_events: int = 60, max_pause_us: int = 80) -> Ev
     pauses = draw(st.lists(st.integers(0, max_pause_us), min_size=n, max_size=n))
     first = draw(st.integers(-(10**6), 10**15))
     t = first + np.cumsum([0, *pauses[1:]])
-    column = {"min_size": n, "max_size": n}
+
+    def column(highest: int) -> list[int]:
+        return draw(st.lists(st.integers(0, highest), min_size=n, max_size=n))
+
     return batch_of(
         t.tolist(),
-        draw(st.lists(st.integers(0, SENSOR.width - 1), **column)),
-        draw(st.lists(st.integers(0, SENSOR.height - 1), **column)),
-        draw(st.lists(st.integers(0, 1), **column)),
+        column(SENSOR.width - 1),
+        column(SENSOR.height - 1),
+        column(1),
         start_us=int(t[0]),
         end_us=int(t[-1]) + draw(st.integers(1, 3 * max_pause_us)),
     )
@@ -56,7 +61,7 @@ def cut(batch: EventBatch, times: Sequence[int]) -> list[EventBatch]:
     """The same stream as several batches, cut at `times`; some of them may be empty."""
     edges = [batch.start_us, *sorted(times), batch.end_us]
     pieces = []
-    for start_us, end_us in zip(edges, edges[1:], strict=False):
+    for start_us, end_us in pairwise(edges):
         part = slice(*np.searchsorted(batch.t, [start_us, end_us]).tolist())
         columns = {name: getattr(batch, name)[part].copy() for name in "txyp"}
         pieces.append(

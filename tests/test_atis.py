@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
@@ -49,8 +50,8 @@ def test_a_record_in_row_240_moves_the_clock_on_and_is_no_event(tmp_path):
 @st.composite
 def atis_streams(draw):
     n = draw(st.integers(1, 60))
-    pauses = draw(st.lists(st.one_of(st.integers(0, 300), st.integers(0, 10**8)), min_size=n, max_size=n))
-    t = draw(st.integers(0, 2**34)) + np.cumsum([0, *pauses[1:]])
+    pauses = draw(st.lists(st.one_of(st.integers(0, 300), st.integers(0, 3 * 10**6)), min_size=n, max_size=n))
+    t = draw(st.integers(0, 2**26)) + np.cumsum([0, *pauses[1:]])
     column = {"min_size": n, "max_size": n}
     x = draw(st.lists(st.integers(0, 239), **column))
     y = draw(st.lists(st.integers(0, 179), **column))
@@ -136,6 +137,13 @@ def test_garbage_in_the_middle_costs_itself_and_shifts_no_time(tmp_path):
 def test_what_the_format_cannot_hold_is_refused(tmp_path, batch, match):
     with pytest.raises(ConfigError, match=match):
         write_atis(tmp_path / "a.bin", [batch])
+
+
+def test_hours_of_silence_are_kept(tmp_path):
+    path = tmp_path / "silent.bin"
+    t = [0, 3_600_000_000, 7_200_000_000]
+    write_atis(path, [batch_of(t, [1] * 3, [2] * 3, [1] * 3)])
+    assert check_source(open_recording(path)).t.tolist() == t
 
 
 def test_the_published_sample_has_its_published_facts(real_data):

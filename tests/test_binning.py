@@ -1,16 +1,19 @@
 """Truths about frames: nothing is lost, nothing is counted twice, time always passes."""
 
 import itertools
+from collections.abc import Iterator
 
-import naive
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
 from spikecut.pipeline.kernels import count_events
+
+import naive
 from streams import SENSOR, batch_of, batches, cut, cuts
 
 
@@ -77,7 +80,7 @@ def test_a_bin_closes_as_soon_as_its_time_has_passed() -> None:
     binner = CountBinner(SENSOR, 50)
     read: list[int] = []
 
-    def source() -> "itertools.chain[EventBatch]":
+    def source() -> Iterator[EventBatch]:
         for at in range(0, 200, 25):
             read.append(at)
             yield batch_of([at], start_us=at, end_us=at + 25)
@@ -140,7 +143,7 @@ def test_the_kernel_agrees_with_its_naive_twin(seed: int, factor: int, narrow: b
     fast, slow = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
     limit = np.uint8(rng.integers(1, 255))
     inside = count_events(fast, limit, x, y, p, x0, y0, width, height, factor)
-    assert inside == naive.count_events(slow, limit, x, y, p, x0, y0, width, height, factor)
+    assert inside == naive.count_events(slow, int(limit), x, y, p, x0, y0, width, height, factor)
     np.testing.assert_array_equal(fast, slow)
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from golden import GOLDEN, TEST, TRAIN, recorded
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -21,6 +20,8 @@ from spikecut.pipeline.calibration import (
     topk_thresholds_reference,
 )
 from spikecut.pipeline.errors import ConfigError
+
+from golden import GOLDEN, TEST, TRAIN, recorded
 
 
 @pytest.mark.parametrize("case", GOLDEN["topk"]["cases"], ids=lambda case: f"epsilon {case['epsilon']}")
@@ -92,8 +93,8 @@ def test_no_shorter_fixed_horizon_keeps_the_tolerance(data: RecordedOutputs, tol
 
 def test_recordings_of_two_kinds_are_stopped_at_their_own_time() -> None:
     """Half the recordings are clear from the first step, half turn at the fourth: a constant has to wait."""
-    easy = np.tile(np.float32([4, 0]), (30, 5, 1))
-    hard = np.tile(np.float32([0, 0.5]), (30, 5, 1))
+    easy = np.tile(np.array([4, 0], np.float32), (30, 5, 1))
+    hard = np.tile(np.array([0, 0.5], np.float32), (30, 5, 1))
     hard[:, 3] = [9, 0]
     data = RecordedOutputs(np.concatenate([easy, hard]), np.zeros(60, np.int64))
     assert sweep(data, fit_fixed(data, 0.0)).tolist() == [4] * 60

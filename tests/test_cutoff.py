@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from golden import GOLDEN, TEST, floats, recorded
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -14,6 +13,8 @@ from spikecut.pipeline.calibration import RecordedOutputs, outcome, sweep
 from spikecut.pipeline.cutoff import ThresholdCutoff, confidence, fixed, never, topk
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.results import Evidence
+
+from golden import GOLDEN, TEST, floats, recorded
 
 
 def evidence(total: list[list[float]], steps: int = 1) -> Evidence:

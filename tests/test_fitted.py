@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from golden import TEST, TRAIN
 
 from spikecut.pipeline.calibration import FITTERS, sweep
 from spikecut.pipeline.cutoff import topk
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.fitted import FittedCutoff, load_cutoff
+
+from golden import TEST, TRAIN
 
 CLASSES = ("a", "b", "c", "d")
 
@@ -67,7 +68,7 @@ def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
 def test_what_is_no_cutoff_is_refused_by_name(text: str, tmp_path: Path) -> None:
     path = tmp_path / "cutoff.json"
     path.write_text(text)
-    with pytest.raises(ModelError, match="cutoff.json: not a"):
+    with pytest.raises(ModelError, match=r"cutoff\.json: not a"):
         load_cutoff(path)
     with pytest.raises(ModelError, match="cannot read the cutoff"):
         load_cutoff(tmp_path / "missing.json")

@@ -91,9 +91,7 @@ def test_on_is_white_and_off_is_blue_and_the_stronger_one_is_shown() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.73, 1.0, 2.0])
-@pytest.mark.parametrize(
-    "size_wh", [(34, 34), (128, 128), (240, 180), (346, 260), (1280, 720), (1, 1), (5, 900)]
-)
+@pytest.mark.parametrize("size_wh", [(34, 34), (128, 128), (240, 180), (346, 260), (1280, 720), (1, 1), (5, 900)])
 def test_every_sensor_fits_into_its_panel(size_wh: tuple[int, int], scale: float) -> None:
     pixels = np.ones((2, size_wh[1], size_wh[0]), np.uint8)
     one = overlay(style=OverlayStyle(scale=scale))

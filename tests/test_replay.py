@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from fakes import Script, counted, frames
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -13,6 +12,8 @@ from spikecut.pipeline.cutoff import never, topk
 from spikecut.pipeline.replay import record_outputs, replay
 from spikecut.pipeline.results import Decision, StopReason
 from spikecut.pipeline.runner import run
+
+from fakes import Script, counted, frames
 
 scripts = hnp.arrays(np.float32, (7, 6, 3), elements=st.integers(-32, 32).map(lambda n: n / 8))
 lengths = st.lists(st.integers(0, 8), min_size=7, max_size=7)

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from fakes import Script, counted, frames
 
 from spikecut.pipeline.cutoff import confidence, fixed, never, topk
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.results import Decision, Rest, Step, StopReason
 from spikecut.pipeline.runner import run, watch
+
+from fakes import Script, counted, frames
 
 
 def script(*steps: tuple[float, float]) -> Script:

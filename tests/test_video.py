@@ -102,9 +102,7 @@ def test_the_images_show_what_the_overlay_drew(tmp_path: Path) -> None:
     assert marker == [False] * 3 + [True] * 7
 
 
-@pytest.mark.parametrize(
-    ("speed", "images"), [(None, 10), (1.0, 2), (0.25, 10), (0.1, 25), (0.125, 20), (100.0, 0)]
-)
+@pytest.mark.parametrize(("speed", "images"), [(None, 10), (1.0, 2), (0.25, 10), (0.1, 25), (0.125, 20), (100.0, 0)])
 def test_a_video_lasts_as_long_as_its_speed_says(tmp_path: Path, speed: float | None, images: int) -> None:
     with sink(tmp_path / "out.mkv", speed=speed) as video:
         for index in range(10):
@@ -195,9 +193,7 @@ def test_a_sink_that_is_not_open_says_how_to_open_it(tmp_path: Path) -> None:
     assert "with VideoSink" in (caught.value.hint or "")
 
 
-def test_an_animation_beyond_memory_is_refused_with_a_way_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_animation_beyond_memory_is_refused_with_a_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video_module, "_MOST_BYTES", 3 * 240 * 136 * 3)
     video = sink(tmp_path / "out.webp")
     with pytest.raises(ConfigError, match="more than 3 images") as caught:
@@ -206,9 +202,7 @@ def test_an_animation_beyond_memory_is_refused_with_a_way_out(
     assert len(cv2.imreadanimation(str(video.partial))[1].frames) == 3
 
 
-def test_a_codec_that_is_missing_is_an_environment_problem(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_codec_that_is_missing_is_an_environment_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Deaf:
         fourcc = staticmethod(cv2.VideoWriter.fourcc)
 

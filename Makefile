@@ -1,0 +1,50 @@
+# One target a chore; each does all its set-up in a fresh clone. Python 3.11 or newer, pip, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test test-slow check bench picture weights clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+# The marker is newer than everything that decides what is installed.
+$(VENV)/installed: pyproject.toml setup.py constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "\nhint: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/installed ## drawn digits, named before their recordings are over (video: demo/demo.mp4)
+	$(BIN)/spikecut demo
+
+test: $(VENV)/installed ## the test suite
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: $(VENV)/installed ## the tests that take long
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/installed ## formatting, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy -p spikecut
+	$(BIN)/mypy --allow-untyped-defs --allow-untyped-calls --allow-untyped-decorators tests benchmarks
+	$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/installed ## times, as ratios measured in one run
+	$(BIN)/python -m benchmarks
+
+picture: $(VENV)/installed ## the README's moving picture
+	$(BIN)/spikecut demo --count 4 --seed 3 --out demo/picture --save docs/demo.webp
+
+weights: $(VENV)/installed ## trains, calibrates and measures the shipped network: make weights DATA=<folder of Train/>
+	@test -n "$(DATA)" || { echo 'usage: make weights DATA=path/to/N-MNIST/Train'; exit 2; }
+	$(BIN)/spikecut train nmnist --data $(DATA) --out runs/nmnist
+	$(BIN)/spikecut calibrate $(DATA) --model runs/nmnist/nmnist.safetensors --overwrite
+	$(BIN)/spikecut replay $(DATA) --model runs/nmnist/nmnist.safetensors --part test
+	cp runs/nmnist/nmnist.safetensors runs/nmnist/nmnist*.json models/weights/
+
+clean: ## removes the environment and what the demo wrote
+	rm -rf $(VENV) demo build dist *.egg-info src/*.egg-info

@@ -1,0 +1,86 @@
+"""What the documentation says is run: docstring examples, README, and the names that are promised."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import spikecut
+from spikecut.tools.cli import COMMANDS
+
+ROOT = Path(__file__).parent.parent
+FOUND = pkgutil.walk_packages(spikecut.__path__, "spikecut.")
+MODULES = sorted(module.name for module in FOUND if not module.name.endswith("__main__"))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_run(name: str) -> None:
+    results = doctest.testmod(importlib.import_module(name))
+    assert results.failed == 0
+
+
+def test_the_documented_examples_are_found() -> None:
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    found = sum(len(test.examples) for name in MODULES for test in finder.find(importlib.import_module(name)))
+    assert found > 15
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    for name in MODULES:
+        first = (importlib.import_module(name).__doc__ or "").split("\n")[0]
+        assert len(first) > 15, name
+
+
+def test_the_readme_s_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+
+
+def test_every_command_is_in_the_readme_and_has_two_examples() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name, kind in COMMANDS.items():
+        assert f"spikecut {name}" in readme
+        assert len(re.findall(rf"\$ spikecut {name}\b", kind.__doc__ or "")) == 2
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_is_there_without_loading_torch_or_opencv(command: str) -> None:
+    code = (
+        "import sys\nfrom spikecut.tools.cli import main\n"
+        f"try:\n    main({[*([command] if command else []), '--help']!r})\n"
+        "except SystemExit as end:\n    assert end.code == 0\n"
+        "heavy = {'torch', 'cv2', 'tonic', 'norse', 'h5py', 'numba'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"spikecut {command}".strip() in done.stdout
+
+
+@pytest.mark.parametrize("folder", ["pipeline", "sources", "models", "tools"])
+def test_the_package_is_reached_through_its_links(folder: str) -> None:
+    link = ROOT / "src" / "spikecut" / folder
+    assert link.is_symlink()
+    assert link.resolve() == (ROOT / folder).resolve()
+
+
+def test_no_module_bears_the_name_of_a_standard_one() -> None:
+    for name in MODULES:
+        assert name.rsplit(".", 1)[1] not in sys.stdlib_module_names
+
+
+def test_the_core_loads_without_torch_opencv_tonic_or_hdf5() -> None:
+    names = [name for name in MODULES if name.startswith("spikecut.pipeline")]
+    code = (
+        f"import sys\nfor name in {names!r}:\n    __import__(name)\n"
+        "assert not {'torch', 'norse', 'cv2', 'tonic', 'h5py'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

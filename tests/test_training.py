@@ -1,0 +1,104 @@
+"""Truths about training: it learns, it is a function of its seed, and a killed run goes on as if it had not been."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spikecut.models.augment import Augmentation, augment
+from spikecut.models.networks import NetworkSpec
+from spikecut.models.training import TrainingPlan, TrainingRun, accuracy_by_step
+from spikecut.pipeline.errors import ModelError
+from spikecut.pipeline.events import SensorSize
+
+SPEC = NetworkSpec("compact", (6, 8), 2, 10_000, SensorSize(8, 8))
+STILL = Augmentation(rotate_deg=0, scale=0, shear=0, shift=0, drop=0.1)
+
+
+def bars(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A bar that wanders to the right or to the left: no single step tells which, two do."""
+    rng = np.random.default_rng(seed)
+    frames = np.zeros((n, 6, 2, 8, 8), np.uint8)
+    labels = rng.integers(0, 2, n)
+    for i, label in enumerate(labels):
+        start = rng.integers(0, 8)
+        for t in range(6):
+            frames[i, t, 1, :, (start + (t if label else -t)) % 8] = 1
+            frames[i, t, 0, :, (start + (t - 1 if label else 1 - t)) % 8] = 1
+    return torch.from_numpy(frames), torch.from_numpy(labels)
+
+
+def run_for(epochs: int, seed: int = 0) -> TrainingRun:
+    return TrainingRun(SPEC, TrainingPlan(epochs=epochs, batch_size=20, seed=seed, augmentation=STILL), 100)
+
+
+def weights(run: TrainingRun) -> torch.Tensor:
+    return torch.cat([value.flatten() for value in run.network.state_dict().values()])
+
+
+def test_a_network_learns_to_tell_left_from_right() -> None:
+    run, (frames, labels) = run_for(12), bars(100, 1)
+    for _ in range(12):
+        loss = run.train_epoch(frames, labels)
+    accuracy = accuracy_by_step(run.averaged(), *bars(100, 2))
+    assert loss < 0.4
+    assert accuracy[-1] > 0.9
+
+
+def test_training_is_a_function_of_its_seed() -> None:
+    frames, labels = bars(100, 1)
+    results = []
+    for seed in (0, 0, 1):
+        run = run_for(2, seed)
+        torch.rand(seed + 3)  # somebody else's use of the global generator changes nothing
+        run.train_epoch(frames, labels)
+        results.append(weights(run))
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    frames, labels = bars(100, 1)
+    whole = run_for(3)
+    for _ in range(3):
+        whole.train_epoch(frames, labels)
+    killed = run_for(3)
+    killed.train_epoch(frames, labels)
+    killed.save(tmp_path / "training.pt")
+    resumed = run_for(3)
+    resumed.resume(tmp_path / "training.pt")
+    assert resumed.epoch == 1
+    for _ in range(2):
+        resumed.train_epoch(frames, labels)
+    assert torch.equal(weights(whole), weights(resumed))
+    assert all(torch.equal(whole.average[name], resumed.average[name]) for name in whole.average)
+
+
+def test_a_damaged_or_foreign_training_state_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "training.pt"
+    run_for(3).save(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="cannot go on from here"):
+        run_for(3).resume(path)
+
+
+def test_augmentation_without_limits_set_is_the_identity() -> None:
+    frames = torch.rand(2, 3, 2, 8, 8)
+    none = Augmentation(rotate_deg=0, scale=0, shear=0, shift=0, drop=0)
+    same = augment(frames, none, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(same, frames, atol=1e-5, rtol=1e-5)
+
+
+def test_augmentation_moves_all_steps_of_a_recording_alike() -> None:
+    frames = torch.zeros(1, 2, 2, 16, 16)
+    frames[:, :, :, 6:9, 5:8] = 1
+    how = Augmentation(drop=0)
+    moved = augment(frames, how, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(moved[:, 0], moved[:, 1])
+    assert not torch.allclose(moved, frames)
+
+
+def test_too_few_recordings_for_a_batch_are_refused() -> None:
+    with pytest.raises(ModelError, match="10 recordings do not fill one batch of 20"):
+        TrainingRun(SPEC, TrainingPlan(batch_size=20), 10)
