@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import nn
 
 from spikecut.models.networks import NetworkSpec, build, fold
@@ -49,7 +50,7 @@ def save(folder: Path, card: ModelCard, network: nn.Module) -> ModelCard:
     weights = folder / f"{card.name}.safetensors"
     tensors = {name: value.contiguous() for name, value in fold(network).state_dict().items()}
     partial = weights.with_name(weights.name + ".partial")
-    save_file(tensors, partial)
+    partial.write_bytes(to_bytes(tensors))
     partial.replace(weights)
     card = dataclasses.replace(card, weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest())
     text = json.dumps({"kind": _KIND, "version": _VERSION, **dataclasses.asdict(card)}, indent=1)

@@ -75,12 +75,17 @@ def _collect(source: EventSource) -> Collected:
         lost += batch.lost
         parts.append(batch)
         before = batch
-    columns = [
-        np.concatenate([getattr(batch, name) for batch in parts] or [np.empty(0, dtype)])
-        for name, dtype in (("t", np.int64), ("x", np.uint16), ("y", np.uint16), ("p", np.uint8))
-    ]
-    segment = np.repeat([batch.segment for batch in parts], [len(batch) for batch in parts]) if parts else []
-    return Collected(*columns, np.asarray(segment, np.int64), lost)
+    t, x, y, p, segment = (
+        np.concatenate([np.empty(0, dtype), *columns])
+        for dtype, columns in (
+            (np.int64, [batch.t for batch in parts]),
+            (np.uint16, [batch.x for batch in parts]),
+            (np.uint16, [batch.y for batch in parts]),
+            (np.uint8, [batch.p for batch in parts]),
+            (np.int64, [np.full(len(batch), batch.segment) for batch in parts]),
+        )
+    )
+    return Collected(t, x, y, p, segment, lost)
 
 
 def pattern(n: int, seed: int = 0, pause_us: float = 40.0, first_us: int = 1_000) -> EventBatch:

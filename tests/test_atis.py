@@ -71,9 +71,12 @@ def test_what_is_written_is_read_back_however_it_is_cut(tmp_path_factory, batch,
 def test_markers_do_not_depend_on_how_the_stream_was_cut(tmp_path_factory, batch, cut):
     folder = tmp_path_factory.mktemp("atis")
     write_atis(folder / "whole.bin", [batch])
-    halves = [slice(0, cut), slice(cut, None)]
-    parts = [[getattr(batch, name)[half] for name in "txyp"] for half in halves]
-    pieces = [EventBatch(*part, int(part[0][0]), int(part[0][-1]) + 1, CALTECH) for part in parts if len(part[0])]
+    pieces = []
+    for half in (slice(0, cut), slice(cut, None)):
+        t = batch.t[half]
+        if len(t):
+            columns = batch.x[half], batch.y[half], batch.p[half]
+            pieces.append(EventBatch(t, *columns, int(t[0]), int(t[-1]) + 1, CALTECH))
     write_atis(folder / "parts.bin", pieces)
     assert (folder / "whole.bin").read_bytes() == (folder / "parts.bin").read_bytes()
 
@@ -83,7 +86,7 @@ def test_markers_do_not_depend_on_how_the_stream_was_cut(tmp_path_factory, batch
     [((33, 33), SensorSize(34, 34)), ((34, 33), CALTECH), ((239, 179), CALTECH), ((240, 10), SensorSize(304, 240))],
 )
 def test_the_sensor_is_the_smallest_known_one_that_holds_the_events(tmp_path, corner, sensor):
-    path = file_of(tmp_path, record(*corner, 1, 10) * 3)
+    path = file_of(tmp_path, record(corner[0], corner[1], 1, 10) * 3)
     assert open_recording(path).sensor == sensor
 
 

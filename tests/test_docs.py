@@ -84,3 +84,10 @@ def test_the_core_loads_without_torch_opencv_tonic_or_hdf5() -> None:
         "assert not {'torch', 'norse', 'cv2', 'tonic', 'h5py'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_public_name_is_there_and_at_home_in_one_module() -> None:
+    for name in spikecut.__all__:
+        assert getattr(spikecut, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        spikecut.nonsense  # noqa: B018

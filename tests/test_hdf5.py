@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from source_contract import DVS128, check_source, pattern
+
 from spikecut.pipeline.errors import (
     ConfigError,
     CorruptRecording,
@@ -17,6 +17,8 @@ from spikecut.pipeline.errors import (
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.hdf5 import CHUNK_ROWS, write_hdf5
+
+from source_contract import DVS128, check_source, pattern
 
 
 def small(folder, **changes):
@@ -39,7 +41,8 @@ def small(folder, **changes):
 @settings(max_examples=25)
 def test_what_is_written_is_read_back_with_its_segments(tmp_path_factory, segments, batch_events):
     path = tmp_path_factory.mktemp("hdf5") / "a.h5"
-    sensor, batches, expected = SensorSize(640, 480), [], []
+    sensor, batches = SensorSize(640, 480), []
+    expected: list[tuple[int, ...]] = []
     for number, pauses in enumerate(segments):
         t = np.cumsum(pauses) - 10**6
         x, y = (t % 640).astype(np.uint16), (t // 7 % 480).astype(np.uint16)

@@ -7,13 +7,15 @@ import sys
 
 import numpy as np
 import pytest
-from source_contract import DVS128, WRITERS, check_source, pattern
+
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.hdf5 import write_hdf5
 from spikecut.tools.convert import convert, run_convert
 from spikecut.tools.info import info, parse_sensor, run_info
+
+from source_contract import DVS128, WRITERS, check_source, pattern
 
 
 def batch_of(t, sensor=DVS128, segment=0):

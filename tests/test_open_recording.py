@@ -9,10 +9,12 @@ import zipfile
 
 import numpy as np
 import pytest
-from source_contract import DATA, DVS128, WRITERS, check_source, golden, pattern, write_golden
+
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, SourceError, UnknownFormat, UnreadableSource
 from spikecut.pipeline.events import EventBatch
 from spikecut.sources import open_recording
+
+from source_contract import DATA, DVS128, WRITERS, check_source, golden, pattern, write_golden
 
 SUFFIXES = list(WRITERS)
 

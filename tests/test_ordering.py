@@ -1,6 +1,8 @@
 """Time as it comes out of a file, put in order."""
 
+import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +45,8 @@ def ordered(chunks):
 
 def plainly(events):
     """The rules, one event at a time. When this and ordering.py disagree, this one is right."""
-    segments, newest, dropped = [[]], None, {"outside_sensor": 0, "late": 0}
+    segments: list[list[Any]] = [[]]
+    newest, dropped = None, {"outside_sensor": 0, "late": 0}
     for event in events:
         t, x, y, _ = event
         if x >= SENSOR.width or y >= SENSOR.height:
@@ -74,7 +77,7 @@ def raw_events(draw):
 @given(raw_events(), st.lists(st.integers(0, 60), max_size=8))
 def test_order_does_not_depend_on_how_the_file_was_cut(events, cuts):
     edges = sorted({0, len(events), *(min(cut, len(events)) for cut in cuts)})
-    chunks = [chunk_of(*zip(*events[a:b], strict=True)) for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [chunk_of(*zip(*events[a:b], strict=True)) for a, b in itertools.pairwise(edges)]
     assert ordered(chunks) == plainly(events)
 
 

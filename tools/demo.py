@@ -73,7 +73,7 @@ def run_demo(out: Path, *, count: int, seed: int, save: Path | None) -> int:
         f"{sensor_s:.1f} s of recordings: read, binned, stepped and decided in {thinking_s:.2f} s "
         f"({sensor_s / thinking_s:.0f}x real time), with the video in {wall_s:.2f} s ({sensor_s / wall_s:.1f}x)"
     )
-    print(f"-> {video_path}")
+    print(f"-> {video_path}", flush=True)
     print(f"next: spikecut run {paths[0]} --model {MODEL}", file=sys.stderr)
     return 0
 

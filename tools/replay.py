@@ -115,14 +115,15 @@ def _row(
     this: Pass, passes: Sequence[Pass], recordings: Sequence[LabelledRecording], rng: np.random.Generator
 ) -> dict[str, Any]:
     full, fixed = passes[0], next((p for p in passes if p.rule == "fixed"), None)
-    right = sum(d.label == recordings[i].label for i, d in zip(this.items, this.decisions, strict=True))
+    right = _right(this, recordings)
     steps, ms = _steps(this), np.array([d.latency_us / 1000 for d in this.decisions])
-    accuracy = wilson(right, len(this.items))
+    accuracy = wilson(int(right.sum()), len(this.items))
     step_ratio = bootstrap_ratio(_steps(full), steps, rng)
     return {
         "rule": this.rule,
         "accuracy": _triple(accuracy),
-        "n_right": right,
+        "n_right": int(right.sum()),
+        "loss_points": _triple(bootstrap_mean(100 * (_right(full, recordings) - right), rng)),
         "mean_steps": _triple(bootstrap_mean(steps, rng)),
         "mean_ms": _triple(bootstrap_mean(ms, rng)),
         "earlier_than_full": _triple(step_ratio),
@@ -131,6 +132,11 @@ def _row(
         "wall_s": round(this.wall_s, 4),
         "faster_than_full": round(full.wall_s / this.wall_s, 3),
     }
+
+
+def _right(this: Pass, recordings: Sequence[LabelledRecording]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    pairs = zip(this.items, this.decisions, strict=True)
+    return np.array([decision.label == recordings[item].label for item, decision in pairs], np.float64)
 
 
 def _steps(this: Pass) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -145,30 +151,20 @@ def _print(report: dict[str, Any]) -> None:
     table = Table(
         title=f"{report['model']} on {report['n']} recordings ({report['part']}); 95 % intervals, seed {report['seed']}"
     )
-    for column in (
-        "rule",
-        "right",
-        "mean steps",
-        "mean time",
-        "earlier than full",
-        "earlier than fixed",
-        "wall",
-    ):
+    headings = ("rule", "right", "loss in points", "steps", "mean time", "than full window", "than fixed", "wall time")
+    for column in headings:
         table.add_column(column, justify="left" if column == "rule" else "right")
     for row in report["rules"]:
-        right, ms, earlier, against = (
-            row["accuracy"],
-            row["mean_ms"],
-            row["earlier_than_full"],
-            row["earlier_than_fixed"],
-        )
+        right, loss, ms = row["accuracy"], row["loss_points"], row["mean_ms"]
+        earlier, against = row["earlier_than_full"], row["earlier_than_fixed"]
         table.add_row(
             "full window" if row["rule"] == "none" else row["rule"],
-            f"{right[0]:.1%} ({right[1]:.1%}–{right[2]:.1%})",
+            f"{right[0]:.1%} ({right[1]:.1%} to {right[2]:.1%})",
+            f"{loss[0]:.1f} ({loss[1]:.1f} to {loss[2]:.1f})" if row["rule"] != "none" else "",
             f"{row['mean_steps'][0]:.2f}",
-            f"{ms[0]:.1f} ms ({ms[1]:.1f}–{ms[2]:.1f})",
-            f"{earlier[0]:.2f}x ({earlier[1]:.2f}–{earlier[2]:.2f})",
-            f"{against[0]:.2f}x ({against[1]:.2f}–{against[2]:.2f})" if against else "",
-            f"{row['wall_s']:.2f} s ({row['faster_than_full']:.1f}x faster)",
+            f"{ms[0]:.1f} ms ({ms[1]:.1f} to {ms[2]:.1f})",
+            f"{earlier[0]:.2f}x ({earlier[1]:.2f} to {earlier[2]:.2f})",
+            f"{against[0]:.2f}x ({against[1]:.2f} to {against[2]:.2f})" if against else "",
+            f"{row['wall_s']:.2f} s ({row['faster_than_full']:.1f}x)",
         )
-    Console(width=150 if not sys.stdout.isatty() else None).print(table)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)

@@ -1,7 +1,9 @@
 """Deciding early on event-camera streams: a spiking network that stops the moment the evidence suffices."""
 
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 if (Path(__file__).parent / "pipeline").is_file():  # git wrote the links as text
     raise ImportError(
@@ -9,9 +11,66 @@ if (Path(__file__).parent / "pipeline").is_file():  # git wrote the links as tex
         "mend it with: git config core.symlinks true && git checkout -- src"
     )
 
+if TYPE_CHECKING:
+    from spikecut.models.checkpoint import load as load_network
+    from spikecut.pipeline.binning import CountBinner
+    from spikecut.pipeline.cutoff import ThresholdCutoff, confidence, fixed, never, topk
+    from spikecut.pipeline.errors import SpikecutError
+    from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+    from spikecut.pipeline.fitted import load_cutoff
+    from spikecut.pipeline.replay import record_outputs, replay
+    from spikecut.pipeline.results import Decision, Rest, Step, StopReason
+    from spikecut.pipeline.runner import run, watch
+    from spikecut.sources import open_recording
+
 try:
     __version__ = version("spikecut")
 except PackageNotFoundError:  # run from a checkout that was never installed
     __version__ = "0+unknown"
 
-__all__ = ["__version__"]
+_HOMES = {
+    "spikecut.pipeline.binning": "CountBinner",
+    "spikecut.pipeline.cutoff": "ThresholdCutoff confidence fixed never topk",
+    "spikecut.pipeline.errors": "SpikecutError",
+    "spikecut.pipeline.events": "EventBatch Frame SensorSize",
+    "spikecut.pipeline.fitted": "load_cutoff",
+    "spikecut.pipeline.replay": "record_outputs replay",
+    "spikecut.pipeline.results": "Decision Rest Step StopReason",
+    "spikecut.pipeline.runner": "run watch",
+    "spikecut.sources": "open_recording",
+}
+
+__all__ = [
+    "CountBinner",
+    "Decision",
+    "EventBatch",
+    "Frame",
+    "Rest",
+    "SensorSize",
+    "SpikecutError",
+    "Step",
+    "StopReason",
+    "ThresholdCutoff",
+    "__version__",
+    "confidence",
+    "fixed",
+    "load_cutoff",
+    "load_network",
+    "never",
+    "open_recording",
+    "record_outputs",
+    "replay",
+    "run",
+    "topk",
+    "watch",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Each public name is loaded from its home when it is first used, so that `import spikecut` is instant."""
+    if name == "load_network":
+        return import_module("spikecut.models.checkpoint").load
+    for home, names in _HOMES.items():
+        if name in names.split():
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module 'spikecut' has no attribute {name!r}")

@@ -1,0 +1,16 @@
+"""Alternating timings: what is compared runs in turn, so that a machine that slows down slows all alike."""
+
+import time
+from collections.abc import Callable
+
+
+def best_seconds(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """The least process time of each contender over several rounds, after one round to warm up."""
+    best = dict.fromkeys(contenders, float("inf"))
+    for turn in range(rounds + 1):
+        for name, run in contenders.items():
+            started = time.process_time()
+            run()
+            if turn:
+                best[name] = min(best[name], time.process_time() - started)
+    return best
