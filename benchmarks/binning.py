@@ -1,8 +1,8 @@
 """Events to frames: 128 x 128 pixels, 10 ms bins, 1 M events a second, beside Tonic's ToFrame."""
 
 import numpy as np
-from benchmarks.timing import best_seconds
 
+from benchmarks.timing import best_seconds
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.events import EventBatch, SensorSize
 

@@ -3,9 +3,8 @@
 import tempfile
 from pathlib import Path
 
-from benchmarks.binning import N, SENSOR, events
+from benchmarks.binning import SENSOR, N, events
 from benchmarks.timing import best_seconds
-
 from spikecut.sources import open_recording
 from spikecut.sources.aedat2 import write_aedat2
 from spikecut.sources.atis import write_atis
@@ -19,7 +18,9 @@ def main() -> None:
         write_atis(paths["bin"], [batch])
         write_aedat2(paths["aedat"], [batch])
         write_hdf5(paths["h5"], [batch], SENSOR)
-        readers = {name: (lambda p=p: sum(len(b) for b in open_recording(p, sensor=SENSOR))) for name, p in paths.items()}
+        readers = {
+            name: (lambda p=p: sum(len(b) for b in open_recording(p, sensor=SENSOR))) for name, p in paths.items()
+        }
         seconds = best_seconds(readers, rounds=3)
         print(f"reading {N / 1e6:g} M events, decoded, checked and in order")
         for name, spent in seconds.items():

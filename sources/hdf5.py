@@ -73,12 +73,12 @@ def open_hdf5(path: Path, sensor: SensorSize | None, batch_events: int) -> Hdf5R
         height = _attribute(parts["events"], "height") or _attribute(file, "height")
     if own and version != _VERSION:
         raise UnsupportedVersion(path, f"{_FORMAT} version {version}; this spikecut reads version {_VERSION}")
-    if sensor is None:
-        if not isinstance(width, int) or not isinstance(height, int):
-            raise ConfigError(f"{path}: the file does not say how large its sensor is", hint="say --sensor WxH")
+    if isinstance(width, int) and isinstance(height, int):
         if not (0 < width <= 65_536 and 0 < height <= 65_536):
             raise CorruptRecording(path, f"a sensor of {width} x {height} pixels")
         sensor = SensorSize(width, height)
+    elif sensor is None:
+        raise ConfigError(f"{path}: the file does not say how large its sensor is", hint="say --sensor WIDTHxHEIGHT")
     return Hdf5Recording(path, sensor, batch_events, "spikecut HDF5" if own else "DSEC HDF5")
 
 
