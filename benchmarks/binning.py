@@ -1,5 +1,7 @@
 """Events to frames: 128 x 128 pixels, 10 ms bins, 1 M events a second, beside Tonic's ToFrame."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from benchmarks.timing import best_seconds
@@ -31,7 +33,11 @@ def main() -> None:
         "uint8, cropped to 64x64": CountBinner(SENSOR, STEP_US, crop=(32, 32, 64, 64)),
     }
     to_frame = tonic.transforms.ToFrame(sensor_size=(128, 128, 2), time_window=STEP_US, include_incomplete=True)
-    contenders = {name: (lambda b=b: sum(f.n_events for f in b.bins([batch]))) for name, b in binners.items()}
+
+    def counting(binner: CountBinner) -> Callable[[], object]:
+        return lambda: sum(frame.n_events for frame in binner.bins([batch]))
+
+    contenders = {name: counting(binner) for name, binner in binners.items()}
     contenders["Tonic ToFrame"] = lambda: to_frame(structured)
     seconds = best_seconds(contenders, rounds=5)
     slowest = seconds["Tonic ToFrame"]

@@ -1,6 +1,7 @@
 """Files to ordered events: decode speed of each format that we write ourselves."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.binning import SENSOR, N, events
@@ -18,9 +19,11 @@ def main() -> None:
         write_atis(paths["bin"], [batch])
         write_aedat2(paths["aedat"], [batch])
         write_hdf5(paths["h5"], [batch], SENSOR)
-        readers = {
-            name: (lambda p=p: sum(len(b) for b in open_recording(p, sensor=SENSOR))) for name, p in paths.items()
-        }
+
+        def reading(path: Path) -> Callable[[], object]:
+            return lambda: sum(len(part) for part in open_recording(path, sensor=SENSOR))
+
+        readers = {name: reading(path) for name, path in paths.items()}
         seconds = best_seconds(readers, rounds=3)
         print(f"reading {N / 1e6:g} M events, decoded, checked and in order")
         for name, spent in seconds.items():

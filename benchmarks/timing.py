@@ -1,10 +1,10 @@
 """Alternating timings: what is compared runs in turn, so that a machine that slows down slows all alike."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 
-def best_seconds(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def best_seconds(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """The least process time of each contender over several rounds, after one round to warm up."""
     best = dict.fromkeys(contenders, float("inf"))
     for turn in range(rounds + 1):
