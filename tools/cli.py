@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from spikecut.pipeline.errors import EnvironmentProblem, SourceError, SpikecutError
+from spikecut.tools.config import with_config
 
 OK, USAGE, DAMAGED, UNREADABLE, ENVIRONMENT, INTERRUPTED = 0, 2, 3, 4, 5, 130
 Part = Literal["train", "calibration", "test", "all"]
@@ -244,7 +245,9 @@ _ABOUT = """Deciding early on event-camera streams.
 
 $ spikecut demo
 
-$ spikecut run recording.bin --model nmnist --once"""
+$ spikecut run recording.bin --model nmnist --once
+
+Any command takes --config FILE, a TOML file with one table a command."""
 
 
 def _commands(words: list[str]) -> Any:
@@ -264,8 +267,8 @@ def main(argv: list[str] | None = None) -> int:
     0 fine, 2 usage, 3 finished but some input was damaged, 4 nothing readable, 5 environment,
     130 interrupted.
     """
-    words = sys.argv[1:] if argv is None else argv
     try:
+        words = with_config(sys.argv[1:] if argv is None else argv, COMMANDS)
         command: Any = tyro.cli(_commands(words), prog="spikecut", description=_ABOUT, args=words)
         if isinstance(command, _USES_TORCH):
             import torch

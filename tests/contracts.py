@@ -1,0 +1,101 @@
+"""What every implementation of a seam must do. A new one joins its list in test_contracts.py.
+
+Sources have their contract, with all that files can do to them, in source_contract.py.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from spikecut.pipeline.events import EventBatch
+from spikecut.pipeline.protocols import Binner, CutoffDecider, Sink, SteppedModel
+from spikecut.pipeline.results import Decision, Evidence, Rest, Step
+
+
+def check_decider(decider: CutoffDecider[Any], n_classes: int, horizon: int) -> None:
+    """Lanes are independent, evidence is not changed, and the same evidence gets the same verdict."""
+    assert isinstance(decider, CutoffDecider)
+    rng = np.random.default_rng(0)
+    for step in range(1, horizon + 1):
+        total = (rng.integers(-40, 40, (6, n_classes)) / 8).astype(np.float32)
+        before = total.copy()
+        steps = np.full(6, step)
+        verdict, _ = decider.decide(Evidence(steps, total, total), None)
+        again, _ = decider.decide(Evidence(steps, total, total), None)
+        np.testing.assert_array_equal(total, before)
+        order = rng.permutation(6)[:4]
+        fewer, _ = decider.decide(Evidence(steps[order], total[order], total[order]), None)
+        for name in ("stop", "label", "score"):
+            np.testing.assert_array_equal(getattr(verdict, name), getattr(again, name))
+            np.testing.assert_array_equal(getattr(verdict, name)[order], getattr(fewer, name))
+        np.testing.assert_array_equal(verdict.label, total.argmax(axis=1))
+
+
+def check_model(model: SteppedModel[Any], frames: Sequence[np.ndarray]) -> None:
+    """None is rest, lanes are independent, a copy can be come back to, and nothing is remembered."""
+    assert isinstance(model, SteppedModel)
+
+    def said(part: Sequence[np.ndarray]) -> np.ndarray:
+        state, outputs = None, []
+        for frame in part:
+            output, state = model.step(frame, state)
+            assert output.shape == (len(frame), model.n_classes)
+            assert output.dtype == np.float32
+            outputs.append(output)
+        return np.stack(outputs)
+
+    whole = said(frames)
+    np.testing.assert_array_equal(said(frames), whole)
+    for lane in range(len(frames[0])):
+        alone = said([frame[[lane, lane]] for frame in frames])
+        np.testing.assert_allclose(alone[:, 0], whole[:, lane], atol=1e-5)
+    _, state = model.step(frames[0], None)
+    kept = model.copy(state)
+    model.step(frames[1], state)
+    output, _ = model.step(frames[1], kept)
+    np.testing.assert_array_equal(output, whole[1])
+
+
+def check_binner(binner: Binner, batches: Sequence[EventBatch]) -> None:
+    """Every event once or dropped with a cause; time advances; frames own their pixels; a second pass is the same."""
+    assert isinstance(binner, Binner)
+    frames = list(binner.bins(batches))
+    assert sum(f.n_events + f.lost.total for f in frames) == sum(len(b) + b.lost.total for b in batches)
+    for before, after in pairwise(frames):
+        assert before.index + 1 == after.index
+        assert before.segment <= after.segment
+        assert not np.shares_memory(before.pixels, after.pixels)
+        if before.segment == after.segment:
+            assert before.end_us == after.start_us
+    again = list(binner.bins(batches))
+    assert [f.pixels.tobytes() for f in again] == [f.pixels.tobytes() for f in frames]
+
+
+def check_sink(sink: Sink, items: Sequence[Step | Decision | Rest]) -> None:
+    """Takes whatever the loop says, in its order, and changes none of it."""
+    assert isinstance(sink, Sink)
+    before = [item.frame.pixels.copy() for item in items if not isinstance(item, Decision)]
+    with sink as opened:
+        for item in items:
+            opened.write(item)
+    after = [item.frame.pixels for item in items if not isinstance(item, Decision)]
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def long_stream(n_batches: int, template: EventBatch) -> Iterator[EventBatch]:
+    """The same second of events over and over, made as it is read."""
+    span = template.end_us - template.start_us
+    for i in range(n_batches):
+        shift = i * span
+        yield EventBatch(
+            template.t + shift,
+            template.x,
+            template.y,
+            template.p,
+            template.start_us + shift,
+            template.end_us + shift,
+            template.sensor,
+        )

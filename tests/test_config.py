@@ -1,0 +1,52 @@
+"""Truths about configuration files: the same fields as the flags, what is typed wins, nothing unknown passes."""
+
+from pathlib import Path
+
+import pytest
+
+from spikecut.pipeline.errors import ConfigError
+from spikecut.tools.cli import COMMANDS, main
+from spikecut.tools.config import with_config
+
+
+def file_of(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_table_becomes_the_flags_of_its_command(tmp_path: Path) -> None:
+    config = file_of(
+        tmp_path,
+        '[replay]\npart = "test"\nbatch_size = 8\njson = true\ncutoff = ["fixed", "topk"]\n[run]\nonce = true\n',
+    )
+    expected = ["replay", "--part", "test", "--batch-size", "8", "--json", "--cutoff", "fixed", "topk", "folder"]
+    assert with_config(["replay", "--config", config, "folder"], COMMANDS) == expected
+    assert with_config([f"--config={config}", "replay", "folder"], COMMANDS) == expected
+    assert with_config(["run", "file"], COMMANDS) == ["run", "file"]
+
+
+def test_what_is_typed_wins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = file_of(tmp_path, '[run]\nmodel = "nobody"\n')
+    assert main(["run", "nowhere.bin", "--config", config]) == 2
+    assert "no network 'nobody'" in capsys.readouterr().err
+    assert main(["run", "nowhere.bin", "--config", config, "--model", "nmnist"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[rum]\n", "rum: no such command; did you mean 'run'"),
+        ("[run]\nmodle = 'x'\n", "run.modle: no such key; did you mean 'model'"),
+        ("[run]\nmodel = {a = 1}\n", "run.model: .*expected a word"),
+        ("[run\n", "not TOML"),
+    ],
+)
+def test_what_is_unknown_is_refused_by_its_full_path(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        with_config(["run", "--config", file_of(tmp_path, text), "x.bin"], COMMANDS)
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: no such file"):
+        with_config(["run", "--config", "nowhere.toml"], COMMANDS)

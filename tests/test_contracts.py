@@ -1,0 +1,92 @@
+"""Every implementation against the contract of its seam."""
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spikecut.models.networks import NetworkSpec, build
+from spikecut.models.stepper import NetworkStepper
+from spikecut.pipeline.binning import CountBinner
+from spikecut.pipeline.calibration import FITTERS
+from spikecut.pipeline.cutoff import confidence, fixed, never, topk
+from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.runner import watch
+from spikecut.tools.video import VideoSink
+
+from contracts import check_binner, check_decider, check_model, check_sink, long_stream
+from fakes import Script, frames
+from golden import TRAIN
+
+SENSOR = SensorSize(16, 12)
+DECIDERS = {
+    "fixed": fixed(3, 6),
+    "topk": topk([3.0, 2.5, 2.0, 1.5, 1.0, np.inf]),
+    "confidence": confidence(0.8, 6),
+    "never": never(6),
+    **{f"fitted {name}": fit(TRAIN, 0.1) for name, fit in FITTERS.items()},
+}
+BINNERS = {
+    "uint8": CountBinner(SENSOR, 1_000),
+    "uint16": CountBinner(SENSOR, 1_000, counter="uint16"),
+    "float32": CountBinner(SENSOR, 1_000, counter="float32"),
+    "binary": CountBinner(SENSOR, 1_000, binary=True),
+    "cropped": CountBinner(SENSOR, 1_000, crop=(2, 3, 9, 5)),
+    "downsampled": CountBinner(SENSOR, 1_000, downsample=3),
+}
+
+
+def second(n: int = 2_000) -> EventBatch:
+    rng = np.random.default_rng(5)
+    t = np.sort(rng.integers(0, 100_000, n))
+    x, y = rng.integers(0, 16, n).astype(np.uint16), rng.integers(0, 12, n).astype(np.uint16)
+    return EventBatch(t, x, y, rng.integers(0, 2, n).astype(np.uint8), 0, 100_000, SENSOR)
+
+
+@pytest.mark.parametrize("name", DECIDERS)
+def test_every_decider_keeps_the_contract(name: str) -> None:
+    check_decider(DECIDERS[name], n_classes=4, horizon=6)
+
+
+@pytest.mark.parametrize("name", BINNERS)
+def test_every_binner_keeps_the_contract(name: str) -> None:
+    check_binner(BINNERS[name], list(long_stream(3, second())))
+
+
+def test_the_network_keeps_the_contract_of_a_model() -> None:
+    spec = NetworkSpec("compact", (4, 6), 3, 1_000, SENSOR)
+    torch.manual_seed(0)
+    clip = np.random.default_rng(1).poisson(0.5, (4, 3, 2, 12, 16)).astype(np.uint8)
+    check_model(NetworkStepper(build(spec), spec), list(clip))
+
+
+def test_the_fake_of_the_tests_keeps_it_too() -> None:
+    outputs = np.random.default_rng(2).normal(size=(3, 4, 5)).astype(np.float32)
+    clip = [np.stack([frames([lane])[0].pixels for lane in range(3)])] * 4
+    check_model(Script(outputs), clip)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".avi", ".webp"])
+def test_every_video_keeps_the_contract_of_a_sink(suffix: str, tmp_path: Path) -> None:
+    outputs = np.float32([[[0, 0], [1, 0], [0, 1], [0, 2]]])
+    items = list(watch(frames([0] * 9), Script(outputs), confidence(0.7, 4), horizon=4))
+    check_sink(VideoSink(tmp_path / f"film{suffix}", names=["a", "b"], horizon=4, step_us=10), items)
+    assert (tmp_path / f"film{suffix}").stat().st_size > 1_000
+
+
+@pytest.mark.parametrize("name", BINNERS)
+def test_memory_is_the_same_after_a_hundred_times_the_stream(name: str) -> None:
+    def peak(n_batches: int) -> int:
+        tracemalloc.start()
+        try:
+            for _ in BINNERS[name].bins(long_stream(n_batches, template)):
+                pass
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    template = second(500)
+    peak(1)  # compiled, imported
+    assert peak(100) < 1.5 * peak(1) + 20_000
