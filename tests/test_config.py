@@ -16,11 +16,9 @@ def file_of(tmp_path: Path, text: str) -> str:
 
 
 def test_a_table_becomes_the_flags_of_its_command(tmp_path: Path) -> None:
-    config = file_of(
-        tmp_path,
-        '[replay]\npart = "test"\nbatch_size = 8\njson = true\ncutoff = ["fixed", "topk"]\n[run]\nonce = true\n',
-    )
-    expected = ["replay", "--part", "test", "--batch-size", "8", "--json", "--cutoff", "fixed", "topk", "folder"]
+    table = '[replay]\npart = "test"\ncutoff = ["fixed", "topk"]\nbatch_size = 8\njson = true\n[run]\nonce = true\n'
+    config = file_of(tmp_path, table)
+    expected = ["replay", "--part", "test", "--batch-size", "8", "--json", "folder", "--cutoff", "fixed", "topk"]
     assert with_config(["replay", "--config", config, "folder"], COMMANDS) == expected
     assert with_config([f"--config={config}", "replay", "folder"], COMMANDS) == expected
     assert with_config(["run", "file"], COMMANDS) == ["run", "file"]

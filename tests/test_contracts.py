@@ -70,7 +70,7 @@ def test_the_fake_of_the_tests_keeps_it_too() -> None:
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".avi", ".webp"])
 def test_every_video_keeps_the_contract_of_a_sink(suffix: str, tmp_path: Path) -> None:
-    outputs = np.float32([[[0, 0], [1, 0], [0, 1], [0, 2]]])
+    outputs = np.array([[[0, 0], [1, 0], [0, 1], [0, 2]]], np.float32)
     items = list(watch(frames([0] * 9), Script(outputs), confidence(0.7, 4), horizon=4))
     check_sink(VideoSink(tmp_path / f"film{suffix}", names=["a", "b"], horizon=4, step_us=10), items)
     assert (tmp_path / f"film{suffix}").stat().st_size > 1_000
