@@ -86,6 +86,9 @@ class TrainingRun:
         self.epoch += 1
         return sum(losses) / len(losses)
 
+    def _made_for(self) -> str:
+        return repr((self.spec, self.plan, self.schedule.total_steps))
+
     def averaged(self) -> nn.Module:
         """A network with the averaged weights, to evaluate or to keep."""
         network = build(self.spec)
@@ -98,6 +101,7 @@ class TrainingRun:
         torch.save(
             {
                 "epoch": self.epoch,
+                "made_for": self._made_for(),
                 "network": self.network.state_dict(),
                 "average": self.average,
                 "optimizer": self.optimizer.state_dict(),
@@ -116,6 +120,8 @@ class TrainingRun:
         """
         try:
             saved: dict[str, Any] = torch.load(path, weights_only=True)
+            if saved["made_for"] != self._made_for():
+                raise ValueError("it was saved by a run with other numbers (epochs, seed, network or augmentation)")
             self.network.load_state_dict(saved["network"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.schedule.load_state_dict(saved["schedule"])

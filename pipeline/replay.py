@@ -14,6 +14,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from spikecut.pipeline.cutoff import never
+from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.results import Decision, Evidence, StopReason
@@ -47,7 +48,12 @@ def replay(
     Decisions come as they fall, so not in the order of the input; a recording without a single frame
     yields `None`. If `trace` is given, the output of every step that was made is written into
     `trace[item, step]`; the rest of it is left alone. Decisions are those of `runner.run`.
+
+    Raises:
+        ConfigError: if the horizon or the batch is smaller than 1.
     """
+    if horizon < 1 or batch_size < 1:
+        raise ConfigError(f"a horizon of {horizon} steps in batches of {batch_size}; both must be at least 1")
     waiting = enumerate(recordings)
     lanes: list[_Lane] = []
     going: list[int] = []

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,17 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def lines(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
+
+
+def eight_of_each(digits: Path, tmp_path: Path) -> Path:
+    """A folder to train on: too few and too alike to learn from, enough to run."""
+    data = tmp_path / "data"
+    for digit in range(10):
+        for i in range(8):
+            target = data / str(digit) / f"{i:03d}.bin"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(next((digits / str(digit)).iterdir()), target)
+    return data
 
 
 def test_run_names_a_recording_before_it_is_over(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,6 +166,9 @@ def test_damage_is_told_and_counted_everywhere(
         (["replay", "nowhere"], 4, "no such folder"),
         (["run", "nowhere.bin", "--model", "nobody"], 2, "no network 'nobody'"),
         (["calibrate", ".", "--tolerance", "2"], 2, "a tolerated loss of 2"),
+        (["demo", "--count", "0"], 2, "a demo of 0 digits"),
+        (["demo", "--out", "/dev/null/demo", "--count", "1"], 5, "not a directory"),
+        (["train", "nmnist", "--data", ".", "--out", "x", "--epochs", "0"], 2, "a training of 0 epochs"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
@@ -162,6 +179,30 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert captured.out == ""
     assert message in captured.err
     assert "Traceback" not in captured.err
+
+
+def test_a_reader_who_had_enough_is_no_error(digits: Path) -> None:
+    command = f"{sys.executable} -m spikecut replay {digits} --json | head -c 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+
+
+def test_an_interrupted_training_says_how_to_go_on(digits: Path, tmp_path: Path) -> None:
+    data = eight_of_each(digits, tmp_path)
+    words = ["train", "nmnist", "--data", str(data), "--out", str(tmp_path / "run")]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "spikecut", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stderr is not None
+    for line in running.stderr:
+        if line.startswith("epoch 1/"):
+            break
+    running.send_signal(signal.SIGINT)
+    said = running.communicate()[1]
+    assert running.returncode == 130
+    assert "--resume goes on" in said
+    assert "Traceback" not in said
+    assert (tmp_path / "run" / "training.pt").exists()
 
 
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,12 +243,7 @@ def test_the_demo_names_its_digits_and_leaves_a_film(capsys: pytest.CaptureFixtu
 def test_training_from_a_folder_resumes_and_can_be_run_at_once(
     digits: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    data = tmp_path / "data"
-    for digit in range(10):
-        for i in range(8):
-            target = data / str(digit) / f"{i:03d}.bin"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(next((digits / str(digit)).iterdir()), target)
+    data = eight_of_each(digits, tmp_path)
     words = ["train", "nmnist", "--data", str(data), "--out", str(tmp_path / "run"), "--epochs", "1"]
     assert main(words) == 0
     weights = capsys.readouterr().out.strip()

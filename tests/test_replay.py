@@ -3,12 +3,14 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spikecut.pipeline.calibration import RecordedOutputs, sweep
 from spikecut.pipeline.cutoff import never, topk
+from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.replay import record_outputs, replay
 from spikecut.pipeline.results import Decision, StopReason
 from spikecut.pipeline.runner import run
@@ -85,6 +87,11 @@ def test_recordings_are_opened_only_when_their_turn_comes() -> None:
     results = replay(recordings(), Script(np.zeros((6, 6, 2), np.float32)), never(6), horizon=6, batch_size=2)
     next(results)
     assert opened == [0, 1]
+
+
+def test_a_batch_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="batches of 0"):
+        list(replay([frames([0])], Script(np.zeros((1, 6, 2), np.float32)), never(6), horizon=6, batch_size=0))
 
 
 def test_empty_recordings_are_named_wherever_they_stand() -> None:

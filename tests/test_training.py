@@ -83,6 +83,13 @@ def test_a_damaged_or_foreign_training_state_is_refused(tmp_path: Path) -> None:
         run_for(3).resume(path)
 
 
+def test_a_run_with_other_numbers_does_not_go_on_from_here(tmp_path: Path) -> None:
+    run_for(3).save(tmp_path / "training.pt")
+    for other in (run_for(4), run_for(3, seed=1)):
+        with pytest.raises(ModelError, match="other numbers"):
+            other.resume(tmp_path / "training.pt")
+
+
 def test_augmentation_without_limits_set_is_the_identity() -> None:
     frames = torch.rand(2, 3, 2, 8, 8)
     none = Augmentation(rotate_deg=0, scale=0, shear=0, shift=0, drop=0)

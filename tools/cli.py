@@ -3,6 +3,7 @@
 import functools
 import inspect
 import operator
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -285,6 +286,10 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except OSError as error:  # a folder that cannot be written, a full disk
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{(error.strerror or str(error)).lower()}", file=sys.stderr)
+        return ENVIRONMENT

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from spikecut.models import checkpoint
+from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.results import Decision
 from spikecut.pipeline.runner import watch
 from spikecut.sources.atis import write_atis
@@ -19,6 +20,8 @@ MODEL = "nmnist"
 
 def run_demo(out: Path, *, count: int, seed: int, save: Path | None) -> int:
     """Writes `count` recordings of drawn digits, then names each from its file, with overlay and summary."""
+    if count < 1:
+        raise ConfigError(f"a demo of {count} digits; it needs at least one")
     weights = checkpoint.locate(MODEL)
     stepper, card = checkpoint.load(weights)
     decider = find_cutoff(None, weights, card)

@@ -62,6 +62,9 @@ def run_run(
         for item in watch(tally.over(binner.bins(recording)), stepper, decider, horizon=card.horizon):
             if isinstance(item, Step) and once and n_decisions:
                 break
+            if isinstance(item, Decision) and n_decisions and too_short(item, card):
+                print(f"the last {item.steps} steps are too few for another answer", file=sys.stderr)
+                break
             if video is not None:
                 video.write(item)
             if isinstance(item, Decision):
@@ -75,14 +78,18 @@ def run_run(
         raise EmptyRecording(path, f"no events in this {recording.format} recording")
     print(
         f"{recording.format} {recording.sensor}  {tally.n_events} events  {tally.sensor_us / 1e6:.2f} s  "
-        f"{n_decisions} decisions in {n_steps} steps  {tally.sensor_us / 1e6 / wall_s:.1f}x real time"
-        + (f"  -> {save}" if save else ""),
+        f"{n_decisions} decisions in {n_steps} steps  processed in {wall_s:.2f} s" + (f"  -> {save}" if save else ""),
         file=sys.stderr,
     )
     if tally.lost:
         causes = ", ".join(f"{n} {cause}" for cause, n in tally.lost.events_by_cause().items())
         print(f"damaged: {tally.lost.total} events lost ({causes}); spikecut info says where", file=sys.stderr)
     return 3 if tally.lost else 0
+
+
+def too_short(decision: Decision, card: ModelCard) -> bool:
+    """Whether the end of the recording cut a window off before half of it had come."""
+    return decision.reason is StopReason.end_of_stream and 2 * decision.steps < card.horizon
 
 
 def video_of(path: Path, card: ModelCard, decider: ThresholdCutoff, *, overwrite: bool) -> VideoSink:

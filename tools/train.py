@@ -174,6 +174,8 @@ def run_train(recipe: str, data: Path, out: Path, *, epochs: int | None, seed: i
     """The command; prints the path of the weights."""
     if recipe not in RECIPES:
         raise ConfigError(f"recipe {recipe!r}; expected one of {', '.join(RECIPES)}")
+    if epochs is not None and epochs < 1:
+        raise ConfigError(f"a training of {epochs} epochs; it needs at least one")
     try:
         print(train(recipe, data, out, epochs=epochs, seed=seed, resume=resume))
     except KeyboardInterrupt:
