@@ -39,6 +39,7 @@ class DropCause(StrEnum):
     outside_sensor = "outside_sensor"
     outside_crop = "outside_crop"
     late = "late"
+    invalid = "invalid"
     special = "special"
 
     @property
@@ -52,6 +53,7 @@ _SENTENCES = {
     DropCause.outside_sensor: "the pixel lies outside the sensor",
     DropCause.outside_crop: "the pixel lies outside the crop",
     DropCause.late: "its time lies further back than events are put in order again",
+    DropCause.invalid: "the camera itself marked the event as invalid",
     DropCause.special: "a trigger or another signal of the camera, not the event of a pixel",
 }
 

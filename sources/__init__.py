@@ -8,7 +8,7 @@ from typing import Protocol
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnknownFormat, UnreadableSource
 from spikecut.pipeline.events import EventBatch, SensorSize
 
-KNOWN = "AEDAT 2.0 (.aedat), ATIS bin (.bin), spikecut HDF5 (.h5)"
+KNOWN = "AEDAT 2.0 and 3.1 (.aedat), ATIS bin (.bin), spikecut HDF5 (.h5)"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OTHERS = {
     b"PK\x03\x04": "a zip archive",
@@ -72,6 +72,10 @@ def open_recording(
     for magic, name in _OTHERS.items():
         if head.startswith(magic):
             raise UnknownFormat(path, f"this is {name}; spikecut reads {KNOWN}")
+    if head.startswith(b"#!AER-DAT3"):
+        from spikecut.sources.aedat3 import open_aedat3
+
+        return open_aedat3(path, sensor)
     if head.startswith(b"#!AER-DAT"):
         from spikecut.sources.aedat2 import open_aedat2
 
