@@ -7,6 +7,7 @@ SpikecutError
 │   ├── UnsupportedVersion  we know the format but not this version       (ValueError)
 │   ├── CorruptRecording    damage that leaves nothing to trust           (ValueError)
 │   ├── EmptyRecording      nothing in it                                 (ValueError)
+│   ├── MissingLabels       no file says what the recording shows         (OSError)
 │   └── LimitExceeded       it declares more than we are willing to hold  (MemoryError)
 ├── EventError              unordered time, a pixel outside the sensor    (ValueError)
 ├── ModelError              a checkpoint or cutoff that does not fit       (ValueError)
@@ -60,6 +61,10 @@ class CorruptRecording(SourceError, ValueError):
 
 class EmptyRecording(SourceError, ValueError):
     """The file has no bytes, the folder no recordings."""
+
+
+class MissingLabels(SourceError, OSError):
+    """A recording without the file that says what it shows."""
 
 
 class LimitExceeded(SourceError, MemoryError):

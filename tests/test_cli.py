@@ -190,9 +190,13 @@ def test_a_reader_who_had_enough_is_no_error(digits: Path) -> None:
 def test_an_interrupted_training_says_how_to_go_on(digits: Path, tmp_path: Path) -> None:
     data = eight_of_each(digits, tmp_path)
     words = ["train", "nmnist", "--data", str(data), "--out", str(tmp_path / "run")]
-    running = subprocess.Popen(
-        [sys.executable, "-m", "spikecut", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    code = (
+        "import signal, sys\nfrom spikecut.tools.cli import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background job does not inherit\n"
+        "sys.exit(main(sys.argv[1:]))"
     )
+    command = [sys.executable, "-c", code, *words]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert running.stderr is not None
     for line in running.stderr:
         if line.startswith("epoch 1/"):
