@@ -244,6 +244,18 @@ def test_the_demo_names_its_digits_and_leaves_a_film(capsys: pytest.CaptureFixtu
     assert film.get(cv2.CAP_PROP_FRAME_COUNT) > 3 * 30
 
 
+def test_the_demo_touches_nothing_that_it_did_not_make(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    mine = tmp_path / "recordings" / "3" / "mine.bin"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"12345")
+    film = tmp_path / "mine.mp4"
+    film.write_bytes(b"film")
+    assert main(["demo", "--out", str(tmp_path), "--count", "1", "--save", str(film)]) == 2
+    assert film.read_bytes() == b"film"
+    assert mine.read_bytes() == b"12345"
+    assert "exists" in capsys.readouterr().err
+
+
 def test_training_from_a_folder_resumes_and_can_be_run_at_once(
     digits: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

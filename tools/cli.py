@@ -35,11 +35,13 @@ class Demo:
     """Whose handwriting."""
     save: Path | None = None
     """The video: .mp4, .mkv, .avi, .webp or .gif. Default: OUT/demo.mp4."""
+    overwrite: bool = False
+    """Replace an existing video at SAVE."""
 
     def run(self) -> int:
         from spikecut.tools.demo import run_demo
 
-        return run_demo(self.out, count=self.count, seed=self.seed, save=self.save)
+        return run_demo(self.out, count=self.count, seed=self.seed, save=self.save, overwrite=self.overwrite)
 
 
 @dataclass(frozen=True)

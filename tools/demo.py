@@ -1,6 +1,5 @@
 """`spikecut demo`: the whole way with nothing but the package: drawn digits, written, read, named early."""
 
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ from spikecut.tools.run import Tally, as_text, video_of
 MODEL = "nmnist"
 
 
-def run_demo(out: Path, *, count: int, seed: int, save: Path | None) -> int:
+def run_demo(out: Path, *, count: int, seed: int, save: Path | None, overwrite: bool) -> int:
     """Writes `count` recordings of drawn digits, then names each from its file, with overlay and summary."""
     if count < 1:
         raise ConfigError(f"a demo of {count} digits; it needs at least one")
@@ -39,7 +38,7 @@ def run_demo(out: Path, *, count: int, seed: int, save: Path | None) -> int:
 
     tally, n_right, steps, waited_us, thinking_s = Tally(), 0, 0, 0, 0.0
     started = time.perf_counter()
-    with video_of(video_path, card, decider, overwrite=True) as video:
+    with video_of(video_path, card, decider, overwrite=overwrite or save is None) as video:
         for path in paths:
             truth = card.classes.index(path.parent.name)
             video.begin(f"{path.parent.name}/{path.name} (drawn)", truth)
@@ -82,9 +81,9 @@ def run_demo(out: Path, *, count: int, seed: int, save: Path | None) -> int:
 
 
 def write_recordings(folder: Path, count: int, seed: int) -> list[Path]:
-    """Writes `<digit>/drawn_<n>.bin` for the digits 0, 1, 2, … in turn; an earlier demo's are replaced."""
-    if folder.exists():
-        shutil.rmtree(folder)
+    """Writes `<digit>/drawn_<n>.bin` for the digits 0, 1, 2, … in turn; those of an earlier demo go."""
+    for earlier in folder.glob("[0-9]/drawn_*.bin"):
+        earlier.unlink()
     paths = []
     for n in range(count):
         digit = n % 10
