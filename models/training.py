@@ -1,5 +1,6 @@
 """Training on binned recordings: an epoch, an evaluation, and the state that lets a killed run go on."""
 
+import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,13 +121,15 @@ class TrainingRun:
         """
         try:
             saved: dict[str, Any] = torch.load(path, weights_only=True)
-            if saved["made_for"] != self._made_for():
+            if saved.get("made_for") != self._made_for():
                 raise ValueError("it was saved by a run with other numbers (epochs, seed, network or augmentation)")
             self.network.load_state_dict(saved["network"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.schedule.load_state_dict(saved["schedule"])
             self.generator.set_state(saved["generator"])
             self.average, self.epoch = saved["average"], saved["epoch"]
+        except pickle.UnpicklingError as error:
+            raise ModelError(f"{path}: not the state of a training", hint="remove it to start anew") from error
         except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
             raise ModelError(f"{path}: cannot go on from here: {error}", hint="remove it to start anew") from error
 

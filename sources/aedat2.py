@@ -57,8 +57,7 @@ def open_aedat2(path: Path, batch_events: int = 65_536) -> Aedat2Recording:
     if not header.version.startswith("2."):
         raise UnsupportedVersion(
             path,
-            f"AEDAT {header.version[:12]}; spikecut reads AEDAT 2.0",
-            hint="jAER converts between versions",
+            f"AEDAT {header.version[:12]}; spikecut reads AEDAT 2.0 and 3.1",
         )
     if header.chip and "DVS128" not in header.chip.upper():
         raise UnsupportedVersion(

@@ -297,3 +297,27 @@ def test_the_shipped_network_reaches_its_card_on_the_real_test_part(real_data: P
     assert accuracy["none"] == pytest.approx(card.metrics["accuracy_full_window"], abs=0.0101)
     assert accuracy["none"] >= 0.93
     assert accuracy["confidence"] >= 0.90
+
+
+def test_a_file_of_a_larger_sensor_is_not_squeezed_into_the_network_s(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """An ATIS file does not name its sensor; most of its pixels lying outside says enough."""
+    from spikecut.pipeline.events import EventBatch, SensorSize
+    from spikecut.sources.atis import write_atis
+
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 200, 5_000).astype(np.uint16), rng.integers(0, 170, 5_000).astype(np.uint16)
+    t = np.arange(5_000) * 60
+    batch = EventBatch(t, x, y, np.ones(5_000, np.uint8), 0, 300_000, SensorSize(240, 180))
+    path = tmp_path / "0" / "large.bin"
+    path.parent.mkdir()
+    write_atis(path, [batch])
+    assert main(["run", str(path)]) == 2
+    assert "events lie outside 34x34; this is another sensor's recording" in capsys.readouterr().err
+    assert main(["replay", str(tmp_path)]) == 4
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("spikecut ")

@@ -55,9 +55,9 @@ def run_calibrate(
     step_ms = card.spec.step_us / 1000
     full = float(recorded.correct()[:, -1].mean())
     table = Table(title=f"{card.name}: fitted on {len(recorded.labels)} recordings for a loss of {tolerance:.1%}")
-    for column in ("rule", "accuracy", "loss", "mean time", "of the full window", "written to"):
-        table.add_column(column, justify="left" if column in ("rule", "written to") else "right")
-    table.add_row("full window", f"{full:.1%}", "", f"{card.horizon * step_ms:.0f} ms", "1.00", "")
+    for column in ("rule", "accuracy", "loss", "mean time", "of the full window"):
+        table.add_column(column, justify="left" if column == "rule" else "right")
+    table.add_row("full window", f"{full:.1%}", "", f"{card.horizon * step_ms:.0f} ms", "1.00")
     data_digest = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
     for rule, fit in FITTERS.items():
         cutoff = fit(recorded, tolerance)
@@ -79,9 +79,10 @@ def run_calibrate(
             f"{100 * (full - seen.accuracy):+.1f} points",
             f"{seen.mean_steps * step_ms:.0f} ms",
             f"{seen.mean_steps / card.horizon:.2f}",
-            str(targets[rule]),
         )
     Console().print(table)
+    for path in targets.values():
+        print(path)
     print(
         "These are observations on the recordings it was fitted on, and no guarantee for others; "
         "`spikecut replay` measures on the test part.",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+import spikecut
 from spikecut.pipeline.errors import EnvironmentProblem, SourceError, SpikecutError
 from spikecut.tools.config import with_config
 
@@ -272,6 +273,9 @@ def main(argv: list[str] | None = None) -> int:
     """
     try:
         words = with_config(sys.argv[1:] if argv is None else argv, COMMANDS)
+        if words == ["--version"]:
+            print(f"spikecut {spikecut.__version__}")
+            return OK
         command: Any = tyro.cli(_commands(words), prog="spikecut", description=_ABOUT, args=words)
         if isinstance(command, _USES_TORCH):
             import torch

@@ -1,5 +1,6 @@
 """`spikecut demo`: the whole way with nothing but the package: drawn digits, written, read, named early."""
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -76,7 +77,7 @@ def run_demo(out: Path, *, count: int, seed: int, save: Path | None, overwrite: 
         f"({sensor_s / thinking_s:.0f}x real time), with the video in {wall_s:.2f} s ({sensor_s / wall_s:.1f}x)"
     )
     print(f"-> {video_path}", flush=True)
-    print(f"next: spikecut run {paths[0]} --model {MODEL}", file=sys.stderr)
+    print(f"next: {shlex.quote(sys.argv[0])} run {shlex.quote(str(paths[0]))} --model {MODEL}", file=sys.stderr)
     return 0
 
 

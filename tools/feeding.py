@@ -1,13 +1,13 @@
 """From a recording to the frames that a network was made for."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from spikecut.models.checkpoint import ModelCard
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError, SpikecutError
-from spikecut.pipeline.events import Frame, SensorSize
+from spikecut.pipeline.events import DropCause, Frame, SensorSize
 from spikecut.sources import Recording, open_recording
 
 
@@ -36,6 +36,26 @@ def binner_for(sensor: SensorSize, card: ModelCard, what: str) -> CountBinner:
     return CountBinner(sensor, card.spec.step_us, downsample=factor)
 
 
+def on_sensor(frames: Iterable[Frame], what: str, sensor: SensorSize) -> Iterator[Frame]:
+    """The frames as they come, as long as most events lie on the sensor.
+
+    Raises:
+        ConfigError: once 20 events, and more than half of all, lay outside: the recording is of another sensor.
+    """
+    inside = outside = 0
+    for frame in frames:
+        inside += frame.n_events
+        loss = frame.lost.losses.get(DropCause.outside_sensor)
+        outside += loss.events if loss else 0
+        if outside >= 20 and outside > inside:
+            raise ConfigError(
+                f"{what}: {outside} of {inside + outside} events lie outside {sensor}; "
+                "this is another sensor's recording",
+                hint=f"spikecut info {what} says which; choose a network made for it",
+            )
+        yield frame
+
+
 class LazyFrames:
     """The frames of one file, opened when the first is asked for, and read in small pieces.
 
@@ -51,7 +71,7 @@ class LazyFrames:
     def __iter__(self) -> Iterator[Frame]:
         try:
             recording, binner = open_for(self.path, self.card, batch_events=1_024)
-            for frame in binner.bins(recording):
+            for frame in on_sensor(binner.bins(recording), str(self.path), recording.sensor):
                 self.n_lost += frame.lost.total
                 yield frame
         except SpikecutError as error:

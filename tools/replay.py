@@ -148,23 +148,33 @@ def _triple(estimate: Estimate) -> list[float]:
 
 
 def _print(report: dict[str, Any]) -> None:
-    table = Table(
-        title=f"{report['model']} on {report['n']} recordings ({report['part']}); 95 % intervals, seed {report['seed']}"
-    )
-    headings = ("rule", "right", "loss in points", "steps", "mean time", "than full window", "than fixed", "wall time")
-    for column in headings:
-        table.add_column(column, justify="left" if column == "rule" else "right")
+    title = f"{report['model']}, {report['n']} recordings ({report['part']}); 95 % intervals, seed {report['seed']}"
+    table = Table(title=title, box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="bold")
+    for column in ("rule", "right", "loss", "steps", "time", "x full", "x fixed", "x wall"):
+        table.add_column(column, justify="left" if column == "rule" else "right", no_wrap=True)
     for row in report["rules"]:
-        right, loss, ms = row["accuracy"], row["loss_points"], row["mean_ms"]
-        earlier, against = row["earlier_than_full"], row["earlier_than_fixed"]
+        full = row["rule"] == "none"
+        right = [100 * share for share in row["accuracy"]]
         table.add_row(
-            "full window" if row["rule"] == "none" else row["rule"],
-            f"{right[0]:.1%} ({right[1]:.1%} to {right[2]:.1%})",
-            f"{loss[0]:.1f} ({loss[1]:.1f} to {loss[2]:.1f})" if row["rule"] != "none" else "",
+            "full window" if full else row["rule"],
+            f"{right[0]:.1f} %\n{right[1]:.1f}–{right[2]:.1f}",
+            "" if full else _cell(row["loss_points"], ".1f"),
             f"{row['mean_steps'][0]:.2f}",
-            f"{ms[0]:.1f} ms ({ms[1]:.1f} to {ms[2]:.1f})",
-            f"{earlier[0]:.2f}x ({earlier[1]:.2f} to {earlier[2]:.2f})",
-            f"{against[0]:.2f}x ({against[1]:.2f} to {against[2]:.2f})" if against else "",
-            f"{row['wall_s']:.2f} s ({row['faster_than_full']:.1f}x)",
+            _cell(row["mean_ms"], ".1f", " ms"),
+            "" if full else _cell(row["earlier_than_full"], ".1f"),
+            "" if full or not row["earlier_than_fixed"] else _cell(row["earlier_than_fixed"], ".2f"),
+            "" if full else f"{row['faster_than_full']:.1f}",
         )
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    console.print(table)
+    console.print(
+        "loss: points of accuracy against the full window. x full, x fixed: how many times earlier.\n"
+        "x wall: how many times less wall time than the full window took, in this one pass.",
+        style="dim",
+    )
+
+
+def _cell(triple: list[float], form: str, unit: str = "") -> str:
+    """A figure, and below it its interval where it has one."""
+    value, low, high = triple
+    return f"{value:{form}}{unit}" + ("" if low == high else f"\n{low:{form}}–{high:{form}}")

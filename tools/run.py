@@ -18,7 +18,7 @@ from spikecut.pipeline.events import NOTHING_LOST, DropCounts, Frame
 from spikecut.pipeline.results import Decision, Rest, Step, StopReason
 from spikecut.pipeline.runner import watch
 from spikecut.tools.cutoffs import find_cutoff
-from spikecut.tools.feeding import open_for
+from spikecut.tools.feeding import on_sensor, open_for
 from spikecut.tools.video import VideoSink
 
 
@@ -52,6 +52,7 @@ def run_run(
     recording, binner = open_for(path, card)
     truth = card.classes.index(path.parent.name) if path.parent.name in card.classes else None
     tally = Tally()
+    frames = on_sensor(binner.bins(recording), str(path), recording.sensor)
     n_decisions, n_steps = 0, 0
     started = time.perf_counter()
     with contextlib.ExitStack() as stack:
@@ -59,7 +60,7 @@ def run_run(
         if save is not None:
             video = stack.enter_context(video_of(save, card, decider, overwrite=overwrite))
             video.begin(path.name, truth)
-        for item in watch(tally.over(binner.bins(recording)), stepper, decider, horizon=card.horizon):
+        for item in watch(tally.over(frames), stepper, decider, horizon=card.horizon):
             if isinstance(item, Step) and once and n_decisions:
                 break
             if isinstance(item, Decision) and n_decisions and too_short(item, card):
@@ -70,7 +71,10 @@ def run_run(
             if isinstance(item, Decision):
                 n_decisions += 1
                 n_steps += item.steps
-                print(as_line(item, card, truth) if as_json else as_text(item, card, truth), flush=True)
+                print(
+                    as_line(item, card, truth, decider.rule) if as_json else as_text(item, card, truth, decider.rule),
+                    flush=True,
+                )
             if isinstance(item, Decision | Rest) and once and video is None:
                 break
     wall_s = time.perf_counter() - started
@@ -110,10 +114,12 @@ def probability(decision: Decision) -> float:
     return float(np.exp(lead[decision.label]) / np.exp(lead).sum())
 
 
-def as_text(decision: Decision, card: ModelCard, truth: int | None) -> str:
+def as_text(decision: Decision, card: ModelCard, truth: int | None, rule: str = "") -> str:
     """One line for people."""
     mark = "" if truth is None else ("  right" if truth == decision.label else f"  wrong: {card.classes[truth]}")
     why = decision.reason.value
+    if rule == "fixed" and decision.reason is StopReason.cutoff:
+        why = "the fixed time was reached"
     if decision.reason is StopReason.end_of_stream:
         why = f"best guess: {why}"
     return (
@@ -122,7 +128,7 @@ def as_text(decision: Decision, card: ModelCard, truth: int | None) -> str:
     )
 
 
-def as_line(decision: Decision, card: ModelCard, truth: int | None) -> str:
+def as_line(decision: Decision, card: ModelCard, truth: int | None, rule: str) -> str:
     """One JSON object for programs."""
     return json.dumps(
         {
@@ -130,6 +136,7 @@ def as_line(decision: Decision, card: ModelCard, truth: int | None) -> str:
             "class": decision.label,
             "steps": decision.steps,
             "horizon": card.horizon,
+            "rule": rule,
             "reason": decision.reason.name,
             "latency_us": decision.latency_us,
             "start_us": decision.start_us,
