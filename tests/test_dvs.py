@@ -63,9 +63,9 @@ def test_more_images_of_the_same_straight_change_give_the_same_events() -> None:
 
 
 def test_noise_comes_at_its_rate_and_at_both_polarities() -> None:
-    spec = DvsSpec(mismatch=0, noise_hz=5.0)
+    spec = DvsSpec(mismatch=0, shot_noise_hz=5.0)
     (batch,) = see([(0, np.ones((50, 40))), (1_000_000, np.ones((50, 40)))], spec, rng())
-    expected = 5 * 50 * 40
+    expected = 0.25 * 5 * 50 * 40  # full light: a quarter of the rate in the dark
     assert abs(len(batch) - expected) < 4 * np.sqrt(expected)
     assert abs(batch.p.mean() - 0.5) < 4 * 0.5 / np.sqrt(expected)
     assert (np.diff(batch.t) >= 0).all()
