@@ -13,9 +13,10 @@ import torch
 
 from spikecut.models import checkpoint
 from spikecut.pipeline.cutoff import never
-from spikecut.sources.datasets import Part, list_recordings, part_of
+from spikecut.sources.datasets import Part
 from spikecut.tools.cutoffs import find_cutoff
 from spikecut.tools.demo import write_recordings
+from spikecut.tools.examples import examples_of
 from spikecut.tools.replay import one_pass
 
 ROUNDS = 5
@@ -24,9 +25,9 @@ ROUNDS = 5
 def compare(folder: Path, part: Part, what: str) -> None:
     weights = checkpoint.locate("nmnist")
     stepper, card = checkpoint.load(weights)
-    recordings = part_of(list_recordings(folder, card.classes), part)
+    recordings = examples_of(folder, card, part)
     full, cutoff = never(card.horizon), find_cutoff(None, weights, card)
-    one_pass(recordings[:16], stepper, card, full, 16)
+    one_pass(recordings.first(16), stepper, card, full, 16)
     shares = []
     for _ in range(ROUNDS):
         without = one_pass(recordings, stepper, card, full, 16)

@@ -13,7 +13,9 @@ class Augmentation:
     """How far a training recording may be varied; every limit is symmetric and drawn uniformly.
 
     `rotate_deg` and `scale` and `shear` are relative to the frame's middle, `shift` is in pixels, and
-    up to the share `drop` of the counted events is taken away.
+    up to the share `drop` of the counted events is taken away. `mirrored` says what each class becomes in a
+    mirror (a right hand a left one): half of the showings are mirrored, none without it. With `inverted` half of
+    them have ON and OFF exchanged, as if what moves were dark instead of bright.
     """
 
     rotate_deg: float = 12.0
@@ -21,11 +23,20 @@ class Augmentation:
     shear: float = 0.15
     shift: float = 3.0
     drop: float = 0.3
+    mirrored: tuple[int, ...] = ()
+    inverted: bool = False
 
 
-def augment(frames: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """Each recording turned, scaled, sheared, shifted and thinned by draws of its own."""
+def augment(frames: Tensor, labels: Tensor, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Each recording turned, scaled, sheared, shifted, thinned by draws of its own; and what it then shows."""
     n, _, _, height, width = frames.shape
+    if how.mirrored:
+        flip = torch.rand(n, generator=generator) < 0.5
+        frames = torch.where(flip[:, None, None, None, None], frames.flip(4), frames)
+        labels = torch.where(flip, torch.tensor(how.mirrored)[labels], labels)
+    if how.inverted:
+        swap = torch.rand(n, generator=generator) < 0.5
+        frames = torch.where(swap[:, None, None, None, None], frames.flip(2), frames)
 
     def draw(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator) * 2 - 1
@@ -42,4 +53,4 @@ def augment(frames: Tensor, how: Augmentation, generator: torch.Generator) -> Te
     moved = F.grid_sample(frames.flatten(1, 2), grid, mode="bilinear", align_corners=False)
     keep = 1 - how.drop * torch.rand(n, 1, 1, 1, 1, generator=generator)
     moved = moved.view_as(frames)
-    return moved * (torch.rand(moved.shape, generator=generator) < keep)
+    return moved * (torch.rand(moved.shape, generator=generator) < keep), labels

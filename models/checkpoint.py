@@ -29,7 +29,9 @@ class ModelCard:
 
     `horizon` is the number of steps it was trained for. `trained_on` holds the first 16 hexadecimal
     digits of the SHA-256 of every recording that shaped the weights, so that nobody tests on them by
-    accident. `metrics` come with their n; `provenance` says data, licence, seed, commit and command.
+    accident. `onset` says when a continuous stream holds something to recognise (the fields of
+    `recognition.Onset`); without it every window is decided. `metrics` come with their n; `provenance`
+    says data, licence, seed, commit and command.
     """
 
     name: str
@@ -38,7 +40,8 @@ class ModelCard:
     sensor: SensorSize
     horizon: int
     weights_sha256: str = ""
-    default_cutoff: str = "confidence"
+    default_cutoff: str = "confidence-2pt"
+    onset: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     trained_on: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ themselves are standardised (Qiao et al., arXiv 1903.10520) and scaled by a lear
 of the data, hence nothing that differs between training and streaming, or between steps.
 """
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from spikecut.models.neurons import LIFCell
@@ -23,6 +25,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from norse.torch.module.sequential import SequentialState
 
+_GRID = 32  # squares along each side of the frames that `motion` looks at
 State = list[Any]  # one entry a layer, None for those without memory; tensors have the batch first
 
 
@@ -89,7 +92,50 @@ def compact(spec: NetworkSpec) -> nn.Module:
     return network
 
 
-ARCHITECTURES: dict[str, Callable[[NetworkSpec], nn.Module]] = {"compact": compact}
+class LogCounts(nn.Module):
+    """`ln(1 + n)` of the events in every square of a `side` x `side` grid over the frame.
+
+    A storm of events, or a hot pixel, does not drown the rest. Frames that were counted on the grid
+    already, as training reads them, pass as they are.
+    """
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, x: Tensor) -> Tensor:
+        merged = x.shape[-1] // self.side
+        if merged > 1:
+            x = F.avg_pool2d(x, merged) * merged**2
+        return x.log1p()
+
+
+def motion(spec: NetworkSpec) -> nn.Module:
+    """For things that move: every layer has cells from quick to slow, so the next can compare now and before.
+
+    The leaks of a layer's channels begin evenly spread (in their logarithm) between memories of about one
+    step and of twelve, and are learned from there: what moves where is a question of several time
+    constants (Perez-Nieves et al., Nature Communications 12:5791, 2021). The frame is merged to 32 x 32 squares,
+    and every layer halves it.
+    """
+    layers: list[nn.Module] = [LogCounts(_GRID)]
+    n_in, side = 2, _GRID
+    for at, n_out in enumerate(spec.channels):
+        convolution = nn.Conv2d(n_in, n_out, 3, padding=1) if at else nn.Conv2d(n_in, n_out, 5, 2, 2)
+        if convolution.bias is not None:
+            nn.init.zeros_(convolution.bias)
+        parametrize.register_parametrization(convolution, "weight", KernelStandard(n_out, gain=4.0))
+        leaks = torch.logspace(math.log10(0.08), math.log10(0.8), n_out)[torch.randperm(n_out)]
+        layers += [convolution, LIFCell(spec.step_us, leaks), *([nn.MaxPool2d(2)] if at else [])]
+        n_in, side = n_out, side // 2
+    readout = nn.Linear(n_in * side**2, spec.n_classes)
+    nn.init.normal_(readout.weight, std=0.02)
+    nn.init.zeros_(readout.bias)
+    network: nn.Module = SequentialState(*layers, nn.Flatten(), FrameDropout(0.2), readout)
+    return network
+
+
+ARCHITECTURES: dict[str, Callable[[NetworkSpec], nn.Module]] = {"compact": compact, "motion": motion}
 
 
 def build(spec: NetworkSpec) -> nn.Module:
@@ -100,8 +146,11 @@ def build(spec: NetworkSpec) -> nn.Module:
     """
     if spec.architecture not in ARCHITECTURES:
         raise ModelError(f"architecture {spec.architecture!r}; expected one of {', '.join(ARCHITECTURES)}")
-    if min(spec.frame.width, spec.frame.height) >> len(spec.channels) == 0:
+    smallest = _GRID if spec.architecture == "motion" else min(spec.frame.width, spec.frame.height)
+    if smallest >> len(spec.channels) == 0:
         raise ModelError(f"{len(spec.channels)} halvings leave nothing of a {spec.frame} frame")
+    if spec.architecture == "motion" and (spec.frame.width != spec.frame.height or spec.frame.width % _GRID):
+        raise ModelError(f"a {spec.frame} frame; this network merges squares whose side is a multiple of {_GRID}")
     return ARCHITECTURES[spec.architecture](spec)
 
 

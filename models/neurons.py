@@ -5,10 +5,10 @@ and its SuperSpike surrogate ignores its width; so the leak is a parameter of ou
 its full shape, and the surrogate is the triangle.
 """
 
-import math
 import warnings
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 with warnings.catch_warnings():  # Norse compiles two functions we do not use with the deprecated torch.jit
@@ -22,16 +22,17 @@ with warnings.catch_warnings():  # Norse compiles two functions we do not use wi
 
 
 class LIFCell(LIFBoxCell):
-    """A leaky integrate-and-fire cell whose leak per step is learned, one number a layer (PLIF).
+    """A leaky integrate-and-fire cell whose leak per step is learned: one number, or one a channel (PLIF).
 
     Over a step the membrane moves by the share `leak` towards its input, `v += leak (x - v)`; above 1
     it fires and returns to 0. The leak lies between 0 and 1 and is tied to the length of a step: a
     network is made for one bin width. Learned time constants: Fang et al., arXiv 2007.05785.
     """
 
-    def __init__(self, step_us: int, leak: float = 0.3) -> None:
+    def __init__(self, step_us: int, leak: float | Float[Tensor, " C"] = 0.3) -> None:
         super().__init__(LIFBoxParameters(method="triangle", alpha=torch.tensor(1.0)), dt=step_us * 1e-6)
-        self.leak_logit = nn.Parameter(torch.tensor(math.log(leak / (1 - leak))))
+        share = torch.as_tensor(leak)
+        self.leak_logit = nn.Parameter(torch.logit(share if share.ndim == 0 else share[:, None, None]))
 
     def forward(self, x: Tensor, state: LIFBoxFeedForwardState | None = None) -> tuple[Tensor, LIFBoxFeedForwardState]:
         """Spikes (0 or 1, the shape of `x`) and the new state; `None` is rest."""

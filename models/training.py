@@ -18,8 +18,13 @@ from spikecut.pipeline.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """The numbers of a training run. AdamW, one cycle of the learning rate, gradients clipped at 1."""
+    """The numbers of a training run. AdamW, one cycle of the learning rate, gradients clipped at 1.
 
+    `window` is how many steps of a recording are shown at a time. Where recordings are longer, every
+    second showing begins at a random step: nobody tells a camera when a gesture begins.
+    """
+
+    window: int
     epochs: int = 60
     batch_size: int = 25
     learning_rate: float = 3e-3
@@ -27,15 +32,6 @@ class TrainingPlan:
     averaging: float = 0.02
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-@dataclass(frozen=True, slots=True)
-class EpochReport:
-    """What one epoch did; `accuracy` holds the share of right answers after every step, on data kept out."""
-
-    epoch: int
-    loss: float
-    accuracy: tuple[float, ...]
 
 
 class TrainingRun:
@@ -70,10 +66,11 @@ class TrainingRun:
         batches = torch.split(order, self.plan.batch_size)
         losses = []
         for picks in batches[: len(frames) // self.plan.batch_size]:
-            varied = augment(frames[picks].float(), self.plan.augmentation, self.generator)
+            shown = self._windows(frames[picks])
+            varied, meant = augment(shown.float(), labels[picks], self.plan.augmentation, self.generator)
             with torch.random.fork_rng():
                 torch.manual_seed(int(torch.randint(2**31, (1,), generator=self.generator)))
-                loss = evidence_loss(outputs_of(self.network, varied), labels[picks])
+                loss = evidence_loss(outputs_of(self.network, varied), meant)
             if not loss.isfinite():
                 raise ModelError(f"epoch {self.epoch + 1}: the loss is {loss.item()}; training diverged")
             self.optimizer.zero_grad()
@@ -86,6 +83,15 @@ class TrainingRun:
             losses.append(loss.item())
         self.epoch += 1
         return sum(losses) / len(losses)
+
+    def _windows(self, frames: Tensor) -> Tensor:
+        spare = frames.shape[1] - self.plan.window
+        if spare == 0:
+            return frames
+        late, start = torch.rand(2, len(frames), generator=self.generator)
+        starts = torch.where(late < 0.5, 0, (start * (spare + 1)).long())
+        steps = starts[:, None] + torch.arange(self.plan.window)
+        return frames[torch.arange(len(frames))[:, None], steps]
 
     def _made_for(self) -> str:
         return repr((self.spec, self.plan, self.schedule.total_steps))

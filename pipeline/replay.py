@@ -4,7 +4,7 @@ The network's work is the sum of the stop times, not the number of recordings ti
 batch stays full to the end: a batch that only shrinks wastes its last steps on a few stubborn lanes.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
@@ -108,13 +108,13 @@ def replay(
 
 
 def record_outputs(
-    recordings: Sequence[Iterable[Frame]], model: SteppedModel[S], *, horizon: int, batch_size: int = 16
+    recordings: Iterable[Iterable[Frame]], n: int, model: SteppedModel[S], *, horizon: int, batch_size: int = 16
 ) -> Float32[ndarray, "N T K"]:
-    """What the network says at every step of every recording, for fitting and for sweeps.
+    """What the network says at every step of each of `n` recordings, for fitting and for sweeps.
 
     After the end of a short recording nothing is said: its outputs are 0.
     """
-    trace = np.zeros((len(recordings), horizon, model.n_classes), np.float32)
+    trace = np.zeros((n, horizon, model.n_classes), np.float32)
     for _ in replay(recordings, model, never(horizon), horizon=horizon, batch_size=batch_size, trace=trace):
         pass
     return trace

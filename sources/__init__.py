@@ -8,7 +8,7 @@ from typing import Protocol
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnknownFormat, UnreadableSource
 from spikecut.pipeline.events import EventBatch, SensorSize
 
-KNOWN = "AEDAT 2.0 and 3.1 (.aedat), ATIS bin (.bin), spikecut HDF5 (.h5)"
+KNOWN = "AEDAT 2.0 and 3.1 (.aedat), ATIS bin (.bin), Tonic's gestures (.npy), spikecut HDF5 (.h5)"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OTHERS = {
     b"PK\x03\x04": "a zip archive",
@@ -16,7 +16,6 @@ _OTHERS = {
     b"\x89PNG": "a PNG picture",
     b"Event Stream": "an event stream (.es)",
     b"% ": "a Prophesee recording (.raw or .dat)",
-    b"\x93NUMPY": "a NumPy array (.npy); EventBatch.from_structured takes it once it is loaded",
     b"\xff\xd8\xff": "a JPEG picture",
     b"RIFF": "a RIFF file (AVI, WAV or WebP)",
     b"\x1aE\xdf\xa3": "a Matroska or WebM video",
@@ -72,6 +71,10 @@ def open_recording(
     for magic, name in _OTHERS.items():
         if head.startswith(magic):
             raise UnknownFormat(path, f"this is {name}; spikecut reads {KNOWN}")
+    if head.startswith(b"\x93NUMPY"):
+        from spikecut.sources.tonic_npy import open_tonic_npy
+
+        return open_tonic_npy(path)
     if head.startswith(b"#!AER-DAT3"):
         from spikecut.sources.aedat3 import open_aedat3
 

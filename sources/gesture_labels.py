@@ -58,7 +58,7 @@ def read_labels(path: Path) -> SessionLabels:
     """
     try:
         rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MissingLabels(path, f"cannot read the labels: {error}") from error
     header = [cell.strip() for cell in rows[0]] if rows else []
     if header != _COLUMNS:

@@ -16,7 +16,7 @@ from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources.dvs import DvsSpec, see
 
 SENSOR = SensorSize(34, 34)
-_CAMERA = DvsSpec(threshold_on=0.34, threshold_off=0.34, mismatch=0.04, shot_noise_hz=0.3)
+_CAMERA = DvsSpec(threshold_on=0.34, threshold_off=0.34, mismatch=0.04, shot_noise_hz=1.2)
 _CORNERS = np.array([[0.0, 0.0], [2.2, 4.6], [5.2, 0.0], [0.0, 0.0]])  # pixels, at 0, 100, 200, 300 ms
 _SACCADE_US = 100_000
 _IMAGE_US = 1_000

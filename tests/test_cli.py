@@ -91,13 +91,13 @@ def test_replay_measures_every_rule_beside_the_fixed_horizon(digits: Path, capsy
     assert main(["replay", str(digits), "--json"]) == 0
     (report,) = lines(capsys.readouterr().out)
     rows = {row["rule"]: row for row in report["rules"]}  # type: ignore[attr-defined]
-    assert list(rows) == ["none", "fixed", "topk", "confidence"]
+    assert list(rows) == ["none", "fixed-2pt", "topk-2pt", "confidence-2pt"]
     assert report["n"] == 12
     assert rows["none"]["executed_steps"] >= 12 * 29  # the last bin of a drawing may stay silent
     for row in rows.values():
         assert row["executed_steps"] == pytest.approx(12 * row["mean_steps"][0], abs=0.01)
         assert row["mean_ms"][0] == pytest.approx(10 * row["mean_steps"][0], abs=0.01)
-    assert rows["confidence"]["earlier_than_full"][0] > 2
+    assert rows["confidence-2pt"]["earlier_than_full"][0] > 2
 
 
 def test_replay_says_when_recordings_trained_the_network(
@@ -124,14 +124,14 @@ def test_calibrate_writes_cutoffs_that_run_takes_and_other_networks_refuse(
 ) -> None:
     assert main(["calibrate", str(digits), "--part", "all", "--tolerance", "0.1", "--out", str(tmp_path)]) == 0
     assert "12 recordings" in capsys.readouterr().out
-    cutoff = str(tmp_path / "nmnist.confidence.json")
+    cutoff = str(tmp_path / "nmnist.confidence-10pt.json")
     assert main(["run", str(digits / "2" / "drawn_002.bin"), "--cutoff", cutoff, "--once"]) == 0
     raw = json.loads(Path(cutoff).read_text())
     raw["fitted_on"]["network"] = "0" * 64
     Path(cutoff).write_text(json.dumps(raw))
     assert main(["run", str(digits / "2" / "drawn_002.bin"), "--cutoff", cutoff]) == 2
     assert "fitted for weights 000000000000" in capsys.readouterr().err
-    assert main(["calibrate", str(digits), "--part", "all", "--out", str(tmp_path)]) == 2
+    assert main(["calibrate", str(digits), "--part", "all", "--tolerance", "0.1", "--out", str(tmp_path)]) == 2
     assert "exists" in capsys.readouterr().err
 
 
@@ -279,20 +279,20 @@ def test_the_shipped_network_reaches_its_card_on_the_real_test_part(real_data: P
     import torch
 
     torch.set_num_threads(1)
-    from spikecut.sources.datasets import list_recordings, part_of
     from spikecut.tools.cutoffs import find_cutoff
+    from spikecut.tools.examples import examples_of
     from spikecut.tools.replay import one_pass
 
     with zipfile.ZipFile(real_data / "nmnist_train1000.zip") as archive:
         archive.extractall(tmp_path)
     weights = checkpoint.locate("nmnist")
     stepper, card = checkpoint.load(weights)
-    recordings = part_of(list_recordings(tmp_path / "Train", card.classes), "test")
-    assert not {recording.digest() for recording in recordings} & set(card.trained_on)
+    examples = examples_of(tmp_path / "Train", card, "test")
+    assert not set(examples.digests()) & set(card.trained_on)
     accuracy = {}
     for rule in ("none", "confidence"):
-        found = one_pass(recordings, stepper, card, find_cutoff(rule, weights, card), 16)
-        right = [d.label == recordings[i].label for i, d in zip(found.items, found.decisions, strict=True)]
+        found = one_pass(examples, stepper, card, find_cutoff(rule, weights, card), 16)
+        right = [d.label == examples.labels[i] for i, d in zip(found.items, found.decisions, strict=True)]
         accuracy[rule] = float(np.mean(right))
     assert accuracy["none"] == pytest.approx(card.metrics["accuracy_full_window"], abs=0.0101)
     assert accuracy["none"] >= 0.93

@@ -52,7 +52,7 @@ def test_executed_steps_are_the_sum_of_stop_times(outputs: Any, batch_size: int)
 @given(scripts)
 def test_stop_times_are_those_of_a_sweep_over_the_recorded_outputs(outputs: Any) -> None:
     recordings = [frames([i] * 6) for i in range(7)]
-    trace = record_outputs(recordings, Script(outputs), horizon=6, batch_size=3)
+    trace = record_outputs(recordings, len(recordings), Script(outputs), horizon=6, batch_size=3)
     np.testing.assert_array_equal(trace, outputs)
     found = dict(replay(recordings, Script(outputs), RULE, horizon=6))
     swept = sweep(RecordedOutputs(trace, np.zeros(7, np.int64)), RULE)

@@ -30,7 +30,7 @@ def bars(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def run_for(epochs: int, seed: int = 0) -> TrainingRun:
-    return TrainingRun(SPEC, TrainingPlan(epochs=epochs, batch_size=20, seed=seed, augmentation=STILL), 100)
+    return TrainingRun(SPEC, TrainingPlan(window=6, epochs=epochs, batch_size=20, seed=seed, augmentation=STILL), 100)
 
 
 def weights(run: TrainingRun) -> torch.Tensor:
@@ -108,4 +108,4 @@ def test_augmentation_moves_all_steps_of_a_recording_alike() -> None:
 
 def test_too_few_recordings_for_a_batch_are_refused() -> None:
     with pytest.raises(ModelError, match="10 recordings do not fill one batch of 20"):
-        TrainingRun(SPEC, TrainingPlan(batch_size=20), 10)
+        TrainingRun(SPEC, TrainingPlan(window=6, batch_size=20), 10)

@@ -49,7 +49,7 @@ class Demo:
 class Run:
     """Name what a recording shows, as early as the evidence allows: one line a decision.
 
-    $ spikecut run Test/7/00016.bin --model nmnist --once
+    $ spikecut run user24_led.aedat --speed 1
 
     $ spikecut run Test/7/00016.bin --model nmnist --json --save seven.mp4
     """
@@ -62,6 +62,10 @@ class Run:
     """fixed, topk, confidence, none, or the path of a fitted cutoff. Default: the network's own."""
     once: bool = False
     """Stop at the first decision."""
+    speed: str = "max"
+    """1 plays at the pace of the sensor, 0.25 at a quarter of it; max does not wait."""
+    window: bool | None = None
+    """Show the overlay in a window. Default: if a speed is given and a display is there."""
     save: Path | None = None
     """Write an overlay video: .mp4, .mkv, .avi, .webp or .gif."""
     overwrite: bool = False
@@ -70,7 +74,7 @@ class Run:
     """One JSON object a decision."""
 
     def run(self) -> int:
-        from spikecut.tools.run import run_run
+        from spikecut.tools.run import parse_speed, run_run
 
         return run_run(
             self.file,
@@ -80,6 +84,8 @@ class Run:
             save=self.save,
             overwrite=self.overwrite,
             as_json=self.json,
+            speed=parse_speed(self.speed),
+            window=self.window,
         )
 
 
@@ -171,19 +177,19 @@ class Convert:
 
 @dataclass(frozen=True)
 class Train:
-    """Train a network on the train part of a folder; interrupted runs go on with --resume.
+    """Train a network on recordings or on drawn gestures; interrupted runs go on with --resume.
 
     $ spikecut train nmnist --data Train --out runs/nmnist
 
-    $ spikecut train nmnist --data Train --out runs/nmnist --resume
+    $ spikecut train gestures --out runs/gestures --resume
     """
 
-    recipe: tyro.conf.Positional[Literal["nmnist"]]
+    recipe: tyro.conf.Positional[Literal["nmnist", "gestures"]]
     """What to train."""
-    data: Path
-    """The folder of <class>/<recording>."""
     out: Path
     """Where weights, card and progress go."""
+    data: Path | None = None
+    """The folder of <class>/<recording>, or of DVS128 Gesture. Default for gestures: drawn users."""
     epochs: int | None = None
     """Default: the recipe's."""
     seed: int = 0
@@ -212,8 +218,8 @@ class Calibrate:
     """A shipped network's name, or the path of a .safetensors file."""
     part: Part = "calibration"
     """Which part of the folder."""
-    tolerance: float = 0.02
-    """The share of right answers that stopping early may cost on these recordings."""
+    tolerance: tuple[float, ...] = (0.02,)
+    """The shares of right answers that stopping early may cost on these recordings."""
     out: Path | None = None
     """Default: beside the network; for a shipped network the current folder."""
     overwrite: bool = False
@@ -228,10 +234,47 @@ class Calibrate:
             self.folder,
             model=self.model,
             part=self.part,
-            tolerance=self.tolerance,
+            tolerances=self.tolerance,
             out=self.out,
             overwrite=self.overwrite,
             force=self.force,
+        )
+
+
+@dataclass(frozen=True)
+class Simulate:
+    """Draw people who gesture before a simulated DVS128: whole sessions in the layout of DVS128 Gesture.
+
+    $ spikecut simulate gestures drawn
+
+    $ spikecut simulate gestures drawn --users 435 --part test --jobs 2
+    """
+
+    what: tyro.conf.Positional[Literal["gestures"]]
+    """What to draw."""
+    folder: tyro.conf.Positional[Path]
+    """Where the sessions go; those that are there already are kept."""
+    users: int = 29
+    """How many people; of every 29 the last six test, as in the genuine set."""
+    part: Part = "all"
+    """Whose sessions to write."""
+    seed: int = 0
+    """Another seed, other people."""
+    jobs: int = 1
+    """How many processes draw."""
+    overwrite: bool = False
+    """Draw anew what is there."""
+
+    def run(self) -> int:
+        from spikecut.tools.simulate import run_simulate
+
+        return run_simulate(
+            self.folder,
+            users=self.users,
+            part=self.part,
+            seed=self.seed,
+            jobs=self.jobs,
+            overwrite=self.overwrite,
         )
 
 
@@ -243,6 +286,7 @@ COMMANDS: dict[str, type] = {
     "convert": Convert,
     "train": Train,
     "calibrate": Calibrate,
+    "simulate": Simulate,
 }
 _USES_TORCH = (Demo, Run, Replay, Train, Calibrate)
 _ABOUT = """Deciding early on event-camera streams.

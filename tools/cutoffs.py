@@ -12,8 +12,9 @@ from spikecut.pipeline.fitted import load_cutoff
 def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> ThresholdCutoff:
     """The cutoff called `wanted`, checked to have been fitted for this network.
 
-    A rule's name (`fixed`, `topk`, `confidence`) means the file beside the weights, `none` the full
-    window, anything else a path; without a wish it is the network's own default.
+    `confidence-1pt` means the file beside the weights for a tolerated loss of 1 point, `confidence` the one
+    for the same tolerance as the network's default, `none` the full window, anything else a path; without
+    a wish it is the network's default.
 
     Raises:
         ModelError: if there is no such cutoff, or it belongs to another network.
@@ -21,7 +22,9 @@ def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> Threshold
     name = wanted or card.default_cutoff
     if name == "none":
         return never(card.horizon)
-    path = beside(weights, name) if name in FITTERS else Path(name)
+    if name in FITTERS:
+        name = f"{name}-{card.default_cutoff.partition('-')[2]}"
+    path = beside(weights, name) if name.split("-")[0] in FITTERS else Path(name)
     if not path.is_file():
         raise ModelError(
             f"no cutoff {name!r} ({path} does not exist)",
@@ -33,10 +36,26 @@ def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> Threshold
 
 
 def available(weights: Path) -> list[str]:
-    """The rules that have a file beside the weights."""
-    return [rule for rule in FITTERS if beside(weights, rule).is_file()]
+    """The cutoffs that have a file beside the weights, the smallest tolerance first."""
+    names = [path.name.removeprefix(f"{weights.stem}.").removesuffix(".json") for path in _files(weights)]
+    known = [name for name in names if name.split("-")[0] in FITTERS and name.endswith("pt")]
+    rules = list(FITTERS)
+    return sorted(known, key=lambda name: (float(name.split("-")[1][:-2]), rules.index(name.split("-")[0])))
 
 
-def beside(weights: Path, rule: str) -> Path:
-    """Where a network's cutoff of one rule lies: `NAME.safetensors` has `NAME.RULE.json`."""
-    return weights.with_name(f"{weights.stem}.{rule}.json")
+def called(rule: str, tolerance: float) -> str:
+    """What a fitted cutoff is called: its rule, and the tolerated loss in points.
+
+    >>> called("topk", 0.005), called("fixed", 0.02)
+    ('topk-0.5pt', 'fixed-2pt')
+    """
+    return f"{rule}-{100 * tolerance:.4g}pt"
+
+
+def beside(weights: Path, name: str) -> Path:
+    """Where a network's cutoff lies: `NAME.safetensors` has `NAME.RULE-POINTSpt.json`."""
+    return weights.with_name(f"{weights.stem}.{name}.json")
+
+
+def _files(weights: Path) -> list[Path]:
+    return sorted(weights.parent.glob(f"{weights.stem}.*.json"))

@@ -13,7 +13,8 @@ from spikecut.sources.atis import write_atis
 from spikecut.sources.shapes import DrawnDigit
 from spikecut.tools.cutoffs import find_cutoff
 from spikecut.tools.feeding import open_for
-from spikecut.tools.run import Tally, as_text, video_of
+from spikecut.tools.lines import as_text
+from spikecut.tools.run import Tally, video_of
 
 MODEL = "nmnist"
 

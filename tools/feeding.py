@@ -1,12 +1,11 @@
 """From a recording to the frames that a network was made for."""
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from spikecut.models.checkpoint import ModelCard
 from spikecut.pipeline.binning import CountBinner
-from spikecut.pipeline.errors import ConfigError, SpikecutError
+from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import DropCause, Frame, SensorSize
 from spikecut.sources import Recording, open_recording
 
@@ -54,37 +53,3 @@ def on_sensor(frames: Iterable[Frame], what: str, sensor: SensorSize) -> Iterato
                 hint=f"spikecut info {what} says which; choose a network made for it",
             )
         yield frame
-
-
-class LazyFrames:
-    """The frames of one file, opened when the first is asked for, and read in small pieces.
-
-    A recording that is decided early is not read to its end. A file that cannot be read ends the stream;
-    the error is kept in `error` for the report.
-    """
-
-    def __init__(self, path: Path, card: ModelCard) -> None:
-        self.path, self.card = path, card
-        self.error: SpikecutError | None = None
-        self.n_lost = 0
-
-    def __iter__(self) -> Iterator[Frame]:
-        try:
-            recording, binner = open_for(self.path, self.card, batch_events=1_024)
-            for frame in on_sensor(binner.bins(recording), str(self.path), recording.sensor):
-                self.n_lost += frame.lost.total
-                yield frame
-        except SpikecutError as error:
-            self.error = error
-
-
-def complain(streams: Sequence[LazyFrames]) -> int:
-    """Says on stderr which recordings could not be read or were damaged; returns how many."""
-    n = 0
-    for stream in streams:
-        if stream.error is not None:
-            print(f"quarantined: {stream.error}", file=sys.stderr)
-        elif stream.n_lost:
-            print(f"damaged: {stream.path}: {stream.n_lost} events lost", file=sys.stderr)
-        n += stream.error is not None or stream.n_lost > 0
-    return n

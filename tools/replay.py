@@ -15,21 +15,24 @@ from rich.table import Table
 from spikecut.models import checkpoint
 from spikecut.models.checkpoint import ModelCard
 from spikecut.models.stepper import NetworkStepper
+from spikecut.pipeline.calibration import FITTERS
 from spikecut.pipeline.cutoff import ThresholdCutoff, never
-from spikecut.pipeline.errors import ConfigError, EmptyRecording
+from spikecut.pipeline.errors import EmptyRecording
 from spikecut.pipeline.metrics import Estimate, bootstrap_mean, bootstrap_ratio, wilson
 from spikecut.pipeline.replay import replay
 from spikecut.pipeline.results import Decision
-from spikecut.sources.datasets import LabelledRecording, Part, list_recordings, part_of
-from spikecut.tools.cutoffs import available, find_cutoff
-from spikecut.tools.feeding import LazyFrames, complain
+from spikecut.sources.datasets import Part
+from spikecut.tools.cutoffs import available, beside, find_cutoff
+from spikecut.tools.examples import Examples, Fate, complain, examples_of
+
+Labels = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pass:
-    """One rule over all recordings: what was decided, and how long the loop took."""
+    """One cutoff over all recordings: what was decided, and how long the loop took."""
 
-    rule: str
+    name: str
     decisions: tuple[Decision, ...]
     items: tuple[int, ...]
     wall_s: float
@@ -37,22 +40,24 @@ class Pass:
 
 
 def one_pass(
-    recordings: Sequence[LabelledRecording],
+    examples: Examples,
     stepper: NetworkStepper,
     card: ModelCard,
     cutoff: ThresholdCutoff,
     batch_size: int,
     *,
+    name: str = "",
     quiet: bool = True,
 ) -> Pass:
     """Replays all recordings from disk with one rule; the clock covers reading, binning, stepping, deciding."""
-    streams = [LazyFrames(recording.path, card) for recording in recordings]
+    fates: list[Fate] = []
     started = time.perf_counter()
+    streams = examples.streams(card, fates)
     found = dict(replay(streams, stepper, cutoff, horizon=card.horizon, batch_size=batch_size))
     wall_s = time.perf_counter() - started
-    kept = sorted((i, d) for i, d in found.items() if d is not None and streams[i].error is None)
-    n_damaged = sum(s.error is not None or s.n_lost > 0 for s in streams) if quiet else complain(streams)
-    return Pass(cutoff.rule, tuple(d for _, d in kept), tuple(i for i, _ in kept), wall_s, n_damaged)
+    kept = sorted((i, d) for i, d in found.items() if d is not None and fates[i].error is None)
+    n_damaged = complain(fates, quiet=quiet)
+    return Pass(name or cutoff.rule, tuple(d for _, d in kept), tuple(i for i, _ in kept), wall_s, n_damaged)
 
 
 def run_replay(
@@ -72,31 +77,32 @@ def run_replay(
     """
     weights = checkpoint.locate(model)
     stepper, card = checkpoint.load(weights)
-    recordings = part_of(list_recordings(folder, card.classes), part)
-    if not recordings:
-        raise ConfigError(f"{folder}: no recordings in its {part} part")
+    examples = examples_of(folder, card, part)
+    for note in examples.notes:
+        print(f"note: {note}", file=sys.stderr)
     known = set(card.trained_on)
-    n_trained_on = sum(recording.digest() in known for recording in recordings)
-    names = list(
-        dict.fromkeys([*(["fixed"] if "fixed" in available(weights) else []), *(cutoffs or available(weights))])
-    )
-    rules = [never(card.horizon), *(find_cutoff(name, weights, card) for name in names if name != "none")]
+    n_trained_on = sum(digest in known for digest in examples.digests()) if known else 0
+    names = with_fixed(cutoffs, card, weights) if cutoffs else available(weights)
+    rules = {"none": never(card.horizon)} | {name: find_cutoff(name, weights, card) for name in names}
 
-    one_pass(recordings[:batch_size], stepper, card, rules[0], batch_size)  # warm: compiled, cached, allocated
-    passes = [one_pass(recordings, stepper, card, rule, batch_size, quiet=bool(i)) for i, rule in enumerate(rules)]
+    one_pass(examples.first(batch_size), stepper, card, rules["none"], batch_size)  # warm: compiled, cached, allocated
+    passes = [
+        one_pass(examples, stepper, card, rule, batch_size, name=name, quiet=name != "none")
+        for name, rule in rules.items()
+    ]
     if not passes[0].decisions:
-        raise EmptyRecording(folder, f"none of its {len(recordings)} recordings could be read")
+        raise EmptyRecording(folder, f"none of its {len(examples)} recordings could be read")
     report = {
         "model": card.name,
         "folder": str(folder),
         "part": part,
         "n": len(passes[0].decisions),
-        "n_unreadable": len(recordings) - len(passes[0].decisions),
+        "n_unreadable": len(examples) - len(passes[0].decisions),
         "n_trained_on": n_trained_on,
         "seed": seed,
         "step_us": card.spec.step_us,
         "horizon": card.horizon,
-        "rules": [_row(p, passes, recordings, np.random.default_rng(seed)) for p in passes],
+        "rules": [_row(p, passes, examples.labels, np.random.default_rng(seed)) for p in passes],
     }
     if as_json:
         print(json.dumps(report))
@@ -111,19 +117,30 @@ def run_replay(
     return 3 if passes[0].n_damaged else 0
 
 
-def _row(
-    this: Pass, passes: Sequence[Pass], recordings: Sequence[LabelledRecording], rng: np.random.Generator
-) -> dict[str, Any]:
-    full, fixed = passes[0], next((p for p in passes if p.rule == "fixed"), None)
-    right = _right(this, recordings)
+def with_fixed(cutoffs: Sequence[str], card: ModelCard, weights: Path) -> list[str]:
+    """The cutoffs asked for, each after the shortest constant that was fitted for the same tolerance."""
+    names: dict[str, None] = {}
+    for name in cutoffs:
+        points = (name if "-" in name else card.default_cutoff).partition("-")[2]
+        if beside(weights, fixed := f"fixed-{points}").is_file():
+            names[fixed] = None
+        if name != "none":
+            names[f"{name}-{points}" if name in FITTERS else name] = None
+    return list(names)
+
+
+def _row(this: Pass, passes: Sequence[Pass], labels: Labels, rng: np.random.Generator) -> dict[str, Any]:
+    full, points = passes[0], this.name.partition("-")[2]
+    fixed = next((p for p in passes if p.name == f"fixed-{points}"), None)
+    right = _right(this, labels)
     steps, ms = _steps(this), np.array([d.latency_us / 1000 for d in this.decisions])
     accuracy = wilson(int(right.sum()), len(this.items))
     step_ratio = bootstrap_ratio(_steps(full), steps, rng)
     return {
-        "rule": this.rule,
+        "rule": this.name,
         "accuracy": _triple(accuracy),
         "n_right": int(right.sum()),
-        "loss_points": _triple(bootstrap_mean(100 * (_right(full, recordings) - right), rng)),
+        "loss_points": _triple(bootstrap_mean(100 * (_right(full, labels) - right), rng)),
         "mean_steps": _triple(bootstrap_mean(steps, rng)),
         "mean_ms": _triple(bootstrap_mean(ms, rng)),
         "earlier_than_full": _triple(step_ratio),
@@ -134,9 +151,9 @@ def _row(
     }
 
 
-def _right(this: Pass, recordings: Sequence[LabelledRecording]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _right(this: Pass, labels: Labels) -> np.ndarray[Any, np.dtype[np.float64]]:
     pairs = zip(this.items, this.decisions, strict=True)
-    return np.array([decision.label == recordings[item].label for item, decision in pairs], np.float64)
+    return np.array([decision.label == labels[item] for item, decision in pairs], np.float64)
 
 
 def _steps(this: Pass) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -1,4 +1,4 @@
-"""`spikecut run`: one recording, an answer for every window, as early as the evidence allows."""
+"""`spikecut run`: one recording, named as it plays, as early as the evidence allows."""
 
 import contextlib
 import json
@@ -8,18 +8,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from spikecut.models import checkpoint
 from spikecut.models.checkpoint import ModelCard
 from spikecut.pipeline.cutoff import ThresholdCutoff
-from spikecut.pipeline.errors import EmptyRecording
+from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts, Frame
+from spikecut.pipeline.matching import Match, Matcher, Outcome
+from spikecut.pipeline.recognition import Onset, recognise
 from spikecut.pipeline.results import Decision, Rest, Step, StopReason
 from spikecut.pipeline.runner import watch
+from spikecut.sources.gesture_labels import GESTURES, GestureSpan, read_labels
+from spikecut.sources.pacing import Clock, Lag, WallClock, paced
+from spikecut.tools import lines
 from spikecut.tools.cutoffs import find_cutoff
 from spikecut.tools.feeding import on_sensor, open_for
 from spikecut.tools.video import VideoSink
+from spikecut.tools.window import Closed, WindowSink, has_display
 
 
 @dataclass(slots=True)
@@ -28,20 +32,40 @@ class Tally:
 
     n_events: int = 0
     sensor_us: int = 0
+    start_us: int | None = None
+    end_us: int = 0
     lost: DropCounts = NOTHING_LOST
 
     def over(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame in frames:
+            self.start_us = frame.start_us if self.start_us is None else self.start_us
+            self.end_us = frame.end_us
             self.n_events += frame.n_events
             self.sensor_us += frame.end_us - frame.start_us
             self.lost += frame.lost
             yield frame
 
+    def since_start(self, time_us: int) -> int:
+        return time_us - (self.start_us or 0)
+
 
 def run_run(
-    path: Path, *, model: str, cutoff: str | None, once: bool, save: Path | None, overwrite: bool, as_json: bool
+    path: Path,
+    *,
+    model: str,
+    cutoff: str | None,
+    once: bool,
+    save: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    speed: float | None = None,
+    window: bool | None = None,
+    clock: Clock | None = None,
 ) -> int:
     """The command: decisions to stdout, a summary to stderr; 3 if the recording was damaged.
+
+    Networks whose card has an onset recognise continuously; the others decide window after window.
+    `speed` None is as fast as possible; `window` None shows one if a speed is given and a display is there.
 
     Raises:
         EmptyRecording: if there is not a single event.
@@ -51,49 +75,154 @@ def run_run(
     decider = find_cutoff(cutoff, weights, card)
     recording, binner = open_for(path, card)
     truth = card.classes.index(path.parent.name) if path.parent.name in card.classes else None
-    tally = Tally()
-    frames = on_sensor(binner.bins(recording), str(path), recording.sensor)
-    n_decisions, n_steps = 0, 0
+    spans = labels_of(path, card)
+    tally, lag = Tally(), Lag()
+    frames: Iterable[Frame] = on_sensor(binner.bins(recording), str(path), recording.sensor)
+    if speed is not None:
+        frames = paced(frames, speed, clock or WallClock(), lag)
+    frames = tally.over(frames)
+    if card.onset:
+        items = recognise(frames, stepper, decider, horizon=card.horizon, onset=Onset(**card.onset))
+    else:
+        items = watch(frames, stepper, decider, horizon=card.horizon)
+    report = _Report(card, decider.rule, truth, spans, tally, as_json)
     started = time.perf_counter()
     with contextlib.ExitStack() as stack:
-        video = None
+        sinks: list[VideoSink | WindowSink] = []
         if save is not None:
-            video = stack.enter_context(video_of(save, card, decider, overwrite=overwrite))
-            video.begin(path.name, truth)
-        for item in watch(tally.over(frames), stepper, decider, horizon=card.horizon):
-            if isinstance(item, Step) and once and n_decisions:
-                break
-            if isinstance(item, Decision) and n_decisions and too_short(item, card):
-                print(f"the last {item.steps} steps are too few for another answer", file=sys.stderr)
-                break
-            if video is not None:
-                video.write(item)
-            if isinstance(item, Decision):
-                n_decisions += 1
-                n_steps += item.steps
-                print(
-                    as_line(item, card, truth, decider.rule) if as_json else as_text(item, card, truth, decider.rule),
-                    flush=True,
-                )
-            if isinstance(item, Decision | Rest) and once and video is None:
-                break
+            sinks.append(stack.enter_context(video_of(save, card, decider, overwrite=overwrite)))
+        if _wants_window(window, speed):
+            sinks.append(stack.enter_context(window_of(card, decider)))
+        for sink in sinks:
+            sink.begin(path.name, truth)
+        try:
+            for item in items:
+                if isinstance(item, Step) and once and report.n_decisions:
+                    break
+                if isinstance(item, Decision) and report.n_decisions and not card.onset and too_short(item, card):
+                    print(f"the last {item.steps} steps are too few for another answer", file=sys.stderr)
+                    break
+                report.see(item)
+                for sink in sinks:
+                    sink.write(item)
+                if isinstance(item, Decision | Rest) and once and report.n_decisions and not sinks:
+                    break
+        except Closed:
+            print("the window was closed", file=sys.stderr)
     wall_s = time.perf_counter() - started
-    if not n_decisions and not tally.lost:
+    if not tally.n_events and not tally.lost:
         raise EmptyRecording(path, f"no events in this {recording.format} recording")
+    report.end(complete=not once)
     print(
         f"{recording.format} {recording.sensor}  {tally.n_events} events  {tally.sensor_us / 1e6:.2f} s  "
-        f"{n_decisions} decisions in {n_steps} steps  processed in {wall_s:.2f} s" + (f"  -> {save}" if save else ""),
+        f"{report.n_decisions} decisions in {report.n_steps} steps  processed in {wall_s:.2f} s"
+        + (f"  -> {save}" if save else ""),
         file=sys.stderr,
     )
+    if speed is not None:
+        print(f"played at {speed:g} times the sensor's pace: {lag}", file=sys.stderr)
     if tally.lost:
         causes = ", ".join(f"{n} {cause}" for cause, n in tally.lost.events_by_cause().items())
         print(f"damaged: {tally.lost.total} events lost ({causes}); spikecut info says where", file=sys.stderr)
     return 3 if tally.lost else 0
 
 
+class _Report:
+    """Prints decisions as they fall, beside the labels where there are any."""
+
+    def __init__(
+        self,
+        card: ModelCard,
+        rule: str,
+        truth: int | None,
+        spans: tuple[GestureSpan, ...] | None,
+        tally: Tally,
+        as_json: bool,
+    ) -> None:
+        self.card, self.rule, self.truth, self.tally, self.as_json = card, rule, truth, tally, as_json
+        self.spans = spans
+        self.matcher = None if spans is None else Matcher([(span.label, span.start_us, span.end_us) for span in spans])
+        self.n_decisions = self.n_steps = 0
+
+    def see(self, item: Step | Decision | Rest) -> None:
+        if isinstance(item, Step):
+            self.n_steps += 1
+        self._missed(self.tally.end_us)
+        if not isinstance(item, Decision):
+            return
+        self.n_decisions += 1
+        match: Match | None = None
+        truth = self.truth
+        if self.matcher is not None and self.spans is not None:
+            match = self.matcher.decided(item.label, item.time_us)
+            truth = self.spans[match.span].label if match.outcome is not Outcome.false_alarm else None
+        if self.as_json:
+            print(lines.as_object(item, self.card, truth, self.rule, match), flush=True)
+        elif self.card.onset:
+            at_us = self.tally.since_start(item.time_us)
+            print(lines.in_stream(item, self.card, at_us, match, truth), flush=True)
+        else:
+            print(lines.as_text(item, self.card, truth, self.rule), flush=True)
+
+    def end(self, *, complete: bool) -> None:
+        """The summary of a labelled session that was watched to its end."""
+        if self.matcher is None or not complete:
+            return
+        self._missed(1 << 62)
+        score = self.matcher.score(self.tally.sensor_us / 6e7)
+        print(json.dumps({"summary": lines.summary_object(score)}) if self.as_json else lines.summary_text(score))
+
+    def _missed(self, time_us: int) -> None:
+        if self.matcher is None or self.spans is None:
+            return
+        for place in self.matcher.passed(time_us):
+            span = self.spans[place]
+            if not self.as_json:
+                print(lines.missed_text(span.label, self.card, self.tally.since_start(span.end_us)), flush=True)
+
+
+def labels_of(path: Path, card: ModelCard) -> tuple[GestureSpan, ...] | None:
+    """The labels beside a session of DVS128 Gesture, `NAME_labels.csv`, for a network that knows its classes."""
+    file = path.with_name(f"{path.stem}_labels.csv")
+    if card.classes != GESTURES or not file.is_file():
+        return None
+    labels = read_labels(file)
+    for note in labels.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return labels.spans
+
+
 def too_short(decision: Decision, card: ModelCard) -> bool:
     """Whether the end of the recording cut a window off before half of it had come."""
     return decision.reason is StopReason.end_of_stream and 2 * decision.steps < card.horizon
+
+
+def parse_speed(text: str) -> float | None:
+    """`max` is None, as fast as possible; a number is a factor of the sensor's pace.
+
+    Raises:
+        ConfigError: if it is neither.
+    """
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise ConfigError(f"a speed of {text!r}", hint="1 is the pace of the sensor, 0.25 a quarter of it, or max")
+    return speed
+
+
+def _wants_window(window: bool | None, speed: float | None) -> bool:
+    if window is None and speed is not None and not has_display():
+        print("no display here: playing without a window", file=sys.stderr)
+    return (speed is not None and has_display()) if window is None else window
+
+
+def window_of(card: ModelCard, decider: ThresholdCutoff) -> WindowSink:
+    """The overlay in a window, for one network and one cutoff."""
+    return WindowSink(names=card.classes, horizon=card.horizon, step_us=card.spec.step_us, thresholds=_limits(decider))
 
 
 def video_of(path: Path, card: ModelCard, decider: ThresholdCutoff, *, overwrite: bool) -> VideoSink:
@@ -103,47 +232,10 @@ def video_of(path: Path, card: ModelCard, decider: ThresholdCutoff, *, overwrite
         names=card.classes,
         horizon=card.horizon,
         step_us=card.spec.step_us,
-        thresholds=None if decider.rule == "none" else decider.thresholds.tolist(),
+        thresholds=_limits(decider),
         overwrite=overwrite,
     )
 
 
-def probability(decision: Decision) -> float:
-    """What the summed evidence gives the answer: its entry of softmax(total)."""
-    lead = decision.total.astype(np.float64) - float(decision.total.max())
-    return float(np.exp(lead[decision.label]) / np.exp(lead).sum())
-
-
-def as_text(decision: Decision, card: ModelCard, truth: int | None, rule: str = "") -> str:
-    """One line for people."""
-    mark = "" if truth is None else ("  right" if truth == decision.label else f"  wrong: {card.classes[truth]}")
-    why = decision.reason.value
-    if rule == "fixed" and decision.reason is StopReason.cutoff:
-        why = "the fixed time was reached"
-    if decision.reason is StopReason.end_of_stream:
-        why = f"best guess: {why}"
-    return (
-        f"{card.classes[decision.label]:<12} after {decision.steps:>2} of {card.horizon} steps "
-        f"({decision.latency_us / 1000:g} ms)  p {probability(decision):.2f}  {why}{mark}"
-    )
-
-
-def as_line(decision: Decision, card: ModelCard, truth: int | None, rule: str) -> str:
-    """One JSON object for programs."""
-    return json.dumps(
-        {
-            "label": card.classes[decision.label],
-            "class": decision.label,
-            "steps": decision.steps,
-            "horizon": card.horizon,
-            "rule": rule,
-            "reason": decision.reason.name,
-            "latency_us": decision.latency_us,
-            "start_us": decision.start_us,
-            "time_us": decision.time_us,
-            "score": decision.score,
-            "probability": round(probability(decision), 6),
-            "n_events": decision.n_events,
-            "truth": None if truth is None else card.classes[truth],
-        }
-    )
+def _limits(decider: ThresholdCutoff) -> list[float] | None:
+    return None if decider.rule == "none" else decider.thresholds.tolist()

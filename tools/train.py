@@ -1,115 +1,91 @@
 """`spikecut train`: recordings in, a network with its card out. Visible progress, resumable."""
 
+import dataclasses
 import shutil
 import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
-from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.events import SensorSize
-from spikecut.sources import open_recording
-from spikecut.sources.datasets import LabelledRecording, list_recordings, part_of
+from spikecut.sources.datasets import list_recordings, part_of
+from spikecut.sources.gesture_set import open_gesture_set
+from spikecut.sources.gestures import VERSION, drawn_session, drawn_users
+from spikecut.tools.packing import Frames, Labels, pack_drawn, pack_recordings, pack_sessions
+from spikecut.tools.recipes import RECIPES, Recipe
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What is fixed for one data set: sensor, bin, window, network, and where the data came from."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """What a training needs: frames and labels to fit, to watch and to test on; and where they came from."""
 
-    sensor: SensorSize
-    step_us: int
-    horizon: int
-    channels: tuple[int, ...]
-    n_classes: int
-    epochs: int
-    licence: str
-    attribution: str
+    fit: tuple[Frames, Labels]
+    watch: tuple[Frames, Labels]
+    test: tuple[Frames, Labels]
+    origin: dict[str, Any]
+    digests: tuple[str, ...]
 
 
-RECIPES = {
-    "nmnist": Recipe(
-        sensor=SensorSize(34, 34),
-        step_us=10_000,
-        horizon=30,
-        channels=(16, 32, 64),
-        n_classes=10,
-        epochs=60,
-        licence="CC BY-SA 4.0 (the data set's licence, passed on to the weights)",
-        attribution="N-MNIST: Orchard, Jayawant, Cohen, Thakor, Converting static image datasets to spiking "
-        "neuromorphic datasets using saccades, Frontiers in Neuroscience 9:437 (2015), arXiv 1507.07629",
-    )
-}
+def train(recipe_name: str, data: Path | None, out: Path, *, epochs: int | None, seed: int, resume: bool) -> Path:
+    """Trains on the train part of a folder (or on drawn users) and writes `NAME.safetensors` and `NAME.json`.
 
-
-def train(recipe_name: str, data: Path, out: Path, *, epochs: int | None, seed: int, resume: bool) -> Path:
-    """Trains on the train part of a folder and writes `NAME.safetensors` and `NAME.json` to `out`.
-
-    Every tenth recording of the train part is kept out to show progress; it chooses nothing: the
-    network kept is the averaged one after the last epoch. The accuracy in the card is measured on the
-    test part, once, at the end.
+    Every tenth recording or session of the train part is kept out to show progress; it chooses nothing:
+    the network kept is the averaged one after the last epoch. The accuracy in the card is measured on
+    the test part, once, at the end.
 
     Raises:
-        ConfigError: if the folder has another number of classes than the recipe, or `out` holds an
-            earlier run and `resume` is not set.
+        ConfigError: if the folder has other classes than the recipe, or `out` holds an earlier run and
+            `resume` is not set.
     """
     import torch
 
     from spikecut.models import checkpoint
-    from spikecut.models.networks import NetworkSpec
-    from spikecut.models.training import TrainingPlan, TrainingRun, accuracy_by_step
+    from spikecut.models.training import TrainingRun, accuracy_by_step
     from spikecut.pipeline.metrics import wilson
 
     recipe = RECIPES[recipe_name]
     console = Console(stderr=True)
-    recordings = list_recordings(data)
-    classes = tuple(sorted({recording.class_name for recording in recordings}))
-    if len(classes) != recipe.n_classes:
-        raise ConfigError(f"{data}: {len(classes)} classes; the recipe {recipe_name!r} has {recipe.n_classes}")
     state_file = out / "training.pt"
     if state_file.exists() and not resume:
         raise ConfigError(f"{out} holds an earlier run", hint="--resume goes on with it; or choose another folder")
     out.mkdir(parents=True, exist_ok=True)
+    plan = dataclasses.replace(recipe.plan, epochs=epochs or recipe.plan.epochs, seed=seed)
+    material = _drawn(recipe, out) if data is None else _from_folder(data, recipe)
+    frames, labels, shown, shown_labels, test, test_labels = (
+        torch.from_numpy(array) for pair in (material.fit, material.watch, material.test) for array in pair
+    )
 
-    plan = TrainingPlan(epochs=epochs or recipe.epochs, seed=seed)
-    spec = NetworkSpec("compact", recipe.channels, recipe.n_classes, recipe.step_us, recipe.sensor)
-    fitting = part_of(recordings, "train")
-    shown, used = fitting[::10], [r for i, r in enumerate(fitting) if i % 10]
-    frames, labels = (torch.from_numpy(a) for a in load_frames(used, recipe, "train"))
-    shown_frames, shown_labels = (torch.from_numpy(a) for a in load_frames(shown, recipe, "watch"))
-
-    run = TrainingRun(spec, plan, len(frames))
+    run = TrainingRun(recipe.spec, plan, len(frames))
     if resume and state_file.exists():
         run.resume(state_file)
         console.print(f"going on after epoch {run.epoch} of {plan.epochs}")
-    started = time.monotonic()
-    first = run.epoch
+    started, first, step_ms = time.monotonic(), run.epoch, recipe.spec.step_us // 1000
     while run.epoch < plan.epochs:
         loss = run.train_epoch(frames, labels)
         run.save(state_file)
-        accuracy = accuracy_by_step(run.averaged(), shown_frames, shown_labels)
+        accuracy = accuracy_by_step(run.averaged(), shown[:, : recipe.horizon], shown_labels)
         left = (time.monotonic() - started) / (run.epoch - first) * (plan.epochs - run.epoch)
-        parts = "  ".join(f"{t * recipe.step_us // 1000} ms {accuracy[t - 1]:.2f}" for t in _marks(recipe.horizon))
+        parts = "  ".join(f"{t * step_ms} ms {accuracy[t - 1]:.2f}" for t in _marks(recipe.horizon))
         console.print(f"epoch {run.epoch}/{plan.epochs}  loss {loss:.3f}  right after {parts}  {left:.0f} s left")
 
-    test_frames, test_labels = (torch.from_numpy(a) for a in load_frames(part_of(recordings, "test"), recipe, "test"))
-    accuracy = accuracy_by_step(run.averaged(), test_frames, test_labels)
+    accuracy = accuracy_by_step(run.averaged(), test[:, : recipe.horizon], test_labels)
     full = wilson(round(accuracy[-1] * len(test_labels)), len(test_labels))
+    source = f"--data DIR --epochs {plan.epochs}" if data is not None else f"--epochs {plan.epochs}"
     card = checkpoint.save(
         out,
         checkpoint.ModelCard(
             name=recipe_name,
-            spec=spec,
-            classes=classes,
+            spec=recipe.spec,
+            classes=recipe.classes,
             sensor=recipe.sensor,
             horizon=recipe.horizon,
+            default_cutoff=recipe.default_cutoff,
+            onset=recipe.onset,
             metrics={
                 "part": "test",
                 "n": len(test_labels),
@@ -118,15 +94,13 @@ def train(recipe_name: str, data: Path, out: Path, *, epochs: int | None, seed: 
                 "accuracy_by_step": [round(a, 4) for a in accuracy],
             },
             provenance={
-                "command": f"spikecut train {recipe_name} --data DIR --epochs {plan.epochs} --seed {seed}",
-                "data_licence": recipe.licence,
-                "attribution": recipe.attribution,
-                "recordings": {"train": len(used), "watched": len(shown)},
+                "command": f"spikecut train {recipe_name} {source} --seed {seed}",
+                **material.origin,
                 "plan": asdict(plan),
                 "commit": _commit(),
                 "torch": torch.__version__,
             },
-            trained_on=tuple(recording.digest() for recording in fitting),
+            trained_on=material.digests,
         ),
         run.averaged(),
     )
@@ -136,24 +110,64 @@ def train(recipe_name: str, data: Path, out: Path, *, epochs: int | None, seed: 
     return out / f"{card.name}.safetensors"
 
 
-def load_frames(
-    recordings: list[LabelledRecording], recipe: Recipe, what: str
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """The first `horizon` frames of every recording, uint8 `(N, T, 2, H, W)`, and the labels `(N,)`."""
-    size = (len(recordings), recipe.horizon, 2, recipe.sensor.height, recipe.sensor.width)
-    frames = np.zeros(size, np.uint8)
-    binner = CountBinner(recipe.sensor, recipe.step_us)
-    console = Console(stderr=True)
-    numbered = enumerate(recordings)
-    for i, recording in track(numbered, f"reading {what}", len(recordings), console=console, transient=True):
-        stream = binner.bins(open_recording(recording.path, sensor=recipe.sensor))
-        for frame in islice(stream, recipe.horizon):
-            frames[i, frame.index] = frame.pixels
-    return frames, np.array([recording.label for recording in recordings], np.int64)
+def _from_folder(data: Path, recipe: Recipe) -> Material:
+    origin = {"data_licence": recipe.licence, "attribution": recipe.attribution}
+    if recipe.drawn_users:
+        gestures = open_gesture_set(data)
+        fitting = gestures.of("train")
+        if not fitting or not gestures.of("test"):
+            raise ConfigError(f"{data}: no sessions to train or to test on", hint=f"spikecut data check {data}")
+        used, watched = [s for i, s in enumerate(fitting) if i % 10], fitting[::10]
+        fit, watch = pack_sessions(used, recipe, "train"), pack_sessions(watched, recipe, "watch")
+        test = pack_sessions(gestures.of("test"), recipe, "test")
+        digests = tuple(session.digest() for session in fitting)
+        origin |= {
+            "data_licence": "that of the recordings; DVS128 Gesture: CC BY 4.0",
+            "attribution": "DVS128 Gesture: Amir et al., CVPR 2017, or a folder in its layout",
+        }
+    else:
+        recordings = list_recordings(data)
+        if (found := tuple(sorted({recording.class_name for recording in recordings}))) != recipe.classes:
+            raise ConfigError(f"{data}: classes {', '.join(found)}; the recipe has {', '.join(recipe.classes)}")
+        kept = part_of(recordings, "train")
+        fit = pack_recordings([r for i, r in enumerate(kept) if i % 10], recipe, "train")
+        watch = pack_recordings(kept[::10], recipe, "watch")
+        test = pack_recordings(part_of(recordings, "test"), recipe, "test")
+        digests = tuple(recording.digest() for recording in kept)
+    counts = {"train": len(fit[1]), "watched": len(watch[1])}
+    return Material(fit, watch, test, origin | {"recordings": counts}, digests)
+
+
+def _drawn(recipe: Recipe, out: Path) -> Material:
+    """Drawn users of seed 0: the drawing is the data set and does not change with the training's seed."""
+    if not recipe.drawn_users:
+        raise ConfigError("this recipe needs recordings", hint="--data FOLDER")
+    users = drawn_users(recipe.drawn_users, "train")
+    parts = {
+        "train": [user for i, user in enumerate(users) if i % 10],
+        "watch": users[::10],
+        "test": drawn_users(recipe.drawn_users, "test"),
+    }
+    packed = {}
+    for part, members in parts.items():
+        file = out / f"drawn{VERSION}_{part}.npz"
+        if not file.exists():
+            frames, labels = pack_drawn([drawn_session(user, quick=True) for user in members], recipe, part)
+            np.savez_compressed(file, frames=frames, labels=labels)
+        with np.load(file) as saved:
+            packed[part] = saved["frames"], saved["labels"]
+    origin = {
+        "data": f"drawn gestures, version {VERSION}, seed 0: simulated, no real person was recorded",
+        "data_licence": recipe.licence,
+        "attribution": recipe.attribution,
+        "users": {part: len(members) for part, members in parts.items()},
+        "recordings": {part: len(labels) for part, (_, labels) in packed.items()},
+    }
+    return Material(packed["train"], packed["watch"], packed["test"], origin, ())
 
 
 def _marks(horizon: int) -> list[int]:
-    return sorted({max(1, horizon * share // 30) for share in (2, 4, 8, 30)})
+    return sorted({max(1, horizon * share // 30) for share in (2, 4, 8, 15, 30)})
 
 
 def _commit() -> str:
@@ -170,7 +184,7 @@ def _commit() -> str:
     return f"{commit} with changes" if ask("status", "--porcelain", "--", ".") else commit or "unknown"
 
 
-def run_train(recipe: str, data: Path, out: Path, *, epochs: int | None, seed: int, resume: bool) -> int:
+def run_train(recipe: str, data: Path | None, out: Path, *, epochs: int | None, seed: int, resume: bool) -> int:
     """The command; prints the path of the weights."""
     if recipe not in RECIPES:
         raise ConfigError(f"recipe {recipe!r}; expected one of {', '.join(RECIPES)}")

@@ -1,0 +1,124 @@
+"""Decisions on a continuous stream against its labels: right, wrong, missed, too many, and how late."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+
+from spikecut.pipeline.errors import EventError
+
+
+class Outcome(Enum):
+    """What a decision turned out to be. The name is the word in JSON, the value a sentence."""
+
+    right = "the first answer to a labelled gesture, and right"
+    wrong = "the first answer to a labelled gesture, and another"
+    repeated = "the same answer to the same gesture once more"
+    false_alarm = "an answer where nothing is labelled, or one more answer to a gesture"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One decision and the labelled span it answers: `span` is its place in the labels, -1 for none.
+
+    `delay_us` is counted from the labelled onset, for first answers only.
+    """
+
+    outcome: Outcome
+    span: int = -1
+    delay_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How many of each; scores of several recordings add up. `right + wrong + missed` are all labels."""
+
+    right: int = 0
+    wrong: int = 0
+    missed: int = 0
+    repeated: int = 0
+    false_alarms: int = 0
+    minutes: float = 0.0
+    delays_us: tuple[int, ...] = ()
+
+    @property
+    def n_labels(self) -> int:
+        return self.right + self.wrong + self.missed
+
+    @property
+    def false_alarms_per_minute(self) -> float:
+        """0 for a recording without length."""
+        return self.false_alarms / self.minutes if self.minutes else 0.0
+
+    def __add__(self, other: "Score") -> "Score":
+        return Score(
+            self.right + other.right,
+            self.wrong + other.wrong,
+            self.missed + other.missed,
+            self.repeated + other.repeated,
+            self.false_alarms + other.false_alarms,
+            self.minutes + other.minutes,
+            self.delays_us + other.delays_us,
+        )
+
+
+class Matcher:
+    """Follows a stream and its labels `(label, start_us, end_us)`, ordered and not overlapping.
+
+    The first decision that falls into a labelled span, `early_us` before its onset at the most, is its
+    answer. A second one with the same label is a repetition, with another a false alarm, as is every
+    decision outside all spans. Every decision is counted once, and every label: `right`, `wrong` or `missed`.
+    """
+
+    def __init__(self, spans: Sequence[tuple[int, int, int]], *, early_us: int = 200_000) -> None:
+        if any(end < start for _, start, end in spans) or any(a[2] > b[1] for a, b in pairwise(spans)):
+            raise EventError("labels must be in the order of time and must not overlap")
+        self._spans = tuple(spans)
+        self._early_us = early_us
+        self._at = 0
+        self._answer: int | None = None
+        self._score = Score()
+
+    def passed(self, time_us: int) -> list[int]:
+        """The labels, by their place, that were over before this moment without an answer."""
+        missed = []
+        while self._at < len(self._spans) and self._spans[self._at][2] < time_us:
+            if self._answer is None:
+                missed.append(self._at)
+            self._at, self._answer = self._at + 1, None
+        self._score += Score(missed=len(missed))
+        return missed
+
+    def decided(self, label: int, time_us: int) -> Match:
+        """What a decision is worth; call `passed` with its time first."""
+        inside = self._at < len(self._spans) and self._spans[self._at][1] - self._early_us <= time_us
+        if not inside or self._answer is not None:
+            again = inside and self._answer == label
+            self._score += Score(repeated=1) if again else Score(false_alarms=1)
+            return Match(Outcome.repeated if again else Outcome.false_alarm, self._at if again else -1)
+        truth, start_us, _ = self._spans[self._at]
+        self._answer, delay_us = label, time_us - start_us
+        right = label == truth
+        self._score += Score(right=int(right), wrong=int(not right), delays_us=(delay_us,))
+        return Match(Outcome.right if right else Outcome.wrong, self._at, delay_us)
+
+    def score(self, minutes: float) -> Score:
+        """All that was counted, for a stream of that length; call `passed` with its end first."""
+        return self._score + Score(minutes=minutes)
+
+
+def match(
+    decisions: Iterable[tuple[int, int]], spans: Sequence[tuple[int, int, int]], end_us: int, minutes: float
+) -> Score:
+    """All decisions `(label, time_us)` of a finished recording against its labels.
+
+    >>> score = match([(3, 1_200_000), (5, 4_000_000)], [(3, 1_000_000, 2_000_000)], 5_000_000, minutes=0.5)
+    >>> score.right, score.false_alarms_per_minute, score.delays_us
+    (1, 2.0, (200000,))
+    """
+    matcher = Matcher(spans)
+    for label, time_us in decisions:
+        matcher.passed(time_us)
+        matcher.decided(label, time_us)
+    matcher.passed(end_us + 1)
+    return matcher.score(minutes)
