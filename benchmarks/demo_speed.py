@@ -14,8 +14,8 @@ import torch
 from spikecut.models import checkpoint
 from spikecut.pipeline.cutoff import never
 from spikecut.sources.datasets import Part
+from spikecut.sources.shapes import write_digits
 from spikecut.tools.cutoffs import find_cutoff
-from spikecut.tools.demo import write_recordings
 from spikecut.tools.examples import examples_of
 from spikecut.tools.replay import one_pass
 
@@ -42,7 +42,7 @@ def compare(folder: Path, part: Part, what: str) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        write_recordings(Path(folder) / "digits", 40, seed=100)
+        write_digits(Path(folder) / "digits", 40, seed=100)
         compare(Path(folder) / "digits", "all", "drawn digits")
 
 

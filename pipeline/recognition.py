@@ -32,7 +32,7 @@ class Onset:
 
     rise: float = 2.0
     fall: float = 1.5
-    margin_hz: float = 3_000.0
+    margin_hz: float = 5_000.0
     confirm_bins: int = 2
     smooth_us: int = 60_000
     forget_us: int = 20_000_000

@@ -74,7 +74,7 @@ def open_recording(
     if head.startswith(b"\x93NUMPY"):
         from spikecut.sources.tonic_npy import open_tonic_npy
 
-        return open_tonic_npy(path)
+        return open_tonic_npy(path, batch_events)
     if head.startswith(b"#!AER-DAT3"):
         from spikecut.sources.aedat3 import open_aedat3
 

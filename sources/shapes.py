@@ -7,12 +7,14 @@ to where it began. These are drawings seen by a simulated camera, not N-MNIST re
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.sources.atis import write_atis
 from spikecut.sources.dvs import DvsSpec, see
 
 SENSOR = SensorSize(34, 34)
@@ -62,6 +64,18 @@ class DrawnDigit:
         times = range(0, 3 * _SACCADE_US + 1, _IMAGE_US)
         images = ((t, _page(strokes, pen, _gaze(t))) for t in times)
         return see(images, _CAMERA, rng)
+
+
+def write_digits(folder: Path, count: int, seed: int) -> list[Path]:
+    """Writes `<digit>/drawn_<n>.bin` for the digits 0, 1, 2, … in turn."""
+    paths = []
+    for n in range(count):
+        digit = n % 10
+        path = folder / str(digit) / f"drawn_{n:03d}.bin"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atis(path, DrawnDigit(digit, seed + n))
+        paths.append(path)
+    return paths
 
 
 def _written(digit: int, rng: np.random.Generator) -> tuple[list[Stroke], float]:

@@ -74,9 +74,9 @@ def _header(file: BinaryIO, path: Path) -> _Header:
     try:
         read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
         shape, by_column, dtype = read(file)
-    except (KeyError, ValueError, EOFError, OSError) as error:
+    except Exception as error:  # a damaged header is parsed as Python, and fails in any of its ways
         raise UnknownFormat(path, f"this is a NumPy array without a whole header; spikecut reads {KNOWN}") from error
-    if len(shape) != 2 or shape[1] != _COLUMNS or dtype.kind not in "iuf":
+    if len(shape) != 2 or shape[0] < 0 or shape[1] != _COLUMNS or dtype.kind not in "iuf":
         kind = "objects (a pickle)" if dtype.hasobject else f"fields {', '.join(dtype.names)}" if dtype.names else dtype
         raise UnknownFormat(
             path,

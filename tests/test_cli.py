@@ -12,15 +12,15 @@ import pytest
 
 from spikecut.models import checkpoint
 from spikecut.sources import faults
+from spikecut.sources.shapes import write_digits
 from spikecut.tools.cli import main
-from spikecut.tools.demo import write_recordings
 from spikecut.tools.overlay import Overlay  # noqa: F401 - fails here, and not inside a command, if drawing is broken
 
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn") / "digits"
-    write_recordings(folder, 12, seed=0)
+    write_digits(folder, 12, seed=0)
     return folder
 
 

@@ -93,7 +93,8 @@ def test_a_run_with_other_numbers_does_not_go_on_from_here(tmp_path: Path) -> No
 def test_augmentation_without_limits_set_is_the_identity() -> None:
     frames = torch.rand(2, 3, 2, 8, 8)
     none = Augmentation(rotate_deg=0, scale=0, shear=0, shift=0, drop=0)
-    same = augment(frames, none, torch.Generator().manual_seed(0))
+    same, labels = augment(frames, torch.tensor([1, 0]), none, torch.Generator().manual_seed(0))
+    assert labels.tolist() == [1, 0]
     torch.testing.assert_close(same, frames, atol=1e-5, rtol=1e-5)
 
 
@@ -101,9 +102,37 @@ def test_augmentation_moves_all_steps_of_a_recording_alike() -> None:
     frames = torch.zeros(1, 2, 2, 16, 16)
     frames[:, :, :, 6:9, 5:8] = 1
     how = Augmentation(drop=0)
-    moved = augment(frames, how, torch.Generator().manual_seed(3))
+    moved, _ = augment(frames, torch.tensor([0]), how, torch.Generator().manual_seed(3))
     torch.testing.assert_close(moved[:, 0], moved[:, 1])
     assert not torch.allclose(moved, frames)
+
+
+def test_a_mirror_makes_a_right_hand_a_left_one_and_an_inversion_exchanges_on_and_off() -> None:
+    frames = torch.rand(40, 2, 2, 4, 6)
+    labels = torch.arange(40) % 3
+    how = Augmentation(rotate_deg=0, scale=0, shear=0, shift=0, drop=0, mirrored=(0, 2, 1), inverted=True)
+    shown, meant = augment(frames, labels, how, torch.Generator().manual_seed(0))
+    seen = set()
+    for i in range(40):
+        for mirrored in (False, True):
+            for inverted in (False, True):
+                wanted = frames[i].flip(3) if mirrored else frames[i]
+                wanted = wanted.flip(1) if inverted else wanted
+                if torch.allclose(shown[i], wanted, atol=1e-5):
+                    seen.add((mirrored, inverted))
+                    assert meant[i] == ((0, 2, 1)[labels[i]] if mirrored else labels[i])
+    assert len(seen) == 4
+
+
+def test_a_longer_recording_is_shown_from_its_beginning_or_from_a_random_step() -> None:
+    run = TrainingRun(SPEC, TrainingPlan(window=4, epochs=1, batch_size=20, augmentation=STILL), 100)
+    frames = torch.arange(9).view(1, 9, 1, 1, 1).expand(200, 9, 2, 8, 8)
+    shown = run._windows(frames)[:, :, 0, 0, 0]
+    assert (shown.diff(dim=1) == 1).all()
+    starts = shown[:, 0].bincount(minlength=6).tolist()
+    assert len(starts) == 6
+    assert min(starts) > 5
+    assert 80 < starts[0] < 150
 
 
 def test_too_few_recordings_for_a_batch_are_refused() -> None:

@@ -278,6 +278,33 @@ class Simulate:
         )
 
 
+@dataclass(frozen=True)
+class Data:
+    """Check a copy of DVS128 Gesture: what is there, what is missing or damaged, and where to get it.
+
+    The set as published or as Tonic keeps it, or drawn sessions in the same layout. Of the training list,
+    users 3, 7, 11, … calibrate: thresholds are fitted on people who neither train nor test.
+
+    $ spikecut data check DvsGesture
+
+    $ spikecut data check DvsGesture --read --json
+    """
+
+    what: tyro.conf.Positional[Literal["check"]]
+    """What to do."""
+    folder: tyro.conf.Positional[Path]
+    """The folder that holds trials_to_train.txt, or ibmGestureTrain."""
+    read: bool = False
+    """Read every event, too: finds recordings that end early. Minutes for the published set."""
+    json: bool = False
+    """One JSON object instead of the table."""
+
+    def run(self) -> int:
+        from spikecut.tools.data import run_data_check
+
+        return run_data_check(self.folder, read=self.read, as_json=self.json)
+
+
 COMMANDS: dict[str, type] = {
     "demo": Demo,
     "run": Run,
@@ -287,6 +314,7 @@ COMMANDS: dict[str, type] = {
     "train": Train,
     "calibrate": Calibrate,
     "simulate": Simulate,
+    "data": Data,
 }
 _USES_TORCH = (Demo, Run, Replay, Train, Calibrate)
 _ABOUT = """Deciding early on event-camera streams.

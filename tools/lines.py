@@ -98,6 +98,19 @@ def summary_text(score: Score) -> str:
     return "\n".join(lines)
 
 
+def summary_card(score: Score, n_steps: int, n_bins: int) -> list[str]:
+    """The last page of a video."""
+    page = [
+        f"{score.right} of {score.n_labels} gestures named right",
+        f"wrong, missed\t{score.wrong}, {score.missed}",
+        f"false alarms\t{score.false_alarms} in {score.minutes:.1f} min",
+        f"network steps\t{n_steps} in {n_bins} bins",
+    ]
+    if score.delays_us:
+        page.insert(1, f"after the labelled onset (median)\t{np.median(score.delays_us) / 1000:.0f} ms")
+    return page
+
+
 def _answer(decision: Decision, card: ModelCard) -> str:
     return (
         f"{card.classes[decision.label]:<{_width(card)}} after {decision.steps:>2} of {card.horizon} steps "

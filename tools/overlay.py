@@ -173,8 +173,11 @@ class Overlay:
         style, decision = self.style, scene.decision
         room = 600.0 if scene.truth is not None else PAGE_WIDTH - 2 * _MARGIN
         if decision is None:
-            canvas.text("deciding …", _MARGIN, _HEADLINE, 30, style.muted, room=room)
             words = f"{format_us(scene.seen_us)} · step {len(scene.scores)} of {self.horizon}"
+            if not scene.scores:
+                words = "the network is at rest" if scene.seen_us else ""
+            doing = "deciding …" if scene.scores or not scene.seen_us else "watching …"
+            canvas.text(doing, _MARGIN, _HEADLINE, 30, style.muted, room=room)
             canvas.text(words, _MARGIN, _SUBLINE, 15, style.muted, room=room)
         else:
             name = self.names[decision.label]

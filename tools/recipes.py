@@ -1,12 +1,13 @@
 """What is fixed for each network that a command trains: sensor, bin, window, architecture, where data comes from."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from spikecut.models.augment import Augmentation
 from spikecut.models.networks import NetworkSpec
 from spikecut.models.training import TrainingPlan
 from spikecut.pipeline.events import SensorSize
+from spikecut.pipeline.recognition import Onset
 from spikecut.sources.gesture_labels import GESTURES
 
 
@@ -71,5 +72,6 @@ RECIPES = {
         downsample=4,
         spare_steps=37,
         drawn_users=435,
+        onset=asdict(Onset()),
     ),
 }

@@ -13,7 +13,7 @@ from spikecut.models.checkpoint import ModelCard
 from spikecut.pipeline.cutoff import ThresholdCutoff
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts, Frame
-from spikecut.pipeline.matching import Match, Matcher, Outcome
+from spikecut.pipeline.matching import Match, Matcher, Outcome, Score
 from spikecut.pipeline.recognition import Onset, recognise
 from spikecut.pipeline.results import Decision, Rest, Step, StopReason
 from spikecut.pipeline.runner import watch
@@ -24,6 +24,8 @@ from spikecut.tools.cutoffs import find_cutoff
 from spikecut.tools.feeding import on_sensor, open_for
 from spikecut.tools.video import VideoSink
 from spikecut.tools.window import Closed, WindowSink, has_display
+
+Item = Step | Decision | Rest
 
 
 @dataclass(slots=True)
@@ -47,6 +49,23 @@ class Tally:
 
     def since_start(self, time_us: int) -> int:
         return time_us - (self.start_us or 0)
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """How long somebody else took for the items that pass: what we do with them is not counted."""
+
+    seconds: float = 0.0
+
+    def over(self, items: Iterable[Item]) -> Iterator[Item]:
+        iterator = iter(items)
+        while True:
+            asked = time.perf_counter()
+            item = next(iterator, None)
+            self.seconds += time.perf_counter() - asked
+            if item is None:
+                return
+            yield item
 
 
 def run_run(
@@ -86,6 +105,7 @@ def run_run(
     else:
         items = watch(frames, stepper, decider, horizon=card.horizon)
     report = _Report(card, decider.rule, truth, spans, tally, as_json)
+    watched = Stopwatch()
     started = time.perf_counter()
     with contextlib.ExitStack() as stack:
         sinks: list[VideoSink | WindowSink] = []
@@ -96,7 +116,7 @@ def run_run(
         for sink in sinks:
             sink.begin(path.name, truth)
         try:
-            for item in items:
+            for item in watched.over(items):
                 if isinstance(item, Step) and once and report.n_decisions:
                     break
                 if isinstance(item, Decision) and report.n_decisions and not card.onset and too_short(item, card):
@@ -104,21 +124,33 @@ def run_run(
                     break
                 report.see(item)
                 for sink in sinks:
+                    if spans is not None and isinstance(item, Step) and item.index == 0:
+                        sink.expect(report.truth_at(item.frame.end_us))
                     sink.write(item)
                 if isinstance(item, Decision | Rest) and once and report.n_decisions and not sinks:
                     break
         except Closed:
             print("the window was closed", file=sys.stderr)
-    wall_s = time.perf_counter() - started
-    if not tally.n_events and not tally.lost:
-        raise EmptyRecording(path, f"no events in this {recording.format} recording")
-    report.end(complete=not once)
+        if not tally.n_events and not tally.lost:
+            raise EmptyRecording(path, f"no events in this {recording.format} recording")
+        score = report.end(complete=not once)
+        if score is not None:
+            for sink in sinks:
+                if isinstance(sink, VideoSink):
+                    sink.card(lines.summary_card(score, report.n_steps, tally.sensor_us // card.spec.step_us))
+    wall_s, sensor_s = time.perf_counter() - started, tally.sensor_us / 1e6
     print(
-        f"{recording.format} {recording.sensor}  {tally.n_events} events  {tally.sensor_us / 1e6:.2f} s  "
-        f"{report.n_decisions} decisions in {report.n_steps} steps  processed in {wall_s:.2f} s"
-        + (f"  -> {save}" if save else ""),
+        f"{recording.format} {recording.sensor}  {tally.n_events} events  {sensor_s:.2f} s  "
+        f"{report.n_decisions} decisions in {report.n_steps} steps",
         file=sys.stderr,
     )
+    drawn = f", with the overlay in {wall_s:.2f} s ({sensor_s / wall_s:.1f}x)" if sinks else ""
+    if speed is None:
+        print(
+            f"read, binned, stepped and decided in {watched.seconds:.2f} s "
+            f"({sensor_s / max(watched.seconds, 1e-9):.0f}x real time){drawn}" + (f"  -> {save}" if save else ""),
+            file=sys.stderr,
+        )
     if speed is not None:
         print(f"played at {speed:g} times the sensor's pace: {lag}", file=sys.stderr)
     if tally.lost:
@@ -164,13 +196,19 @@ class _Report:
         else:
             print(lines.as_text(item, self.card, truth, self.rule), flush=True)
 
-    def end(self, *, complete: bool) -> None:
+    def truth_at(self, time_us: int) -> int | None:
+        """What is labelled at that moment."""
+        inside = (span.label for span in self.spans or () if span.start_us <= time_us < span.end_us)
+        return next(inside, None)
+
+    def end(self, *, complete: bool) -> Score | None:
         """The summary of a labelled session that was watched to its end."""
         if self.matcher is None or not complete:
-            return
+            return None
         self._missed(1 << 62)
         score = self.matcher.score(self.tally.sensor_us / 6e7)
         print(json.dumps({"summary": lines.summary_object(score)}) if self.as_json else lines.summary_text(score))
+        return score
 
     def _missed(self, time_us: int) -> None:
         if self.matcher is None or self.spans is None:
@@ -233,6 +271,7 @@ def video_of(path: Path, card: ModelCard, decider: ThresholdCutoff, *, overwrite
         horizon=card.horizon,
         step_us=card.spec.step_us,
         thresholds=_limits(decider),
+        speed=1.0 if card.onset else None,
         overwrite=overwrite,
     )
 

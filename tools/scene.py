@@ -44,8 +44,8 @@ class Scene:
     def after(self, item: Step | Decision | Rest, *, tau_us: int, room_wh: tuple[int, int]) -> "Scene":
         """The scene one item later.
 
-        A step with index 0 begins anew, under the same title and truth. Sensors larger than `room_wh`
-        are shrunk by a whole factor.
+        A step with index 0 begins anew, under the same title and truth, on the same fading events.
+        Sensors larger than `room_wh` are shrunk by a whole factor.
         """
         if isinstance(item, Rest):
             return self._with_frame(item.frame, tau_us, room_wh)
@@ -53,7 +53,8 @@ class Scene:
             start_us = item.start_us if self.start_us is None else self.start_us
             seen_us = max(self.seen_us, item.time_us - start_us)
             return replace(self, start_us=start_us, seen_us=seen_us, total=item.total, decision=item)
-        before = Scene(self.title, self.truth) if item.index == 0 else self
+        fresh = Scene(self.title, self.truth, self.activity, self.white, self.shrink)
+        before = fresh if item.index == 0 else self
         return replace(
             before._with_frame(item.frame, tau_us, room_wh),
             scores=(*before.scores, item.score),

@@ -6,6 +6,7 @@ browsers play none of the three, but every animation.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -118,6 +119,10 @@ class VideoSink:
     def begin(self, title: str = "", truth: int | None = None) -> None:
         """The next recording starts; the picture begins anew."""
         self._scene = self._overlay.begin(title, truth)
+
+    def expect(self, truth: int | None) -> None:
+        """The right label of what comes next, where that is known; the picture goes on."""
+        self._scene = replace(self._scene, truth=truth)
 
     def write(self, item: Step | Decision | Rest) -> None:
         """What comes next, as one image or a few."""

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -57,6 +58,10 @@ class WindowSink:
     def begin(self, title: str = "", truth: int | None = None) -> None:
         """The next recording starts; the picture begins anew."""
         self._scene = self._overlay.begin(title, truth)
+
+    def expect(self, truth: int | None) -> None:
+        """The right label of what comes next, where that is known; the picture goes on."""
+        self._scene = replace(self._scene, truth=truth)
 
     def write(self, item: Step | Decision | Rest) -> None:
         """What comes next, drawn if there is time for it."""
