@@ -166,7 +166,7 @@ def test_damage_is_told_and_counted_everywhere(
         (["replay", "nowhere"], 4, "no such folder"),
         (["run", "nowhere.bin", "--model", "nobody"], 2, "no network 'nobody'"),
         (["calibrate", ".", "--tolerance", "2"], 2, "a tolerated loss of 2"),
-        (["demo", "--count", "0"], 2, "a demo of 0 digits"),
+        (["demo", "--count", "0"], 2, "a demo of 0 gestures"),
         (["demo", "--out", "/dev/null/demo", "--count", "1"], 5, "not a directory"),
         (["train", "nmnist", "--data", ".", "--out", "x", "--epochs", "0"], 2, "a training of 0 epochs"),
     ],
@@ -233,19 +233,19 @@ def test_a_recording_of_another_sensor_is_refused_and_a_multiple_is_read(
     assert "a 70x70 sensor; network 'nmnist' reads 34x34, or whole multiples of it" in capsys.readouterr().err
 
 
-def test_the_demo_names_its_digits_and_leaves_a_film(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_demo_names_its_gestures_and_leaves_a_film(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     import cv2
 
-    assert main(["demo", "--out", str(tmp_path / "demo"), "--count", "3"]) == 0
+    assert main(["demo", "--out", str(tmp_path / "demo"), "--count", "2"]) == 0
     said = capsys.readouterr().out
-    assert "of 3 right" in said
-    assert "0 events lost" in said
+    assert "no real person" in said
+    assert "2 gestures: 2 right, 0 wrong, 0 missed" in said
     film = cv2.VideoCapture(str(tmp_path / "demo" / "demo.mp4"))
-    assert film.get(cv2.CAP_PROP_FRAME_COUNT) > 3 * 30
+    assert film.get(cv2.CAP_PROP_FRAME_COUNT) > 6 * 25  # two gestures of 3 s in real time
 
 
 def test_the_demo_touches_nothing_that_it_did_not_make(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    mine = tmp_path / "recordings" / "3" / "mine.bin"
+    mine = tmp_path / "recordings" / "mine.aedat"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"12345")
     film = tmp_path / "mine.mp4"

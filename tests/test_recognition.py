@@ -87,7 +87,7 @@ def test_a_movement_that_turns_into_another_without_a_pause_gets_a_second_answer
 def test_a_twitch_is_no_gesture() -> None:
     """Movement that ends before the decider was sure gets no answer, not even a guess."""
     onset = Onset(margin_hz=2_000.0, quiet_us=60_000)
-    assert named(bins([QUIET] * 20 + [MOVING] * 3 + [QUIET] * 60), n_steps=HORIZON, onset=onset) == []
+    assert named(bins([QUIET] * 20 + [MOVING] + [QUIET] * 60), n_steps=HORIZON, onset=onset) == []
 
 
 def test_at_the_horizon_there_is_an_answer() -> None:
@@ -142,6 +142,6 @@ def test_the_floor_follows_down_at_once_and_up_slowly() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"fall": 3.0}, {"margin_hz": -1.0}, {"confirm_bins": 0}, {"quiet_us": 0}])
-def test_an_onset_that_makes_no_sense_is_refused(wrong: dict) -> None:
+def test_an_onset_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
-        Onset(**wrong)
+        Onset(**wrong)  # type: ignore[arg-type]

@@ -21,19 +21,19 @@ Part = Literal["train", "calibration", "test", "all"]
 
 @dataclass(frozen=True)
 class Demo:
-    """Watch a spiking network name drawn digits before their recordings are over. No data needed.
+    """Watch a spiking network name drawn gestures before they end. No data needed.
 
     $ spikecut demo
 
-    $ spikecut demo --count 20 --seed 7 --save digits.webp
+    $ spikecut demo --count 20 --seed 7 --save gestures.webp
     """
 
     out: Path = Path("demo")
     """Folder for the recordings it writes and for the video."""
-    count: int = 10
-    """How many digits, 0, 1, 2, … in turn."""
+    count: int = 11
+    """How many gestures, each of the eleven once before any comes again."""
     seed: int = 0
-    """Whose handwriting."""
+    """Who gestures, and in which order."""
     save: Path | None = None
     """The video: .mp4, .mkv, .avi, .webp or .gif. Default: OUT/demo.mp4."""
     overwrite: bool = False
@@ -55,9 +55,9 @@ class Run:
     """
 
     file: tyro.conf.Positional[Path]
-    """A recording: AEDAT 2.0, ATIS .bin or spikecut .h5."""
-    model: str = "nmnist"
-    """A shipped network's name, or the path of a .safetensors file."""
+    """A recording: AEDAT 2.0 or 3.1, ATIS .bin or spikecut .h5."""
+    model: str | None = None
+    """A shipped network's name, or the path of a .safetensors file. Default: the one for this sensor."""
     cutoff: str | None = None
     """fixed, topk, confidence, none, or the path of a fitted cutoff. Default: the network's own."""
     once: bool = False
@@ -74,11 +74,12 @@ class Run:
     """One JSON object a decision."""
 
     def run(self) -> int:
+        from spikecut.tools.feeding import network_for
         from spikecut.tools.run import parse_speed, run_run
 
         return run_run(
             self.file,
-            model=self.model,
+            model=self.model or network_for(self.file),
             cutoff=self.cutoff,
             once=self.once,
             save=self.save,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from spikecut.models import checkpoint
 from spikecut.models.checkpoint import ModelCard
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError
@@ -21,6 +22,16 @@ def open_for(path: Path, card: ModelCard, batch_events: int = 65_536) -> tuple[R
     """
     recording = open_recording(path, sensor=card.sensor, batch_events=batch_events)
     return recording, binner_for(recording.sensor, card, str(path))
+
+
+def network_for(path: Path) -> str:
+    """The shipped network that was made for the sensor of a recording; N-MNIST's where the file names none."""
+    try:
+        sensor = open_recording(path).sensor
+    except ConfigError:  # ATIS files do not say
+        return "nmnist"
+    cards = [checkpoint.read_card(p.with_suffix(".json")) for p in sorted(checkpoint.SHIPPED.glob("*.safetensors"))]
+    return next((card.name for card in cards if card.sensor == sensor), "nmnist")
 
 
 def binner_for(sensor: SensorSize, card: ModelCard, what: str) -> CountBinner:
