@@ -3,6 +3,9 @@
 When one of them disagrees with the compiled code, the one here is right.
 """
 
+import math
+from itertools import pairwise
+
 import numpy as np
 from numpy import ndarray
 
@@ -39,3 +42,27 @@ def frames_of(t: ndarray, x: ndarray, y: ndarray, p: ndarray, step_us: int, heig
     for bi, xi, yi, pi in zip(bins.tolist(), x.tolist(), y.tolist(), p.tolist(), strict=True):
         frames[bi, pi, yi, xi] += 1
     return frames
+
+
+def pixel(
+    light: list[tuple[int, float]], on: float, off: float, leak: float, refractory_us: int
+) -> list[tuple[int, int]]:
+    """One DVS pixel without noise: `(t, p)` for every threshold that ln(light) crosses, its memory leaking."""
+    memory, last, events = math.log(light[0][1]), -math.inf, []
+    for (t0, before), (t1, after) in pairwise(light):
+        near = math.log(before) - memory
+        far = math.log(after) - memory + leak * (t1 - t0)
+        moved = 0.0
+        while True:
+            if far - moved >= on - 1e-9:
+                moved, p = moved + on, 1
+            elif moved - far >= off - 1e-9:
+                moved, p = moved - off, 0
+            else:
+                break
+            t = min(max(t0 + int((moved - near) / (far - near) * (t1 - t0) + 1e-9 * (t1 - t0)), t0), t1 - 1)
+            if t - last >= refractory_us:
+                events.append((t, p))
+                last = t
+        memory += moved - leak * (t1 - t0)
+    return events

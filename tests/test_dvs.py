@@ -9,6 +9,8 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.dvs import DvsSpec, see
 from spikecut.sources.shapes import SENSOR, DrawnDigit
 
+import naive
+
 EXACT = DvsSpec(threshold_on=0.2, threshold_off=0.25, mismatch=0)
 
 
@@ -69,6 +71,111 @@ def test_noise_comes_at_its_rate_and_at_both_polarities() -> None:
     assert abs(len(batch) - expected) < 4 * np.sqrt(expected)
     assert abs(batch.p.mean() - 0.5) < 4 * 0.5 / np.sqrt(expected)
     assert (np.diff(batch.t) >= 0).all()
+
+
+def still(light: float, seconds: int = 20, shape: tuple[int, int] = (40, 40)) -> list[tuple[int, np.ndarray]]:
+    return [(t * 100_000, np.full(shape, light)) for t in range(seconds * 10 + 1)]
+
+
+def together(images: list[tuple[int, np.ndarray]], spec: DvsSpec) -> np.ndarray:
+    return np.concatenate([batch.to_structured() for batch in see(images, spec, rng())])
+
+
+def test_a_leak_fires_on_at_its_rate_and_never_off() -> None:
+    """20 s at 0.5 Hz: ten events a pixel, give or take the tenth of a decade between pixels."""
+    events = together(still(0.5), DvsSpec(mismatch=0, leak_hz=0.5))
+    assert set(events["p"].tolist()) == {1}
+    assert len(events) / 1600 == pytest.approx(10 * np.exp((0.1 * np.log(10)) ** 2 / 2) - 0.5, rel=0.05)
+
+
+def test_hot_pixels_fire_at_their_rate_and_nowhere_else() -> None:
+    events = together(still(0.5), DvsSpec(hot_pixels=0.005, hot_hz=50.0))
+    places, counts = np.unique(events["y"] * 40 + events["x"], return_counts=True)
+    assert len(places) == 8  # of 1,600
+    assert abs(counts.sum() - 8 * 1000) < 3 * np.sqrt(8000)
+
+
+def test_no_two_events_of_a_pixel_are_closer_than_its_refractory_time() -> None:
+    noise = np.random.default_rng(1).uniform(0.05, 1, (60, 12, 12))
+    images = [(2_000 * k, image) for k, image in enumerate(noise)]
+    kept = together(images, DvsSpec(shot_noise_hz=200.0, refractory_us=700))
+    free = together(images, DvsSpec(shot_noise_hz=200.0))
+    place = kept["y"].astype(int) * 12 + kept["x"]
+    gaps = np.concatenate([np.diff(kept["t"][place == k]) for k in range(144)])
+    assert gaps.min() >= 700
+    assert 0 < len(kept) < len(free)
+
+
+def test_a_photoreceptor_follows_a_step_with_its_time_constant_and_the_dark_more_slowly() -> None:
+    """At light 1 and 100 Hz tau is 1.59 ms: after that time 63 % of the change has been reported."""
+    fine = DvsSpec(0.01, 0.01, 0.0, bandwidth_hz=100.0)
+    reached = {}
+    for light in (1.0, 0.1):
+        images = [(0, np.full((1, 1), light / np.e))] + [(10 * k, np.full((1, 1), light)) for k in range(1, 12_000)]
+        t = together(images, fine)["t"]
+        assert len(t) == pytest.approx(100, abs=1)
+        reached[light] = t[62]
+    assert reached[1.0] == pytest.approx(1e6 / (2 * np.pi * 100), rel=0.03)
+    assert reached[0.1] == pytest.approx(reached[1.0] * 1.08 / 0.18, rel=0.03)
+
+
+def test_a_closed_loop_of_light_gives_as_many_off_as_on() -> None:
+    t = np.linspace(0, 2 * np.pi, 41)
+    base = np.random.default_rng(2).uniform(0.5, 1.5, (10, 10))
+    images = [(1_000 * k, np.exp(base * np.sin(angle))) for k, angle in enumerate(t)]
+    events = together(images, DvsSpec(0.2, 0.2, 0.0))
+    n_on = int(events["p"].sum())
+    assert abs(2 * n_on - len(events)) <= 100  # one a pixel at most
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.integers(2, 6), st.sampled_from([0, 300]), st.sampled_from([0.0, 30.0]))
+def test_the_pixel_is_its_naive_twin(seed: int, n_images: int, refractory_us: int, leak_hz: float) -> None:
+    random = np.random.default_rng(seed)
+    times = np.cumsum(random.integers(1, 5_000, n_images))
+    images = [(int(t), random.uniform(0.05, 1, (3, 2))) for t in times]
+    spec = DvsSpec(0.2, 0.3, 0.0, refractory_us=refractory_us, leak_hz=leak_hz)
+    events = together(images, spec)
+    found = [(int(e["t"]), int(e["x"]), int(e["y"]), int(e["p"])) for e in events]
+    leaks = spec.leak_hz * 1e-6 * 0.2 * 10 ** (0.1 * _leak_pattern(6))
+    expected = []
+    for place in range(6):
+        light = [(t, float(image.flat[place])) for t, image in images]
+        for t, p in naive.pixel(light, 0.2, 0.3, float(leaks[place]), refractory_us):
+            expected.append((t, place % 2, place // 2, p))
+    assert len(found) == len(expected)
+    for one, other in zip(sorted(found, key=_by_place), sorted(expected, key=_by_place), strict=True):
+        assert one[1:] == other[1:]
+        assert abs(one[0] - other[0]) <= 1
+
+
+def _by_place(event: tuple[int, ...]) -> tuple[int, int, int]:
+    return event[2], event[1], event[0]
+
+
+def _leak_pattern(n: int) -> np.ndarray:
+    """What `see` draws for the leak: after the two fields of thresholds."""
+    random = rng()
+    random.standard_normal(2 * n)
+    return random.standard_normal(n)
+
+
+@pytest.mark.parametrize("light", [0.0, -1.0, np.nan, np.inf])
+def test_light_that_is_no_number_above_0_is_refused(light: float) -> None:
+    images = [(0, np.ones((2, 2))), (10, np.full((2, 2), light))]
+    with pytest.raises(ConfigError, match="the image at 10 us: light must be a number above 0"):
+        list(see(images, EXACT, rng()))
+
+
+def test_an_image_of_another_shape_is_refused() -> None:
+    with pytest.raises(ConfigError, match="has shape"):
+        list(see([(0, np.ones((2, 2))), (10, np.ones((2, 3)))], EXACT, rng()))
+
+
+@pytest.mark.parametrize("wrong", [{"threshold_on": 0.0}, {"leak_hz": -1.0}, {"hot_pixels": 1.5}])
+def test_a_camera_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        DvsSpec(**wrong)  # type: ignore[arg-type]
 
 
 def test_time_must_advance() -> None:
