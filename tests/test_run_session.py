@@ -50,7 +50,7 @@ def test_decisions_are_the_same_at_every_speed(session: Path, capsys: pytest.Cap
 
 
 def test_a_paced_run_says_how_much_it_lagged(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", str(session), "--speed", "40", "--no-window"]) == 0
+    assert main(["run", str(session), "--speed", "40", "--window", "off"]) == 0
     captured = capsys.readouterr()
     assert "played at 40 times the sensor's pace: lag" in captured.err
     assert "3 gestures: " in captured.out

@@ -64,8 +64,8 @@ class Run:
     """Stop at the first decision."""
     speed: str = "max"
     """1 plays at the pace of the sensor, 0.25 at a quarter of it; max does not wait."""
-    window: bool | None = None
-    """Show the overlay in a window. Default: if a speed is given and a display is there."""
+    window: Literal["auto", "on", "off"] = "auto"
+    """Show the overlay in a window; auto: if a speed is given and a display is there."""
     save: Path | None = None
     """Write an overlay video: .mp4, .mkv, .avi, .webp or .gif."""
     overwrite: bool = False
@@ -86,7 +86,7 @@ class Run:
             overwrite=self.overwrite,
             as_json=self.json,
             speed=parse_speed(self.speed),
-            window=self.window,
+            window={"auto": None, "on": True, "off": False}[self.window],
         )
 
 
