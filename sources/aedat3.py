@@ -78,32 +78,43 @@ def open_aedat3(path: Path, sensor: SensorSize | None) -> Aedat3Recording:
 
 
 def write_aedat3(path: Path, batches: Iterable[EventBatch], packet_events: int = 4_096) -> int:
-    """Writes events of a DVS128 as AEDAT 3.1 and returns how many.
+    """Writes events of a DVS128 as AEDAT 3.1, in packets of about so many, and returns how many there were.
 
     Raises:
         ConfigError: if the sensor does not fit 15 bits each way, or a time is negative.
     """
-    n = 0
+    n = waiting = 0
+    parts: list[EventBatch] = []
     with path.open("wb") as file:
         file.write(_HEADER)
         for batch in batches:
             if max(batch.sensor.width, batch.sensor.height) > 1 << 15 or (len(batch) and batch.t[0] < 0):
                 raise ConfigError(f"{path}: AEDAT 3.1 cannot hold a {batch.sensor} sensor or a time before 0")
-            overflow = batch.t >> 31
-            turns = np.flatnonzero(np.diff(overflow)) + 1
-            edges = sorted({*range(0, len(batch), packet_events), *turns.tolist(), len(batch)})
-            for begin, end in pairwise(edges):
-                part = slice(begin, end)
-                words = np.empty((end - begin, 2), "<u4")
-                x, y, p = (column[part].astype(np.uint32) for column in (batch.x, batch.y, batch.p))
-                words[:, 0] = x << 17 | y << 2 | p << 1 | 1
-                words[:, 1] = batch.t[part] & 0x7FFFFFFF
-                size = end - begin
-                header = (_POLARITY, 0, _EVENT_BYTES, _TIME_OFFSET, int(overflow[begin]), size, size, size)
-                file.write(np.array(header, PACKET).tobytes())
-                file.write(words.tobytes())
-            n += len(batch)
-    return n
+            parts.append(batch)
+            waiting += len(batch)
+            if waiting >= packet_events:
+                n += _write_packets(file, parts, packet_events)
+                parts, waiting = [], 0
+        return n + _write_packets(file, parts, packet_events)
+
+
+def _write_packets(file: BinaryIO, parts: list[EventBatch], packet_events: int) -> int:
+    """One or more packets; a packet has one overflow count, so it ends where 31 bits of time run over."""
+    if not parts:
+        return 0
+    t = np.concatenate([batch.t for batch in parts])
+    x, y, p = (np.concatenate([getattr(batch, name) for batch in parts]).astype(np.uint32) for name in "xyp")
+    words = np.empty((len(t), 2), "<u4")
+    words[:, 0] = x << 17 | y << 2 | p << 1 | 1
+    words[:, 1] = t & 0x7FFFFFFF
+    overflow = t >> 31
+    turns = np.flatnonzero(np.diff(overflow)) + 1
+    for begin, end in pairwise(sorted({*range(0, len(t), packet_events), *turns.tolist(), len(t)})):
+        size = end - begin
+        header = (_POLARITY, 0, _EVENT_BYTES, _TIME_OFFSET, int(overflow[begin]), size, size, size)
+        file.write(np.array(header, PACKET).tobytes())
+        file.write(words[begin:end].tobytes())
+    return len(t)
 
 
 def _chunks(path: Path, begin: int) -> Iterator[Chunk]:
