@@ -42,7 +42,7 @@ def run_simulate(folder: Path, *, users: int, part: Part, seed: int, jobs: int, 
     for _ in track(_written(folder, missing, jobs), "drawing", len(missing), console=console, transient=True):
         pass
     n_gestures = sum(len(list(session.spans())) for session in sessions)
-    print(f"{len(sessions)} sessions with {n_gestures} drawn gestures in {folder}")
+    print(f"{folder}: {len(sessions)} session{'s' * (len(sessions) != 1)} with {n_gestures} drawn gestures")
     print(f"next: spikecut run {folder / sessions[0].name}.aedat --model gestures", file=sys.stderr)
     return 0
 

@@ -48,7 +48,7 @@ def train(recipe_name: str, data: Path | None, out: Path, *, epochs: int | None,
     from spikecut.models.training import TrainingRun, accuracy_by_step
     from spikecut.pipeline.metrics import wilson
 
-    recipe = RECIPES[recipe_name]
+    recipe, commit = RECIPES[recipe_name], _commit()
     console = Console(stderr=True)
     state_file = out / "training.pt"
     if state_file.exists() and not resume:
@@ -97,7 +97,7 @@ def train(recipe_name: str, data: Path | None, out: Path, *, epochs: int | None,
                 "command": f"spikecut train {recipe_name} {source} --seed {seed}",
                 **material.origin,
                 "plan": asdict(plan),
-                "commit": _commit(),
+                "commit": commit,
                 "torch": torch.__version__,
             },
             trained_on=material.digests,
