@@ -8,7 +8,7 @@ from typing import Protocol
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnknownFormat, UnreadableSource
 from spikecut.pipeline.events import EventBatch, SensorSize
 
-KNOWN = "AEDAT 2.0 and 3.1 (.aedat), ATIS bin (.bin), Tonic's gestures (.npy), spikecut HDF5 (.h5)"
+KNOWN = "AEDAT 2.0 and 3.1 (.aedat), ATIS bin (.bin), Tonic's gestures (.npy), spikecut HDF5 (.h5), and videos"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OTHERS = {
     b"PK\x03\x04": "a zip archive",
@@ -17,10 +17,14 @@ _OTHERS = {
     b"Event Stream": "an event stream (.es)",
     b"% ": "a Prophesee recording (.raw or .dat)",
     b"\xff\xd8\xff": "a JPEG picture",
-    b"RIFF": "a RIFF file (AVI, WAV or WebP)",
-    b"\x1aE\xdf\xa3": "a Matroska or WebM video",
+    b"RIFF": "a RIFF file (WAV or WebP)",
     b"%PDF": "a PDF document",
 }
+
+
+def is_video(head: bytes) -> bool:
+    """Whether a file that begins so is a video: MP4 or QuickTime, AVI, Matroska or WebM."""
+    return head[4:8] == b"ftyp" or (head[:4] == b"RIFF" and head[8:12] == b"AVI ") or head[:4] == b"\x1aE\xdf\xa3"
 
 
 class Recording(Protocol):
@@ -43,9 +47,10 @@ def open_recording(
 ) -> Recording:
     """The recording in a file, whatever its format: chosen by content, then by suffix.
 
-    `sensor` helps formats that do not name theirs (ATIS bin) and is ignored by the others. Batches
-    hold about `batch_events` events. Damage does not stop the reading: what is whole is delivered, and
-    the rest is counted by cause in the batches' `lost`.
+    `sensor` helps formats that do not name theirs (ATIS bin), is what a video (MP4, AVI, Matroska, WebM) is
+    shown to before a simulated DVS, and is ignored by the others. Batches hold about `batch_events` events.
+    Damage does not stop the reading: what is whole is delivered, and the rest is counted by cause in the
+    batches' `lost`.
 
     Raises:
         UnreadableSource: if the file is missing, a directory, or may not be read.
@@ -68,6 +73,10 @@ def open_recording(
         from spikecut.sources.hdf5 import open_hdf5
 
         return open_hdf5(path, sensor, batch_events)
+    if is_video(head):
+        from spikecut.sources.video import open_video
+
+        return open_video(path, sensor)
     for magic, name in _OTHERS.items():
         if head.startswith(magic):
             raise UnknownFormat(path, f"this is {name}; spikecut reads {KNOWN}")

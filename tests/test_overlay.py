@@ -12,6 +12,7 @@ from numpy import ndarray
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, ModelError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, Frame
 from spikecut.pipeline.results import Decision, Rest, Step, StopReason
+from spikecut.sources.opencv import opencv
 from spikecut.tools import canvas as canvas_module
 from spikecut.tools.canvas import Canvas
 from spikecut.tools.overlay import Overlay, summary_card
@@ -357,7 +358,7 @@ def test_a_style_that_cannot_be_is_refused(values: dict[str, float]) -> None:
 def test_without_opencv_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "cv2", None)
     with pytest.raises(EnvironmentProblem) as caught:
-        canvas_module.opencv()
+        opencv()
     assert "headless" in (caught.value.hint or "")
     assert "apt-get install libgl1" in (caught.value.hint or "")
 

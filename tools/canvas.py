@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from spikecut.pipeline.errors import EnvironmentProblem
+from spikecut.sources.opencv import opencv
 
 PAGE_WIDTH, PAGE_HEIGHT = 960, 540
 
@@ -22,23 +22,6 @@ Colour = tuple[int, int, int]
 _ASCII = str.maketrans({"…": "...", "·": "|", "µ": "u", "–": "-", "—": "-", "×": "x"})
 _CAP_HEIGHT = 0.7  # of the size of a letter; both typefaces
 _HERSHEY_SIZE = 30.0  # the stroke letters' size at a font scale of 1
-
-
-def opencv() -> Any:
-    """The module `cv2`, loaded when the first picture is made.
-
-    Raises:
-        EnvironmentProblem: if it is missing, or does not load for want of a system library.
-    """
-    try:
-        import cv2
-    except ImportError as error:
-        raise EnvironmentProblem(
-            f"OpenCV does not load: {error}",
-            hint="pip install opencv-python-headless, which needs no display; or, for opencv-python: "
-            "apt-get install libgl1 libxcb1 libx11-6 libglib2.0-0",
-        ) from error
-    return cv2
 
 
 @cache

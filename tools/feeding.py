@@ -9,6 +9,7 @@ from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import DropCause, Frame, SensorSize
 from spikecut.sources import Recording, open_recording
+from spikecut.sources.video import VideoRecording
 
 
 def open_for(path: Path, card: ModelCard, batch_events: int = 65_536) -> tuple[Recording, CountBinner]:
@@ -25,11 +26,14 @@ def open_for(path: Path, card: ModelCard, batch_events: int = 65_536) -> tuple[R
 
 
 def network_for(path: Path) -> str:
-    """The shipped network that was made for the sensor of a recording; N-MNIST's where the file names none."""
+    """The shipped network made for the sensor of a recording: N-MNIST's where none is named, gestures for a video."""
     try:
-        sensor = open_recording(path).sensor
+        recording = open_recording(path)
     except ConfigError:  # ATIS files do not say
         return "nmnist"
+    if isinstance(recording, VideoRecording):
+        return "gestures"
+    sensor = recording.sensor
     cards = [checkpoint.read_card(p.with_suffix(".json")) for p in sorted(checkpoint.SHIPPED.glob("*.safetensors"))]
     return next((card.name for card in cards if card.sensor == sensor), "nmnist")
 

@@ -11,7 +11,8 @@ from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.tools.canvas import Colour, opencv
+from spikecut.sources.opencv import opencv
+from spikecut.tools.canvas import Colour
 
 _SHADES = 32  # of either polarity
 

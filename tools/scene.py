@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.results import Decision, Rest, Step
-from spikecut.tools.canvas import opencv
+from spikecut.sources.opencv import opencv
 
 _LIT = 0.05  # an activity below this is dark
 _WHITE_FALLS = 3.0  # times slower than the activity

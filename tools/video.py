@@ -18,7 +18,7 @@ from numpy import ndarray
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.results import Decision, Rest, Step
-from spikecut.tools.canvas import opencv
+from spikecut.sources.opencv import opencv
 from spikecut.tools.overlay import Overlay
 from spikecut.tools.palette import OverlayStyle
 

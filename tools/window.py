@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from spikecut.pipeline.errors import EnvironmentProblem
 from spikecut.pipeline.results import Decision, Rest, Step
-from spikecut.tools.canvas import opencv
+from spikecut.sources.opencv import opencv
 from spikecut.tools.overlay import Overlay
 
 _IMAGES_PER_S = 25.0
