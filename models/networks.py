@@ -25,6 +25,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from norse.torch.module.sequential import SequentialState
 
+_TRACES = (0.3, 0.1, 0.04)  # leaks a step: at 20 ms, memories of 0.06, 0.2 and 0.5 s
 _GRID = 32  # squares along each side of the frames that `motion` looks at
 State = list[Any]  # one entry a layer, None for those without memory; tensors have the batch first
 
@@ -70,6 +71,11 @@ class FrameDropout(nn.Module):
             state = (torch.rand_like(x) >= self.share) / (1 - self.share)
         return x * state, state
 
+    def scan(self, x: Tensor) -> Tensor:
+        """All steps `(T, B, F)` at once."""
+        _, kept = self.forward(x[0])
+        return x if kept is None else x * kept
+
 
 def compact(spec: NetworkSpec) -> nn.Module:
     """Convolutions with LIF cells, each followed by a 2 x 2 maximum, then one linear readout.
@@ -110,16 +116,52 @@ class LogCounts(nn.Module):
         return x.log1p()
 
 
-def motion(spec: NetworkSpec) -> nn.Module:
-    """For things that move: every layer has cells from quick to slow, so the next can compare now and before.
+class Traces(nn.Module):
+    """The frame, and beside it what leaky integrators of several memories hold of the frames before.
+
+    `(B, C, H, W)` becomes `(B, C (1 + n), H, W)` for n leaks: the first layer sees where something was a
+    moment ago and where it is now, graded, not only as spikes. Each trace is scaled by the root of its leak, so
+    that slow ones are not drowned. The cells are Norse's LI without threshold: `v += leak (x - v)`.
+    """
+
+    def __init__(self, leaks: tuple[float, ...]) -> None:
+        super().__init__()
+        self.leaks = leaks
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        held = x.new_zeros(len(x), len(self.leaks), *x.shape[1:]) if state is None else state
+        leaks = x.new_tensor(self.leaks).view(1, -1, 1, 1, 1)
+        held = held + leaks * (x[:, None] - held)
+        return torch.cat([x, (held * leaks.rsqrt()).flatten(1, 2)], 1), held
+
+    def scan(self, x: Tensor) -> Tensor:
+        """All steps `(T, B, C, H, W)` at once."""
+        seen, state = [], None
+        for frame in x:
+            out, state = self.forward(frame, state)
+            seen.append(out)
+        return torch.stack(seen)
+
+
+def traces(spec: NetworkSpec) -> nn.Module:
+    """For things that move: the first layer sees now and before, and every layer has cells from quick to slow.
 
     The leaks of a layer's channels begin evenly spread (in their logarithm) between memories of about one
     step and of twelve, and are learned from there: what moves where is a question of several time
     constants (Perez-Nieves et al., Nature Communications 12:5791, 2021). The frame is merged to 32 x 32 squares,
     and every layer halves it.
     """
-    layers: list[nn.Module] = [LogCounts(_GRID)]
-    n_in, side = 2, _GRID
+    return _pyramid(spec, _TRACES)
+
+
+def motion(spec: NetworkSpec) -> nn.Module:
+    """The same without the traces of frames before."""
+    return _pyramid(spec, ())
+
+
+def _pyramid(spec: NetworkSpec, leaks_before: tuple[float, ...]) -> nn.Module:
+    layers: list[nn.Module] = [LogCounts(_GRID), *([Traces(leaks_before)] if leaks_before else [])]
+    n_in, side = 2 * (1 + len(leaks_before)), _GRID
     for at, n_out in enumerate(spec.channels):
         convolution = nn.Conv2d(n_in, n_out, 3, padding=1) if at else nn.Conv2d(n_in, n_out, 5, 2, 2)
         if convolution.bias is not None:
@@ -135,7 +177,7 @@ def motion(spec: NetworkSpec) -> nn.Module:
     return network
 
 
-ARCHITECTURES: dict[str, Callable[[NetworkSpec], nn.Module]] = {"compact": compact, "motion": motion}
+ARCHITECTURES: dict[str, Callable[[NetworkSpec], nn.Module]] = {"compact": compact, "motion": motion, "traces": traces}
 
 
 def build(spec: NetworkSpec) -> nn.Module:
@@ -146,10 +188,11 @@ def build(spec: NetworkSpec) -> nn.Module:
     """
     if spec.architecture not in ARCHITECTURES:
         raise ModelError(f"architecture {spec.architecture!r}; expected one of {', '.join(ARCHITECTURES)}")
-    smallest = _GRID if spec.architecture == "motion" else min(spec.frame.width, spec.frame.height)
+    merges = spec.architecture in ("motion", "traces")
+    smallest = _GRID if merges else min(spec.frame.width, spec.frame.height)
     if smallest >> len(spec.channels) == 0:
         raise ModelError(f"{len(spec.channels)} halvings leave nothing of a {spec.frame} frame")
-    if spec.architecture == "motion" and (spec.frame.width != spec.frame.height or spec.frame.width % _GRID):
+    if merges and (spec.frame.width != spec.frame.height or spec.frame.width % _GRID):
         raise ModelError(f"a {spec.frame} frame; this network merges squares whose side is a multiple of {_GRID}")
     return ARCHITECTURES[spec.architecture](spec)
 

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from spikecut.models.scan import fire
+
 with warnings.catch_warnings():  # Norse compiles two functions we do not use with the deprecated torch.jit
     warnings.simplefilter("ignore")
     from norse.torch.functional.lif_box import (
@@ -41,3 +43,8 @@ class LIFCell(LIFBoxCell):
         parameters = self.p._replace(tau_mem_inv=torch.sigmoid(self.leak_logit) / self.dt)
         spikes, state = lif_box_feed_forward_step(x, state, parameters, self.dt)
         return spikes, state
+
+    def scan(self, x: Float[Tensor, "T B C H W"], pool: int = 1) -> Float[Tensor, "T B C h w"]:
+        """The spikes for all steps of whole recordings, from rest, merged over `pool` x `pool` pixels."""
+        leak = torch.sigmoid(self.leak_logit).flatten()
+        return fire(x, leak.expand(x.shape[2]).contiguous(), pool)

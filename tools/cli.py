@@ -195,13 +195,23 @@ class Train:
     """Default: the recipe's."""
     seed: int = 0
     """For weights, order and augmentation."""
+    threads: int = 1
+    """How many cores compute; sums of floats, and so the last digits, depend on it."""
     resume: bool = False
     """Go on after the last whole epoch."""
 
     def run(self) -> int:
         from spikecut.tools.train import run_train
 
-        return run_train(self.recipe, self.data, self.out, epochs=self.epochs, seed=self.seed, resume=self.resume)
+        return run_train(
+            self.recipe,
+            self.data,
+            self.out,
+            epochs=self.epochs,
+            seed=self.seed,
+            threads=self.threads,
+            resume=self.resume,
+        )
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,13 @@ RECIPES = {
     ),
     "gestures": Recipe(
         sensor=SensorSize(128, 128),
-        spec=NetworkSpec("motion", (32, 64, 64), len(GESTURES), 20_000, SensorSize(128, 128)),
+        spec=NetworkSpec("traces", (32, 64, 96), len(GESTURES), 20_000, SensorSize(128, 128)),
         plan=TrainingPlan(
             window=75,
-            epochs=22,
+            epochs=30,
             batch_size=32,
             averaging=0.01,
+            bfloat16=True,
             augmentation=Augmentation(
                 rotate_deg=6,
                 scale=0.1,
@@ -71,7 +72,7 @@ RECIPES = {
         default_cutoff="confidence-1pt",
         downsample=4,
         spare_steps=37,
-        drawn_users=435,
+        drawn_users=870,
         onset=asdict(Onset()),
     ),
 }

@@ -1,0 +1,97 @@
+"""Truths about the scan: a layer through all steps at once is the cell stepped, spikes and gradients."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from spikecut.models.networks import FrameDropout, NetworkSpec, Traces, build, forward_step
+from spikecut.models.neurons import LIFCell
+from spikecut.models.training import outputs_of
+from spikecut.pipeline.events import SensorSize
+
+
+def stepped(cell: LIFCell, currents: Tensor, pool: int) -> Tensor:
+    """The naive twin: Norse's cell, one step after another, then the maximum."""
+    state, out = None, []
+    for current in currents:
+        spikes, state = cell(current, state)
+        out.append(F.max_pool2d(spikes, pool))
+    return torch.stack(out)
+
+
+@pytest.mark.parametrize(("height", "width", "pool"), [(4, 6, 1), (4, 6, 2), (5, 7, 1), (5, 7, 2), (1, 2, 1)])
+@pytest.mark.parametrize("one_leak", [True, False])
+def test_spikes_and_gradients_are_those_of_the_cell_step_by_step(
+    height: int, width: int, pool: int, one_leak: bool
+) -> None:
+    random = torch.Generator().manual_seed(height * 10 + width)
+    cell = LIFCell(10_000, 0.4 if one_leak else torch.tensor([0.1, 0.5, 0.9]))
+    currents = (torch.randn(9, 2, 3, height, width, generator=random) * 2 + 0.8).requires_grad_()
+    weights = torch.randn(9, 2, 3, height // pool, width // pool, generator=random)
+
+    spikes = cell.scan(currents, pool)
+    expected = stepped(cell, currents, pool)
+    assert torch.equal(spikes, expected)
+    assert 0.05 < spikes.mean() < 0.95
+
+    parameters = (currents, cell.leak_logit)
+    found = torch.autograd.grad((spikes * weights).sum(), parameters)
+    wanted = torch.autograd.grad((expected * weights).sum(), parameters)
+    for gradient, twin in zip(found, wanted, strict=True):
+        torch.testing.assert_close(gradient, twin, rtol=1e-4, atol=1e-5)
+
+
+def test_many_recordings_leave_the_gradient_of_a_leak_the_same_whatever_the_number_of_threads() -> None:
+    import numba
+
+    random = torch.Generator().manual_seed(0)
+    currents = torch.randn(5, 40, 3, 6, 4, generator=random) * 3
+    cell, gradients, before = LIFCell(10_000, torch.tensor([0.1, 0.5, 0.9])), [], numba.get_num_threads()
+    try:
+        for threads in (1, min(2, before)):
+            numba.set_num_threads(threads)
+            gradients += torch.autograd.grad(cell.scan(currents, 2).sum(), cell.leak_logit)
+    finally:
+        numba.set_num_threads(before)
+    assert torch.equal(gradients[0], gradients[1])
+
+
+@pytest.mark.parametrize("architecture", ["compact", "traces"])
+def test_whole_networks_say_the_same_layer_by_layer_as_step_by_step(architecture: str) -> None:
+    torch.manual_seed(3)
+    spec = NetworkSpec(architecture, (6, 8), 4, 20_000, SensorSize(64, 64))
+    network = build(spec)
+    for module in network.modules():
+        if isinstance(module, FrameDropout):
+            module.share = 0.0
+    frames = torch.poisson(torch.full((3, 7, 2, 64, 64), 0.3))
+    state, outputs = None, []
+    for t in range(frames.shape[1]):
+        output, state = forward_step(network, frames[:, t], state)
+        outputs.append(output)
+    by_step = torch.stack(outputs, 1)
+    by_layer = outputs_of(network, frames)
+    torch.testing.assert_close(by_layer, by_step, rtol=1e-4, atol=1e-4)
+
+    parameters = list(network.parameters())
+    found = torch.autograd.grad(by_layer.square().sum(), parameters)
+    wanted = torch.autograd.grad(by_step.square().sum(), parameters)
+    for gradient, twin in zip(found, wanted, strict=True):
+        torch.testing.assert_close(gradient, twin, rtol=1e-2, atol=1e-3 * float(twin.abs().max()))
+    with torch.no_grad():
+        rough, exact = outputs_of(network, frames, bfloat16=True), outputs_of(network, frames)
+    assert rough.dtype == torch.float32
+    assert 0 < float((rough - exact).abs().mean()) < 0.5 * float(exact.abs().mean())
+
+
+def test_traces_hold_what_was_there_before() -> None:
+    """Leak 0.5 and an impulse of 1, worked by hand: 0.5, 0.25, 0.125, each times the root of 1 / 0.5."""
+    frames = torch.zeros(3, 1, 2, 1, 1)
+    frames[0, 0, 0] = 1
+    seen = Traces((0.5, 0.1)).scan(frames)
+    assert seen.shape == (3, 1, 6, 1, 1)
+    torch.testing.assert_close(seen[:, 0, 0, 0, 0], torch.tensor([1.0, 0.0, 0.0]))
+    torch.testing.assert_close(seen[:, 0, 2, 0, 0], torch.tensor([0.5, 0.25, 0.125]) * 2**0.5)
+    torch.testing.assert_close(seen[:, 0, 4, 0, 0], torch.tensor([0.1, 0.09, 0.081]) * 10**0.5)
+    assert not seen[:, 0, 1::2].any()
