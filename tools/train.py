@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +28,11 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """What a training needs: frames and labels to fit, to watch and to test on; and where they came from."""
+    """What a training needs: frames and labels to fit, to watch and, at the end, to test on; where they came from."""
 
     fit: tuple[Frames, Labels]
     watch: tuple[Frames, Labels]
-    test: tuple[Frames, Labels]
+    test: Callable[[], tuple[Frames, Labels]]
     origin: dict[str, Any]
     digests: tuple[str, ...]
 
@@ -60,9 +62,7 @@ def train(recipe_name: str, data: Path | None, out: Path, *, epochs: int | None,
     out.mkdir(parents=True, exist_ok=True)
     plan = dataclasses.replace(recipe.plan, epochs=epochs or recipe.plan.epochs, seed=seed)
     material = _drawn(recipe, out) if data is None else _from_folder(data, recipe)
-    frames, labels, shown, shown_labels, test, test_labels = (
-        torch.from_numpy(array) for pair in (material.fit, material.watch, material.test) for array in pair
-    )
+    (frames, labels), (shown, shown_labels) = (map(torch.from_numpy, pair) for pair in (material.fit, material.watch))
 
     run = TrainingRun(recipe.spec, plan, len(frames))
     if resume and state_file.exists():
@@ -77,6 +77,7 @@ def train(recipe_name: str, data: Path | None, out: Path, *, epochs: int | None,
         parts = "  ".join(f"{t * step_ms} ms {accuracy[t - 1]:.2f}" for t in _marks(recipe.horizon))
         console.print(f"epoch {run.epoch}/{plan.epochs}  loss {loss:.3f}  right after {parts}  {left:.0f} s left")
 
+    test, test_labels = map(torch.from_numpy, material.test())
     accuracy = accuracy_by_step(run.averaged(), test[:, : recipe.horizon], test_labels)
     full = wilson(round(accuracy[-1] * len(test_labels)), len(test_labels))
     source = f"--data DIR --epochs {plan.epochs}" if data is not None else f"--epochs {plan.epochs}"
@@ -123,7 +124,7 @@ def _from_folder(data: Path, recipe: Recipe) -> Material:
             raise ConfigError(f"{data}: no sessions to train or to test on", hint=f"spikecut data check {data}")
         used, watched = [s for i, s in enumerate(fitting) if i % 10], fitting[::10]
         fit, watch = pack_sessions(used, recipe, "train"), pack_sessions(watched, recipe, "watch")
-        test = pack_sessions(gestures.of("test"), recipe, "test")
+        test = partial(pack_sessions, gestures.of("test"), recipe, "test")
         digests = tuple(session.digest() for session in fitting)
         origin |= {
             "data_licence": "that of the recordings; DVS128 Gesture: CC BY 4.0",
@@ -136,7 +137,7 @@ def _from_folder(data: Path, recipe: Recipe) -> Material:
         kept = part_of(recordings, "train")
         fit = pack_recordings([r for i, r in enumerate(kept) if i % 10], recipe, "train")
         watch = pack_recordings(kept[::10], recipe, "watch")
-        test = pack_recordings(part_of(recordings, "test"), recipe, "test")
+        test = partial(pack_recordings, part_of(recordings, "test"), recipe, "test")
         digests = tuple(recording.digest() for recording in kept)
     counts = {"train": len(fit[1]), "watched": len(watch[1])}
     return Material(fit, watch, test, origin | {"recordings": counts}, digests)
@@ -152,22 +153,24 @@ def _drawn(recipe: Recipe, out: Path) -> Material:
         "watch": users[::10],
         "test": drawn_users(recipe.drawn_users, "test"),
     }
-    packed = {}
-    for part, members in parts.items():
+
+    def packed(part: str) -> tuple[Frames, Labels]:
         file = out / f"drawn{VERSION}_{recipe.drawn_users}_{part}.npz"
         if not file.exists():
-            frames, labels = pack_drawn([drawn_session(user, quick=True) for user in members], recipe, part)
+            frames, labels = pack_drawn([drawn_session(user, quick=True) for user in parts[part]], recipe, part)
             np.savez_compressed(file, frames=frames, labels=labels)
         with np.load(file) as saved:
-            packed[part] = saved["frames"], saved["labels"]
+            return saved["frames"], saved["labels"]
+
+    fit, watch = packed("train"), packed("watch")
     origin = {
         "data": f"drawn gestures, version {VERSION}, seed 0: simulated, no real person was recorded",
         "data_licence": recipe.licence,
         "attribution": recipe.attribution,
         "users": {part: len(members) for part, members in parts.items()},
-        "recordings": {part: len(labels) for part, (_, labels) in packed.items()},
+        "recordings": {"train": len(fit[1]), "watch": len(watch[1])},
     }
-    return Material(packed["train"], packed["watch"], packed["test"], origin, ())
+    return Material(fit, watch, partial(packed, "test"), origin, ())
 
 
 def _marks(horizon: int) -> list[int]:
