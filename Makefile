@@ -42,7 +42,7 @@ picture: $(VENV)/installed ## the README's moving picture
 weights: $(VENV)/installed ## trains, calibrates and measures the shipped network: make weights DATA=<folder of Train/>
 	@test -n "$(DATA)" || { echo 'usage: make weights DATA=path/to/N-MNIST/Train'; exit 2; }
 	$(BIN)/spikecut train nmnist --data $(DATA) --out runs/nmnist
-	$(BIN)/spikecut calibrate $(DATA) --model runs/nmnist/nmnist.safetensors --overwrite
+	$(BIN)/spikecut calibrate $(DATA) --model runs/nmnist/nmnist.safetensors --rule fixed topk confidence ltt --overwrite
 	$(BIN)/spikecut replay $(DATA) --model runs/nmnist/nmnist.safetensors --part test
 	cp runs/nmnist/nmnist.safetensors runs/nmnist/nmnist*.json models/weights/
 
@@ -50,7 +50,7 @@ weights-gestures: $(VENV)/installed ## the same for the gestures, on drawn peopl
 	$(BIN)/spikecut train gestures --out runs/gestures
 	$(BIN)/spikecut simulate gestures runs/drawn_calibration --users 435 --part calibration --jobs 2
 	$(BIN)/spikecut simulate gestures runs/drawn_test --users 435 --part test --jobs 2
-	$(BIN)/spikecut calibrate runs/drawn_calibration --model runs/gestures/gestures.safetensors --tolerance 0.005 0.01 0.02 --overwrite
+	$(BIN)/spikecut calibrate runs/drawn_calibration --model runs/gestures/gestures.safetensors --rule fixed topk confidence ltt --tolerance 0.005 0.01 0.02 --overwrite
 	$(BIN)/spikecut replay runs/drawn_test --model runs/gestures/gestures.safetensors --part test
 	cp runs/gestures/gestures.safetensors runs/gestures/gestures*.json models/weights/
 

@@ -26,7 +26,7 @@ def compare(folder: Path, part: Part, what: str) -> None:
     weights = checkpoint.locate("nmnist")
     stepper, card = checkpoint.load(weights)
     recordings = examples_of(folder, card, part)
-    full, cutoff = never(card.horizon), find_cutoff(None, weights, card)
+    full, cutoff = never(card.horizon), find_cutoff(None, weights, card).cutoff
     one_pass(recordings.first(16), stepper, card, full, 16)
     shares = []
     for _ in range(ROUNDS):

@@ -21,7 +21,7 @@ def main() -> None:
     torch.set_num_threads(1)
     weights = checkpoint.locate("gestures")
     stepper, card = checkpoint.load(weights)
-    decider = find_cutoff(None, weights, card)
+    decider = find_cutoff(None, weights, card).cutoff
     print(f"network {card.name}, cutoff {card.default_cutoff}, gesture-free recordings")
     print(f"{'recording':<36} {'min':>6} {'named':>6} {'a min':>6} {'other':>6}")
     for folder in sys.argv[1:]:

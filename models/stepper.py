@@ -23,7 +23,7 @@ class NetworkStepper:
         self._network = fold(network).eval().requires_grad_(False)
 
     @property
-    def n_classes(self) -> int:
+    def n_outputs(self) -> int:
         return self.spec.n_classes
 
     def step(self, frames: Num[ndarray, "B 2 H W"], state: State | None) -> tuple[Float32[ndarray, "B K"], State]:

@@ -2,58 +2,22 @@
 
 One pass of the network over held-out recordings (`replay.record_outputs`) serves every rule and every
 tolerance. The *loss* of a rule is the accuracy of the full window minus its own accuracy, on the same
-recordings. Fitting looks for the earliest rule whose loss on the calibration recordings is at most the
-tolerance: an observation about these recordings, not a guarantee about others.
+recordings. Fitting here looks for the earliest rule whose loss on the calibration recordings is at most the
+tolerance: an observation about these recordings, not a guarantee about others. Guarantees: `ltt.py`, `conformal.py`.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 from numpy import ndarray
 
-from spikecut.pipeline.cutoff import SCORES, ThresholdCutoff, confidence, fixed, topk
-from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.results import Evidence
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RecordedOutputs:
-    """What a network said at every step of every recording, and the truth.
-
-    `outputs` are per step, not summed; `labels` are class numbers.
-    """
-
-    outputs: Float32[ndarray, "N T K"]
-    labels: Int64[ndarray, " N"]
-
-    def __post_init__(self) -> None:
-        if len(self.outputs) != len(self.labels) or not len(self.labels):
-            raise ConfigError(f"{len(self.outputs)} recorded outputs with {len(self.labels)} labels")
-        if not 0 <= self.labels.min() <= self.labels.max() < self.outputs.shape[2]:
-            raise ConfigError(f"labels outside the {self.outputs.shape[2]} classes of the outputs")
-
-    @property
-    def horizon(self) -> int:
-        return int(self.outputs.shape[1])
-
-    def totals(self) -> Float32[ndarray, "N T K"]:
-        """The running sums that the deciders read."""
-        return self.outputs.cumsum(axis=1, dtype=np.float32)
-
-    def correct(self) -> Bool[ndarray, "N T"]:
-        """Whether the answer would be right if the network were stopped after each step."""
-        return np.asarray(self.totals().argmax(axis=2) == self.labels[:, None])
-
-    def scores(self, score: str) -> Float32[ndarray, "N T"]:
-        """A score of `cutoff.SCORES` after every step."""
-        totals = self.totals()
-        n = len(totals)
-        after = [
-            SCORES[score](Evidence(np.full(n, t + 1), self.outputs[:, t], totals[:, t])) for t in range(self.horizon)
-        ]
-        return np.stack(after, axis=1)
+from spikecut.pipeline.cutoff import ThresholdCutoff, collapsing, confidence, entropy, fixed, never, topk
+from spikecut.pipeline.protocols import CutoffDecider
+from spikecut.pipeline.recorded import RecordedOutputs, Sweep, sweep
+from spikecut.pipeline.rules import Patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +28,9 @@ class Outcome:
     mean_steps: float
 
 
-def sweep(recorded: RecordedOutputs, cutoff: ThresholdCutoff) -> Int64[ndarray, " N"]:
-    """The step, counted from 1, at which the rule would have stopped each recording.
-
-    Computed afterwards from full-length outputs: good for fitting and plotting, no evidence of time
-    saved.
-    """
-    return _first_above(recorded.scores(cutoff.score), cutoff.thresholds)
-
-
-def outcome(recorded: RecordedOutputs, stops: Int64[ndarray, " N"]) -> Outcome:
-    """Accuracy and mean steps if every recording is stopped after `stops` steps."""
-    right = recorded.correct()[np.arange(len(stops)), stops - 1]
-    return Outcome(float(right.mean()), float(stops.mean()))
+def outcome(recorded: RecordedOutputs, swept: Sweep) -> Outcome:
+    """Accuracy and mean steps of a rule's sweep over these recordings."""
+    return Outcome(float((swept.labels == recorded.labels).mean()), float(swept.stops.mean()))
 
 
 def fit_fixed(recorded: RecordedOutputs, tolerance: float) -> ThresholdCutoff:
@@ -86,22 +40,38 @@ def fit_fixed(recorded: RecordedOutputs, tolerance: float) -> ThresholdCutoff:
     return fixed(int(within[0]) + 1, recorded.horizon)
 
 
-def fit_confidence(recorded: RecordedOutputs, tolerance: float, n_candidates: int = 1_000) -> ThresholdCutoff:
-    """SEENN-I with the alpha that stops earliest within the tolerance.
+def fit_confidence(recorded: RecordedOutputs, tolerance: float) -> ThresholdCutoff:
+    """SEENN-I with the alpha that stops earliest within the tolerance, or one that never stops."""
+    return _earliest_within(recorded, tolerance, map(_ranged(confidence, recorded), _levels(recorded, "confidence")))
 
-    Candidates are quantiles of the confidences seen, and 1, which never stops.
-    """
-    seen = recorded.scores("confidence").ravel()
-    alphas = np.unique(np.quantile(seen.astype(np.float64), np.linspace(0, 1, n_candidates)).clip(0, 1))
-    candidates = (confidence(float(alpha), recorded.horizon) for alpha in (*alphas, 1.0))
-    return _earliest_within(recorded, tolerance, "confidence", candidates)
+
+def fit_entropy(recorded: RecordedOutputs, tolerance: float) -> ThresholdCutoff:
+    """DT-SNN with the alpha that stops earliest within the tolerance, or one that never stops."""
+    return _earliest_within(recorded, tolerance, map(_ranged(entropy, recorded), _levels(recorded, "entropy")))
+
+
+def fit_collapsing(recorded: RecordedOutputs, tolerance: float) -> ThresholdCutoff:
+    """The collapsing bound, straight, bent inwards or outwards, that stops earliest within the tolerance."""
+    leads = np.quantile(recorded.scores("top2_gap").astype(np.float64), np.linspace(0, 1, 300))
+    bounds = (collapsing(2 * beta, kappa, recorded.horizon) for kappa in (0.25, 0.5, 1.0, 2.0) for beta in leads)
+    return _earliest_within(recorded, tolerance, bounds)
+
+
+def fit_patience(recorded: RecordedOutputs, tolerance: float) -> Patience:
+    """The smallest patience within the tolerance."""
+    floor = recorded.correct()[:, -1].mean() - tolerance - 1e-12
+    for steps in range(1, recorded.horizon):
+        rule = Patience(steps, recorded.horizon)
+        if outcome(recorded, sweep(recorded, rule)).accuracy >= floor:
+            return rule
+    return Patience(recorded.horizon, recorded.horizon)
 
 
 def fit_topk(recorded: RecordedOutputs, tolerance: float, min_support: int = 20) -> ThresholdCutoff:
     """The Top-K cutoff with the epsilon that stops earliest within the tolerance (safe thresholds)."""
     epsilons = np.linspace(0, 0.5, 101)
     candidates = (topk(topk_thresholds(recorded, float(e), min_support)) for e in epsilons)
-    return _earliest_within(recorded, tolerance, "top2_gap", candidates)
+    return _earliest_within(recorded, tolerance, candidates)
 
 
 def topk_thresholds(recorded: RecordedOutputs, epsilon: float, min_support: int = 20) -> Float64[ndarray, " T"]:
@@ -166,25 +136,39 @@ def _first_above(scores: Float32[ndarray, "N T"], thresholds: Float64[ndarray, "
     return np.asarray(stop.argmax(axis=1) + 1, np.int64)
 
 
+def _levels(recorded: RecordedOutputs, score: str) -> list[float]:
+    """Candidates for a level of a score between 0 and 1: quantiles of what was seen, and 1, which never stops."""
+    seen = recorded.scores(score).ravel().astype(np.float64)
+    return [*np.unique(np.quantile(seen, np.linspace(0, 1, 1_000)).clip(0, 1)).tolist(), 1.0]
+
+
+def _ranged(
+    make: Callable[[float, int], ThresholdCutoff], recorded: RecordedOutputs
+) -> Callable[[float], ThresholdCutoff]:
+    return lambda level: make(level, recorded.horizon)
+
+
 def _earliest_within(
-    recorded: RecordedOutputs,
-    tolerance: float,
-    score: str,
-    candidates: Iterable[ThresholdCutoff],
+    recorded: RecordedOutputs, tolerance: float, candidates: Iterable[ThresholdCutoff]
 ) -> ThresholdCutoff:
-    scores, correct = recorded.scores(score), recorded.correct()
-    lanes = np.arange(len(scores))
+    """The candidate, all of one score, with the fewest mean steps within the tolerance."""
+    correct, lanes = recorded.correct(), np.arange(len(recorded))
     floor = correct[:, -1].mean() - tolerance - 1e-12
+    scores: Float32[ndarray, "N T"] | None = None
     best: tuple[float, ThresholdCutoff] | None = None
     for candidate in candidates:
+        scores = recorded.scores(candidate.score) if scores is None else scores
         stops = _first_above(scores, candidate.thresholds)
         if correct[lanes, stops - 1].mean() >= floor and (best is None or stops.mean() < best[0]):
             best = float(stops.mean()), candidate
-    return best[1] if best else ThresholdCutoff("none", score, np.full(recorded.horizon, np.inf))
+    return best[1] if best else never(recorded.horizon)
 
 
-FITTERS: dict[str, Callable[[RecordedOutputs, float], ThresholdCutoff]] = {
+FITTERS: dict[str, Callable[[RecordedOutputs, float], CutoffDecider[Any]]] = {
     "fixed": fit_fixed,
     "topk": fit_topk,
     "confidence": fit_confidence,
+    "entropy": fit_entropy,
+    "collapsing": fit_collapsing,
+    "patience": fit_patience,
 }

@@ -1,37 +1,48 @@
 """When to stop: a score of the evidence so far, and a threshold for every step.
 
-The score is read from the **sum** of the outputs, as in the reference code of both papers; a lane stops
-at the first step whose score is *above* (never equal to) that step's threshold. Equal leaders go to the
-lowest class. The forced end at the horizon belongs to the loop, not to the rule.
+A lane stops at the first step whose score is *above* (with `inclusive`: at or above) that step's threshold. Equal
+leaders go to the lowest class. The forced end at the horizon belongs to the loop, not to the rule.
 
 | rule | score | threshold | source |
 |---|---|---|---|
 | `fixed` | the step itself | the same for all | the baseline of every comparison |
 | `topk` | lead of the first over the second class | one a step, fitted | Wu et al., arXiv 2301.09522, section 3 |
 | `confidence` | largest softmax probability | one for all steps | SEENN-I, Li et al., arXiv 2304.01230, section 3.2 |
+| `entropy` | 1 - entropy / ln K | one for all steps | DT-SNN, Li et al., arXiv 2305.17346 |
+| `msprt` | the lead | ln((K - 1) / epsilon) | matrix SPRT, Armitage 1950; equal to `topk` with one beta |
+| `collapsing` | the lead | beta (1 - t/T)^kappa | a bound that gives in as time runs out |
+| `sr1` | g1 p(1) + g2 (p(1) - p(2)) | -g3 t/T | Mori et al., IEEE TNNLS 29:4569 (2018) |
+| `ltt` | any of these | fitted with a guarantee | `pipeline/ltt.py` |
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64, Int64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.readout import SUM, Readout
 from spikecut.pipeline.results import Evidence, Verdict
+
+Held = Float32[ndarray, "B M"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ThresholdCutoff:
     """Stops a lane at the first step t whose score exceeds `thresholds[t - 1]`; infinity never stops.
 
-    `rule` is the name people know it by, `score` one of `SCORES`. It keeps no state.
+    `rule` is the name people know it by, `score` one of `SCORES`, and `weights` are what a score of several parts
+    mixes them with. Its only state is what a leaky readout holds.
     """
 
     rule: str
     score: str
     thresholds: Float64[ndarray, " T"]
+    readout: Readout = SUM
+    inclusive: bool = False
+    weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.score not in SCORES:
@@ -44,23 +55,42 @@ class ThresholdCutoff:
         """The number of steps it was made for."""
         return len(self.thresholds)
 
-    def decide(self, evidence: Evidence, state: None = None) -> tuple[Verdict, None]:
+    def decide(self, evidence: Evidence, state: Held | None = None) -> tuple[Verdict, Held | None]:
         """The verdict on every lane after one step.
 
         Raises:
             ModelError: if the network said something that is not a number, or the step lies beyond
                 the horizon.
         """
-        if not np.isfinite(evidence.total).all():
-            raise ModelError(
-                f"step {evidence.steps.min()}: the network's output is not finite",
-                hint="the checkpoint is damaged, or its training diverged",
-            )
-        if evidence.steps.max() > self.horizon:
-            raise ModelError(f"step {evidence.steps.max()} of a cutoff made for {self.horizon} steps")
-        score = SCORES[self.score](evidence)
-        label = evidence.total.argmax(axis=1).astype(np.int64)
-        return Verdict(score > self.thresholds[evidence.steps - 1], label, score), None
+        check(evidence, self.horizon)
+        logits, state = self.readout.read(evidence, state)
+        score = SCORES[self.score](logits, evidence.steps, self.weights)
+        return Verdict(self.reached(score, evidence.steps), leader(logits), score), state
+
+    def reached(self, score: Float32[ndarray, " B"], steps: Int64[ndarray, " B"]) -> Bool[ndarray, " B"]:
+        """Which scores are enough to stop after so many steps."""
+        limits = self.thresholds[steps - 1]
+        return np.asarray(score >= limits if self.inclusive else score > limits)
+
+
+def check(evidence: Evidence, horizon: int) -> None:
+    """Refuses outputs that are no numbers, and steps beyond the horizon.
+
+    Raises:
+        ModelError: saying at which step.
+    """
+    if not np.isfinite(evidence.total).all():
+        raise ModelError(
+            f"step {evidence.steps.min()}: the network's output is not finite",
+            hint="the checkpoint is damaged, or its training diverged",
+        )
+    if evidence.steps.max() > horizon:
+        raise ModelError(f"step {evidence.steps.max()} of a cutoff made for {horizon} steps")
+
+
+def leader(logits: Float32[ndarray, "B K"]) -> Int64[ndarray, " B"]:
+    """The class with the largest logit; of equal ones the lowest."""
+    return np.asarray(logits.argmax(axis=1), np.int64)
 
 
 def fixed(steps: int, horizon: int) -> ThresholdCutoff:
@@ -87,13 +117,48 @@ def never(horizon: int) -> ThresholdCutoff:
     return ThresholdCutoff("none", "confidence", np.full(horizon, np.inf))
 
 
-def step_number(evidence: Evidence) -> Float32[ndarray, " B"]:
+def entropy(alpha: float, horizon: int) -> ThresholdCutoff:
+    """DT-SNN: stops when 1 - entropy / ln K exceeds alpha."""
+    if not 0 <= alpha <= 1:
+        raise ConfigError(f"alpha is {alpha}; it lies between 0 and 1")
+    return ThresholdCutoff("entropy", "entropy", np.full(horizon, float(alpha)))
+
+
+def msprt(epsilon: float, n_classes: int, horizon: int) -> ThresholdCutoff:
+    """The matrix SPRT with one bound: wrong with probability epsilon at most, if outputs are exact log-likelihoods.
+
+    Nothing is fitted. A network's outputs are never exact, so the promise is the model's, not the data's.
+    """
+    if not 0 < epsilon < 1 or n_classes < 2:
+        raise ConfigError(f"epsilon {epsilon} for {n_classes} classes; expected 0 to 1, and two classes or more")
+    return ThresholdCutoff("msprt", "top2_gap", np.full(horizon, np.log((n_classes - 1) / epsilon)))
+
+
+def collapsing(beta: float, kappa: float, horizon: int) -> ThresholdCutoff:
+    """A bound on the lead that falls from beta to 0 as the horizon comes near: beta (1 - t/T)^kappa."""
+    if beta < 0 or kappa < 0:
+        raise ConfigError(f"a bound of {beta} that collapses with {kappa}; neither may be negative")
+    left = 1 - np.arange(1, horizon + 1) / horizon
+    return ThresholdCutoff("collapsing", "top2_gap", beta * left**kappa)
+
+
+def sr1(gammas: tuple[float, float, float], horizon: int) -> ThresholdCutoff:
+    """SR1 of Mori et al.: stops when g1 p(1) + g2 (p(1) - p(2)) + g3 t/T is above 0; p is softmax of the mean."""
+    time = np.arange(1, horizon + 1) / horizon
+    return ThresholdCutoff("sr1", "sr1", -gammas[2] * time, Readout("mean"), weights=gammas[:2])
+
+
+Logits = Float32[ndarray, "B K"]
+Scores = Float32[ndarray, " B"]
+
+
+def step_number(logits: Logits, steps: Int64[ndarray, " B"], weights: tuple[float, ...] = ()) -> Scores:
     """The step itself: the only evidence of those who wait for a fixed time."""
-    return evidence.steps.astype(np.float32)
+    return steps.astype(np.float32)
 
 
-def top2_gap(evidence: Evidence) -> Float32[ndarray, " B"]:
-    """How far the leader is ahead: highest minus second highest summed output.
+def top2_gap(logits: Logits, steps: Int64[ndarray, " B"], weights: tuple[float, ...] = ()) -> Scores:
+    """How far the leader is ahead: highest minus second highest logit.
 
     The Top-K cutoff of Wu et al. (arXiv 2301.09522) stops when this exceeds beta. Equal leaders give
     0, which never exceeds a beta of 0 or more.
@@ -101,30 +166,57 @@ def top2_gap(evidence: Evidence) -> Float32[ndarray, " B"]:
     Raises:
         ModelError: if there is one class only; it has no runner-up.
 
-    >>> total = np.array([[1, 5, 2], [3, 3, 0]], np.float32)
-    >>> top2_gap(Evidence(np.array([1, 1]), total, total))
+    >>> top2_gap(np.array([[1, 5, 2], [3, 3, 0]], np.float32), np.array([1, 1]))
     array([3., 0.], dtype=float32)
     """
-    n_classes = evidence.total.shape[1]
+    n_classes = logits.shape[1]
     if n_classes < 2:
         raise ModelError("one class has no runner-up, so there is no gap to measure")
-    first_two = np.partition(evidence.total, (n_classes - 2, n_classes - 1), axis=1)
+    first_two = np.partition(logits, (n_classes - 2, n_classes - 1), axis=1)
     return np.asarray(first_two[:, -1] - first_two[:, -2])
 
 
-def largest_probability(evidence: Evidence) -> Float32[ndarray, " B"]:
-    """The largest entry of softmax(total), temperature 1.
+def largest_probability(logits: Logits, steps: Int64[ndarray, " B"], weights: tuple[float, ...] = ()) -> Scores:
+    """The largest entry of softmax(logits).
 
-    >>> total = np.log(np.array([[1, 3]], np.float32))
-    >>> largest_probability(Evidence(np.array([1]), total, total)).round(6)
+    >>> largest_probability(np.log(np.array([[1, 3]], np.float32)), np.array([1])).round(6)
     array([0.75], dtype=float32)
     """
-    lead = evidence.total - evidence.total.max(axis=1, keepdims=True)
+    lead = logits - logits.max(axis=1, keepdims=True)
     return np.asarray(1 / np.exp(lead).sum(axis=1), np.float32)
 
 
-SCORES: dict[str, Callable[[Evidence], Float32[ndarray, " B"]]] = {
+def certainty(logits: Logits, steps: Int64[ndarray, " B"], weights: tuple[float, ...] = ()) -> Scores:
+    """1 - entropy / ln K of softmax(logits): 0 if all classes are equal, 1 if one is certain.
+
+    >>> certainty(np.array([[50, 50, 0, 0]], np.float32), np.array([1])).round(3)
+    array([0.5], dtype=float32)
+    """
+    n_classes = logits.shape[1]
+    if n_classes < 2:
+        raise ModelError("one class leaves nothing to be uncertain about")
+    lead = logits - logits.max(axis=1, keepdims=True)
+    weight = np.exp(lead)
+    norm = weight.sum(axis=1)
+    entropy = np.log(norm) - (weight * lead).sum(axis=1) / norm
+    return np.asarray(1 - entropy / np.log(n_classes), np.float32)
+
+
+def mixed_lead(logits: Logits, steps: Int64[ndarray, " B"], weights: tuple[float, ...] = ()) -> Scores:
+    """g1 p(1) + g2 (p(1) - p(2)): the part of SR1 that looks at the probabilities."""
+    n_classes = logits.shape[1]
+    if n_classes < 2:
+        raise ModelError("one class has no runner-up, so there is no gap to measure")
+    probability = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probability /= probability.sum(axis=1, keepdims=True)
+    two = np.partition(probability, (n_classes - 2, n_classes - 1), axis=1)
+    return np.asarray(weights[0] * two[:, -1] + weights[1] * (two[:, -1] - two[:, -2]), np.float32)
+
+
+SCORES: dict[str, Callable[[Logits, Int64[ndarray, " B"], tuple[float, ...]], Scores]] = {
     "step": step_number,
     "top2_gap": top2_gap,
     "confidence": largest_probability,
+    "entropy": certainty,
+    "sr1": mixed_lead,
 }

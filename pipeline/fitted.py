@@ -1,37 +1,58 @@
-"""A cutoff on disk: what it decides by, and what it was fitted on. JSON; infinity is written "inf"."""
+"""A fitted rule on disk: what it decides by, what it promises, and what it was fitted on. JSON; nothing is executed."""
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spikecut.pipeline.conformal import ConformalSets, PooledSets
 from spikecut.pipeline.cutoff import ThresholdCutoff
+from spikecut.pipeline.ects import Calimera, Economy
 from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.protocols import CutoffDecider
+from spikecut.pipeline.readout import Readout
+from spikecut.pipeline.rules import Both, Budget, Either, Hold, Patience
 
-_KIND, _VERSION = "spikecut cutoff", 1
+_KIND, _VERSION = "spikecut cutoff", 2
+TYPES: dict[str, type] = {
+    "threshold": ThresholdCutoff,
+    "patience": Patience,
+    "budget": Budget,
+    "both": Both,
+    "either": Either,
+    "hold": Hold,
+    "conformal": ConformalSets,
+    "pooled": PooledSets,
+    "economy": Economy,
+    "calimera": Calimera,
+    "readout": Readout,
+}
+_NAMES = {kind: name for name, kind in TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class FittedCutoff:
     """A rule, and the network and recordings it was fitted for.
 
-    `network` is the SHA-256 of the weights, `data` that of the calibration recordings' digests;
-    `tolerance` is the share of right answers it was allowed to cost on those `n` recordings, and
-    `observed` what it did there. An observation, not a guarantee.
+    `network` is the SHA-256 of the weights (of an ensemble those of all, joined by +), `data` that of the
+    calibration recordings' digests; `promise` is the sentence that holds of it, `tolerance` the loss or the level in
+    that sentence; `observed` is what it did on those `n` recordings: accuracy, mean_steps, full_window_accuracy, and
+    `equal_fixed_steps`, the shortest constant that lost no more there.
     """
 
-    cutoff: ThresholdCutoff
+    cutoff: CutoffDecider[Any]
     network: str
     classes: tuple[str, ...]
     step_us: int
     tolerance: float
     n: int
     data: str
+    promise: str = ""
     observed: Mapping[str, float] = field(default_factory=dict)
 
     def check(self, network: str, classes: tuple[str, ...], step_us: int) -> None:
@@ -64,10 +85,8 @@ class FittedCutoff:
         document = {
             "kind": _KIND,
             "version": _VERSION,
-            "rule": self.cutoff.rule,
-            "score": self.cutoff.score,
-            "readout": "sum",
-            "thresholds": ["inf" if math.isinf(b) else b for b in self.cutoff.thresholds.tolist()],
+            "decider": _plain(self.cutoff),
+            "promise": self.promise,
             "tolerance": self.tolerance,
             "observed": dict(self.observed),
             "fitted_on": {
@@ -82,7 +101,7 @@ class FittedCutoff:
 
 
 def load_cutoff(path: str | PathLike[str]) -> FittedCutoff:
-    """Reads a fitted cutoff back: the same decisions to the bit.
+    """Reads a fitted rule back: the same decisions to the bit.
 
     Raises:
         ModelError: if the file is missing, not a cutoff, of another version, or lacks something.
@@ -90,24 +109,46 @@ def load_cutoff(path: str | PathLike[str]) -> FittedCutoff:
     try:
         raw: dict[str, Any] = json.loads(Path(path).read_text())
         if (raw.get("kind"), raw.get("version")) != (_KIND, _VERSION):
-            raise ModelError(f"{path}: not a {_KIND} of version {_VERSION}")
-        if raw["readout"] != "sum":
-            raise ModelError(f"{path}: readout {raw['readout']!r}; this version reads the sum of the outputs")
+            raise ModelError(f"{path}: not a {_KIND} of version {_VERSION}", hint="spikecut calibrate fits one")
         fitted_on = raw["fitted_on"]
-        thresholds = np.array([math.inf if b == "inf" else float(b) for b in raw["thresholds"]])
         return FittedCutoff(
-            cutoff=ThresholdCutoff(raw["rule"], raw["score"], thresholds),
+            cutoff=_made(raw["decider"]),
             network=fitted_on["network"],
             classes=tuple(fitted_on["classes"]),
             step_us=fitted_on["step_us"],
             tolerance=raw["tolerance"],
             n=fitted_on["n"],
             data=fitted_on["data"],
+            promise=raw["promise"],
             observed=raw["observed"],
         )
     except OSError as error:
         raise ModelError(f"{path}: cannot read the cutoff: {error.strerror}") from error
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         if isinstance(error, ModelError):
             raise
         raise ModelError(f"{path}: not a fitted cutoff ({error})") from error
+
+
+def _plain(value: Any) -> Any:
+    """A frozen value as what JSON knows: rules by their type's name, arrays with their dtype, infinity as "inf"."""
+    if is_dataclass(value):
+        return {"type": _NAMES[type(value)]} | {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, np.ndarray):
+        return {"dtype": value.dtype.name, "shape": list(value.shape), "values": _plain(value.ravel().tolist())}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return value
+
+
+def _made(raw: Any) -> Any:
+    if isinstance(raw, dict) and "dtype" in raw:
+        if raw["dtype"] not in ("float64", "int64", "bool"):
+            raise ValueError(f"an array of {raw['dtype']!r}")
+        values = [float(one) if isinstance(one, str) else one for one in raw["values"]]
+        return np.array(values, raw["dtype"]).reshape(raw["shape"])
+    if isinstance(raw, dict):
+        return TYPES[raw["type"]](**{name: _made(value) for name, value in raw.items() if name != "type"})
+    return tuple(_made(one) for one in raw) if isinstance(raw, list) else raw

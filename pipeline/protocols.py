@@ -37,7 +37,9 @@ class SteppedModel(Protocol[S]):
     """A network that is stepped by hand. `None` is the state at rest; a step may consume its state."""
 
     @property
-    def n_classes(self) -> int: ...
+    def n_outputs(self) -> int:
+        """How many numbers it says a step: one a class, or that for every member of an ensemble."""
+        ...
 
     def step(self, frames: Num[ndarray, "B 2 H W"], state: S | None) -> tuple[Float32[ndarray, "B K"], S]: ...
 
@@ -52,7 +54,16 @@ class SteppedModel(Protocol[S]):
 
 @runtime_checkable
 class CutoffDecider(Protocol[D]):
-    """Says after every step which lanes may stop. Immutable; most keep no state and hand back `None`."""
+    """Says after every step which lanes may stop. Immutable; most keep no state and hand back `None`.
+
+    State is an array with the lanes first, or a tuple of such and `None`; all zeros is rest.
+    """
+
+    @property
+    def rule(self) -> str: ...
+
+    @property
+    def horizon(self) -> int: ...
 
     def decide(self, evidence: Evidence, state: D | None) -> tuple[Verdict, D | None]: ...
 

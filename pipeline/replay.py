@@ -7,7 +7,7 @@ batch stays full to the end: a batch that only shrinks wastes its last steps on 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32
@@ -18,7 +18,8 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.results import Decision, Evidence, StopReason
-from spikecut.pipeline.runner import run
+from spikecut.pipeline.rules import select_lanes
+from spikecut.pipeline.runner import remaining, run
 
 S = TypeVar("S")
 
@@ -37,7 +38,7 @@ class _Lane:
 def replay(
     recordings: Iterable[Iterable[Frame]],
     model: SteppedModel[S],
-    decider: CutoffDecider[None],
+    decider: CutoffDecider[Any],
     *,
     horizon: int,
     batch_size: int = 16,
@@ -58,7 +59,8 @@ def replay(
     lanes: list[_Lane] = []
     going: list[int] = []
     state: S | None = None
-    steps, total = np.zeros(0, np.int64), np.zeros((0, model.n_classes), np.float32)
+    memory: Any = None
+    steps, total = np.zeros(0, np.int64), np.zeros((0, model.n_outputs), np.float32)
     while True:
         lanes = [lanes[at] for at in going]
         while len(lanes) < batch_size and (entry := next(waiting, None)) is not None:
@@ -71,9 +73,10 @@ def replay(
             return
         places = np.array(going + [-1] * (len(lanes) - len(going)), np.int64)
         if not going:
-            state = None
-        elif state is not None and not np.array_equal(places, np.arange(len(total))):
-            state = model.select(state, places)
+            state = memory = None
+        elif not np.array_equal(places, np.arange(len(total))):
+            state = None if state is None else model.select(state, places)
+            memory = select_lanes(memory, places)
         steps = np.where(places < 0, 0, steps[places] if going else 0) + 1
         total = np.where((places < 0)[:, None], np.float32(0), total[places] if going else np.float32(0))
 
@@ -81,7 +84,7 @@ def replay(
         total = total + output
         if trace is not None:
             trace[[lane.item for lane in lanes], steps - 1] = output
-        verdict, _ = decider.decide(Evidence(steps, output, total), None)
+        verdict, memory = decider.decide(Evidence(steps, output, total), memory)
         going = []
         for at, lane in enumerate(lanes):
             lane.n_events += lane.frame.n_events
@@ -96,7 +99,8 @@ def replay(
             if following is None:
                 label, score, n = int(verdict.label[at]), float(verdict.score[at]), int(steps[at])
                 end_us, seen = lane.frame.end_us, lane.n_events
-                yield lane.item, Decision(label, n, reason, score, lane.start_us, end_us, seen, total[at])
+                said = remaining(verdict, at)
+                yield lane.item, Decision(label, n, reason, score, lane.start_us, end_us, seen, total[at], said)
             elif following.segment != lane.frame.segment:  # its clock was reset: it starts over, alone
                 yield (
                     lane.item,
@@ -114,7 +118,7 @@ def record_outputs(
 
     After the end of a short recording nothing is said: its outputs are 0.
     """
-    trace = np.zeros((n, horizon, model.n_classes), np.float32)
+    trace = np.zeros((n, horizon, model.n_outputs), np.float32)
     for _ in replay(recordings, model, never(horizon), horizon=horizon, batch_size=batch_size, trace=trace):
         pass
     return trace
@@ -123,7 +127,7 @@ def record_outputs(
 def _alone(
     frames: Iterable[Frame],
     model: SteppedModel[S],
-    decider: CutoffDecider[None],
+    decider: CutoffDecider[Any],
     horizon: int,
     item: int,
     trace: Float32[ndarray, "N T K"] | None,

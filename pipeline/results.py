@@ -33,11 +33,16 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdict:
-    """A decider's answer for every lane: stop now, with which label, at which score."""
+    """A decider's answer for every lane: stop now, with which label, at which score.
+
+    Rules that promise sets say in `sets` which classes remain possible; an empty set is a set that says that
+    none fits.
+    """
 
     stop: Bool[ndarray, " B"]
     label: Int64[ndarray, " B"]
     score: Float32[ndarray, " B"]
+    sets: Bool[ndarray, "B K"] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +68,8 @@ class Decision:
     """The answer: which label, after how many steps, and why then.
 
     `start_us` is when the first bin began and `time_us` when the last bin that was read ended, both in
-    the recording's clock. `n_events` is how many events the network had seen.
+    the recording's clock. `n_events` is how many events the network had seen, `classes` which classes remain
+    possible, for rules that say so.
     """
 
     label: int
@@ -74,6 +80,7 @@ class Decision:
     time_us: int
     n_events: int
     total: Float32[ndarray, " K"]
+    classes: tuple[int, ...] | None = None
 
     @property
     def latency_us(self) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
-from spikecut.pipeline.results import Decision, Evidence, Rest, Step, StopReason
+from spikecut.pipeline.results import Decision, Evidence, Rest, Step, StopReason, Verdict
 
 S = TypeVar("S")
 D = TypeVar("D")
@@ -35,7 +35,7 @@ def run(
         if steps == 0 or frame.segment != segment:
             state: S | None = None
             memory: D | None = None
-            total = np.zeros((1, model.n_classes), np.float32)
+            total = np.zeros((1, model.n_outputs), np.float32)
             steps, n_events, start_us, segment = 0, 0, frame.start_us, frame.segment
         steps += 1
         n_events += frame.n_events
@@ -51,11 +51,16 @@ def run(
             if steps == horizon
             else StopReason.end_of_stream
         )
-        last = Decision(label, steps, reason, score, start_us, frame.end_us, n_events, total[0])
+        last = Decision(label, steps, reason, score, start_us, frame.end_us, n_events, total[0], remaining(verdict, 0))
         if reason is not StopReason.end_of_stream:
             break
     if last is not None:
         yield last
+
+
+def remaining(verdict: Verdict, lane: int) -> tuple[int, ...] | None:
+    """The classes that a lane's prediction set holds, for rules that have one."""
+    return None if verdict.sets is None else tuple(np.flatnonzero(verdict.sets[lane]).tolist())
 
 
 def watch(

@@ -41,7 +41,7 @@ def check_model(model: SteppedModel[Any], frames: Sequence[np.ndarray]) -> None:
         state, outputs = None, []
         for frame in part:
             output, state = model.step(frame, state)
-            assert output.shape == (len(frame), model.n_classes)
+            assert output.shape == (len(frame), model.n_outputs)
             assert output.dtype == np.float32
             outputs.append(output)
         return np.stack(outputs)

@@ -31,7 +31,7 @@ class Script:
     batch_sizes: list[int] = field(default_factory=list)
 
     @property
-    def n_classes(self) -> int:
+    def n_outputs(self) -> int:
         return int(self.outputs.shape[2])
 
     def step(self, pixels: ndarray, state: ndarray | None) -> tuple[ndarray, ndarray]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from spikecut.pipeline.calibration import RecordedOutputs
+from spikecut.pipeline.recorded import RecordedOutputs
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "cutoff.json").read_text())
 

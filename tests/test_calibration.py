@@ -10,16 +10,15 @@ from hypothesis.extra import numpy as hnp
 
 from spikecut.pipeline.calibration import (
     FITTERS,
-    RecordedOutputs,
     fit_fixed,
     fit_topk,
     optimal_cutoff_steps,
     outcome,
-    sweep,
     topk_thresholds,
     topk_thresholds_reference,
 )
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.recorded import RecordedOutputs, sweep
 
 from golden import GOLDEN, TEST, TRAIN, recorded
 
@@ -86,7 +85,7 @@ def test_a_fitted_rule_keeps_its_tolerance_on_the_data_it_was_fitted_on(
 
 @given(streams, st.sampled_from([0.0, 0.1, 0.3]))
 def test_no_shorter_fixed_horizon_keeps_the_tolerance(data: RecordedOutputs, tolerance: float) -> None:
-    steps = int(sweep(data, fit_fixed(data, tolerance))[0])
+    steps = int(sweep(data, fit_fixed(data, tolerance)).stops[0])
     accuracy = data.correct().mean(axis=0)
     assert (accuracy[: steps - 1] < accuracy[-1] - tolerance).all()
 
@@ -97,8 +96,8 @@ def test_recordings_of_two_kinds_are_stopped_at_their_own_time() -> None:
     hard = np.tile(np.array([0, 0.5], np.float32), (30, 5, 1))
     hard[:, 3] = [9, 0]
     data = RecordedOutputs(np.concatenate([easy, hard]), np.zeros(60, np.int64))
-    assert sweep(data, fit_fixed(data, 0.0)).tolist() == [4] * 60
-    assert sweep(data, fit_topk(data, 0.0)).tolist() == [1] * 30 + [4] * 30
+    assert sweep(data, fit_fixed(data, 0.0)).stops.tolist() == [4] * 60
+    assert sweep(data, fit_topk(data, 0.0)).stops.tolist() == [1] * 30 + [4] * 30
 
 
 def test_labels_and_outputs_must_belong_together() -> None:

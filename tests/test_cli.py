@@ -91,7 +91,10 @@ def test_replay_measures_every_rule_beside_the_fixed_horizon(digits: Path, capsy
     assert main(["replay", str(digits), "--json"]) == 0
     (report,) = lines(capsys.readouterr().out)
     rows = {row["rule"]: row for row in report["rules"]}  # type: ignore[attr-defined]
-    assert list(rows) == ["none", "fixed-2pt", "topk-2pt", "confidence-2pt"]
+    assert list(rows) == ["none", "8 steps", "ltt-2pt", "fixed-2pt", "topk-2pt", "confidence-2pt"]
+    assert rows["ltt-2pt"]["fixed"] == "8 steps"
+    assert rows["topk-2pt"]["fixed"] == "fixed-2pt"
+    assert "95 % confidence" in rows["ltt-2pt"]["promise"]
     assert report["n"] == 12
     assert rows["none"]["executed_steps"] >= 12 * 29  # the last bin of a drawing may stay silent
     for row in rows.values():
@@ -115,14 +118,18 @@ def test_replay_says_when_recordings_trained_the_network(
     assert lines(captured.out)[0]["n_trained_on"] == 1
     assert "trained the network" in captured.err
     assert main(["calibrate", str(digits), "--model", model, "--part", "all"]) == 2
-    assert "1 of 12 recordings trained this network" in capsys.readouterr().err
-    assert main(["calibrate", str(digits), "--model", model, "--part", "all", "--force"]) == 0
+    assert "1 of these recordings trained this network" in capsys.readouterr().err
+    assert main(["calibrate", str(digits), "--model", model, "--part", "all"]) == 2
+    fits = ["--rule", "confidence", "--out", str(tmp_path / "cutoffs")]
+    assert main(["calibrate", str(digits), "--model", model, "--part", "all", "--force", *fits]) == 0
 
 
 def test_calibrate_writes_cutoffs_that_run_takes_and_other_networks_refuse(
     digits: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert main(["calibrate", str(digits), "--part", "all", "--tolerance", "0.1", "--out", str(tmp_path)]) == 0
+    fit = ["calibrate", str(digits), "--part", "all", "--tolerance", "0.1", "--out", str(tmp_path)]
+    fit += ["--rule", "confidence", "topk", "patience"]
+    assert main(fit) == 0
     assert "12 recordings" in capsys.readouterr().out
     cutoff = str(tmp_path / "nmnist.confidence-10pt.json")
     assert main(["run", str(digits / "2" / "drawn_002.bin"), "--cutoff", cutoff, "--once"]) == 0
@@ -131,8 +138,32 @@ def test_calibrate_writes_cutoffs_that_run_takes_and_other_networks_refuse(
     Path(cutoff).write_text(json.dumps(raw))
     assert main(["run", str(digits / "2" / "drawn_002.bin"), "--cutoff", cutoff]) == 2
     assert "fitted for weights 000000000000" in capsys.readouterr().err
-    assert main(["calibrate", str(digits), "--part", "all", "--tolerance", "0.1", "--out", str(tmp_path)]) == 2
+    assert main(fit) == 2
     assert "exists" in capsys.readouterr().err
+
+
+def test_a_promise_that_the_recordings_cannot_carry_is_refused_with_the_number_it_needs(
+    digits: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    fit = ["calibrate", str(digits), "--part", "all", "--tolerance", "0.01", "--out", str(tmp_path)]
+    assert main(fit) == 2
+    told = capsys.readouterr().err
+    assert "12 recordings cannot carry the promise of 'ltt'" in told
+    assert "1 point needs 299 recordings without a loss, 473 with one, 628 with two" in told
+    assert not list(tmp_path.iterdir())
+    saved = tmp_path / "outputs.npz"
+    assert main([*fit, "--or-never", "--outputs", str(saved)]) == 0
+    cutoff = str(tmp_path / "nmnist.ltt-1pt.json")
+    assert main(["run", str(digits / "2" / "drawn_002.bin"), "--cutoff", cutoff, "--once", "--json"]) == 0
+    decision = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert decision["reason"] in ("horizon", "end_of_stream")
+
+    from_file = ["calibrate", str(saved), "--rule", "confidence", "--tolerance", "0.1", "--out", str(tmp_path)]
+    assert main(from_file) == 0
+    assert main([*from_file, "--model", "gestures"]) == 2
+    assert "outputs of another network" in capsys.readouterr().err
+    assert main(["calibrate", str(digits), "--rule", "mood"]) == 2
+    assert "no rule 'mood'; there are ltt" in capsys.readouterr().err
 
 
 def test_damage_is_told_and_counted_everywhere(
@@ -267,7 +298,7 @@ def test_training_from_a_folder_resumes_and_can_be_run_at_once(
     assert "--resume goes on with it" in capsys.readouterr().err
     assert main([*words[:-1], "1", "--resume"]) == 0
     stepper, card = checkpoint.load(weights)
-    assert stepper.n_classes == 10
+    assert stepper.n_outputs == 10
     assert card.metrics["part"] == "test"
     assert card.provenance["data_licence"].startswith("CC BY-SA 4.0")
 
@@ -291,7 +322,7 @@ def test_the_shipped_network_reaches_its_card_on_the_real_test_part(real_data: P
     assert not set(examples.digests()) & set(card.trained_on)
     accuracy = {}
     for rule in ("none", "confidence"):
-        found = one_pass(examples, stepper, card, find_cutoff(rule, weights, card), 16)
+        found = one_pass(examples, stepper, card, find_cutoff(rule, weights, card).cutoff, 16)
         right = [d.label == examples.labels[i] for i, d in zip(found.items, found.decisions, strict=True)]
         accuracy[rule] = float(np.mean(right))
     assert accuracy["none"] == pytest.approx(card.metrics["accuracy_full_window"], abs=0.0101)

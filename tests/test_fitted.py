@@ -7,26 +7,59 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spikecut.pipeline.calibration import FITTERS, sweep
-from spikecut.pipeline.cutoff import topk
+from spikecut.pipeline.calibration import FITTERS
+from spikecut.pipeline.conformal import fit_conformal, fit_pooled
+from spikecut.pipeline.cutoff import confidence, topk
+from spikecut.pipeline.ects import fit_calimera, fit_economy, fit_sr1
 from spikecut.pipeline.errors import ConfigError, ModelError
-from spikecut.pipeline.fitted import FittedCutoff, load_cutoff
+from spikecut.pipeline.fitted import TYPES, FittedCutoff, load_cutoff
+from spikecut.pipeline.ltt import fit_conditional, fit_marginal
+from spikecut.pipeline.readout import Readout
+from spikecut.pipeline.recorded import sweep
+from spikecut.pipeline.rules import Both, Budget, Either, Hold, Patience
 
 from golden import TEST, TRAIN
 
 CLASSES = ("a", "b", "c", "d")
+LEAKY = Readout("leaky", 0.25, temperatures=np.array([1.0, 1.5, 2.0, 2.5, 3.0, 3.5]))
+RULES: dict[str, Any] = {
+    **{name: fit(TRAIN, 0.1) for name, fit in FITTERS.items()},
+    "ltt": fit_marginal(TRAIN, 0.3, 0.1, readout=LEAKY),
+    "ltt conditional": fit_conditional(TRAIN, 0.3, 0.2),
+    **{
+        f"conformal {how}": fit_conformal(TRAIN, 0.2, correction=how)
+        for how in ("maxrank", "bonferroni", "simes", "none")
+    },
+    "pooled": fit_pooled(TRAIN, 0.4, 1),
+    "sr1": fit_sr1(TRAIN),
+    "economy": fit_economy(TRAIN),
+    "calimera": fit_calimera(TRAIN),
+    "budget": Budget(np.arange(24.0).reshape(4, 6) % 5, np.zeros(6)),
+    "both": Both(confidence(0.8, 6), Patience(2, 6)),
+    "either": Either(confidence(0.9, 6), Hold(confidence(0.7, 6), 2)),
+}
 
 
 def fitted(rule: Any) -> FittedCutoff:
-    return FittedCutoff(rule, "f" * 64, CLASSES, 10_000, 0.02, 48, "0" * 64, {"accuracy": 0.5})
+    return FittedCutoff(rule, "f" * 64, CLASSES, 10_000, 0.02, 48, "0" * 64, "It promises nothing.", {"accuracy": 0.5})
 
 
-@pytest.mark.parametrize("rule", sorted(FITTERS))
-def test_a_saved_cutoff_decides_as_before(rule: str, tmp_path: Path) -> None:
-    before = fitted(FITTERS[rule](TRAIN, 0.1))
+def test_every_type_of_rule_is_tried() -> None:
+    assert {type(rule) for rule in (*RULES.values(), RULES["either"].second, LEAKY)} == set(TYPES.values())
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_saved_cutoff_decides_as_before(name: str, tmp_path: Path) -> None:
+    before = fitted(RULES[name])
     before.save(tmp_path / "cutoff.json")
     after = load_cutoff(tmp_path / "cutoff.json")
-    assert sweep(TEST, after.cutoff).tolist() == sweep(TEST, before.cutoff).tolist()
+    swept, again = (sweep(TEST, one.cutoff) for one in (before, after))
+    assert swept.stops.tolist() == again.stops.tolist()
+    assert swept.labels.tolist() == again.labels.tolist()
+    assert (swept.sets is None) == (again.sets is None)
+    if swept.sets is not None:
+        np.testing.assert_array_equal(swept.sets, again.sets)
+    assert after.promise == before.promise
     assert (after.network, after.classes, after.step_us, after.n) == ("f" * 64, CLASSES, 10_000, 48)
 
 
@@ -34,7 +67,7 @@ def test_infinity_survives_and_the_file_is_plain_json(tmp_path: Path) -> None:
     thresholds = [np.inf, 1 / 3, 0.0]
     fitted(topk(thresholds)).save(tmp_path / "cutoff.json")
     json.loads((tmp_path / "cutoff.json").read_text(), parse_constant=pytest.fail)
-    assert load_cutoff(tmp_path / "cutoff.json").cutoff.thresholds.tolist() == thresholds
+    assert load_cutoff(tmp_path / "cutoff.json").cutoff.thresholds.tolist() == thresholds  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +91,7 @@ def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="exists"):
         fitted(topk([2.0])).save(tmp_path / "cutoff.json")
     fitted(topk([2.0])).save(tmp_path / "cutoff.json", overwrite=True)
-    assert load_cutoff(tmp_path / "cutoff.json").cutoff.thresholds.tolist() == [2.0]
+    assert load_cutoff(tmp_path / "cutoff.json").cutoff.thresholds.tolist() == [2.0]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from spikecut.pipeline.calibration import RecordedOutputs, sweep
-from spikecut.pipeline.cutoff import never, topk
+from spikecut.pipeline.conformal import ConformalSets, PooledSets
+from spikecut.pipeline.cutoff import ThresholdCutoff, confidence, never, topk
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.readout import Readout
+from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.replay import record_outputs, replay
 from spikecut.pipeline.results import Decision, StopReason
+from spikecut.pipeline.rules import Both, Budget, Either, Hold, Patience
 from spikecut.pipeline.runner import run
 
 from fakes import Script, counted, frames
@@ -20,24 +23,46 @@ from fakes import Script, counted, frames
 scripts = hnp.arrays(np.float32, (7, 6, 3), elements=st.integers(-32, 32).map(lambda n: n / 8))
 lengths = st.lists(st.integers(0, 8), min_size=7, max_size=7)
 RULE = topk([3.0, 2.5, 2.0, 1.5, 1.0, 0.5])
+LEAKY = ThresholdCutoff("topk", "top2_gap", np.full(6, 2.5), Readout("leaky", 0.25))
+CONFORMAL = ConformalSets("surprise", np.array([0.2, 0.5, 0.9, 1.2, 1.5, 1.9]), 0.1)
+SIMES = PooledSets(
+    np.sort(np.arange(60.0).reshape(1, 3, 20) % 7 / 2, 2), np.array([2, 4, 6]), 6, 0.2, correction="simes"
+)
+RULES: dict[str, Any] = {
+    "topk": RULE,
+    "leaky": LEAKY,
+    "mean": ThresholdCutoff("confidence", "confidence", np.full(6, 0.7), Readout("mean", temperatures=np.full(6, 0.5))),
+    "patience": Patience(3, 6),
+    "patience of a leaky readout": Patience(2, 6, Readout("leaky", 0.5)),
+    "budget": Budget(np.arange(18.0).reshape(3, 6) % 5, np.zeros(6), seen=2),
+    "both": Both(Patience(2, 6), LEAKY),
+    "either": Either(confidence(0.95, 6), Hold(LEAKY, 2)),
+    "hold": Hold(Patience(2, 6), 2),
+    "conformal": CONFORMAL,
+    "simes": SIMES,
+    "conformal and patient": Both(CONFORMAL, Patience(2, 6)),
+}
 
 
 def as_values(decision: Decision | None) -> object:
     if decision is None:
         return None
     fields = (decision.label, decision.steps, decision.reason, decision.score, decision.start_us)
-    return (*fields, decision.time_us, decision.n_events, decision.total.tolist())
+    return (*fields, decision.time_us, decision.n_events, decision.total.tolist(), decision.classes)
 
 
+@pytest.mark.parametrize("name", RULES)
+@settings(max_examples=25)
 @given(scripts, lengths, st.integers(1, 9))
 def test_replay_decides_as_the_loop_decides_each_recording_alone(
-    outputs: Any, sizes: list[int], batch_size: int
+    name: str, outputs: Any, sizes: list[int], batch_size: int
 ) -> None:
+    rule = RULES[name]
     recordings = [frames([i] * n) for i, n in enumerate(sizes)]
-    together = dict(replay(recordings, Script(outputs), RULE, horizon=6, batch_size=batch_size))
+    together = dict(replay(recordings, Script(outputs), rule, horizon=6, batch_size=batch_size))
     assert sorted(together) == list(range(7))
     for i, recording in enumerate(recordings):
-        alone = [item for item in run(recording, Script(outputs), RULE, horizon=6) if isinstance(item, Decision)]
+        alone = [item for item in run(recording, Script(outputs), rule, horizon=6) if isinstance(item, Decision)]
         assert as_values(together[i]) == (as_values(alone[0]) if alone else None)
 
 
@@ -49,14 +74,21 @@ def test_executed_steps_are_the_sum_of_stop_times(outputs: Any, batch_size: int)
     assert model.executed == sum(decision.steps for decision in found.values() if decision)
 
 
+@pytest.mark.parametrize("name", RULES)
+@settings(max_examples=25)
 @given(scripts)
-def test_stop_times_are_those_of_a_sweep_over_the_recorded_outputs(outputs: Any) -> None:
+def test_stop_times_are_those_of_a_sweep_over_the_recorded_outputs(name: str, outputs: Any) -> None:
+    rule = RULES[name]
     recordings = [frames([i] * 6) for i in range(7)]
     trace = record_outputs(recordings, len(recordings), Script(outputs), horizon=6, batch_size=3)
     np.testing.assert_array_equal(trace, outputs)
-    found = dict(replay(recordings, Script(outputs), RULE, horizon=6))
-    swept = sweep(RecordedOutputs(trace, np.zeros(7, np.int64)), RULE)
-    assert [found[i].steps for i in range(7)] == swept.tolist()  # type: ignore[union-attr]
+    found = dict(replay(recordings, Script(outputs), rule, horizon=6))
+    swept = sweep(RecordedOutputs(trace, np.zeros(7, np.int64)), rule)
+    assert [found[i].label for i in range(7)] == swept.labels.tolist()  # type: ignore[union-attr]
+    if swept.sets is not None:
+        kept = [tuple(np.flatnonzero(one).tolist()) for one in swept.sets]
+        assert [found[i].classes for i in range(7)] == kept  # type: ignore[union-attr]
+    assert [found[i].steps for i in range(7)] == swept.stops.tolist()  # type: ignore[union-attr]
 
 
 def test_a_decided_lane_makes_room_for_the_next_recording() -> None:

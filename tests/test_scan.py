@@ -47,7 +47,8 @@ def test_many_recordings_leave_the_gradient_of_a_leak_the_same_whatever_the_numb
 
     random = torch.Generator().manual_seed(0)
     currents = torch.randn(5, 40, 3, 6, 4, generator=random) * 3
-    cell, gradients, before = LIFCell(10_000, torch.tensor([0.1, 0.5, 0.9])), [], numba.get_num_threads()
+    cell, before = LIFCell(10_000, torch.tensor([0.1, 0.5, 0.9])), numba.get_num_threads()
+    gradients: list[Tensor] = []
     try:
         for threads in (1, min(2, before)):
             numba.set_num_threads(threads)

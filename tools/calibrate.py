@@ -1,23 +1,22 @@
-"""`spikecut calibrate`: one pass over held-out recordings, and a fitted cutoff of every rule."""
+"""`spikecut calibrate`: one pass over held-out recordings, and a fitted cutoff for every rule and tolerance."""
 
-import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from spikecut.models import checkpoint
-from spikecut.models.checkpoint import ModelCard
-from spikecut.pipeline.calibration import FITTERS, RecordedOutputs, outcome, sweep
+from spikecut.pipeline.calibration import outcome
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.fitted import FittedCutoff
-from spikecut.pipeline.replay import record_outputs
+from spikecut.pipeline.fitting import FITS, Wish, equal_fixed_steps, fit
+from spikecut.pipeline.metrics import wilson
+from spikecut.pipeline.recorded import sweep
 from spikecut.sources.datasets import Part
 from spikecut.tools.cutoffs import beside, called
-from spikecut.tools.examples import Examples, Fate, complain, examples_of
+from spikecut.tools.outputs import Gathered, gather, refuse_trained_on
 
 
 def run_calibrate(
@@ -25,86 +24,106 @@ def run_calibrate(
     *,
     model: str,
     part: Part,
+    rules: Sequence[str],
     tolerances: Sequence[float],
+    delta: float,
+    seed: int,
+    or_never: bool,
     out: Path | None,
+    outputs: Path | None,
     overwrite: bool,
     force: bool,
 ) -> int:
-    """The command: fits every rule for every tolerated loss, prints the table, writes the files.
+    """The command: fits the rules for every tolerated loss, prints the table, writes the files.
 
     Raises:
-        ConfigError: if a tolerance is no share, if recordings that trained the network are among them
-            (unless forced), or if a file would be overwritten.
+        ConfigError: if a rule or tolerance cannot be, if recordings that trained the network are among them
+            (unless forced), if they cannot carry a promise, or if a file would be overwritten.
     """
+    wishes = [Wish(tolerance, delta, seed) for tolerance in tolerances]
+    if unknown := [rule for rule in rules if rule not in FITS]:
+        raise ConfigError(f"no rule {unknown[0]!r}; there are {', '.join(FITS)}")
     if bad := [tolerance for tolerance in tolerances if not 0 <= tolerance < 1]:
         raise ConfigError(
             f"a tolerated loss of {bad[0]}; expected a share of the recordings from 0 to below 1",
             hint="2 points of accuracy are 0.02",
         )
     weights = checkpoint.locate(model)
-    stepper, card = checkpoint.load(weights)
-    examples = examples_of(data, card, part)
-    digests = examples.digests()
-    refuse_trained_on(examples, digests, card, force)
     folder = out or (weights.parent if weights.parent != checkpoint.SHIPPED else Path())
-    names = [called(rule, tolerance) for tolerance in tolerances for rule in FITTERS]
-    targets = {name: folder / beside(weights, name).name for name in names}
-    if taken := [str(path) for path in targets.values() if path.exists() and not overwrite]:
+    names = {(rule, wish.tolerance): called(rule, wish.tolerance) for wish in wishes for rule in rules}
+    targets = {key: folder / beside(weights, name).name for key, name in names.items()}
+    written = (*targets.values(), *([outputs] if outputs else []))
+    if (taken := [str(path) for path in written if path.exists()]) and not overwrite:
         raise ConfigError(f"{taken[0]} exists", hint="choose another folder with --out, or pass --overwrite")
-
-    fates: list[Fate] = []
-    outputs = record_outputs(examples.streams(card, fates), len(examples), stepper, horizon=card.horizon)
-    readable = np.array([fate.error is None for fate in fates])
-    n_damaged = complain(fates)
-    recorded = RecordedOutputs(outputs[readable], examples.labels[readable])
-
-    step_ms = card.spec.step_us / 1000
-    full = float(recorded.correct()[:, -1].mean())
-    table = Table(title=f"{card.name}: fitted on {len(recorded.labels)} recordings")
-    for column in ("cutoff", "accuracy", "loss", "mean time", "of the full window"):
-        table.add_column(column, justify="left" if column == "cutoff" else "right")
-    table.add_row("full window", f"{full:.1%}", "", f"{card.horizon * step_ms:.0f} ms", "1.00")
-    data_digest = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
-    for tolerance in tolerances:
-        for rule, fit in FITTERS.items():
-            cutoff = fit(recorded, tolerance)
-            seen = outcome(recorded, sweep(recorded, cutoff))
-            fitted = FittedCutoff(
-                cutoff=cutoff,
-                network=card.weights_sha256,
-                classes=card.classes,
-                step_us=card.spec.step_us,
-                tolerance=tolerance,
-                n=len(recorded.labels),
-                data=data_digest,
-                observed={"accuracy": seen.accuracy, "mean_steps": seen.mean_steps, "full_window_accuracy": full},
-            )
-            name = called(rule, tolerance)
-            fitted.save(targets[name], overwrite=overwrite)
-            table.add_row(
-                name,
-                f"{seen.accuracy:.1%}",
-                f"{100 * (full - seen.accuracy):+.1f} points",
-                f"{seen.mean_steps * step_ms:.0f} ms",
-                f"{seen.mean_steps / card.horizon:.2f}",
-            )
-    Console().print(table)
-    for path in targets.values():
-        print(path)
-    print(
-        "These are observations on the recordings it was fitted on, and no guarantee for others; "
-        "`spikecut replay` measures on the test part.",
-        file=sys.stderr,
-    )
-    return 3 if n_damaged else 0
-
-
-def refuse_trained_on(examples: Examples, digests: list[str], card: ModelCard, force: bool) -> None:
-    """Refuses recordings that shaped the network's weights, found by content, not by name."""
-    known = set(card.trained_on)
-    overlap = [source for source, digest in zip(examples.sources, digests, strict=True) if digest in known]
-    if overlap and not force:
-        raise ConfigError(
-            f"{len(overlap)} of {len(digests)} recordings trained this network, {overlap[0].path} among them",
-            hint="use other recordings (--part calibration of the training folder), or insist with --force",
+    found = gather(data, model, part)
+    refuse_trained_on(found, force)
+    if outputs:
+        found.save(outputs)
+    fitted = [
+        (
+            names[rule, wish.tolerance],
+            targets[rule, wish.tolerance],
+            fitted_cutoff(found, rule, wish, or_never=or_never),
         )
+        for wish in wishes
+        for rule in rules
+    ]
+    for _, target, cutoff in fitted:
+        cutoff.save(target, overwrite=overwrite)
+    _print(found, [(name, cutoff) for name, _, cutoff in fitted])
+    for _, target, _ in fitted:
+        print(target)
+    for sentence in dict.fromkeys(f"{name.partition('-')[0]}: {cutoff.promise}" for name, _, cutoff in fitted):
+        print(sentence, file=sys.stderr)
+    return 3 if found.n_damaged else 0
+
+
+def fitted_cutoff(found: Gathered, rule: str, wish: Wish, *, or_never: bool = False) -> FittedCutoff:
+    """A rule fitted on gathered outputs, with what it did there."""
+    recorded = found.recorded
+    cutoff = fit(rule, recorded, wish, or_never=or_never)
+    seen = outcome(recorded, sweep(recorded, cutoff))
+    return FittedCutoff(
+        cutoff=cutoff,
+        network=found.card.weights_sha256,
+        classes=found.card.classes,
+        step_us=found.card.spec.step_us,
+        tolerance=wish.tolerance,
+        n=len(recorded),
+        data=found.data,
+        promise=FITS[rule].sentence(wish),
+        observed={
+            "accuracy": seen.accuracy,
+            "mean_steps": seen.mean_steps,
+            "full_window_accuracy": float(recorded.correct()[:, -1].mean()),
+            "equal_fixed_steps": equal_fixed_steps(recorded, seen.accuracy),
+        },
+    )
+
+
+def _print(found: Gathered, fitted: Sequence[tuple[str, FittedCutoff]]) -> None:
+    card, recorded = found.card, found.recorded
+    step_ms, correct, n = card.spec.step_us / 1000, recorded.correct(), len(recorded)
+    full = wilson(int(correct[:, -1].sum()), n)
+    table = Table(title=f"{card.name}: fitted on {n} recordings ({found.part})", box=None, header_style="bold")
+    for column in ("cutoff", "right", "lost (95 %)", "mean time", "x full", "fixed of equal loss", "x fixed"):
+        table.add_column(column, justify="left" if column == "cutoff" else "right", no_wrap=True)
+    table.add_row("full window", f"{full.value:.1%}", "", f"{card.horizon * step_ms:.0f} ms", "1.0", "", "")
+    for name, cutoff in fitted:
+        swept = sweep(recorded, cutoff.cutoff)
+        lost = wilson(int((correct[:, -1] & (swept.labels != recorded.labels)).sum()), n)
+        steps, fixed = cutoff.observed["mean_steps"], cutoff.observed["equal_fixed_steps"]
+        table.add_row(
+            name,
+            f"{cutoff.observed['accuracy']:.1%}",
+            f"{100 * lost.value:.1f} % ({100 * lost.low:.1f}–{100 * lost.high:.1f})",
+            f"{steps * step_ms:.0f} ms",
+            f"{card.horizon / steps:.1f}",
+            f"{fixed * step_ms:.0f} ms",
+            f"{fixed / steps:.2f}",
+        )
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    console.print(table)
+    console.print(
+        "lost: right at the end of the window, wrong when stopped. Fitted and seen on the same recordings.", style="dim"
+    )

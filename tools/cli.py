@@ -216,37 +216,53 @@ class Train:
 
 @dataclass(frozen=True)
 class Calibrate:
-    """Fit every cutoff on held-out recordings for a tolerated loss, and write them as JSON.
+    """Fit when to stop on held-out recordings for a tolerated loss: Learn then Test, or the rules asked for.
 
     $ spikecut calibrate Train --model runs/nmnist/nmnist.safetensors --part calibration
 
-    $ spikecut calibrate heldout --model nmnist --tolerance 0.01 --out cutoffs
+    $ spikecut calibrate heldout --model nmnist --rule ltt topk confidence --tolerance 0.01 0.02 --out cutoffs
     """
 
     folder: tyro.conf.Positional[Path]
-    """The folder of <class>/<recording>."""
+    """The folder of <class>/<recording>, or outputs that --outputs wrote."""
     model: str = "nmnist"
     """A shipped network's name, or the path of a .safetensors file."""
     part: Part = "calibration"
     """Which part of the folder."""
+    rule: tuple[str, ...] = ("ltt",)
+    """The rules to fit; `all` is every one. ltt (Learn then Test) and conformal promise something about others."""
     tolerance: tuple[float, ...] = (0.02,)
-    """The shares of right answers that stopping early may cost on these recordings."""
+    """The shares of right answers that stopping early may cost."""
+    delta: float = 0.05
+    """How likely a promise may be to fail."""
+    seed: int = 0
+    """For rules that split the recordings."""
+    or_never: bool = False
+    """Where the recordings cannot carry a promise, write a rule that never stops early instead of refusing."""
     out: Path | None = None
     """Default: beside the network; for a shipped network the current folder."""
+    outputs: Path | None = None
+    """Also write what the network said as .npz, which calibrate, evaluate and report read in place of a folder."""
     overwrite: bool = False
     """Replace existing cutoffs."""
     force: bool = False
     """Fit even on recordings that trained the network."""
 
     def run(self) -> int:
+        from spikecut.pipeline.fitting import FITS
         from spikecut.tools.calibrate import run_calibrate
 
         return run_calibrate(
             self.folder,
             model=self.model,
             part=self.part,
+            rules=tuple(FITS) if "all" in self.rule else self.rule,
             tolerances=self.tolerance,
+            delta=self.delta,
+            seed=self.seed,
+            or_never=self.or_never,
             out=self.out,
+            outputs=self.outputs,
             overwrite=self.overwrite,
             force=self.force,
         )

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from spikecut.models.checkpoint import ModelCard
-from spikecut.pipeline.calibration import FITTERS
-from spikecut.pipeline.cutoff import ThresholdCutoff, never
+from spikecut.pipeline.cutoff import never
 from spikecut.pipeline.errors import ModelError
-from spikecut.pipeline.fitted import load_cutoff
+from spikecut.pipeline.fitted import FittedCutoff, load_cutoff
+from spikecut.pipeline.fitting import FITS
 
 
-def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> ThresholdCutoff:
-    """The cutoff called `wanted`, checked to have been fitted for this network.
+def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> FittedCutoff:
+    """The rule called `wanted`, checked to have been fitted for this network.
 
     `confidence-1pt` means the file beside the weights for a tolerated loss of 1 point, `confidence` the one
     for the same tolerance as the network's default, `none` the full window, anything else a path; without
@@ -21,10 +21,10 @@ def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> Threshold
     """
     name = wanted or card.default_cutoff
     if name == "none":
-        return never(card.horizon)
-    if name in FITTERS:
+        return unfitted(card)
+    if name in FITS:
         name = f"{name}-{card.default_cutoff.partition('-')[2]}"
-    path = beside(weights, name) if name.split("-")[0] in FITTERS else Path(name)
+    path = beside(weights, name) if name.split("-")[0] in FITS else Path(name)
     if not path.is_file():
         raise ModelError(
             f"no cutoff {name!r} ({path} does not exist)",
@@ -32,14 +32,20 @@ def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> Threshold
         )
     fitted = load_cutoff(path)
     fitted.check(card.weights_sha256, card.classes, card.spec.step_us)
-    return fitted.cutoff
+    return fitted
+
+
+def unfitted(card: ModelCard) -> FittedCutoff:
+    """No cutoff: the whole window."""
+    identity = card.weights_sha256, card.classes, card.spec.step_us
+    return FittedCutoff(never(card.horizon), *identity, 0.0, 0, "", "It never stops early.")
 
 
 def available(weights: Path) -> list[str]:
     """The cutoffs that have a file beside the weights, the smallest tolerance first."""
     names = [path.name.removeprefix(f"{weights.stem}.").removesuffix(".json") for path in _files(weights)]
-    known = [name for name in names if name.split("-")[0] in FITTERS and name.endswith("pt")]
-    rules = list(FITTERS)
+    known = [name for name in names if name.split("-")[0] in FITS and name.endswith("pt")]
+    rules = list(FITS)
     return sorted(known, key=lambda name: (float(name.split("-")[1][:-2]), rules.index(name.split("-")[0])))
 
 

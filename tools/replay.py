@@ -1,5 +1,6 @@
 """`spikecut replay`: a folder of labelled recordings, with every cutoff and without, really stopped."""
 
+import dataclasses
 import json
 import sys
 import time
@@ -15,14 +16,15 @@ from rich.table import Table
 from spikecut.models import checkpoint
 from spikecut.models.checkpoint import ModelCard
 from spikecut.models.stepper import NetworkStepper
-from spikecut.pipeline.calibration import FITTERS
-from spikecut.pipeline.cutoff import ThresholdCutoff, never
+from spikecut.pipeline.cutoff import fixed
 from spikecut.pipeline.errors import EmptyRecording
+from spikecut.pipeline.fitted import FittedCutoff
 from spikecut.pipeline.metrics import Estimate, bootstrap_mean, bootstrap_ratio, wilson
+from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.replay import replay
 from spikecut.pipeline.results import Decision
 from spikecut.sources.datasets import Part
-from spikecut.tools.cutoffs import available, beside, find_cutoff
+from spikecut.tools.cutoffs import available, find_cutoff, unfitted
 from spikecut.tools.examples import Examples, Fate, complain, examples_of
 
 Labels = np.ndarray[Any, np.dtype[np.int64]]
@@ -43,7 +45,7 @@ def one_pass(
     examples: Examples,
     stepper: NetworkStepper,
     card: ModelCard,
-    cutoff: ThresholdCutoff,
+    cutoff: CutoffDecider[Any],
     batch_size: int,
     *,
     name: str = "",
@@ -82,12 +84,12 @@ def run_replay(
         print(f"note: {note}", file=sys.stderr)
     known = set(card.trained_on)
     n_trained_on = sum(digest in known for digest in examples.digests()) if known else 0
-    names = with_fixed(cutoffs, card, weights) if cutoffs else available(weights)
-    rules = {"none": never(card.horizon)} | {name: find_cutoff(name, weights, card) for name in names}
+    names = [name for name in cutoffs or available(weights) if name != "none"]
+    rules = {"none": unfitted(card)} | with_fixed({name: find_cutoff(name, weights, card) for name in names})
 
-    one_pass(examples.first(batch_size), stepper, card, rules["none"], batch_size)  # warm: compiled, cached, allocated
+    one_pass(examples.first(batch_size), stepper, card, rules["none"].cutoff, batch_size)  # warm: compiled, allocated
     passes = [
-        one_pass(examples, stepper, card, rule, batch_size, name=name, quiet=name != "none")
+        one_pass(examples, stepper, card, rule.cutoff, batch_size, name=name, quiet=name != "none")
         for name, rule in rules.items()
     ]
     if not passes[0].decisions:
@@ -102,7 +104,12 @@ def run_replay(
         "seed": seed,
         "step_us": card.spec.step_us,
         "horizon": card.horizon,
-        "rules": [_row(p, passes, examples.labels, np.random.default_rng(seed)) for p in passes],
+        "rules": [
+            _row(
+                p, rules[p.name], _constant(rules[p.name], rules), passes, examples.labels, np.random.default_rng(seed)
+            )
+            for p in passes
+        ],
     }
     if as_json:
         print(json.dumps(report))
@@ -117,34 +124,52 @@ def run_replay(
     return 3 if passes[0].n_damaged else 0
 
 
-def with_fixed(cutoffs: Sequence[str], card: ModelCard, weights: Path) -> list[str]:
-    """The cutoffs asked for, each after the shortest constant that was fitted for the same tolerance."""
-    names: dict[str, None] = {}
-    for name in cutoffs:
-        points = (name if "-" in name else card.default_cutoff).partition("-")[2]
-        if beside(weights, fixed := f"fixed-{points}").is_file():
-            names[fixed] = None
-        if name != "none":
-            names[f"{name}-{points}" if name in FITTERS else name] = None
-    return list(names)
+def with_fixed(rules: dict[str, FittedCutoff]) -> dict[str, FittedCutoff]:
+    """The rules, each after the shortest constant that lost no more on the recordings that it was fitted on."""
+    both: dict[str, FittedCutoff] = {}
+    for name, rule in rules.items():
+        constant = _constant(rule, rules)
+        if constant and constant not in rules:
+            steps = fixed(_equal_steps(rule), rule.cutoff.horizon)
+            both[constant] = dataclasses.replace(rule, cutoff=steps, observed={}, promise="The same for all.")
+        both[name] = rule
+    return both
 
 
-def _row(this: Pass, passes: Sequence[Pass], labels: Labels, rng: np.random.Generator) -> dict[str, Any]:
-    full, points = passes[0], this.name.partition("-")[2]
-    fixed = next((p for p in passes if p.name == f"fixed-{points}"), None)
+def _constant(rule: FittedCutoff, rules: dict[str, FittedCutoff]) -> str | None:
+    """What the constant that a rule is compared with is called: a fitted one's name, or its number of steps."""
+    if not (steps := _equal_steps(rule)):
+        return None
+    alike = (name for name, one in rules.items() if one.cutoff.rule == "fixed" and _equal_steps(one) == steps)
+    return next(alike, f"{steps} steps")
+
+
+def _equal_steps(rule: FittedCutoff) -> int:
+    return int(rule.observed.get("equal_fixed_steps", 0))
+
+
+def _row(
+    this: Pass,
+    rule: FittedCutoff,
+    beside: str | None,
+    passes: Sequence[Pass],
+    labels: Labels,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    full, constant = passes[0], next((p for p in passes if p.name == beside), None)
     right = _right(this, labels)
     steps, ms = _steps(this), np.array([d.latency_us / 1000 for d in this.decisions])
-    accuracy = wilson(int(right.sum()), len(this.items))
-    step_ratio = bootstrap_ratio(_steps(full), steps, rng)
     return {
         "rule": this.name,
-        "accuracy": _triple(accuracy),
+        "promise": rule.promise,
+        "accuracy": _triple(wilson(int(right.sum()), len(this.items))),
         "n_right": int(right.sum()),
         "loss_points": _triple(bootstrap_mean(100 * (_right(full, labels) - right), rng)),
         "mean_steps": _triple(bootstrap_mean(steps, rng)),
         "mean_ms": _triple(bootstrap_mean(ms, rng)),
-        "earlier_than_full": _triple(step_ratio),
-        "earlier_than_fixed": _triple(bootstrap_ratio(_steps(fixed), steps, rng)) if fixed else None,
+        "earlier_than_full": _triple(bootstrap_ratio(_steps(full), steps, rng)),
+        "earlier_than_fixed": _triple(bootstrap_ratio(_steps(constant), steps, rng)) if constant else None,
+        "fixed": beside,
         "executed_steps": int(steps.sum()),
         "wall_s": round(this.wall_s, 4),
         "faster_than_full": round(full.wall_s / this.wall_s, 3),
@@ -185,7 +210,8 @@ def _print(report: dict[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(table)
     console.print(
-        "loss: points of accuracy against the full window. x full, x fixed: how many times earlier.\n"
+        "loss: points of accuracy against the full window. x full: how many times earlier than it, x fixed:\n"
+        "than the shortest constant that lost no more on the recordings the rule was fitted on.\n"
         "x wall: how many times less wall time than the full window took, in this one pass.",
         style="dim",
     )

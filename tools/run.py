@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from spikecut.models import checkpoint
 from spikecut.models.checkpoint import ModelCard
@@ -14,6 +15,7 @@ from spikecut.pipeline.cutoff import ThresholdCutoff
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts, Frame
 from spikecut.pipeline.matching import Match, Matcher, Outcome, Score
+from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.recognition import Onset, recognise
 from spikecut.pipeline.results import Decision, Rest, Step, StopReason
 from spikecut.pipeline.runner import watch
@@ -91,7 +93,7 @@ def run_run(
     """
     weights = checkpoint.locate(model)
     stepper, card = checkpoint.load(weights)
-    decider = find_cutoff(cutoff, weights, card)
+    decider = find_cutoff(cutoff, weights, card).cutoff
     recording, binner = open_for(path, card)
     truth = card.classes.index(path.parent.name) if path.parent.name in card.classes else None
     spans = labels_of(path, card)
@@ -258,12 +260,12 @@ def _wants_window(window: bool | None, speed: float | None) -> bool:
     return (speed is not None and has_display()) if window is None else window
 
 
-def window_of(card: ModelCard, decider: ThresholdCutoff) -> WindowSink:
+def window_of(card: ModelCard, decider: CutoffDecider[Any]) -> WindowSink:
     """The overlay in a window, for one network and one cutoff."""
     return WindowSink(names=card.classes, horizon=card.horizon, step_us=card.spec.step_us, thresholds=_limits(decider))
 
 
-def video_of(path: Path, card: ModelCard, decider: ThresholdCutoff, *, overwrite: bool) -> VideoSink:
+def video_of(path: Path, card: ModelCard, decider: CutoffDecider[Any], *, overwrite: bool) -> VideoSink:
     """An overlay video for one network and one cutoff."""
     return VideoSink(
         path,
@@ -276,5 +278,6 @@ def video_of(path: Path, card: ModelCard, decider: ThresholdCutoff, *, overwrite
     )
 
 
-def _limits(decider: ThresholdCutoff) -> list[float] | None:
-    return None if decider.rule == "none" else decider.thresholds.tolist()
+def _limits(decider: CutoffDecider[Any]) -> list[float] | None:
+    """The thresholds to draw; rules that are no threshold have none."""
+    return decider.thresholds.tolist() if isinstance(decider, ThresholdCutoff) and decider.rule != "none" else None

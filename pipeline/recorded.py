@@ -1,0 +1,144 @@
+"""What a network said at every step of many recordings: one pass, from which every rule is fitted and swept."""
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+from numpy import ndarray
+
+from spikecut.pipeline.cutoff import SCORES
+from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.protocols import CutoffDecider
+from spikecut.pipeline.readout import SUM, Readout
+from spikecut.pipeline.results import Evidence
+
+_KIND, _VERSION = "spikecut recorded outputs", 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordedOutputs:
+    """Outputs, truth, and where they come from.
+
+    `outputs` are per step, not summed; of an ensemble of R networks the members' stand side by side, so M = R K.
+    `labels` are class numbers. `groups` says whose recording each is (a subject, a session): splits keep a group
+    together. Without it every recording is its own.
+    """
+
+    outputs: Float32[ndarray, "N T M"]
+    labels: Int64[ndarray, " N"]
+    groups: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.outputs) != len(self.labels) or not len(self.labels):
+            raise ConfigError(f"{len(self.outputs)} recorded outputs with {len(self.labels)} labels")
+        if not 0 <= self.labels.min() <= self.labels.max() < self.outputs.shape[2]:
+            raise ConfigError(f"labels outside the {self.outputs.shape[2]} classes of the outputs")
+        if self.groups and len(self.groups) != len(self.labels):
+            raise ConfigError(f"{len(self.groups)} groups for {len(self.labels)} recordings")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def horizon(self) -> int:
+        return int(self.outputs.shape[1])
+
+    def logits(self, readout: Readout = SUM) -> Float32[ndarray, "N T K"]:
+        """What a rule with this readout reads after every step."""
+        return readout.of(self.outputs)
+
+    def correct(self, readout: Readout = SUM) -> Bool[ndarray, "N T"]:
+        """Whether the answer would be right if the network were stopped after each step."""
+        return np.asarray(self.logits(readout).argmax(axis=2) == self.labels[:, None])
+
+    def scores(self, score: str, readout: Readout = SUM, weights: tuple[float, ...] = ()) -> Float32[ndarray, "N T"]:
+        """A score of `cutoff.SCORES` after every step."""
+        logits, n = self.logits(readout), len(self)
+        after = [SCORES[score](logits[:, t], np.full(n, t + 1), weights) for t in range(self.horizon)]
+        return np.stack(after, axis=1)
+
+    def pick(self, which: Int64[ndarray, " P"]) -> "RecordedOutputs":
+        """Some of the recordings."""
+        groups = tuple(self.groups[i] for i in which) if self.groups else ()
+        return RecordedOutputs(self.outputs[which], self.labels[which], groups)
+
+    def split(self, share: float, seed: int) -> tuple["RecordedOutputs", "RecordedOutputs"]:
+        """Two parts, the first with about `share` of the recordings; a group is never torn apart.
+
+        Raises:
+            ConfigError: if a part would be empty.
+        """
+        names = np.array(self.groups) if self.groups else np.arange(len(self)).astype(str)
+        groups = np.random.default_rng(seed).permutation(np.unique(names))
+        n_first = round(share * len(groups))
+        if not 0 < n_first < len(groups):
+            raise ConfigError(f"{len(groups)} groups of recordings cannot be split {share:.0%} to {1 - share:.0%}")
+        first = np.isin(names, groups[:n_first])
+        return self.pick(np.flatnonzero(first)), self.pick(np.flatnonzero(~first))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sweep:
+    """What a rule would have done with recorded outputs: the steps, counted from 1, the answers, and its sets."""
+
+    stops: Int64[ndarray, " N"]
+    labels: Int64[ndarray, " N"]
+    sets: Bool[ndarray, "N K"] | None = None
+
+
+def sweep(recorded: RecordedOutputs, decider: CutoffDecider[Any]) -> Sweep:
+    """Asks a rule about every step of recorded outputs, and keeps its first stop; the horizon stops everybody.
+
+    Computed afterwards from full-length outputs: good for fitting and plotting, no evidence of time saved.
+    """
+    outputs, n = recorded.outputs, len(recorded)
+    stops, labels = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    sets: Bool[ndarray, "N K"] | None = None
+    state, totals = None, np.zeros_like(outputs[:, 0])
+    for t in range(recorded.horizon):
+        totals = totals + outputs[:, t]
+        verdict, state = decider.decide(Evidence(np.full(n, t + 1), outputs[:, t], totals), state)
+        now = (stops == 0) & (verdict.stop | (t + 1 == recorded.horizon))
+        stops[now], labels[now] = t + 1, verdict.label[now]
+        if verdict.sets is not None:
+            sets = np.zeros_like(verdict.sets) if sets is None else sets
+            sets[now] = verdict.sets[now]
+        if stops.all():
+            break
+    return Sweep(stops, labels, sets)
+
+
+def save_outputs(path: str | PathLike[str], recorded: RecordedOutputs, about: dict[str, Any]) -> None:
+    """Writes recorded outputs as `.npz`: arrays, and `about` as JSON text; nothing that is executed on reading."""
+    import json
+
+    text = json.dumps({"kind": _KIND, "version": _VERSION, **about})
+    np.savez_compressed(
+        path, outputs=recorded.outputs, labels=recorded.labels, groups=np.array(recorded.groups, np.str_), about=text
+    )
+
+
+def load_outputs(path: str | PathLike[str]) -> tuple[RecordedOutputs, dict[str, Any]]:
+    """Reads recorded outputs, and what was said about them.
+
+    Raises:
+        ModelError: if the file is missing or holds something else.
+    """
+    import json
+    import zipfile
+
+    try:
+        with np.load(Path(path), allow_pickle=False) as saved:
+            about = json.loads(str(saved["about"]))
+            if (about.pop("kind"), about.pop("version")) != (_KIND, _VERSION):
+                raise ModelError(f"{path}: not {_KIND} of version {_VERSION}")
+            return RecordedOutputs(saved["outputs"], saved["labels"], tuple(saved["groups"].tolist())), about
+    except OSError as error:
+        raise ModelError(f"{path}: cannot read recorded outputs: {error.strerror or error}") from error
+    except (KeyError, TypeError, AttributeError, ValueError, zipfile.BadZipFile) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"{path}: no recorded outputs ({error})") from error

@@ -1,0 +1,175 @@
+"""Rules that remember, rules that plan, and rules made of rules. State is all zeros at rest, lanes first.
+
+| rule | stops | source |
+|---|---|---|
+| `patience` | when the answer has stayed the same for so many steps | Zhou et al., arXiv 2006.04152 |
+| `budget` | after the number of steps that a policy chose from the first bins | SEENN-II, Li et al., arXiv 2304.01230 |
+| `both`, `either` | when both, or one, of two rules would | |
+| `hold` | when a rule would, with the same answer, so many steps running | |
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from numpy import ndarray
+
+from spikecut.pipeline.cutoff import Held, check, leader
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.protocols import CutoffDecider
+from spikecut.pipeline.readout import SUM, Readout
+from spikecut.pipeline.results import Evidence, Verdict
+
+Counts = Int64[ndarray, " B"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patience:
+    """Stops a lane whose answer has been the same for `steps` steps. The score is how long it has been."""
+
+    steps: int
+    horizon: int
+    readout: Readout = SUM
+    rule: str = "patience"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= self.horizon:
+            raise ConfigError(f"a patience of {self.steps} steps; expected 1 to {self.horizon}")
+
+    def decide(
+        self, evidence: Evidence, state: tuple[Counts, Counts, Held | None] | None = None
+    ) -> tuple[Verdict, tuple[Counts, Counts, Held | None]]:
+        """The verdict on every lane; the state is the last answer, and for how long it has been that."""
+        check(evidence, self.horizon)
+        before, run, held = state or (*_at_rest(evidence), None)
+        logits, held = self.readout.read(evidence, held)
+        label = leader(logits)
+        run = np.where(label == before, run, 0) + 1
+        return Verdict(run >= self.steps, label, run.astype(np.float32)), (label, run, held)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Budget:
+    """Stops a lane after as many steps as a linear policy chose for it: the run-time half of SEENN-II.
+
+    After `seen` steps the policy reads the logits `(B, K)` and says a preference for every number of steps,
+    `logits @ weights + bias`; the largest wins. It costs K x T multiplications, once a recording.
+    """
+
+    weights: Float64[ndarray, "K T"]
+    bias: Float64[ndarray, " T"]
+    seen: int = 1
+    readout: Readout = SUM
+    rule: str = "budget"
+
+    def __post_init__(self) -> None:
+        if self.weights.shape[1] != len(self.bias) or not 1 <= self.seen <= len(self.bias):
+            raise ConfigError(f"a policy of shape {self.weights.shape} with {len(self.bias)} biases, after {self.seen}")
+
+    @property
+    def horizon(self) -> int:
+        """The number of steps it was made for."""
+        return len(self.bias)
+
+    def decide(
+        self, evidence: Evidence, state: tuple[Counts, Held | None] | None = None
+    ) -> tuple[Verdict, tuple[Counts, Held | None]]:
+        """The verdict on every lane; the state is its budget, 0 until it is chosen. The score is the budget."""
+        check(evidence, self.horizon)
+        budget, held = state or (_at_rest(evidence)[0], None)
+        logits, held = self.readout.read(evidence, held)
+        chosen = (logits @ self.weights + self.bias).argmax(axis=1) + 1
+        budget = np.where(evidence.steps == self.seen, chosen, budget)
+        stop = (evidence.steps >= self.seen) & (evidence.steps >= budget)
+        return Verdict(stop, leader(logits), budget.astype(np.float32)), (budget, held)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Both:
+    """Stops when both rules would; the answer, the score and the set are the first's. Keeps its set's coverage."""
+
+    first: CutoffDecider[Any]
+    second: CutoffDecider[Any]
+    rule: str = "both"
+
+    @property
+    def horizon(self) -> int:
+        """The number of steps that both were made for."""
+        return min(self.first.horizon, self.second.horizon)
+
+    def decide(self, evidence: Evidence, state: tuple[Any, Any] | None = None) -> tuple[Verdict, tuple[Any, Any]]:
+        """The verdict on every lane; the state is that of both."""
+        held = state or (None, None)
+        one, kept = self.first.decide(evidence, held[0])
+        other, kept_other = self.second.decide(evidence, held[1])
+        return Verdict(one.stop & other.stop, one.label, one.score, one.sets), (kept, kept_other)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Either:
+    """Stops when one of two rules would; where both would, the answer is the first's."""
+
+    first: CutoffDecider[Any]
+    second: CutoffDecider[Any]
+    rule: str = "either"
+
+    @property
+    def horizon(self) -> int:
+        """The number of steps that both were made for."""
+        return min(self.first.horizon, self.second.horizon)
+
+    def decide(self, evidence: Evidence, state: tuple[Any, Any] | None = None) -> tuple[Verdict, tuple[Any, Any]]:
+        """The verdict on every lane; the state is that of both."""
+        held = state or (None, None)
+        one, kept = self.first.decide(evidence, held[0])
+        other, kept_other = self.second.decide(evidence, held[1])
+        second_only = other.stop & ~one.stop
+        label = np.where(second_only, other.label, one.label)
+        score = np.where(second_only, other.score, one.score)
+        return Verdict(one.stop | other.stop, label, score, one.sets), (kept, kept_other)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hold:
+    """Stops when a rule would have stopped at `steps` steps running, each time with the same answer."""
+
+    decider: CutoffDecider[Any]
+    steps: int
+    rule: str = "hold"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ConfigError(f"holding off for {self.steps} steps; expected at least 1")
+
+    @property
+    def horizon(self) -> int:
+        """The number of steps that the rule was made for."""
+        return self.decider.horizon
+
+    def decide(
+        self, evidence: Evidence, state: tuple[Any, Counts, Counts] | None = None
+    ) -> tuple[Verdict, tuple[Any, Counts, Counts]]:
+        """The verdict on every lane; the state is the rule's, the answer, and for how long it would have stopped."""
+        inner, before, run = state or (None, *_at_rest(evidence))
+        verdict, inner = self.decider.decide(evidence, inner)
+        run = np.where(verdict.stop, np.where(verdict.label == before, run, 0) + 1, 0)
+        held = Verdict(run >= self.steps, verdict.label, verdict.score, verdict.sets)
+        return held, (inner, verdict.label, run)
+
+
+def _at_rest(evidence: Evidence) -> tuple[Counts, Counts]:
+    n = len(evidence.steps)
+    return np.zeros(n, np.int64), np.zeros(n, np.int64)
+
+
+def select_lanes(state: Any, places: Int64[ndarray, " L"]) -> Any:
+    """The state of the lanes that go on, in this order; -1 is a lane at rest, all zeros."""
+    if isinstance(state, np.ndarray):
+        resting = places < 0
+        kept = state[np.where(resting, 0, places)]
+        kept[resting] = 0
+        return kept
+    if isinstance(state, tuple):
+        return tuple(select_lanes(part, places) for part in state)
+    return state

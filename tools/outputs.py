@@ -1,0 +1,113 @@
+"""Recorded outputs for calibrating and evaluating: from a folder, with one pass of the network, or from a file."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikecut.models import checkpoint
+from spikecut.models.checkpoint import ModelCard
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.recorded import RecordedOutputs, load_outputs, save_outputs
+from spikecut.pipeline.replay import record_outputs
+from spikecut.sources.datasets import LabelledRecording, Part
+from spikecut.tools.examples import Fate, complain, examples_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """Outputs of one network on labelled recordings. `names` says which, `data` is the digest of them all.
+
+    `n_trained_on` of the sources shaped the network's weights, `example` is one of those; `n_damaged` could not
+    be read whole.
+    """
+
+    recorded: RecordedOutputs
+    card: ModelCard
+    weights: Path
+    names: tuple[str, ...]
+    data: str
+    part: str
+    n_trained_on: int = 0
+    example: str = ""
+    n_damaged: int = 0
+
+    def save(self, path: Path) -> None:
+        """Writes a `.npz` that `gather` reads in place of the folder."""
+        about = {
+            "network": self.card.weights_sha256,
+            "classes": list(self.card.classes),
+            "step_us": self.card.spec.step_us,
+            "names": list(self.names),
+            "data": self.data,
+            "part": self.part,
+            "n_trained_on": self.n_trained_on,
+            "example": self.example,
+        }
+        save_outputs(path, self.recorded, about)
+
+
+def gather(data: Path, model: str, part: Part) -> Gathered:
+    """Runs the network once, to the horizon, over one part of a folder; or reads what an earlier pass has saved.
+
+    Raises:
+        ConfigError: if nothing in the folder can be read, or the file belongs to another network.
+    """
+    weights = checkpoint.locate(model)
+    if data.is_file():
+        return _from_file(data, weights)
+    stepper, card = checkpoint.load(weights)
+    examples = examples_of(data, card, part)
+    digests = examples.digests()
+    known = set(card.trained_on)
+    overlap = [source for source, digest in zip(examples.sources, digests, strict=True) if digest in known]
+    fates: list[Fate] = []
+    outputs = record_outputs(examples.streams(card, fates), len(examples), stepper, horizon=card.horizon)
+    readable = np.array([fate.error is None for fate in fates])
+    n_damaged = complain(fates)
+    if not readable.any():
+        raise ConfigError(f"{data}: none of its {len(examples)} recordings could be read")
+    groups = [name for source in examples.sources for name in _whose(source)]
+    kept = np.flatnonzero(readable)
+    recorded = RecordedOutputs(outputs[kept], examples.labels[kept], tuple(groups[i] for i in kept))
+    return Gathered(
+        recorded=recorded,
+        card=card,
+        weights=weights,
+        names=tuple(fates[i].name for i in kept),
+        data=hashlib.sha256("".join(sorted(digests)).encode()).hexdigest(),
+        part=part,
+        n_trained_on=len(overlap),
+        example=str(overlap[0].path) if overlap else "",
+        n_damaged=n_damaged,
+    )
+
+
+def refuse_trained_on(found: Gathered, force: bool) -> None:
+    """Refuses recordings that shaped the network's weights, found by content, not by name."""
+    if found.n_trained_on and not force:
+        raise ConfigError(
+            f"{found.n_trained_on} of these recordings trained this network, {found.example} among them",
+            hint="use other recordings (--part calibration of the training folder), or insist with --force",
+        )
+
+
+def _from_file(path: Path, weights: Path) -> Gathered:
+    card = checkpoint.read_card(weights.with_suffix(".json"))
+    recorded, about = load_outputs(path)
+    mine = (card.weights_sha256, list(card.classes), card.spec.step_us)
+    if (about.get("network"), about.get("classes"), about.get("step_us")) != mine:
+        raise ConfigError(
+            f"{path}: outputs of another network than {card.name!r}", hint="--model says which; or record them anew"
+        )
+    values: dict[str, Any] = {name: about[name] for name in ("data", "part", "n_trained_on", "example")}
+    return Gathered(recorded=recorded, card=card, weights=weights, names=tuple(about["names"]), **values)
+
+
+def _whose(source: Any) -> list[str]:
+    """The subject of each example of a source: a session's user, or else the recording itself."""
+    if isinstance(source, LabelledRecording):
+        return [str(source.path)]
+    return [f"user {source.user}"] * len(source.labels().spans)
