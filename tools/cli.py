@@ -269,6 +269,109 @@ class Calibrate:
 
 
 @dataclass(frozen=True)
+class Evaluate:
+    """Compare all fitted cutoffs on one pass of the network: accuracy against time, with intervals.
+
+    $ spikecut evaluate drawn_test --model gestures --part test --out runs/evaluation
+
+    $ spikecut report runs/evaluation
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """The folder of <class>/<recording>, or of DVS128 Gesture, or outputs.npz of an earlier pass."""
+    out: Path
+    """Where the results go."""
+    model: str = "nmnist"
+    """A shipped network's name, or the path of a .safetensors file."""
+    cutoff: tuple[str, ...] = ()
+    """Names or files of cutoffs. Default: all that lie beside the network."""
+    part: Part = "test"
+    """Which part of the folder."""
+    seed: int = 0
+    """For the intervals."""
+    overwrite: bool = False
+    """Replace the results of an earlier evaluation."""
+    json: bool = False
+    """Everything as one JSON object instead of the table."""
+
+    def run(self) -> int:
+        from spikecut.tools.evaluate import run_evaluate
+
+        return run_evaluate(
+            self.folder,
+            model=self.model,
+            cutoffs=self.cutoff,
+            part=self.part,
+            out=self.out,
+            seed=self.seed,
+            overwrite=self.overwrite,
+            as_json=self.json,
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write one self-contained HTML page from an evaluation, with its pictures; or compare two.
+
+    $ spikecut report runs/evaluation
+
+    $ spikecut report --compare runs/before runs/after
+    """
+
+    run_: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(name="run", metavar="RUN")] = None
+    """The folder that evaluate wrote."""
+    compare: tuple[Path, Path] | None = None
+    """Two such folders: prints paired differences of the second from the first."""
+    out: Path | None = None
+    """The page. Default: report.html in the folder."""
+    seed: int = 0
+    """For the intervals of a comparison."""
+
+    def run(self) -> int:
+        from spikecut.tools.report import run_report
+
+        return run_report(self.run_, compare=self.compare or (), out=self.out, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class Why:
+    """One recording: the evidence over time, and what every fitted rule would have answered and when.
+
+    $ spikecut why seven.bin
+
+    $ spikecut why user24_led.aedat --start 12.5 --save why.png
+    """
+
+    file: tyro.conf.Positional[Path]
+    """The recording."""
+    model: str | None = None
+    """A shipped network's name, or the path of a .safetensors file. Default: the one made for the sensor."""
+    cutoff: tuple[str, ...] = ()
+    """Names or files of cutoffs. Default: all that lie beside the network."""
+    start: float = 0.0
+    """Where the window begins, in seconds from the recording's first bin."""
+    save: Path = Path("why.png")
+    """The picture."""
+    overwrite: bool = False
+    """Replace an existing picture."""
+    json: bool = False
+    """One JSON object instead of the tables."""
+
+    def run(self) -> int:
+        from spikecut.tools.why import run_why
+
+        return run_why(
+            self.file,
+            model=self.model,
+            cutoffs=self.cutoff,
+            start_s=self.start,
+            save=self.save,
+            overwrite=self.overwrite,
+            as_json=self.json,
+        )
+
+
+@dataclass(frozen=True)
 class Simulate:
     """Draw people who gesture before a simulated DVS128: whole sessions in the layout of DVS128 Gesture.
 
@@ -340,10 +443,13 @@ COMMANDS: dict[str, type] = {
     "convert": Convert,
     "train": Train,
     "calibrate": Calibrate,
+    "evaluate": Evaluate,
+    "report": Report,
+    "why": Why,
     "simulate": Simulate,
     "data": Data,
 }
-_USES_TORCH = (Demo, Run, Replay, Train, Calibrate)
+_USES_TORCH = (Demo, Run, Replay, Train, Calibrate, Evaluate, Why)
 _ABOUT = """Deciding early on event-camera streams.
 
 $ spikecut demo

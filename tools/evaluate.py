@@ -1,0 +1,220 @@
+"""`spikecut evaluate`: all fitted rules on one pass of recorded outputs; a folder of results that `report` reads."""
+
+import csv
+import json
+import math
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.evaluation import Anytime, Assessment, Curve, anytime, assess, curve, risk_coverage
+from spikecut.pipeline.metrics import Estimate
+from spikecut.pipeline.recorded import Sweep
+from spikecut.sources.datasets import Part
+from spikecut.tools.cutoffs import available, find_cutoff
+from spikecut.tools.outputs import Gathered, gather
+
+SCORES = ("top2_gap", "confidence", "entropy")
+
+
+def run_evaluate(
+    data: Path, *, model: str, cutoffs: Sequence[str], part: Part, out: Path, seed: int, overwrite: bool, as_json: bool
+) -> int:
+    """The command: prints the table, and writes `evaluation.json`, `outputs.npz` and CSV files into `out`.
+
+    Raises:
+        ConfigError: if the folder holds an evaluation already, or no cutoff is there to evaluate.
+    """
+    target = out / "evaluation.json"
+    if target.exists() and not overwrite:
+        raise ConfigError(f"{target} exists", hint="choose another folder with --out, or pass --overwrite")
+    found = gather(data, model, part)
+    names = [name for name in cutoffs or available(found.weights) if name != "none"]
+    rules = {name: find_cutoff(name, found.weights, found.card) for name in names}
+    recorded = found.recorded
+    rows, sweeps = [], {}
+    for name, rule in rules.items():
+        seen, swept = assess(recorded, rule.cutoff, int(rule.observed.get("equal_fixed_steps", 0)), seed)
+        rows.append(_row(name, rule.promise, seen))
+        sweeps[name] = swept
+    knowing = anytime(recorded)
+    curves = [curve(recorded, score, seed=seed) for score in SCORES]
+    command = ["spikecut", "evaluate", str(data), "--model", model, "--part", part, "--out", str(out)]
+    command += ["--seed", str(seed), *(["--cutoff", *cutoffs] if cutoffs else [])]
+    evaluation = {
+        "kind": "spikecut evaluation",
+        "version": 1,
+        "command": shlex.join(command),
+        "model": found.card.name,
+        "network": found.card.weights_sha256,
+        "data": str(data),
+        "data_sha256": found.data,
+        "part": found.part,
+        "n": len(recorded),
+        "n_trained_on": found.n_trained_on,
+        "seed": seed,
+        "step_us": found.card.spec.step_us,
+        "horizon": recorded.horizon,
+        "classes": list(found.card.classes),
+        "anytime": _plain(asdict(knowing)),
+        "rules": _plain(rows),
+        "curves": [_curve(one) for one in curves],
+        "risk_coverage": _risk(found),
+        "confusion": {name: _confusion(found, swept) for name, swept in sweeps.items()},
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    found.save(out / "outputs.npz")
+    _write_tables(out, found, knowing, curves, sweeps)
+    target.write_text(json.dumps(evaluation, allow_nan=False, indent=1) + "\n")
+    if as_json:
+        print(json.dumps(evaluation, allow_nan=False))
+    else:
+        _print(found, knowing, rows)
+        print(target)
+    if found.n_trained_on:
+        print(f"warning: {found.n_trained_on} of these recordings trained the network", file=sys.stderr)
+    return 3 if found.n_damaged else 0
+
+
+def _row(name: str, promise: str, seen: Assessment) -> dict[str, Any]:
+    return {"name": name, "promise": promise, **asdict(seen)}
+
+
+def _plain(value: Any) -> Any:
+    """For JSON: arrays as lists, estimates as value and interval, what is no number as null."""
+    if isinstance(value, Estimate):
+        return [_plain(value.value), _plain(value.low), _plain(value.high)]
+    if isinstance(value, dict):
+        if set(value) == {"value", "low", "high"}:
+            return [_plain(value[name]) for name in ("value", "low", "high")]
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value
+
+
+def _curve(one: Curve) -> dict[str, Any]:
+    return {
+        "score": one.score,
+        "area": round(one.area, 6),
+        "thresholds": _plain(one.thresholds),
+        "mean_steps": _plain(one.mean_steps),
+        "accuracy": _plain(one.accuracy),
+    }
+
+
+def _risk(found: Gathered) -> dict[str, Any]:
+    given, wrong = risk_coverage(found.recorded, found.recorded.horizon)
+    picks = np.unique(np.linspace(0, len(given) - 1, 200).astype(int))
+    return {"coverage": _plain(given[picks]), "risk": _plain(wrong[picks])}
+
+
+def _confusion(found: Gathered, swept: Sweep) -> list[list[int]]:
+    k = len(found.card.classes)
+    table = np.bincount(found.recorded.labels * k + swept.labels, minlength=k * k).reshape(k, k)
+    return [[int(n) for n in row] for row in table]
+
+
+def _write_tables(
+    out: Path, found: Gathered, knowing: Anytime, curves: Sequence[Curve], sweeps: dict[str, Sweep]
+) -> None:
+    step_ms = found.card.spec.step_us / 1000
+    _csv(
+        out / "anytime.csv",
+        ("step", "ms", "accuracy", "low", "high", "calibration_error"),
+        (
+            (t + 1, step_ms * (t + 1), one.value, one.low, one.high, knowing.calibration_error[t])
+            for t, one in enumerate(knowing.accuracy)
+        ),
+    )
+    _csv(
+        out / "curves.csv",
+        ("score", "threshold", "mean_steps", "steps_low", "steps_high", "accuracy", "accuracy_low", "accuracy_high"),
+        (
+            (one.score, one.thresholds[i], *one.mean_steps[i], *one.accuracy[i])
+            for one in curves
+            for i in range(len(one.thresholds))
+        ),
+    )
+    classes, truth = found.card.classes, found.recorded.labels
+    _csv(
+        out / "decisions.csv",
+        ("recording", "truth", "rule", "answer", "step", "ms"),
+        (
+            (
+                found.names[i],
+                classes[truth[i]],
+                name,
+                classes[swept.labels[i]],
+                swept.stops[i],
+                step_ms * swept.stops[i],
+            )
+            for name, swept in sweeps.items()
+            for i in range(len(truth))
+        ),
+    )
+
+
+def _csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow([f"{one:.6g}" if isinstance(one, float) else one for one in row])
+
+
+def _print(found: Gathered, knowing: Anytime, rows: Sequence[dict[str, Any]]) -> None:
+    card, step_ms = found.card, found.card.spec.step_us / 1000
+    title = (
+        f"{card.name}, {len(found.recorded)} recordings ({found.part}); 95 % intervals; a sweep, nothing was stopped"
+    )
+    table = Table(title=title, box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="bold")
+    for column in ("rule", "right", "loss", "time", "x full", "fixed", "x fixed", "early loss", "as full", "set"):
+        table.add_column(column, justify="left" if column == "rule" else "right", no_wrap=True)
+    full = knowing.accuracy[-1]
+    table.add_row("full window", _cell(full, 100, ".1f", " %"), "", f"{card.horizon * step_ms:.0f} ms", *[""] * 6)
+    for row in rows:
+        table.add_row(
+            row["name"],
+            _cell(_estimate(row["accuracy"]), 100, ".1f", " %"),
+            _cell(_estimate(row["loss"]), 1, ".1f"),
+            _cell(_estimate(row["mean_steps"]), step_ms, ".0f", " ms"),
+            _cell(_estimate(row["earlier_than_full"]), 1, ".2f"),
+            f"{row['fixed_steps'] * step_ms:.0f} ms" if row["fixed_steps"] else "",
+            _cell(_estimate(row["earlier_than_fixed"]), 1, ".2f"),
+            _cell(_estimate(row["early_loss"]), 1, ".1f", " %"),
+            _cell(_estimate(row["agreement"]), 100, ".1f", " %"),
+            _cell(_estimate(row["coverage"]), 100, ".1f", " %"),
+        )
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(table)
+    console.print(
+        "loss: points against the full window. early loss: of the answers before the end, those that turn from right\n"
+        "to wrong. as full: same answer as the full window. set: prediction sets that hold the truth.\n"
+        f"Without any rule: mean accuracy over the steps {knowing.area:.3f}, optimal cutoff step {knowing.oct:.1f}, "
+        f"earliest right answer {knowing.aet:.1f}, zero-loss floor {knowing.floor:.1f} steps.",
+        style="dim",
+    )
+
+
+def _estimate(raw: Any) -> Estimate | None:
+    return Estimate(**raw) if isinstance(raw, dict) else raw
+
+
+def _cell(one: Estimate | None, factor: float, form: str, unit: str = "") -> str:
+    if one is None:
+        return ""
+    low, high = factor * one.low, factor * one.high
+    return f"{factor * one.value:{form}}{unit}" + ("" if low == high else f"\n{low:{form}}–{high:{form}}")

@@ -1,0 +1,166 @@
+"""`spikecut why`: one recording, the evidence over time, and what every fitted rule would have answered and when."""
+
+import io
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+from rich.console import Console
+from rich.table import Table
+
+from spikecut.models import checkpoint
+from spikecut.models.checkpoint import ModelCard
+from spikecut.pipeline.cutoff import certainty, top2_gap
+from spikecut.pipeline.errors import ConfigError, EmptyRecording
+from spikecut.pipeline.readout import softmax
+from spikecut.pipeline.recorded import RecordedOutputs, sweep
+from spikecut.pipeline.replay import record_outputs
+from spikecut.tools.cutoffs import available, find_cutoff
+from spikecut.tools.feeding import network_for, on_sensor, open_for
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one rule would have said: which class, after how many steps, and whether the full window agrees."""
+
+    rule: str
+    label: int
+    steps: int
+    as_full: bool
+
+
+def run_why(
+    path: Path, *, model: str | None, cutoffs: Sequence[str], start_s: float, save: Path, overwrite: bool, as_json: bool
+) -> int:
+    """The command: the network runs through one whole window, and every rule is asked about it.
+
+    Raises:
+        ConfigError: if the picture exists, or the start is negative.
+        EmptyRecording: if no bin is left from the start on.
+    """
+    if save.exists() and not overwrite:
+        raise ConfigError(f"{save} exists", hint="choose another name with --save, or pass --overwrite")
+    if start_s < 0:
+        raise ConfigError(f"a start at {start_s} s; expected 0 or later")
+    weights = checkpoint.locate(model or network_for(path))
+    stepper, card = checkpoint.load(weights)
+    recording, binner = open_for(path, card)
+    skipped = round(start_s * 1e6 / card.spec.step_us)
+    bins = on_sensor(binner.bins(recording), str(path), recording.sensor)
+    frames = list(islice(bins, skipped, skipped + card.horizon))
+    if not frames:
+        raise EmptyRecording(path, f"no events from {start_s:g} s on")
+    outputs = record_outputs([frames], 1, stepper, horizon=card.horizon)
+    recorded = RecordedOutputs(outputs[:, : len(frames)], np.zeros(1, np.int64))
+    names = [name for name in cutoffs or available(weights) if name != "none"]
+    totals = recorded.logits()[0]
+    full = int(totals[-1].argmax())
+    answers = [Answer("full window", full, len(frames), as_full=True)]
+    for name in names:
+        swept = sweep(recorded, find_cutoff(name, weights, card).cutoff)
+        answers.append(Answer(name, int(swept.labels[0]), int(swept.stops[0]), int(swept.labels[0]) == full))
+    save.parent.mkdir(parents=True, exist_ok=True)
+    save.write_bytes(picture(totals, answers, card, f"{path.name} from {start_s:g} s"))
+    if as_json:
+        print(json.dumps(_as_json(path, card, totals, answers)))
+    else:
+        _print(path, card, totals, answers, len(frames))
+        print(save)
+    return 0
+
+
+def picture(totals: Float32[ndarray, "T K"], answers: Sequence[Answer], card: ModelCard, title: str) -> bytes:
+    """Probabilities and lead over time, and where each rule would have stopped; a PNG."""
+    from matplotlib.figure import Figure
+
+    ms = card.spec.step_us / 1000
+    times = ms * np.arange(1, len(totals) + 1)
+    chances = softmax(totals)
+    figure = Figure(figsize=(8, 6.4), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    shown = np.argsort(-chances.max(axis=0), kind="stable")[:6]
+    for k in shown:
+        above.plot(times, chances[:, k], label=card.classes[k], linewidth=2 if k == answers[0].label else 1)
+    above.set_ylabel("probability (softmax of the sum)")
+    above.set_ylim(-0.02, 1.02)
+    above.set_title(title, fontsize=10)
+    above.legend(fontsize=8, loc="center right")
+    below.plot(times, top2_gap(totals, np.ones(len(totals), np.int64)), color="black", linewidth=1.2)
+    below.set_ylabel("lead of the first over the second")
+    below.set_xlabel("time since the first bin, ms")
+    top = float(below.get_ylim()[1])
+    for i, answer in enumerate(answers[1:]):
+        colour = "#3c7d2f" if answer.as_full else "#c65d00"
+        for axes in (above, below):
+            axes.axvline(ms * answer.steps, color=colour, linewidth=0.8, linestyle="--")
+        place = top * (0.97 - 0.09 * (i % 10))
+        below.text(ms * answer.steps, place, f" {answer.rule}", fontsize=7, color=colour, va="top")
+    for axes in (above, below):
+        axes.grid(alpha=0.25, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=130)
+    return file.getvalue()
+
+
+def _print(path: Path, card: ModelCard, totals: Float32[ndarray, "T K"], answers: Sequence[Answer], n: int) -> None:
+    ms, console = card.spec.step_us / 1000, Console(width=None if sys.stdout.isatty() else 100)
+    table = Table(title=f"{path.name}: the evidence", box=None, padding=(0, 2), header_style="bold")
+    for column in ("step", "time", "leader", "p", "second", "p", "lead", "1 - entropy"):
+        table.add_column(column, justify="left" if column in ("leader", "second") else "right")
+    chances, steps = softmax(totals), np.arange(1, n + 1)
+    gaps, certain = top2_gap(totals, steps), certainty(totals, steps)
+    stops = {answer.steps for answer in answers}
+    for t in sorted({*np.unique(np.geomspace(1, n, 10).round().astype(int)).tolist(), *stops}):
+        first, second = np.argsort(-totals[t - 1], kind="stable")[:2]
+        table.add_row(
+            str(t),
+            f"{ms * t:.0f} ms",
+            card.classes[first],
+            f"{chances[t - 1, first]:.2f}",
+            card.classes[second],
+            f"{chances[t - 1, second]:.2f}",
+            f"{gaps[t - 1]:.1f}",
+            f"{certain[t - 1]:.2f}",
+        )
+    console.print(table)
+    rules = Table(title="what every rule would have answered", box=None, padding=(0, 2), header_style="bold")
+    for column in ("rule", "answer", "after", "time", ""):
+        rules.add_column(column, justify="right" if column in ("after", "time") else "left")
+    for answer in answers:
+        rules.add_row(
+            answer.rule,
+            card.classes[answer.label],
+            f"{answer.steps} of {n} steps",
+            f"{ms * answer.steps:.0f} ms",
+            "" if answer.as_full else "not what the full window says",
+        )
+    console.print(rules)
+
+
+def _as_json(path: Path, card: ModelCard, totals: Float32[ndarray, "T K"], answers: Sequence[Answer]) -> dict[str, Any]:
+    return {
+        "file": str(path),
+        "model": card.name,
+        "step_us": card.spec.step_us,
+        "classes": list(card.classes),
+        "totals": [[round(float(value), 4) for value in row] for row in totals],
+        "answers": [
+            {
+                "rule": answer.rule,
+                "label": answer.label,
+                "name": card.classes[answer.label],
+                "steps": answer.steps,
+                "latency_us": answer.steps * card.spec.step_us,
+                "as_full_window": answer.as_full,
+            }
+            for answer in answers
+        ],
+    }
