@@ -233,6 +233,17 @@ def test_a_timeline_speaks_of_rest_only_after_a_cutoff() -> None:
     assert not has_words(StopReason.horizon, 30)
 
 
+def test_rest_without_a_new_answer_leaves_the_bar_where_the_network_stopped() -> None:
+    """A second look that confirms the last answer ends without a decision; the next step begins anew."""
+    one = overlay()
+    looked = one.see(one.begin(), step())
+    rested = one.see(looked, Rest(frame(7)))
+    assert rested.resting
+    assert rested.seen_us == looked.seen_us
+    assert not np.array_equal(one.draw(rested), one.draw(looked))
+    assert not one.see(rested, step()).resting
+
+
 def test_time_goes_on_while_the_network_rests() -> None:
     one = overlay()
     scene = one.see(one.see(one.begin(), step(0)), decision(1))

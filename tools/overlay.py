@@ -174,9 +174,12 @@ class Overlay:
         room = 600.0 if scene.truth is not None else PAGE_WIDTH - 2 * _MARGIN
         if decision is None:
             words = f"{format_us(scene.seen_us)} · step {len(scene.scores)} of {self.horizon}"
-            if not scene.scores:
+            if scene.resting:
+                words = f"no new answer after step {len(scene.scores)}; the network is at rest"
+            elif not scene.scores:
                 words = "the network is at rest" if scene.seen_us else ""
-            doing = "deciding …" if scene.scores or not scene.seen_us else "watching …"
+            deciding = (scene.scores or not scene.seen_us) and not scene.resting
+            doing = "deciding …" if deciding else "watching …"
             canvas.text(doing, _MARGIN, _HEADLINE, 30, style.muted, room=room)
             canvas.text(words, _MARGIN, _SUBLINE, 15, style.muted, room=room)
         else:

@@ -40,15 +40,18 @@ class Scene:
     scores: tuple[float, ...] = ()
     total: Float32[ndarray, " K"] | None = None
     decision: Decision | None = None
+    resting: bool = False
 
     def after(self, item: Step | Decision | Rest, *, tau_us: int, room_wh: tuple[int, int]) -> "Scene":
         """The scene one item later.
 
-        A step with index 0 begins anew, under the same title and truth, on the same fading events.
+        A step with index 0 begins anew, under the same title and truth, on the same fading events. Rest that comes
+        without a decision says that the network stopped without a new answer: its bar stays where it was.
         Sensors larger than `room_wh` are shrunk by a whole factor.
         """
         if isinstance(item, Rest):
-            return self._with_frame(item.frame, tau_us, room_wh)
+            later = self._with_frame(item.frame, tau_us, room_wh)
+            return later if self.decision or not self.scores else replace(later, resting=True, seen_us=self.seen_us)
         if isinstance(item, Decision):
             start_us = item.start_us if self.start_us is None else self.start_us
             seen_us = max(self.seen_us, item.time_us - start_us)
