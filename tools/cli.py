@@ -272,9 +272,9 @@ class Calibrate:
 class Evaluate:
     """Compare all fitted cutoffs on one pass of the network: accuracy against time, with intervals.
 
-    $ spikecut evaluate drawn_test --model gestures --part test --out runs/evaluation
+    $ spikecut evaluate drawn_test --model gestures --out runs/evaluation
 
-    $ spikecut report runs/evaluation
+    $ spikecut evaluate runs/evaluation/outputs.npz --model gestures --cutoff ltt topk --out runs/two
     """
 
     folder: tyro.conf.Positional[Path]
