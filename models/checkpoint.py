@@ -71,21 +71,33 @@ def load(model: str | Path) -> tuple[NetworkStepper, ModelCard]:
     """
     weights = locate(model)
     card = read_card(weights.with_suffix(".json"))
+    network = fold(build(card.spec))
+    try:
+        network.load_state_dict(read_weights(weights, card))
+    except RuntimeError as error:
+        raise ModelError(f"{weights}: the weights do not fit the card: {error}") from error
+    return NetworkStepper(network, card.spec), card
+
+
+def read_weights(weights: Path, card: ModelCard) -> dict[str, torch.Tensor]:
+    """The folded weights that a card belongs to.
+
+    Raises:
+        ModelError: if the file is another than the card says, damaged, or holds what is no number.
+    """
     found = hashlib.sha256(weights.read_bytes()).hexdigest()
     if found != card.weights_sha256:
         raise ModelError(
             f"{weights}: its SHA-256 begins {found[:12]}, the card says {card.weights_sha256[:12]}",
             hint="weights and card are of different trainings, or the file is damaged",
         )
-    network = fold(build(card.spec))
     try:
-        tensors = load_file(weights)
-        network.load_state_dict(tensors)
-    except (SafetensorError, RuntimeError, OSError) as error:
+        tensors: dict[str, torch.Tensor] = load_file(weights)
+    except (SafetensorError, OSError) as error:
         raise ModelError(f"{weights}: the weights do not fit the card: {error}") from error
     if broken := [name for name, value in tensors.items() if not torch.isfinite(value).all()]:
         raise ModelError(f"{weights}: {broken[0]} holds numbers that are not finite")
-    return NetworkStepper(network, card.spec), card
+    return tensors
 
 
 def locate(model: str | Path) -> Path:

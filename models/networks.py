@@ -205,6 +205,23 @@ def fold(network: nn.Module) -> nn.Module:
     return network
 
 
+def unfolded(weights: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """The state of a network in training that computes what these folded weights do: the inverse of `fold`.
+
+    Folded kernels have mean 0, so they are their own standard, and their length is the gain.
+    """
+    state = {}
+    for name in network.state_dict():
+        layer, parametrized, which = name.partition(".parametrizations.weight.")
+        if not parametrized:
+            state[name] = weights[name]
+        elif which == "original":
+            state[name] = weights[f"{layer}.weight"]
+        else:
+            state[name] = weights[f"{layer}.weight"].square().sum((1, 2, 3), keepdim=True).sqrt()
+    return state
+
+
 def forward_step(network: nn.Module, frames: Tensor, state: State | None) -> tuple[Tensor, State]:
     """One step: frames `(B, 2, H, W)` in, outputs `(B, K)` and the new state out; `None` is rest.
 

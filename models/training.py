@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 
 from spikecut.models.augment import Augmentation, augment
 from spikecut.models.losses import evidence_loss
-from spikecut.models.networks import FrameDropout, NetworkSpec, Traces, build
+from spikecut.models.networks import FrameDropout, NetworkSpec, Traces, build, unfolded
 from spikecut.models.neurons import LIFCell
 from spikecut.pipeline.errors import ModelError
 
@@ -62,6 +62,18 @@ class TrainingRun:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, plan.learning_rate, total_steps=steps, pct_start=0.15
         )
+
+    def start_from(self, weights: dict[str, Tensor]) -> None:
+        """Begins with the weights of a trained network of the same kind instead of fresh ones.
+
+        Raises:
+            ModelError: if they do not fit.
+        """
+        try:
+            self.network.load_state_dict(unfolded(weights, self.network))
+        except (KeyError, RuntimeError) as error:
+            raise ModelError(f"these weights are not those of a {self.spec.architecture!r} network: {error}") from error
+        self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
 
     def train_epoch(self, frames: Tensor, labels: Tensor) -> float:
         """One pass over the recordings `(N, T, 2, H, W)`; returns the mean loss."""

@@ -138,3 +138,18 @@ def test_a_longer_recording_is_shown_from_its_beginning_or_from_a_random_step() 
 def test_too_few_recordings_for_a_batch_are_refused() -> None:
     with pytest.raises(ModelError, match="10 recordings do not fill one batch of 20"):
         TrainingRun(SPEC, TrainingPlan(window=6, batch_size=20), 10)
+
+
+def test_training_goes_on_from_a_folded_network_where_it_was() -> None:
+    from spikecut.models.networks import fold
+
+    before, (frames, labels) = run_for(2), bars(100, 1)
+    before.train_epoch(frames, labels)
+    folded = {name: value.clone() for name, value in fold(before.averaged()).state_dict().items()}
+    after = run_for(2, seed=5)
+    after.start_from(folded)
+    folded_again = fold(after.averaged()).state_dict()
+    for name, value in folded.items():
+        torch.testing.assert_close(folded_again[name], value, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ModelError, match="not those of a 'compact' network"):
+        after.start_from({"0.weight": torch.zeros(1)})

@@ -193,6 +193,10 @@ class Train:
     """The folder of <class>/<recording>, or of DVS128 Gesture. Default for gestures: drawn users."""
     epochs: int | None = None
     """Default: the recipe's."""
+    learning_rate: float | None = None
+    """The highest of the cycle. Default: the recipe's."""
+    start: str | None = None
+    """Train this network further (a shipped one's name or a .safetensors file) instead of beginning anew."""
     seed: int = 0
     """For weights, order and augmentation."""
     threads: int = 1
@@ -208,6 +212,8 @@ class Train:
             self.data,
             self.out,
             epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            start=self.start,
             seed=self.seed,
             threads=self.threads,
             resume=self.resume,

@@ -37,12 +37,23 @@ class Material:
     digests: tuple[str, ...]
 
 
-def train(recipe_name: str, data: Path | None, out: Path, *, epochs: int | None, seed: int, resume: bool) -> Path:
+def train(
+    recipe_name: str,
+    data: Path | None,
+    out: Path,
+    *,
+    epochs: int | None,
+    learning_rate: float | None,
+    start: Path | None,
+    seed: int,
+    resume: bool,
+) -> Path:
     """Trains on the train part of a folder (or on drawn users) and writes `NAME.safetensors` and `NAME.json`.
 
     Every tenth recording or session of the train part is kept out to show progress; it chooses nothing:
     the network kept is the averaged one after the last epoch. The accuracy in the card is measured on
-    the test part, once, at the end.
+    the test part, once, at the end. With `start` the weights of a trained network are trained further; the
+    card then tells its history too.
 
     Raises:
         ConfigError: if the folder has other classes than the recipe, or `out` holds an earlier run and
@@ -60,11 +71,17 @@ def train(recipe_name: str, data: Path | None, out: Path, *, epochs: int | None,
     if state_file.exists() and not resume:
         raise ConfigError(f"{out} holds an earlier run", hint="--resume goes on with it; or choose another folder")
     out.mkdir(parents=True, exist_ok=True)
-    plan = dataclasses.replace(recipe.plan, epochs=epochs or recipe.plan.epochs, seed=seed)
+    rate = learning_rate or recipe.plan.learning_rate
+    plan = dataclasses.replace(recipe.plan, epochs=epochs or recipe.plan.epochs, learning_rate=rate, seed=seed)
     material = _drawn(recipe, out) if data is None else _from_folder(data, recipe)
     (frames, labels), (shown, shown_labels) = (map(torch.from_numpy, pair) for pair in (material.fit, material.watch))
 
     run = TrainingRun(recipe.spec, plan, len(frames))
+    history: dict[str, Any] = {}
+    if start is not None:
+        before = checkpoint.read_card(start.with_suffix(".json"))
+        run.start_from(checkpoint.read_weights(start, before))
+        history = {"started_from": {"weights_sha256": before.weights_sha256, **before.provenance}}
     if resume and state_file.exists():
         run.resume(state_file)
         console.print(f"going on after epoch {run.epoch} of {plan.epochs}")
@@ -80,7 +97,8 @@ def train(recipe_name: str, data: Path | None, out: Path, *, epochs: int | None,
     test, test_labels = map(torch.from_numpy, material.test())
     accuracy = accuracy_by_step(run.averaged(), test[:, : recipe.horizon], test_labels)
     full = wilson(round(accuracy[-1] * len(test_labels)), len(test_labels))
-    source = f"--data DIR --epochs {plan.epochs}" if data is not None else f"--epochs {plan.epochs}"
+    source = f"{'' if data is None else '--data DIR '}--epochs {plan.epochs} --learning-rate {plan.learning_rate:g}"
+    source += "" if start is None else f" --start {start.name}"
     card = checkpoint.save(
         out,
         checkpoint.ModelCard(
@@ -102,10 +120,11 @@ def train(recipe_name: str, data: Path | None, out: Path, *, epochs: int | None,
                 "command": f"spikecut train {recipe_name} {source} --seed {seed}",
                 **material.origin,
                 "plan": asdict(plan),
+                **history,
                 "commit": commit,
                 "torch": torch.__version__,
             },
-            trained_on=material.digests,
+            trained_on=material.digests + (() if start is None else before.trained_on),
         ),
         run.averaged(),
     )
@@ -212,16 +231,31 @@ def _commit() -> str:
 
 
 def run_train(
-    recipe: str, data: Path | None, out: Path, *, epochs: int | None, seed: int, threads: int, resume: bool
+    recipe: str,
+    data: Path | None,
+    out: Path,
+    *,
+    epochs: int | None,
+    learning_rate: float | None,
+    start: str | None,
+    seed: int,
+    threads: int,
+    resume: bool,
 ) -> int:
     """The command; prints the path of the weights."""
     if recipe not in RECIPES:
         raise ConfigError(f"recipe {recipe!r}; expected one of {', '.join(RECIPES)}")
     if epochs is not None and epochs < 1:
         raise ConfigError(f"a training of {epochs} epochs; it needs at least one")
+    if learning_rate is not None and not 0 < learning_rate < 1:
+        raise ConfigError(f"a learning rate of {learning_rate}; expected above 0 and below 1")
+    from spikecut.models import checkpoint
+
+    first = None if start is None else checkpoint.locate(start)
     _use(threads)
+    how = {"epochs": epochs, "learning_rate": learning_rate, "start": first, "seed": seed, "resume": resume}
     try:
-        print(train(recipe, data, out, epochs=epochs, seed=seed, resume=resume))
+        print(train(recipe, data, out, **how))  # type: ignore[arg-type]
     except KeyboardInterrupt:
         print(f"interrupted; --resume goes on after the last whole epoch in {out}", file=sys.stderr)
         return 130
