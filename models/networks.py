@@ -26,7 +26,7 @@ with warnings.catch_warnings():
     from norse.torch.module.sequential import SequentialState
 
 _TRACES = (0.3, 0.1, 0.04)  # leaks a step: at 20 ms, memories of 0.06, 0.2 and 0.5 s
-_GRID = 32  # squares along each side of the frames that `motion` looks at
+_GRID = 32  # squares along each side of the frames that `traces` looks at
 State = list[Any]  # one entry a layer, None for those without memory; tensors have the batch first
 
 
@@ -151,17 +151,8 @@ def traces(spec: NetworkSpec) -> nn.Module:
     constants (Perez-Nieves et al., Nature Communications 12:5791, 2021). The frame is merged to 32 x 32 squares,
     and every layer halves it.
     """
-    return _pyramid(spec, _TRACES)
-
-
-def motion(spec: NetworkSpec) -> nn.Module:
-    """The same without the traces of frames before."""
-    return _pyramid(spec, ())
-
-
-def _pyramid(spec: NetworkSpec, leaks_before: tuple[float, ...]) -> nn.Module:
-    layers: list[nn.Module] = [LogCounts(_GRID), *([Traces(leaks_before)] if leaks_before else [])]
-    n_in, side = 2 * (1 + len(leaks_before)), _GRID
+    layers: list[nn.Module] = [LogCounts(_GRID), Traces(_TRACES)]
+    n_in, side = 2 * (1 + len(_TRACES)), _GRID
     for at, n_out in enumerate(spec.channels):
         convolution = nn.Conv2d(n_in, n_out, 3, padding=1) if at else nn.Conv2d(n_in, n_out, 5, 2, 2)
         if convolution.bias is not None:
@@ -177,7 +168,7 @@ def _pyramid(spec: NetworkSpec, leaks_before: tuple[float, ...]) -> nn.Module:
     return network
 
 
-ARCHITECTURES: dict[str, Callable[[NetworkSpec], nn.Module]] = {"compact": compact, "motion": motion, "traces": traces}
+ARCHITECTURES: dict[str, Callable[[NetworkSpec], nn.Module]] = {"compact": compact, "traces": traces}
 
 
 def build(spec: NetworkSpec) -> nn.Module:
@@ -188,7 +179,7 @@ def build(spec: NetworkSpec) -> nn.Module:
     """
     if spec.architecture not in ARCHITECTURES:
         raise ModelError(f"architecture {spec.architecture!r}; expected one of {', '.join(ARCHITECTURES)}")
-    merges = spec.architecture in ("motion", "traces")
+    merges = spec.architecture == "traces"
     smallest = _GRID if merges else min(spec.frame.width, spec.frame.height)
     if smallest >> len(spec.channels) == 0:
         raise ModelError(f"{len(spec.channels)} halvings leave nothing of a {spec.frame} frame")

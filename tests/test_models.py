@@ -147,21 +147,21 @@ def test_dropout_is_off_and_no_graph_is_kept_while_streaming() -> None:
     assert all(not entry.v.requires_grad for entry in state if entry is not None)
 
 
-MOTION = NetworkSpec("motion", (4, 6), 3, 20_000, SensorSize(128, 128))
+TRACES = NetworkSpec("traces", (4, 6), 3, 20_000, SensorSize(128, 128))
 
 
-def test_a_motion_network_says_the_same_of_whole_frames_and_of_merged_ones() -> None:
+def test_a_network_with_traces_says_the_same_of_whole_frames_and_of_merged_ones() -> None:
     """Training reads frames whose squares were merged by the binner; streaming merges them in the network."""
-    network = fold(build(MOTION)).eval()
+    network = fold(build(TRACES)).eval()
     whole = torch.poisson(torch.full((2, 2, 128, 128), 0.1), generator=torch.Generator().manual_seed(0))
     merged = whole.view(2, 2, 32, 4, 32, 4).sum((3, 5))
     with torch.inference_mode():
         torch.testing.assert_close(network(whole, None)[0], network(merged, None)[0])
 
 
-def test_lanes_of_a_motion_network_go_on_as_if_nothing_had_happened() -> None:
+def test_lanes_of_a_network_with_traces_go_on_as_if_nothing_had_happened() -> None:
     """Leaks differ from channel to channel; a lane at rest is still all zeros."""
-    stepper = NetworkStepper(build(MOTION), MOTION)
+    stepper = NetworkStepper(build(TRACES), TRACES)
     frames = np.random.default_rng(0).poisson(0.2, (6, 3, 2, 128, 128)).astype(np.uint8)
     state = None
     for t in range(3):
@@ -174,9 +174,9 @@ def test_lanes_of_a_motion_network_go_on_as_if_nothing_had_happened() -> None:
     np.testing.assert_allclose(picked[1], fresh[1], atol=1e-5)
 
 
-def test_a_motion_network_needs_a_frame_that_can_be_merged() -> None:
+def test_a_network_with_traces_needs_a_frame_that_can_be_merged() -> None:
     with pytest.raises(ModelError, match="a multiple of 32"):
-        build(NetworkSpec("motion", (4,), 3, 20_000, SensorSize(100, 128)))
+        build(NetworkSpec("traces", (4,), 3, 20_000, SensorSize(100, 128)))
 
 
 def test_dropout_forgets_the_same_features_at_every_step_of_a_recording() -> None:
