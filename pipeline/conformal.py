@@ -150,7 +150,7 @@ def fit_conformal(
     max_size: int = 1,
     n_checkpoints: int = 8,
     score: str = "surprise",
-    readout: Readout = SUM,
+    readout: Readout | None = None,
     seed: int = 0,
 ) -> ConformalSets | PooledSets:
     """Sets that hold the truth with a probability of at least 1 - alpha, looked at whenever the correction allows.
@@ -165,19 +165,22 @@ def fit_conformal(
     if correction not in CORRECTIONS:
         raise ConfigError(f"correction {correction!r}; expected one of {', '.join(CORRECTIONS)}")
     if correction == "simes":
+        if readout is not None:
+            raise ConfigError("Simes' correction reads the sum of the outputs; leave the readout out")
         return fit_pooled(
-            recorded, alpha, 1, correction="simes", max_size=max_size, n_checkpoints=n_checkpoints, score=score
+            recorded, alpha, correction="simes", max_size=max_size, n_checkpoints=n_checkpoints, score=score
         )
-    horizon = recorded.horizon
+    readout, horizon = readout or recorded.readout, recorded.horizon
     quantiles = np.full(horizon, np.inf)
     if correction == "maxrank":
         ranking, expecting = recorded.split(0.5, seed)
         by_rank = np.sort(_true_scores(ranking, score, readout), axis=0)
         found = _true_scores(expecting, score, readout)
+        spread = np.maximum(by_rank.std(axis=0), 1e-9)  # beyond the last rank it goes on in these units
         ranks = np.stack([np.searchsorted(by_rank[:, t], found[:, t], side="left") for t in range(horizon)], axis=1)
-        rank = _upper_quantile(ranks.max(axis=1).astype(np.float64), alpha)
-        if rank < len(by_rank):
-            quantiles = by_rank[int(rank)]
+        ranks = ranks + np.maximum(found - by_rank[-1], 0) / spread
+        rank = _upper_quantile(ranks.max(axis=1), alpha)
+        quantiles = by_rank[int(rank)] if rank < len(by_rank) else by_rank[-1] + (rank - len(by_rank)) * spread
     else:
         marks = _checkpoints(horizon, n_checkpoints) if correction == "bonferroni" else np.arange(1, horizon + 1)
         share = alpha / len(marks) if correction == "bonferroni" else alpha
@@ -190,7 +193,6 @@ def fit_conformal(
 def fit_pooled(
     recorded: RecordedOutputs,
     alpha: float,
-    members: int,
     *,
     pooling: str = "mean",
     correction: str = "bonferroni",
@@ -198,15 +200,9 @@ def fit_pooled(
     n_checkpoints: int = 8,
     score: str = "surprise",
 ) -> PooledSets:
-    """The p-values of an ensemble of `members` networks, pooled, with the same promise.
-
-    Raises:
-        ConfigError: if the outputs are not those of so many members.
-    """
-    if recorded.outputs.shape[2] % members:
-        raise ConfigError(f"{recorded.outputs.shape[2]} outputs a step are not those of {members} members")
+    """The p-values of the members of an ensemble, pooled, with the same promise."""
     marks = _checkpoints(recorded.horizon, n_checkpoints)
-    n_classes = recorded.outputs.shape[2] // members
+    members, n_classes = recorded.members, recorded.n_classes
     per_member = [
         RecordedOutputs(recorded.outputs[:, :, r * n_classes : (r + 1) * n_classes], recorded.labels)
         for r in range(members)

@@ -125,9 +125,10 @@ def entropy(alpha: float, horizon: int) -> ThresholdCutoff:
 
 
 def msprt(epsilon: float, n_classes: int, horizon: int) -> ThresholdCutoff:
-    """The matrix SPRT with one bound: wrong with probability epsilon at most, if outputs are exact log-likelihoods.
+    """The matrix SPRT with one bound: nothing is fitted.
 
-    Nothing is fitted. A network's outputs are never exact, so the promise is the model's, not the data's.
+    If outputs were exact log-likelihoods, at most a share epsilon of recordings would be answered wrongly before the
+    horizon. They never are, and at the horizon an answer is forced: the promise is the model's, not the data's.
     """
     if not 0 < epsilon < 1 or n_classes < 2:
         raise ConfigError(f"epsilon {epsilon} for {n_classes} classes; expected 0 to 1, and two classes or more")

@@ -123,6 +123,8 @@ def fit_calimera(recorded: RecordedOutputs, delay: float = 0.25, most: int = 400
         recorded = recorded.pick(np.sort(np.random.default_rng(seed).permutation(len(recorded))[:most]))
     p = softmax(recorded.logits(_MEAN).astype(np.float64))
     n, horizon, _ = p.shape
+    if horizon < 2:
+        raise ConfigError("a window of one step leaves nothing to wait for")
     seen = np.stack([_features(p[:, t]) for t in range(horizon - 1)])
     duals = np.zeros((horizon - 1, n))
     later = 1 - p[:, -1].max(axis=1) + delay

@@ -12,9 +12,10 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from numpy import ndarray
 
 from spikecut.pipeline.calibration import optimal_cutoff_steps
+from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.metrics import Estimate, bootstrap_mean, bootstrap_ratio, wilson
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.pipeline.readout import SUM, softmax
+from spikecut.pipeline.readout import softmax
 from spikecut.pipeline.recorded import RecordedOutputs, Sweep, sweep
 
 
@@ -126,8 +127,10 @@ def risk_coverage(recorded: RecordedOutputs, step: int) -> tuple[Float64[ndarray
 
 def curve(recorded: RecordedOutputs, score: str, *, points: int = 100, draws: int = 200, seed: int = 0) -> Curve:
     """One pass over scores for all thresholds: quantiles of what recordings reach by each step, and by the last one."""
-    reached = np.maximum.accumulate(recorded.scores(score, SUM), axis=1)
+    reached = np.maximum.accumulate(recorded.scores(score), axis=1)
     correct, horizon, n = recorded.correct(), recorded.horizon, len(recorded)
+    if horizon < 2:
+        raise ConfigError("a curve over a window of one step; there is nothing to stop early")
     by_step, by_end = (values.astype(np.float64) for values in (reached[:, :-1], reached[:, -1]))
     shares = np.linspace(0, 1, points // 2)
     levels = np.unique(np.concatenate([np.quantile(by_step, shares), np.quantile(by_end, shares)]))

@@ -42,7 +42,8 @@ class FittedCutoff:
     `network` is the SHA-256 of the weights (of an ensemble those of all, joined by +), `data` that of the
     calibration recordings' digests; `promise` is the sentence that holds of it, `tolerance` the loss or the level in
     that sentence; `observed` is what it did on those `n` recordings: accuracy, mean_steps, full_window_accuracy, and
-    `equal_fixed_steps`, the shortest constant that lost no more there.
+    `equal_fixed_steps`, the shortest constant that lost no more there. `delta` is how likely the promise may fail,
+    `seed` what split the recordings.
     """
 
     cutoff: CutoffDecider[Any]
@@ -54,6 +55,8 @@ class FittedCutoff:
     data: str
     promise: str = ""
     observed: Mapping[str, float] = field(default_factory=dict)
+    delta: float = 0.05
+    seed: int = 0
 
     def check(self, network: str, classes: tuple[str, ...], step_us: int) -> None:
         """Refuses a network other than the one it was fitted for.
@@ -88,6 +91,8 @@ class FittedCutoff:
             "decider": _plain(self.cutoff),
             "promise": self.promise,
             "tolerance": self.tolerance,
+            "delta": self.delta,
+            "seed": self.seed,
             "observed": dict(self.observed),
             "fitted_on": {
                 "network": self.network,
@@ -121,6 +126,8 @@ def load_cutoff(path: str | PathLike[str]) -> FittedCutoff:
             data=fitted_on["data"],
             promise=raw["promise"],
             observed=raw["observed"],
+            delta=raw["delta"],
+            seed=raw["seed"],
         )
     except OSError as error:
         raise ModelError(f"{path}: cannot read the cutoff: {error.strerror}") from error
@@ -135,9 +142,12 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return {"type": _NAMES[type(value)]} | {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, np.ndarray):
+        value = value.astype({"f": np.float64, "i": np.int64, "b": np.bool_}[value.dtype.kind])
         return {"dtype": value.dtype.name, "shape": list(value.shape), "values": _plain(value.ravel().tolist())}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
+    if isinstance(value, np.integer | np.floating):
+        return _plain(value.item())
     if isinstance(value, float) and math.isinf(value):
         return "inf" if value > 0 else "-inf"
     return value

@@ -49,12 +49,27 @@ def fit(name: str, recorded: RecordedOutputs, wish: Wish, *, or_never: bool = Fa
             f"a tolerated loss of {wish.tolerance}; expected a share of the recordings from 0 to below 1",
             hint="2 points of accuracy are 0.02",
         )
-    if FITS[name].promises and wish.tolerance == 0:
+    if name in _NOT_NOTHING and wish.tolerance == 0:
         raise ConfigError(f"rule {name!r} cannot promise a loss of nothing", hint="tolerate a loss: 1 point is 0.01")
-    rule = FITS[name].make(recorded, wish)
+    if not 0 < wish.delta < 1:
+        raise ConfigError(f"a delta of {wish.delta}; it is a chance between 0 and 1", hint="0.05 is 95 % confidence")
+    try:
+        rule = FITS[name].make(recorded, wish)
+    except ConfigError:  # too few people to split
+        if or_never and FITS[name].promises:
+            return never(recorded.horizon)
+        raise
     if FITS[name].promises and not or_never and _never_stops(recorded, rule):
         raise ConfigError(_too_few(name, recorded, wish), hint="more recordings, a larger tolerance, or --or-never")
     return rule
+
+
+def sentence(name: str, recorded: RecordedOutputs, wish: Wish) -> str:
+    """What holds of a rule that was fitted so; where several recordings are one person's, what that takes away."""
+    told, n_groups = FITS[name].sentence(wish), len(set(recorded.groups))
+    if FITS[name].promises and 0 < n_groups < len(recorded):
+        told += f" The {len(recorded)} recordings are of {n_groups} people: for new people it may be less."
+    return told
 
 
 def equal_fixed_steps(recorded: RecordedOutputs, accuracy: float) -> int:
@@ -74,8 +89,8 @@ def _too_few(name: str, recorded: RecordedOutputs, wish: Wish) -> str:
     n, points = len(recorded), f"a loss of {100 * wish.tolerance:.4g} point{'s' * (wish.tolerance != 0.01)}"
     if name == "conformal":
         return (
-            f"{n} recordings, half of them to rank and half to expect, cannot carry sets that miss the truth in "
-            f"{100 * wish.tolerance:.4g} % at most and stop early"
+            f"with {n} recordings, half of them to rank and half to expect, sets that miss the truth in "
+            f"{100 * wish.tolerance:.4g} % at most never get small enough to stop early"
         )
     needed = [ltt.recordings_needed(wish.tolerance, wish.delta, lost) for lost in (0, 1, 2)]
     return (
@@ -100,7 +115,7 @@ def _cheapest_within(
 
 def _observed(wish: Wish) -> str:
     return (
-        f"On the recordings it was fitted on it cost at most {100 * wish.tolerance:.4g} points of accuracy: "
+        f"On the recordings it was fitted on it lost at most {100 * wish.tolerance:.4g} % of right answers: "
         "an observation, no guarantee for others."
     )
 
@@ -108,14 +123,14 @@ def _observed(wish: Wish) -> str:
 def _marginal(wish: Wish) -> str:
     return (
         f"With {100 * (1 - wish.delta):g} % confidence, stopping early turns at most {100 * wish.tolerance:.4g} % of "
-        "answers from right to wrong, on recordings exchangeable with those it was fitted on."
+        "answers from right to wrong, on recordings drawn independently like those it was fitted on."
     )
 
 
 def _conditional(wish: Wish) -> str:
     return (
         f"With {100 * (1 - wish.delta):g} % confidence, at every step: of the answers given by then at most "
-        f"{100 * wish.tolerance:.4g} % turn from right to wrong, on recordings exchangeable with those of its fit."
+        f"{100 * wish.tolerance:.4g} % turn from right to wrong, on recordings drawn independently like those it saw."
     )
 
 
@@ -128,8 +143,8 @@ def _covers(wish: Wish) -> str:
 
 def _modelled(wish: Wish) -> str:
     return (
-        f"Wrong with a probability of at most {100 * wish.tolerance:.4g} %, if the network's outputs were exact "
-        "log-likelihoods, which they are not. Nothing was fitted."
+        f"Answers before the end of the window would be wrong for at most {100 * wish.tolerance:.4g} % of recordings, "
+        "if the network's outputs were exact log-likelihoods, which they are not. Nothing was fitted."
     )
 
 
@@ -140,7 +155,7 @@ def _plain(
 
 
 def _msprt(recorded: RecordedOutputs, wish: Wish) -> ThresholdCutoff:
-    return msprt(max(wish.tolerance, 1e-9), recorded.outputs.shape[2], recorded.horizon)
+    return msprt(wish.tolerance, recorded.n_classes, recorded.horizon)
 
 
 def _sr1(recorded: RecordedOutputs, wish: Wish) -> CutoffDecider[Any]:
@@ -156,6 +171,7 @@ def _calimera(recorded: RecordedOutputs, wish: Wish) -> CutoffDecider[Any]:
     return _cheapest_within(recorded, wish.tolerance, rules)
 
 
+_NOT_NOTHING = ("ltt", "ltt_conditional", "ltt_fixed", "conformal", "msprt")
 _WEIGHTS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 FITS: dict[str, Fit] = {
     "ltt": Fit(lambda r, w: ltt.fit_marginal(r, w.tolerance, w.delta), _marginal, promises=True),

@@ -1,7 +1,9 @@
 """Learn then test: thresholds of any score with a promise about recordings that nobody has seen.
 
 The promise: *with a probability of at least 1 - delta over the draw of the calibration recordings, stopping early turns
-at most a share `gap` of right answers into wrong ones*, for recordings exchangeable with those of the calibration.
+at most a share `gap` of right answers into wrong ones*, for recordings drawn independently in the same way. Several
+recordings of one person are not independent: where there are such, the promise is for these people, and for new ones
+it may be less; the sentence that is stored with a rule says so.
 Every threshold is a hypothesis "it costs more than the gap", tested with the exact binomial tail, from the safest to
 the boldest, until one cannot be refused: the order is fixed before the data are seen, so testing many costs nothing.
 Ringel et al., arXiv 2402.00857 (marginal and conditional); Angelopoulos et al., arXiv 2110.01052 (the principle).
@@ -16,7 +18,7 @@ from scipy.stats import binom
 
 from spikecut.pipeline.cutoff import ThresholdCutoff
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.readout import SUM, Readout
+from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import RecordedOutputs
 
 REFERENCE_GRID = np.round(np.arange(100, -1, -1) * 0.01, 2)  # that of the published code
@@ -34,10 +36,14 @@ def recordings_needed(gap: float, delta: float, n_lost: int = 0) -> int:
     >>> [recordings_needed(0.01, 0.05, lost) for lost in (0, 1, 2)]
     [299, 473, 628]
     """
-    n = max(n_lost + 1, ceil(log(delta) / log(1 - gap)))
-    while binom.cdf(n_lost, n, gap) > delta:
-        n += 1
-    return n
+    enough = max(n_lost + 1, ceil(log(delta) / log(1 - gap)))
+    while binom.cdf(n_lost, enough, gap) > delta:
+        enough *= 2
+    short = enough // 2
+    while enough - short > 1:
+        middle = (short + enough) // 2
+        short, enough = (short, middle) if binom.cdf(n_lost, middle, gap) <= delta else (middle, enough)
+    return enough
 
 
 def fit_marginal(
@@ -46,7 +52,7 @@ def fit_marginal(
     delta: float = 0.05,
     *,
     score: str = "confidence",
-    readout: Readout = SUM,
+    readout: Readout | None = None,
     grid: Float64[ndarray, " G"] | None = None,
 ) -> ThresholdCutoff:
     """One threshold for all steps: on average over recordings, the gap is kept.
@@ -58,6 +64,7 @@ def fit_marginal(
         ConfigError: if gap or delta lie outside 0 to 1, or the score has no grid.
     """
     _check(gap, delta)
+    readout = readout or recorded.readout
     scores, lost = recorded.scores(score, readout), _lost(recorded, readout)
     best = np.inf
     for level in _grid(score) if grid is None else grid:
@@ -74,7 +81,7 @@ def fit_conditional(
     delta: float = 0.05,
     *,
     score: str = "confidence",
-    readout: Readout = SUM,
+    readout: Readout | None = None,
     grid: Float64[ndarray, " G"] | None = None,
     seed: int | None = 0,
 ) -> ThresholdCutoff:
@@ -84,6 +91,7 @@ def fit_conditional(
     `seed` None the halves are the first and the second, as in the published code.
     """
     _check(gap, delta)
+    readout = readout or recorded.readout
     half = len(recorded) // 2
     if seed is None:
         propose, test = recorded.pick(np.arange(half)), recorded.pick(np.arange(half, len(recorded)))
@@ -107,7 +115,7 @@ def fit_conditional(
 def fit_fixed(recorded: RecordedOutputs, gap: float, delta: float = 0.05) -> ThresholdCutoff:
     """The shortest constant number of steps with the same promise, tested from the longest down."""
     _check(gap, delta)
-    lost = _lost(recorded, SUM)
+    lost = _lost(recorded, recorded.readout)
     steps = recorded.horizon
     while steps > 1 and _p_value(lost[:, steps - 2], gap) <= delta:
         steps -= 1

@@ -12,7 +12,7 @@ from numpy import ndarray
 from spikecut.pipeline.cutoff import SCORES
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.pipeline.readout import SUM, Readout
+from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.results import Evidence
 
 _KIND, _VERSION = "spikecut recorded outputs", 1
@@ -24,18 +24,21 @@ class RecordedOutputs:
 
     `outputs` are per step, not summed; of an ensemble of R networks the members' stand side by side, so M = R K.
     `labels` are class numbers. `groups` says whose recording each is (a subject, a session): splits keep a group
-    together. Without it every recording is its own.
+    together. Without it every recording is its own. Where no readout is named, it is the sum, merged over `members`.
     """
 
     outputs: Float32[ndarray, "N T M"]
     labels: Int64[ndarray, " N"]
     groups: tuple[str, ...] = ()
+    members: int = 1
 
     def __post_init__(self) -> None:
         if len(self.outputs) != len(self.labels) or not len(self.labels):
             raise ConfigError(f"{len(self.outputs)} recorded outputs with {len(self.labels)} labels")
-        if not 0 <= self.labels.min() <= self.labels.max() < self.outputs.shape[2]:
-            raise ConfigError(f"labels outside the {self.outputs.shape[2]} classes of the outputs")
+        if self.members < 1 or self.outputs.shape[2] % self.members:
+            raise ConfigError(f"{self.outputs.shape[2]} outputs a step are not those of {self.members} members")
+        if not 0 <= self.labels.min() <= self.labels.max() < self.n_classes:
+            raise ConfigError(f"labels outside the {self.n_classes} classes of the outputs")
         if self.groups and len(self.groups) != len(self.labels):
             raise ConfigError(f"{len(self.groups)} groups for {len(self.labels)} recordings")
 
@@ -46,15 +49,26 @@ class RecordedOutputs:
     def horizon(self) -> int:
         return int(self.outputs.shape[1])
 
-    def logits(self, readout: Readout = SUM) -> Float32[ndarray, "N T K"]:
-        """What a rule with this readout reads after every step."""
-        return readout.of(self.outputs)
+    @property
+    def n_classes(self) -> int:
+        return int(self.outputs.shape[2]) // self.members
 
-    def correct(self, readout: Readout = SUM) -> Bool[ndarray, "N T"]:
+    @property
+    def readout(self) -> Readout:
+        """The sum, of one network or merged over the members."""
+        return Readout(members=self.members)
+
+    def logits(self, readout: Readout | None = None) -> Float32[ndarray, "N T K"]:
+        """What a rule with this readout reads after every step."""
+        return (readout or self.readout).of(self.outputs)
+
+    def correct(self, readout: Readout | None = None) -> Bool[ndarray, "N T"]:
         """Whether the answer would be right if the network were stopped after each step."""
         return np.asarray(self.logits(readout).argmax(axis=2) == self.labels[:, None])
 
-    def scores(self, score: str, readout: Readout = SUM, weights: tuple[float, ...] = ()) -> Float32[ndarray, "N T"]:
+    def scores(
+        self, score: str, readout: Readout | None = None, weights: tuple[float, ...] = ()
+    ) -> Float32[ndarray, "N T"]:
         """A score of `cutoff.SCORES` after every step."""
         logits, n = self.logits(readout), len(self)
         after = [SCORES[score](logits[:, t], np.full(n, t + 1), weights) for t in range(self.horizon)]
@@ -63,7 +77,7 @@ class RecordedOutputs:
     def pick(self, which: Int64[ndarray, " P"]) -> "RecordedOutputs":
         """Some of the recordings."""
         groups = tuple(self.groups[i] for i in which) if self.groups else ()
-        return RecordedOutputs(self.outputs[which], self.labels[which], groups)
+        return RecordedOutputs(self.outputs[which], self.labels[which], groups, self.members)
 
     def split(self, share: float, seed: int) -> tuple["RecordedOutputs", "RecordedOutputs"]:
         """Two parts, the first with about `share` of the recordings; a group is never torn apart.
@@ -117,7 +131,12 @@ def save_outputs(path: str | PathLike[str], recorded: RecordedOutputs, about: di
 
     text = json.dumps({"kind": _KIND, "version": _VERSION, **about})
     np.savez_compressed(
-        path, outputs=recorded.outputs, labels=recorded.labels, groups=np.array(recorded.groups, np.str_), about=text
+        path,
+        outputs=recorded.outputs,
+        labels=recorded.labels,
+        groups=np.array(recorded.groups, np.str_),
+        members=recorded.members,
+        about=text,
     )
 
 
@@ -135,7 +154,8 @@ def load_outputs(path: str | PathLike[str]) -> tuple[RecordedOutputs, dict[str, 
             about = json.loads(str(saved["about"]))
             if (about.pop("kind"), about.pop("version")) != (_KIND, _VERSION):
                 raise ModelError(f"{path}: not {_KIND} of version {_VERSION}")
-            return RecordedOutputs(saved["outputs"], saved["labels"], tuple(saved["groups"].tolist())), about
+            groups, members = tuple(saved["groups"].tolist()), int(saved["members"])
+            return RecordedOutputs(saved["outputs"], saved["labels"], groups, members), about
     except OSError as error:
         raise ModelError(f"{path}: cannot read recorded outputs: {error.strerror or error}") from error
     except (KeyError, TypeError, AttributeError, ValueError, zipfile.BadZipFile) as error:

@@ -108,7 +108,7 @@ class Both:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Either:
-    """Stops when one of two rules would; where both would, the answer is the first's."""
+    """Stops when one of two rules would; where both would, the answer is the first's. So is the set, if it has any."""
 
     first: CutoffDecider[Any]
     second: CutoffDecider[Any]
@@ -127,7 +127,8 @@ class Either:
         second_only = other.stop & ~one.stop
         label = np.where(second_only, other.label, one.label)
         score = np.where(second_only, other.score, one.score)
-        return Verdict(one.stop | other.stop, label, score, one.sets), (kept, kept_other)
+        sets = other.sets if one.sets is None else one.sets
+        return Verdict(one.stop | other.stop, label, score, sets), (kept, kept_other)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

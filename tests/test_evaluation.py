@@ -202,3 +202,49 @@ def test_why_shows_every_rule_on_one_recording(
     ran = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told["answers"][1]["steps"] == ran["steps"]
     assert main(["why", str(file), "--save", str(picture), "--overwrite", "--start", "99"]) == 4
+
+
+def test_rules_of_an_ensemble_are_measured_against_the_merged_ensemble() -> None:
+    """Two members, both always right: nothing is lost, and everybody agrees with the full window."""
+    from spikecut.pipeline.conformal import fit_conformal
+    from spikecut.pipeline.ltt import fit_marginal
+
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 300)
+    one = rng.normal(0, 0.3, (300, 6, 4)).astype(np.float32)
+    one[np.arange(300), :, labels] += 3
+    data = RecordedOutputs(np.concatenate([one, one[:, :, :]], axis=2), labels, members=2)
+    seen, swept = assess(data, fit_marginal(data, 0.05))
+    assert seen.accuracy.value == 1
+    assert seen.loss.value == 0
+    assert seen.agreement.value == 1
+    assert swept.stops.mean() < 6
+    sets = sweep(data, fit_conformal(data, 0.1, correction="simes")).sets
+    assert sets is not None
+    assert sets.shape == (300, 4)
+    with pytest.raises(ConfigError, match="8 outputs a step are not those of 3 members"):
+        RecordedOutputs(data.outputs, labels, members=3)
+
+
+def test_figures_on_the_recordings_a_rule_was_fitted_on_are_called_flattering(
+    evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = str(evaluated / "outputs.npz")
+    fit = ["calibrate", outputs, "--rule", "confidence", "confidence", "--tolerance", "0.1", "0.1"]
+    assert main([*fit, "--out", str(tmp_path)]) == 0
+    cutoff = str(tmp_path / "nmnist.confidence-10pt.json")
+    assert main(["evaluate", outputs, "--cutoff", cutoff, "--out", str(tmp_path / "run")]) == 0
+    assert "fitted on these very recordings" in capsys.readouterr().err
+    page = tmp_path / "elsewhere" / "page.html"
+    assert main(["report", str(tmp_path / "run"), "--out", str(page)]) == 0
+    assert "so their figures flatter" in page.read_text()
+    assert f"spikecut report {tmp_path / 'run'} --out {page}" in page.read_text()
+
+
+def test_names_of_cutoffs_that_nobody_wrote_do_not_disturb(tmp_path: Path) -> None:
+    from spikecut.tools.cutoffs import available, called
+
+    for name in ("ltt-1pt", "fixed-0.5pt", "fixed-xpt", "mood-1pt", "topk-1e-05pt"):
+        (tmp_path / f"net.{name}.json").write_text("{}")
+    assert available(tmp_path / "net.safetensors") == ["fixed-0.5pt", "ltt-1pt"]
+    assert called("fixed", 1e-7) == "fixed-0.00001pt"

@@ -30,7 +30,7 @@ RULES: dict[str, Any] = {
         f"conformal {how}": fit_conformal(TRAIN, 0.2, correction=how)
         for how in ("maxrank", "bonferroni", "simes", "none")
     },
-    "pooled": fit_pooled(TRAIN, 0.4, 1),
+    "pooled": fit_pooled(TRAIN, 0.4),
     "sr1": fit_sr1(TRAIN),
     "economy": fit_economy(TRAIN),
     "calimera": fit_calimera(TRAIN),

@@ -54,8 +54,8 @@ def test_an_ensemble_keeps_the_promise_however_its_members_hang_together(pooling
         parts = []
         for one in (drift(200, rng), drift(200, rng)):
             twin = one.outputs + rng.normal(0, 0.1, one.outputs.shape).astype(np.float32)
-            parts.append(RecordedOutputs(np.concatenate([one.outputs, twin], axis=2), one.labels))
-        swept = sweep(parts[1], fit_pooled(parts[0], alpha, 2, pooling=pooling, n_checkpoints=4))
+            parts.append(RecordedOutputs(np.concatenate([one.outputs, twin], axis=2), one.labels, members=2))
+        swept = sweep(parts[1], fit_pooled(parts[0], alpha, pooling=pooling, n_checkpoints=4))
         assert swept.sets is not None
         shares.append(swept.sets[np.arange(200), parts[1].labels].mean())
     assert np.mean(shares) >= 1 - alpha - 3 * np.std(shares) / np.sqrt(60)
@@ -121,3 +121,30 @@ def test_too_few_recordings_never_stop_early() -> None:
         ltt.fit_fixed(few, 0.01),
     ):
         assert (sweep(few, rule).stops == HORIZON).all()
+
+
+def test_recordings_of_the_same_people_weaken_the_sentence_and_one_person_cannot_be_split() -> None:
+    from spikecut.pipeline.errors import ConfigError
+    from spikecut.pipeline.fitting import Wish, fit, sentence
+
+    data = drift(400, np.random.default_rng(0), 0.8)
+    people = RecordedOutputs(data.outputs, data.labels, tuple(f"user {i % 20}" for i in range(400)))
+    assert "are of 20 people: for new people it may be less" in sentence("ltt", people, Wish(0.05))
+    assert "people" not in sentence("ltt", data, Wish(0.05))
+    alone = RecordedOutputs(data.outputs, data.labels, ("me",) * 400)
+    with pytest.raises(ConfigError, match="1 groups of recordings cannot be split"):
+        fit("conformal", alone, Wish(0.1))
+    assert (sweep(alone, fit("conformal", alone, Wish(0.1), or_never=True)).stops == HORIZON).all()
+    for name, wish, message in (
+        ("msprt", Wish(0.0), "cannot promise a loss of nothing"),
+        ("conformal", Wish(0.1, delta=7.0), "a delta of 7"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            fit(name, data, wish)
+
+
+def test_small_conformal_calibrations_stop_whatever_the_split() -> None:
+    """Scores beyond all of the ranking half go on in its units, so a handful of them does not make all sets full."""
+    data = drift(200, np.random.default_rng(1), 0.8, 0.0)
+    for seed in range(10):
+        assert sweep(data, fit_conformal(data, 0.1, seed=seed)).stops.mean() < HORIZON

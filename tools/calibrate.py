@@ -11,7 +11,7 @@ from spikecut.models import checkpoint
 from spikecut.pipeline.calibration import outcome
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.fitted import FittedCutoff
-from spikecut.pipeline.fitting import FITS, Wish, equal_fixed_steps, fit
+from spikecut.pipeline.fitting import FITS, Wish, equal_fixed_steps, fit, sentence
 from spikecut.pipeline.metrics import wilson
 from spikecut.pipeline.recorded import sweep
 from spikecut.sources.datasets import Part
@@ -40,7 +40,8 @@ def run_calibrate(
         ConfigError: if a rule or tolerance cannot be, if recordings that trained the network are among them
             (unless forced), if they cannot carry a promise, or if a file would be overwritten.
     """
-    wishes = [Wish(tolerance, delta, seed) for tolerance in tolerances]
+    wishes = [Wish(tolerance, delta, seed) for tolerance in dict.fromkeys(tolerances)]
+    rules = tuple(dict.fromkeys(rules))
     if unknown := [rule for rule in rules if rule not in FITS]:
         raise ConfigError(f"no rule {unknown[0]!r}; there are {', '.join(FITS)}")
     if bad := [tolerance for tolerance in tolerances if not 0 <= tolerance < 1]:
@@ -51,6 +52,8 @@ def run_calibrate(
     weights = checkpoint.locate(model)
     folder = out or (weights.parent if weights.parent != checkpoint.SHIPPED else Path())
     names = {(rule, wish.tolerance): called(rule, wish.tolerance) for wish in wishes for rule in rules}
+    if len(set(names.values())) < len(names):
+        raise ConfigError(f"tolerances {tolerances} are too close to one another to be told apart by name")
     targets = {key: folder / beside(weights, name).name for key, name in names.items()}
     written = (*targets.values(), *([outputs] if outputs else []))
     if (taken := [str(path) for path in written if path.exists()]) and not overwrite:
@@ -73,8 +76,8 @@ def run_calibrate(
     _print(found, [(name, cutoff) for name, _, cutoff in fitted])
     for _, target, _ in fitted:
         print(target)
-    for sentence in dict.fromkeys(f"{name.partition('-')[0]}: {cutoff.promise}" for name, _, cutoff in fitted):
-        print(sentence, file=sys.stderr)
+    for told in dict.fromkeys(f"{name.partition('-')[0]}: {cutoff.promise}" for name, _, cutoff in fitted):
+        print(told, file=sys.stderr)
     return 3 if found.n_damaged else 0
 
 
@@ -91,13 +94,15 @@ def fitted_cutoff(found: Gathered, rule: str, wish: Wish, *, or_never: bool = Fa
         tolerance=wish.tolerance,
         n=len(recorded),
         data=found.data,
-        promise=FITS[rule].sentence(wish),
+        promise=sentence(rule, recorded, wish),
         observed={
             "accuracy": seen.accuracy,
             "mean_steps": seen.mean_steps,
             "full_window_accuracy": float(recorded.correct()[:, -1].mean()),
             "equal_fixed_steps": equal_fixed_steps(recorded, seen.accuracy),
         },
+        delta=wish.delta,
+        seed=wish.seed,
     )
 
 

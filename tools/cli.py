@@ -248,7 +248,7 @@ class Calibrate:
     out: Path | None = None
     """Default: beside the network; for a shipped network the current folder."""
     outputs: Path | None = None
-    """Also write what the network said as .npz, which calibrate, evaluate and report read in place of a folder."""
+    """Also write what the network said as .npz, which calibrate and evaluate read in place of a folder."""
     overwrite: bool = False
     """Replace existing cutoffs."""
     force: bool = False

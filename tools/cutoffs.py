@@ -1,5 +1,6 @@
 """Which cutoff a command means: a rule's name, a file, or none."""
 
+import re
 from pathlib import Path
 
 from spikecut.models.checkpoint import ModelCard
@@ -7,6 +8,8 @@ from spikecut.pipeline.cutoff import never
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.fitted import FittedCutoff, load_cutoff
 from spikecut.pipeline.fitting import FITS
+
+_NAME = re.compile(r"(\w+)-(\d+(?:\.\d+)?)pt")
 
 
 def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> FittedCutoff:
@@ -44,9 +47,9 @@ def unfitted(card: ModelCard) -> FittedCutoff:
 def available(weights: Path) -> list[str]:
     """The cutoffs that have a file beside the weights, the smallest tolerance first."""
     names = [path.name.removeprefix(f"{weights.stem}.").removesuffix(".json") for path in _files(weights)]
-    known = [name for name in names if name.split("-")[0] in FITS and name.endswith("pt")]
+    known = [match for match in map(_NAME.fullmatch, names) if match and match[1] in FITS]
     rules = list(FITS)
-    return sorted(known, key=lambda name: (float(name.split("-")[1][:-2]), rules.index(name.split("-")[0])))
+    return [match[0] for match in sorted(known, key=lambda match: (float(match[2]), rules.index(match[1])))]
 
 
 def called(rule: str, tolerance: float) -> str:
@@ -55,7 +58,7 @@ def called(rule: str, tolerance: float) -> str:
     >>> called("topk", 0.005), called("fixed", 0.02)
     ('topk-0.5pt', 'fixed-2pt')
     """
-    return f"{rule}-{100 * tolerance:.4g}pt"
+    return f"{rule}-{f'{100 * tolerance:.6f}'.rstrip('0').rstrip('.')}pt"
 
 
 def beside(weights: Path, name: str) -> Path:

@@ -47,7 +47,8 @@ def run_evaluate(
         sweeps[name] = swept
     knowing = anytime(recorded)
     curves = [curve(recorded, score, seed=seed) for score in SCORES]
-    command = ["spikecut", "evaluate", str(data), "--model", model, "--part", part, "--out", str(out)]
+    fitted_here = [name for name, rule in rules.items() if rule.data == found.data]
+    command = ["spikecut", "evaluate", str(data), "--model", model, "--part", found.part, "--out", str(out)]
     command += ["--seed", str(seed), *(["--cutoff", *cutoffs] if cutoffs else [])]
     evaluation = {
         "kind": "spikecut evaluation",
@@ -60,6 +61,7 @@ def run_evaluate(
         "part": found.part,
         "n": len(recorded),
         "n_trained_on": found.n_trained_on,
+        "fitted_here": fitted_here,
         "seed": seed,
         "step_us": found.card.spec.step_us,
         "horizon": recorded.horizon,
@@ -81,6 +83,9 @@ def run_evaluate(
         print(target)
     if found.n_trained_on:
         print(f"warning: {found.n_trained_on} of these recordings trained the network", file=sys.stderr)
+    if fitted_here:
+        told = ", ".join(fitted_here)
+        print(f"warning: fitted on these very recordings, so their figures flatter: {told}", file=sys.stderr)
     return 3 if found.n_damaged else 0
 
 

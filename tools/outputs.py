@@ -45,6 +45,7 @@ class Gathered:
             "part": self.part,
             "n_trained_on": self.n_trained_on,
             "example": self.example,
+            "n_damaged": self.n_damaged,
         }
         save_outputs(path, self.recorded, about)
 
@@ -102,7 +103,15 @@ def _from_file(path: Path, weights: Path) -> Gathered:
         raise ConfigError(
             f"{path}: outputs of another network than {card.name!r}", hint="--model says which; or record them anew"
         )
-    values: dict[str, Any] = {name: about[name] for name in ("data", "part", "n_trained_on", "example")}
+    if recorded.horizon != card.horizon or recorded.n_classes != card.spec.n_classes:
+        raise ConfigError(
+            f"{path}: outputs of {recorded.horizon} steps and {recorded.n_classes} classes; network {card.name!r} has "
+            f"{card.horizon} and {card.spec.n_classes}"
+        )
+    wanted = ("data", "part", "n_trained_on", "example", "n_damaged", "names")
+    if missing := [name for name in wanted if name not in about]:
+        raise ConfigError(f"{path}: recorded outputs that do not say their {missing[0]!r}", hint="record them anew")
+    values: dict[str, Any] = {name: about[name] for name in wanted[:-1]}
     return Gathered(recorded=recorded, card=card, weights=weights, names=tuple(about["names"]), **values)
 
 

@@ -45,7 +45,8 @@ def run_report(run: Path | None, *, compare: Sequence[Path], out: Path | None, s
     evaluation = read_evaluation(run)
     target = out or run / "report.html"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page(evaluation, target.parent), encoding="utf-8")
+    command = ["spikecut", "report", str(run), *(["--out", str(out)] if out else [])]
+    target.write_text(page(evaluation, run, target.parent, shlex.join(command)), encoding="utf-8")
     print(target)
     return 0
 
@@ -68,8 +69,8 @@ def read_evaluation(run: Path) -> dict[str, Any]:
     return raw
 
 
-def page(evaluation: dict[str, Any], folder: Path) -> str:
-    """The page as text; every picture is also written into the folder."""
+def page(evaluation: dict[str, Any], run: Path, folder: Path, command: str) -> str:
+    """The page as text; every picture is also written into `folder`."""
     names = [row["name"] for row in evaluation["rules"]]
     main = _main_rule(evaluation)
     pictures = [
@@ -111,9 +112,10 @@ def page(evaluation: dict[str, Any], folder: Path) -> str:
             else ()
         ),
         "<h2>How this page was made</h2>",
-        f"<pre>{escape(evaluation['command'])}\n{escape(shlex.join(['spikecut', 'report', str(folder)]))}</pre>",
+        f"<pre>{escape(evaluation['command'])}\n{escape(command)}</pre>",
         f"<p><small>spikecut {spikecut.__version__}, network {escape(evaluation['network'][:16])}, data "
-        f"{escape(evaluation['data_sha256'][:16])}. Beside it: anytime.csv, curves.csv, decisions.csv.</small></p>",
+        f"{escape(evaluation['data_sha256'][:16])}. Tables: anytime.csv, curves.csv, decisions.csv in "
+        f"{escape(str(run))}.</small></p>",
     ]  # fmt: skip
     title = f"spikecut: {escape(evaluation['model'])}"
     return (
@@ -175,8 +177,11 @@ def _main_rule(evaluation: dict[str, Any]) -> str | None:
 
 
 def _trained_on(evaluation: dict[str, Any]) -> str:
-    n = evaluation["n_trained_on"]
-    return f"<p><b>{n} of these recordings trained the network: its accuracy here says nothing.</b></p>" if n else ""
+    n, fitted = evaluation["n_trained_on"], ", ".join(evaluation["fitted_here"])
+    told = f"<p><b>{n} of these recordings trained the network: its accuracy here says nothing.</b></p>" if n else ""
+    if fitted:
+        told += f"<p><b>Fitted on these very recordings, so their figures flatter: {escape(fitted)}.</b></p>"
+    return told
 
 
 def _figure(name: str, draw: Any, text: str, evaluation: dict[str, Any], folder: Path) -> str:

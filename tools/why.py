@@ -140,7 +140,10 @@ def _print(path: Path, card: ModelCard, totals: Float32[ndarray, "T K"], answers
             card.classes[answer.label],
             f"{answer.steps} of {n} steps",
             f"{ms * answer.steps:.0f} ms",
-            "" if answer.as_full else "not what the full window says",
+            "; ".join(
+                ["the end, not the rule"] * (answer.steps == n and answer.rule != "full window")
+                + ["not what the full window says"] * (not answer.as_full)
+            ),
         )
     console.print(rules)
 
