@@ -7,7 +7,7 @@ tolerance: an observation about these recordings, not a guarantee about others. 
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ def fit_fixed(recorded: RecordedOutputs, tolerance: float) -> ThresholdCutoff:
     """The shortest fixed number of steps within the tolerance: what every adaptive rule has to beat."""
     accuracy = recorded.correct().mean(axis=0)
     within = np.flatnonzero(accuracy >= accuracy[-1] - tolerance - 1e-12)
-    return fixed(int(within[0]) + 1, recorded.horizon)
+    return replace(fixed(int(within[0]) + 1, recorded.horizon), readout=recorded.readout)
 
 
 def fit_confidence(recorded: RecordedOutputs, tolerance: float) -> ThresholdCutoff:
@@ -61,10 +61,10 @@ def fit_patience(recorded: RecordedOutputs, tolerance: float) -> Patience:
     """The smallest patience within the tolerance."""
     floor = recorded.correct()[:, -1].mean() - tolerance - 1e-12
     for steps in range(1, recorded.horizon):
-        rule = Patience(steps, recorded.horizon)
+        rule = Patience(steps, recorded.horizon, recorded.readout)
         if outcome(recorded, sweep(recorded, rule)).accuracy >= floor:
             return rule
-    return Patience(recorded.horizon, recorded.horizon)
+    return Patience(recorded.horizon, recorded.horizon, recorded.readout)
 
 
 def fit_topk(recorded: RecordedOutputs, tolerance: float, min_support: int = 20) -> ThresholdCutoff:
@@ -151,17 +151,18 @@ def _ranged(
 def _earliest_within(
     recorded: RecordedOutputs, tolerance: float, candidates: Iterable[ThresholdCutoff]
 ) -> ThresholdCutoff:
-    """The candidate, all of one score, with the fewest mean steps within the tolerance."""
+    """The candidate, all of one score, with the fewest mean steps within the tolerance, in the recordings' readout."""
     correct, lanes = recorded.correct(), np.arange(len(recorded))
     floor = correct[:, -1].mean() - tolerance - 1e-12
     scores: Float32[ndarray, "N T"] | None = None
     best: tuple[float, ThresholdCutoff] | None = None
-    for candidate in candidates:
+    for plain in candidates:
+        candidate = replace(plain, readout=recorded.readout)
         scores = recorded.scores(candidate.score) if scores is None else scores
         stops = _first_above(scores, candidate.thresholds)
         if correct[lanes, stops - 1].mean() >= floor and (best is None or stops.mean() < best[0]):
             best = float(stops.mean()), candidate
-    return best[1] if best else never(recorded.horizon)
+    return best[1] if best else replace(never(recorded.horizon), readout=recorded.readout)
 
 
 FITTERS: dict[str, Callable[[RecordedOutputs, float], CutoffDecider[Any]]] = {

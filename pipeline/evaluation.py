@@ -116,6 +116,12 @@ def expected_calibration_error(logits: Float32[ndarray, "N K"], correct: Bool[nd
     return float(np.abs(gaps).sum() / counts.sum())
 
 
+def mean_calibration_error(recorded: RecordedOutputs) -> float:
+    """The expected calibration error, averaged over the steps, of the recordings' readout."""
+    logits, correct = recorded.logits(), recorded.correct()
+    return float(np.mean([expected_calibration_error(logits[:, t], correct[:, t]) for t in range(recorded.horizon)]))
+
+
 def risk_coverage(recorded: RecordedOutputs, step: int) -> tuple[Float64[ndarray, " N"], Float64[ndarray, " N"]]:
     """If only the most confident answers after a step were given: the share given, and of these the share wrong."""
     confidence = softmax(recorded.logits()[:, step - 1].astype(np.float64)).max(axis=1)

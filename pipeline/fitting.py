@@ -1,7 +1,7 @@
 """Every rule by its name: how it is fitted for a tolerated loss, and the sentence that then holds of it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -114,10 +114,8 @@ def _cheapest_within(
 
 
 def _observed(wish: Wish) -> str:
-    return (
-        f"On the recordings it was fitted on it lost at most {100 * wish.tolerance:.4g} % of right answers: "
-        "an observation, no guarantee for others."
-    )
+    points = f"{100 * wish.tolerance:.4g} point{'s' * (wish.tolerance != 0.01)}"
+    return f"On the recordings it was fitted on it lost at most {points} of accuracy: no guarantee for others."
 
 
 def _marginal(wish: Wish) -> str:
@@ -155,7 +153,7 @@ def _plain(
 
 
 def _msprt(recorded: RecordedOutputs, wish: Wish) -> ThresholdCutoff:
-    return msprt(wish.tolerance, recorded.n_classes, recorded.horizon)
+    return replace(msprt(wish.tolerance, recorded.n_classes, recorded.horizon), readout=recorded.readout)
 
 
 def _sr1(recorded: RecordedOutputs, wish: Wish) -> CutoffDecider[Any]:

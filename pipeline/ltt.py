@@ -119,7 +119,9 @@ def fit_fixed(recorded: RecordedOutputs, gap: float, delta: float = 0.05) -> Thr
     steps = recorded.horizon
     while steps > 1 and _p_value(lost[:, steps - 2], gap) <= delta:
         steps -= 1
-    return ThresholdCutoff("ltt_fixed", "step", np.full(recorded.horizon, float(steps)), inclusive=True)
+    return ThresholdCutoff(
+        "ltt_fixed", "step", np.full(recorded.horizon, float(steps)), recorded.readout, inclusive=True
+    )
 
 
 def _propose(

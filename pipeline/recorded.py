@@ -1,6 +1,6 @@
 """What a network said at every step of many recordings: one pass, from which every rule is fitted and swept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,15 @@ class RecordedOutputs:
 
     `outputs` are per step, not summed; of an ensemble of R networks the members' stand side by side, so M = R K.
     `labels` are class numbers. `groups` says whose recording each is (a subject, a session): splits keep a group
-    together. Without it every recording is its own. Where no readout is named, it is the sum, merged over `members`.
+    together. Without it every recording is its own. `reading` is the readout that rules are fitted with where none is
+    named: without it the sum, merged over `members`.
     """
 
     outputs: Float32[ndarray, "N T M"]
     labels: Int64[ndarray, " N"]
     groups: tuple[str, ...] = ()
     members: int = 1
+    reading: Readout | None = None
 
     def __post_init__(self) -> None:
         if len(self.outputs) != len(self.labels) or not len(self.labels):
@@ -55,8 +57,12 @@ class RecordedOutputs:
 
     @property
     def readout(self) -> Readout:
-        """The sum, of one network or merged over the members."""
-        return Readout(members=self.members)
+        """What rules read where no readout is named."""
+        return self.reading or Readout(members=self.members)
+
+    def read_by(self, reading: Readout) -> "RecordedOutputs":
+        """The same recordings, for fitting rules with another readout."""
+        return replace(self, reading=reading)
 
     def logits(self, readout: Readout | None = None) -> Float32[ndarray, "N T K"]:
         """What a rule with this readout reads after every step."""
@@ -77,7 +83,7 @@ class RecordedOutputs:
     def pick(self, which: Int64[ndarray, " P"]) -> "RecordedOutputs":
         """Some of the recordings."""
         groups = tuple(self.groups[i] for i in which) if self.groups else ()
-        return RecordedOutputs(self.outputs[which], self.labels[which], groups, self.members)
+        return RecordedOutputs(self.outputs[which], self.labels[which], groups, self.members, self.reading)
 
     def split(self, share: float, seed: int) -> tuple["RecordedOutputs", "RecordedOutputs"]:
         """Two parts, the first with about `share` of the recordings; a group is never torn apart.

@@ -248,3 +248,31 @@ def test_names_of_cutoffs_that_nobody_wrote_do_not_disturb(tmp_path: Path) -> No
         (tmp_path / f"net.{name}.json").write_text("{}")
     assert available(tmp_path / "net.safetensors") == ["fixed-0.5pt", "ltt-1pt"]
     assert called("fixed", 1e-7) == "fixed-0.00001pt"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [["--readout", "leaky", "--leak", "0.1"], ["--readout", "mean", "--temperature", "fitted"], ["--temperature", "t"]],
+)
+def test_rules_are_fitted_with_another_readout_and_keep_it(
+    how: list[str], evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from spikecut.pipeline.fitted import load_cutoff
+
+    fit = [
+        "calibrate",
+        str(evaluated / "outputs.npz"),
+        "--rule",
+        "confidence",
+        "topk",
+        "patience",
+        "--tolerance",
+        "0.2",
+    ]
+    assert main([*fit, "--out", str(tmp_path), *how]) == 0
+    told = capsys.readouterr().err
+    assert ("mean calibration error on the other 14" in told) == ("fitted" in how)
+    for rule in ("confidence", "topk", "patience"):
+        readout = load_cutoff(tmp_path / f"nmnist.{rule}-20pt.json").cutoff.readout  # type: ignore[attr-defined]
+        assert readout.kind == (how[1] if how[0] == "--readout" else "sum")
+        assert (readout.temperatures is None) == (how[-2] != "--temperature")

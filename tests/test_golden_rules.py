@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from spikecut.pipeline import ltt
-from spikecut.pipeline.calibration import outcome
+from spikecut.pipeline.calibration import outcome, topk_thresholds_reference
 from spikecut.pipeline.conformal import ConformalSets, fit_conformal
-from spikecut.pipeline.cutoff import entropy
+from spikecut.pipeline.cutoff import entropy, top2_gap
 from spikecut.pipeline.ects import fit_calimera, fit_economy, fit_sr1
 from spikecut.pipeline.readout import Readout, softmax
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
@@ -121,3 +121,24 @@ def test_calimera_expects_what_its_authors_code_expected(case: dict[str, Any]) -
     swept = sweep(TEST, rule)
     assert swept.stops.tolist() == case["stop"]
     assert outcome(TEST, swept).accuracy == case["accuracy"]
+
+
+def test_the_lead_is_the_smallest_log_likelihood_ratio_of_msprt() -> None:
+    """The matrix of the reference holds z_k - z_l; its bound asks the leader's smallest entry, which is our lead."""
+    case = GOLDEN["msprt_llr"]
+    logits = np.array(case["order0_logits_t_k"], np.float32).cumsum(axis=0)
+    ratios = np.array(case["order0_llr_t_k_l"])
+    leads = top2_gap(logits, np.arange(1, 5))
+    for t, lead in enumerate(leads):
+        first = int(logits[t].argmax())
+        assert lead == min(ratios[t, first, other] for other in range(3) if other != first)
+
+
+@pytest.mark.parametrize("case", GOLDEN["topk"]["cases"], ids=lambda c: str(c["epsilon"]))
+def test_on_its_own_calibration_the_share_that_topk_asks_for_is_stable(case: dict[str, Any]) -> None:
+    betas, epsilon = topk_thresholds_reference(TRAIN, float(case["epsilon"])), float(case["epsilon"])
+    gaps, correct = TRAIN.scores("top2_gap"), TRAIN.correct()
+    for t, beta in enumerate(betas[:-1]):
+        stopping = gaps[:, t] > beta
+        if beta < 0.99 * gaps.max() and stopping.any():
+            assert correct[stopping][:, t:].all(axis=1).mean() >= 1 - epsilon - 1e-9

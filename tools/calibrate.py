@@ -1,22 +1,29 @@
 """`spikecut calibrate`: one pass over held-out recordings, and a fitted cutoff for every rule and tolerance."""
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from spikecut.models import checkpoint
 from spikecut.pipeline.calibration import outcome
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.evaluation import mean_calibration_error
 from spikecut.pipeline.fitted import FittedCutoff
 from spikecut.pipeline.fitting import FITS, Wish, equal_fixed_steps, fit, sentence
 from spikecut.pipeline.metrics import wilson
-from spikecut.pipeline.recorded import sweep
+from spikecut.pipeline.readout import Readout, fit_temperatures
+from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.sources.datasets import Part
 from spikecut.tools.cutoffs import beside, called
 from spikecut.tools.outputs import Gathered, gather, refuse_trained_on
+
+Temperature = Literal["1", "t", "fitted"]
 
 
 def run_calibrate(
@@ -27,6 +34,9 @@ def run_calibrate(
     rules: Sequence[str],
     tolerances: Sequence[float],
     delta: float,
+    readout: str,
+    leak: float,
+    temperature: Temperature,
     seed: int,
     or_never: bool,
     out: Path | None,
@@ -62,6 +72,7 @@ def run_calibrate(
     refuse_trained_on(found, force)
     if outputs:
         found.save(outputs)
+    found = dataclasses.replace(found, recorded=read_with(found.recorded, readout, leak, temperature, seed))
     fitted = [
         (
             names[rule, wish.tolerance],
@@ -79,6 +90,31 @@ def run_calibrate(
     for told in dict.fromkeys(f"{name.partition('-')[0]}: {cutoff.promise}" for name, _, cutoff in fitted):
         print(told, file=sys.stderr)
     return 3 if found.n_damaged else 0
+
+
+def read_with(
+    recorded: RecordedOutputs, kind: str, leak: float, temperature: Temperature, seed: int
+) -> RecordedOutputs:
+    """The recordings to fit rules on, read as asked for.
+
+    Temperatures to be fitted take three of ten recordings (or people) for themselves, since a promise needs
+    others; the calibration error before and after is told of those that remain.
+    """
+    plain = Readout(kind, leak if kind == "leaky" else 0.0, recorded.members)
+    if temperature == "1":
+        return recorded if kind == "sum" else recorded.read_by(plain)
+    if temperature == "t":
+        return recorded.read_by(dataclasses.replace(plain, temperatures=np.arange(1.0, recorded.horizon + 1)))
+    for_temperatures, rest = recorded.read_by(plain).split(0.3, seed)
+    values = fit_temperatures(for_temperatures.logits(), for_temperatures.labels)
+    fitted = rest.read_by(dataclasses.replace(plain, temperatures=values))
+    before, after = 100 * mean_calibration_error(rest), 100 * mean_calibration_error(fitted)
+    print(
+        f"temperatures {values.min():.2f} to {values.max():.2f}, fitted on {len(for_temperatures)} recordings; mean "
+        f"calibration error on the other {len(rest)}: {before:.1f} points before, {after:.1f} after",
+        file=sys.stderr,
+    )
+    return fitted
 
 
 def fitted_cutoff(found: Gathered, rule: str, wish: Wish, *, or_never: bool = False) -> FittedCutoff:

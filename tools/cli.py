@@ -241,8 +241,14 @@ class Calibrate:
     """The shares of right answers that stopping early may cost."""
     delta: float = 0.05
     """How likely a promise may be to fail."""
+    readout: Literal["sum", "mean", "last", "leaky"] = "sum"
+    """What the rules read of the outputs so far (sr1, economy and calimera always the mean)."""
+    leak: float = 0.05
+    """The share that a leaky readout forgets at every step."""
+    temperature: Literal["1", "t", "fitted"] = "1"
+    """What the readout is divided by: nothing, the step, or values fitted on three tenths of the recordings."""
     seed: int = 0
-    """For rules that split the recordings."""
+    """For splits of the recordings."""
     or_never: bool = False
     """Where the recordings cannot carry a promise, write a rule that never stops early instead of refusing."""
     out: Path | None = None
@@ -265,6 +271,9 @@ class Calibrate:
             rules=tuple(FITS) if "all" in self.rule else self.rule,
             tolerances=self.tolerance,
             delta=self.delta,
+            readout=self.readout,
+            leak=self.leak,
+            temperature=self.temperature,
             seed=self.seed,
             or_never=self.or_never,
             out=self.out,
