@@ -47,7 +47,9 @@ weights: $(VENV)/installed ## trains, calibrates and measures the shipped networ
 	cp runs/nmnist/nmnist.safetensors runs/nmnist/nmnist*.json models/weights/
 
 weights-gestures: $(VENV)/installed ## the same for the gestures, on drawn people (two hours on two cores, 9 GB)
-	$(BIN)/spikecut train gestures --out runs/gestures
+	$(BIN)/spikecut train gestures --out runs/gestures-first --threads 2
+	mkdir -p runs/gestures && ln -f runs/gestures-first/drawn*.npz runs/gestures/
+	$(BIN)/spikecut train gestures --start runs/gestures-first/gestures.safetensors --epochs 10 --learning-rate 0.0015 --out runs/gestures --threads 2
 	$(BIN)/spikecut simulate gestures runs/drawn_calibration --users 435 --part calibration --jobs 2
 	$(BIN)/spikecut simulate gestures runs/drawn_test --users 435 --part test --jobs 2
 	$(BIN)/spikecut calibrate runs/drawn_calibration --model runs/gestures/gestures.safetensors --rule fixed topk confidence ltt --tolerance 0.005 0.01 0.02 --overwrite

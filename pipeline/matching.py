@@ -65,9 +65,10 @@ class Score:
 class Matcher:
     """Follows a stream and its labels `(label, start_us, end_us)`, ordered and not overlapping.
 
-    The first decision that falls into a labelled span, `early_us` before its onset at the most, is its
-    answer. A second one with the same label is a repetition, with another a false alarm, as is every
-    decision outside all spans. Every decision is counted once, and every label: `right`, `wrong` or `missed`.
+    The first decision that falls into a labelled span is its answer; a right one may come up to `early_us`
+    before the labelled onset, since people draw that line by hand. A second one with the same label is a
+    repetition, with another a false alarm, as is every decision outside all spans. Every decision is counted
+    once, and every label: `right`, `wrong` or `missed`.
     """
 
     def __init__(self, spans: Sequence[tuple[int, int, int]], *, early_us: int = 200_000) -> None:
@@ -91,7 +92,7 @@ class Matcher:
 
     def decided(self, label: int, time_us: int) -> Match:
         """What a decision is worth; call `passed` with its time first."""
-        inside = self._at < len(self._spans) and self._spans[self._at][1] - self._early_us <= time_us
+        inside = self._at < len(self._spans) and self._reaches(label, time_us)
         if not inside or self._answer is not None:
             again = inside and self._answer == label
             self._score += Score(repeated=1) if again else Score(false_alarms=1)
@@ -101,6 +102,10 @@ class Matcher:
         right = label == truth
         self._score += Score(right=int(right), wrong=int(not right), delays_us=(delay_us,))
         return Match(Outcome.right if right else Outcome.wrong, self._at, delay_us)
+
+    def _reaches(self, label: int, time_us: int) -> bool:
+        truth, start_us, _ = self._spans[self._at]
+        return time_us >= start_us - (self._early_us if label == truth else 0)
 
     def score(self, minutes: float) -> Score:
         """All that was counted, for a stream of that length; call `passed` with its end first."""

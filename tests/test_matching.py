@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikecut.pipeline.errors import EventError
-from spikecut.pipeline.matching import Matcher, Outcome, Score, match
+from spikecut.pipeline.matching import Match, Matcher, Outcome, Score, match
 
 SPANS = [(3, 1_000_000, 2_000_000), (5, 3_000_000, 4_000_000)]
 
@@ -63,3 +63,12 @@ def test_scores_of_two_recordings_add_up() -> None:
 def test_labels_that_overlap_are_refused() -> None:
     with pytest.raises(EventError, match="overlap"):
         Matcher([(1, 0, 10), (2, 9, 20)])
+
+
+def test_before_the_onset_only_the_right_answer_counts_as_one() -> None:
+    """A span from 1 s on: right at 0.9 s answers it; another at 0.9 s is a false alarm, and the span stays open."""
+    early = Matcher([(3, 1_000_000, 2_000_000)])
+    assert early.decided(3, 900_000) == Match(Outcome.right, 0, -100_000)
+    hasty = Matcher([(3, 1_000_000, 2_000_000)])
+    assert hasty.decided(5, 900_000).outcome is Outcome.false_alarm
+    assert hasty.decided(3, 1_500_000) == Match(Outcome.right, 0, 500_000)

@@ -196,7 +196,7 @@ def _marks(horizon: int) -> list[int]:
     return sorted({max(1, horizon * share // 30) for share in (2, 4, 8, 15, 30)})
 
 
-def _use(threads: int) -> None:
+def use(threads: int) -> None:
     """Computes with so many threads, and keeps freed memory.
 
     Left alone, the C library of Linux gives every large array back to the system and gets it anew, page by page
@@ -252,7 +252,7 @@ def run_train(
     from spikecut.models import checkpoint
 
     first = None if start is None else checkpoint.locate(start)
-    _use(threads)
+    use(threads)
     how = {"epochs": epochs, "learning_rate": learning_rate, "start": first, "seed": seed, "resume": resume}
     try:
         print(train(recipe, data, out, **how))  # type: ignore[arg-type]
