@@ -48,12 +48,13 @@ def trade(axes: Axes, evaluation: Evaluation) -> None:
         steps, accuracy = ms * np.array(one["mean_steps"]), 100 * np.array(one["accuracy"])
         axes.plot(steps[:, 0], accuracy[:, 0], color=colour, linewidth=1.2, label=_NAMES[one["score"]])
         axes.fill_between(steps[:, 0], accuracy[:, 1], accuracy[:, 2], color=colour, alpha=0.08, linewidth=0)
-    for row, colour in zip(evaluation["rules"], _COLOURS[3:] * 4, strict=False):
+    for i, row in enumerate(evaluation["rules"]):
+        colour, marker = _COLOURS[3 + i % 7], "osD^vP*X"[i // 7 % 8]
         (x, *x_ends), (y, *y_ends) = (np.array(row[name]) for name in ("mean_steps", "accuracy"))
         x_error, y_error = [[x - x_ends[0]], [x_ends[1] - x]], [[y - y_ends[0]], [y_ends[1] - y]]
         axes.errorbar(
             ms * x, 100 * y, 100 * np.array(y_error), ms * np.array(x_error),
-            fmt="o", ms=5, color=colour, elinewidth=0.9, label=row["name"],
+            fmt=marker, ms=5, color=colour, elinewidth=0.9, label=row["name"],
         )  # fmt: skip
     floor = ms * evaluation["anytime"]["floor"]
     axes.axvline(floor, color=_GREY, linestyle=":", linewidth=1, label="zero-loss floor (knows the truth)")
