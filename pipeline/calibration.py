@@ -74,6 +74,13 @@ def fit_topk(recorded: RecordedOutputs, tolerance: float, min_support: int = 20)
     return _earliest_within(recorded, tolerance, candidates)
 
 
+def fit_topk_reference(recorded: RecordedOutputs, tolerance: float) -> ThresholdCutoff:
+    """The same with thresholds as the reference code computes them, on held-out recordings and without its dropout."""
+    epsilons = np.linspace(0, 0.5, 101)
+    candidates = (topk(topk_thresholds_reference(recorded, float(e))) for e in epsilons)
+    return _earliest_within(recorded, tolerance, candidates)
+
+
 def topk_thresholds(recorded: RecordedOutputs, epsilon: float, min_support: int = 20) -> Float64[ndarray, " T"]:
     """The safe thresholds beta_t of the Top-K cutoff.
 
@@ -168,6 +175,7 @@ def _earliest_within(
 FITTERS: dict[str, Callable[[RecordedOutputs, float], CutoffDecider[Any]]] = {
     "fixed": fit_fixed,
     "topk": fit_topk,
+    "topk_reference": fit_topk_reference,
     "confidence": fit_confidence,
     "entropy": fit_entropy,
     "collapsing": fit_collapsing,

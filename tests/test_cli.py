@@ -352,3 +352,15 @@ def test_a_file_of_a_larger_sensor_is_not_squeezed_into_the_network_s(
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("spikecut ")
+
+
+def test_a_rule_that_keeps_sets_says_them(digits: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    fit = ["calibrate", str(digits), "--part", "all", "--rule", "conformal", "--tolerance", "0.4", "--or-never"]
+    assert main([*fit, "--out", str(tmp_path)]) == 0
+    capsys.readouterr()
+    run = ["run", str(digits / "2" / "drawn_002.bin"), "--once", "--json"]
+    assert main([*run, "--cutoff", str(tmp_path / "nmnist.conformal-40pt.json")]) == 0
+    decision = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert set(decision["set"]) <= set("0123456789")
+    assert main(run) == 0
+    assert "set" not in json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -64,6 +64,8 @@ def as_object(decision: Decision, card: ModelCard, truth: int | None, rule: str,
         "n_events": decision.n_events,
         "truth": None if truth is None else card.classes[truth],
     }
+    if decision.classes is not None:
+        found |= {"set": [card.classes[k] for k in decision.classes]}
     if match is not None:
         found |= {"outcome": match.outcome.name, "delay_us": match.delay_us}
     return json.dumps(found)
