@@ -61,6 +61,15 @@ def called(rule: str, tolerance: float) -> str:
     return f"{rule}-{f'{100 * tolerance:.6f}'.rstrip('0').rstrip('.')}pt"
 
 
+def shown(wanted: str, weights: Path) -> str:
+    """What a cutoff is called in a table: of a file its name, without that of the network.
+
+    >>> shown("fits/nmnist.ltt-1pt.json", Path("nmnist.safetensors"))
+    'ltt-1pt'
+    """
+    return Path(wanted).name.removesuffix(".json").removeprefix(f"{weights.stem}.")
+
+
 def beside(weights: Path, name: str) -> Path:
     """Where a network's cutoff lies: `NAME.safetensors` has `NAME.RULE-POINTSpt.json`."""
     return weights.with_name(f"{weights.stem}.{name}.json")

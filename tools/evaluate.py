@@ -19,7 +19,7 @@ from spikecut.pipeline.evaluation import Anytime, Assessment, Curve, anytime, as
 from spikecut.pipeline.metrics import Estimate
 from spikecut.pipeline.recorded import Sweep
 from spikecut.sources.datasets import Part
-from spikecut.tools.cutoffs import available, find_cutoff
+from spikecut.tools.cutoffs import available, find_cutoff, shown
 from spikecut.tools.outputs import Gathered, gather
 
 SCORES = ("top2_gap", "confidence", "entropy")
@@ -38,7 +38,7 @@ def run_evaluate(
         raise ConfigError(f"{target} exists", hint="choose another folder with --out, or pass --overwrite")
     found = gather(data, model, part)
     names = [name for name in cutoffs or available(found.weights) if name != "none"]
-    rules = {name: find_cutoff(name, found.weights, found.card) for name in names}
+    rules = {shown(name, found.weights): find_cutoff(name, found.weights, found.card) for name in names}
     recorded = found.recorded
     rows, sweeps = [], {}
     for name, rule in rules.items():

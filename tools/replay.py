@@ -24,7 +24,7 @@ from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.replay import replay
 from spikecut.pipeline.results import Decision
 from spikecut.sources.datasets import Part
-from spikecut.tools.cutoffs import available, find_cutoff, unfitted
+from spikecut.tools.cutoffs import available, find_cutoff, shown, unfitted
 from spikecut.tools.examples import Examples, Fate, complain, examples_of
 
 Labels = np.ndarray[Any, np.dtype[np.int64]]
@@ -85,7 +85,9 @@ def run_replay(
     known = set(card.trained_on)
     n_trained_on = sum(digest in known for digest in examples.digests()) if known else 0
     names = [name for name in cutoffs or available(weights) if name != "none"]
-    rules = {"none": unfitted(card)} | with_fixed({name: find_cutoff(name, weights, card) for name in names})
+    rules = {"none": unfitted(card)} | with_fixed(
+        {shown(name, weights): find_cutoff(name, weights, card) for name in names}
+    )
 
     one_pass(examples.first(batch_size), stepper, card, rules["none"].cutoff, batch_size)  # warm: compiled, allocated
     passes = [

@@ -22,7 +22,7 @@ from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.readout import softmax
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.replay import record_outputs
-from spikecut.tools.cutoffs import available, find_cutoff
+from spikecut.tools.cutoffs import available, find_cutoff, shown
 from spikecut.tools.feeding import network_for, on_sensor, open_for
 
 
@@ -65,7 +65,9 @@ def run_why(
     answers = [Answer("full window", full, len(frames), as_full=True)]
     for name in names:
         swept = sweep(recorded, find_cutoff(name, weights, card).cutoff)
-        answers.append(Answer(name, int(swept.labels[0]), int(swept.stops[0]), int(swept.labels[0]) == full))
+        answers.append(
+            Answer(shown(name, weights), int(swept.labels[0]), int(swept.stops[0]), int(swept.labels[0]) == full)
+        )
     save.parent.mkdir(parents=True, exist_ok=True)
     save.write_bytes(picture(totals, answers, card, f"{path.name} from {start_s:g} s"))
     if as_json:
