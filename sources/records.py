@@ -75,7 +75,7 @@ def new_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
         UnreadableSource: if the folder does not exist or may not be written.
     """
     if path.is_dir() or (path.exists() and not overwrite):
-        raise ConfigError(f"{path} exists already", hint="choose another name, or ask to overwrite it")
+        raise ConfigError(f"{path} exists already", hint="choose another name, or pass --overwrite")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.touch()

@@ -185,7 +185,7 @@ def test_a_report_is_one_page_that_needs_nothing_else(evaluated: Path, capsys: p
 
 
 def test_why_shows_every_rule_on_one_recording(
-    tmp_path: Path, evaluated: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, evaluated: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (file,) = write_digits(tmp_path, 1, seed=7)
     picture = tmp_path / "why.png"
@@ -202,6 +202,10 @@ def test_why_shows_every_rule_on_one_recording(
     ran = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told["answers"][1]["steps"] == ran["steps"]
     assert main(["why", str(file), "--save", str(picture), "--overwrite", "--start", "99"]) == 4
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["why", str(file)]) == 0
+    assert (tmp_path / f"why_{file.stem}_0s.png").is_file()
 
 
 def test_rules_of_an_ensemble_are_measured_against_the_merged_ensemble() -> None:

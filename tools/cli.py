@@ -55,11 +55,11 @@ class Run:
     """
 
     file: tyro.conf.Positional[Path]
-    """A recording: AEDAT 2.0 or 3.1, ATIS .bin or spikecut .h5."""
+    """A recording: AEDAT 2.0 or 3.1, ATIS .bin, Tonic's .npy, spikecut .h5, or a video."""
     model: str | None = None
     """A shipped network's name, or the path of a .safetensors file. Default: the one for this sensor."""
     cutoff: str | None = None
-    """fixed, topk, confidence, none, or the path of a fitted cutoff. Default: the network's own."""
+    """A cutoff beside the network (ltt-1pt, or ltt for its default tolerance), none, or a file. Default: its own."""
     once: bool = False
     """Stop at the first decision."""
     speed: str = "max"
@@ -71,7 +71,7 @@ class Run:
     overwrite: bool = False
     """Replace an existing video."""
     json: bool = False
-    """One JSON object a decision."""
+    """One JSON object a decision; in labelled sessions a summary follows."""
 
     def run(self) -> int:
         from spikecut.tools.feeding import network_for
@@ -365,10 +365,10 @@ class Why:
     """Names or files of cutoffs. Default: all that lie beside the network."""
     start: float = 0.0
     """Where the window begins, in seconds from the recording's first bin."""
-    save: Path = Path("why.png")
-    """The picture."""
+    save: Path | None = None
+    """The picture. Default: why_NAME_STARTs.png in the current folder, replaced if it is there."""
     overwrite: bool = False
-    """Replace an existing picture."""
+    """Replace a picture that --save names."""
     json: bool = False
     """One JSON object instead of the tables."""
 
@@ -380,8 +380,8 @@ class Why:
             model=self.model,
             cutoffs=self.cutoff,
             start_s=self.start,
-            save=self.save,
-            overwrite=self.overwrite,
+            save=self.save or Path(f"why_{self.file.stem}_{self.start:g}s.png"),
+            overwrite=self.overwrite or self.save is None,
             as_json=self.json,
         )
 

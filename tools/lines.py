@@ -84,7 +84,7 @@ def summary_object(score: Score) -> dict[str, Any]:
         "minutes": round(score.minutes, 4),
         "false_alarms_per_minute": round(score.false_alarms_per_minute, 3),
         "median_delay_ms": float(np.median(delays)) / 1000 if delays else None,
-        "p90_delay_ms": float(np.percentile(delays, 90)) / 1000 if delays else None,
+        "p90_delay_ms": float(np.percentile(delays, 90, method="higher")) / 1000 if delays else None,
     }
 
 
@@ -92,7 +92,7 @@ def summary_text(score: Score) -> str:
     """The end of a labelled session."""
     lines = [f"{score.n_labels} gestures: {score.right} right, {score.wrong} wrong, {score.missed} missed"]
     if score.delays_us:
-        p50, p90 = np.percentile(score.delays_us, (50, 90)) / 1000
+        p50, p90 = np.median(score.delays_us) / 1000, np.percentile(score.delays_us, 90, method="higher") / 1000
         lines.append(f"answers come {p50:.0f} ms after the labelled onset (median; nine of ten within {p90:.0f} ms)")
     lines.append(
         f"{score.false_alarms} false alarms in {score.minutes:.1f} min: {score.false_alarms_per_minute:.1f} a minute"

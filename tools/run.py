@@ -146,6 +146,12 @@ def run_run(
         f"{report.n_decisions} decisions in {report.n_steps} steps",
         file=sys.stderr,
     )
+    if tally.n_events and not report.n_steps:
+        print(
+            "nothing began to move: it stood still, or moved from the first bin on; "
+            "`spikecut why FILE --start SECONDS` looks at any window",
+            file=sys.stderr,
+        )
     drawn = f", with the overlay in {wall_s:.2f} s ({sensor_s / wall_s:.1f}x)" if sinks else ""
     if speed is None:
         print(

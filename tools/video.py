@@ -248,4 +248,4 @@ def _check_path(path: Path, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: there is no folder {path.parent}", hint=f"mkdir -p {path.parent}")
     if path.is_dir() or (path.exists() and not overwrite):
-        raise ConfigError(f"{path} is there already", hint="choose another name, or allow overwriting it")
+        raise ConfigError(f"{path} is there already", hint="choose another name, or pass --overwrite")
