@@ -9,7 +9,7 @@ import numpy as np
 from spikecut.pipeline import calibration, ltt
 from spikecut.pipeline.calibration import outcome
 from spikecut.pipeline.conformal import fit_conformal
-from spikecut.pipeline.cutoff import ThresholdCutoff, fixed, msprt, never
+from spikecut.pipeline.cutoff import ThresholdCutoff, msprt, never
 from spikecut.pipeline.ects import fit_calimera, fit_economy, fit_sr1
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.protocols import CutoffDecider
@@ -184,8 +184,3 @@ FITS: dict[str, Fit] = {
     "calimera": Fit(_calimera, _observed),
     "msprt": Fit(_msprt, _modelled),
 }
-
-
-def shortest(recorded: RecordedOutputs, accuracy: float) -> ThresholdCutoff:
-    """The constant to compare a rule of this accuracy with."""
-    return fixed(equal_fixed_steps(recorded, accuracy), recorded.horizon)
