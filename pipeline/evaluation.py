@@ -88,9 +88,7 @@ def anytime(recorded: RecordedOutputs) -> Anytime:
         oct=float(optimal_cutoff_steps(recorded).mean()),
         aet=float(first.mean()),
         floor=float(np.where(correct[:, -1], first, 1).mean()),
-        calibration_error=tuple(
-            expected_calibration_error(recorded.logits()[:, t], correct[:, t]) for t in range(horizon)
-        ),
+        calibration_error=calibration_errors(recorded),
     )
 
 
@@ -116,10 +114,10 @@ def expected_calibration_error(logits: Float32[ndarray, "N K"], correct: Bool[nd
     return float(np.abs(gaps).sum() / counts.sum())
 
 
-def mean_calibration_error(recorded: RecordedOutputs) -> float:
-    """The expected calibration error, averaged over the steps, of the recordings' readout."""
+def calibration_errors(recorded: RecordedOutputs) -> tuple[float, ...]:
+    """The expected calibration error after every step, of the recordings' readout."""
     logits, correct = recorded.logits(), recorded.correct()
-    return float(np.mean([expected_calibration_error(logits[:, t], correct[:, t]) for t in range(recorded.horizon)]))
+    return tuple(expected_calibration_error(logits[:, t], correct[:, t]) for t in range(recorded.horizon))
 
 
 def risk_coverage(recorded: RecordedOutputs, step: int) -> tuple[Float64[ndarray, " N"], Float64[ndarray, " N"]]:

@@ -13,7 +13,7 @@ from rich.table import Table
 from spikecut.models import checkpoint
 from spikecut.pipeline.calibration import outcome
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.evaluation import mean_calibration_error
+from spikecut.pipeline.evaluation import calibration_errors
 from spikecut.pipeline.fitted import FittedCutoff
 from spikecut.pipeline.fitting import FITS, Wish, equal_fixed_steps, fit, sentence
 from spikecut.pipeline.metrics import wilson
@@ -108,7 +108,7 @@ def read_with(
     for_temperatures, rest = recorded.read_by(plain).split(0.3, seed)
     values = fit_temperatures(for_temperatures.logits(), for_temperatures.labels)
     fitted = rest.read_by(dataclasses.replace(plain, temperatures=values))
-    before, after = 100 * mean_calibration_error(rest), 100 * mean_calibration_error(fitted)
+    before, after = (100 * float(np.mean(calibration_errors(one))) for one in (rest, fitted))
     print(
         f"temperatures {values.min():.2f} to {values.max():.2f}, fitted on {len(for_temperatures)} recordings; mean "
         f"calibration error on the other {len(rest)}: {before:.1f} points before, {after:.1f} after",
