@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.cutoff import ThresholdCutoff, collapsing, confidence, entropy, fixed, never, topk
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.pipeline.recorded import RecordedOutputs, Sweep, sweep
+from spikecut.pipeline.recorded import RecordedOutputs, Sweep, first_stops, sweep
 from spikecut.pipeline.rules import Patience
 
 
@@ -137,12 +137,6 @@ def _reaches(n_stable: Int64[ndarray, "..."], n: Int64[ndarray, "..."], epsilon:
     return np.asarray(n_stable >= (1 - epsilon) * n - 1e-9 * n)
 
 
-def _first_above(scores: Float32[ndarray, "N T"], thresholds: Float64[ndarray, " T"]) -> Int64[ndarray, " N"]:
-    stop = scores > thresholds
-    stop[:, -1] = True
-    return np.asarray(stop.argmax(axis=1) + 1, np.int64)
-
-
 def _levels(recorded: RecordedOutputs, score: str) -> list[float]:
     """Candidates for a level of a score between 0 and 1: quantiles of what was seen, and 1, which never stops."""
     seen = recorded.scores(score).ravel().astype(np.float64)
@@ -166,7 +160,7 @@ def _earliest_within(
     for plain in candidates:
         candidate = replace(plain, readout=recorded.readout)
         scores = recorded.scores(candidate.score) if scores is None else scores
-        stops = _first_above(scores, candidate.thresholds)
+        stops = first_stops(scores > candidate.thresholds)
         if correct[lanes, stops - 1].mean() >= floor and (best is None or stops.mean() < best[0]):
             best = float(stops.mean()), candidate
     return best[1] if best else replace(never(recorded.horizon), readout=recorded.readout)

@@ -20,7 +20,7 @@ from numpy import ndarray
 from spikecut.pipeline.cutoff import ThresholdCutoff, check, leader, sr1
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.readout import Readout, softmax
-from spikecut.pipeline.recorded import RecordedOutputs
+from spikecut.pipeline.recorded import RecordedOutputs, first_stops
 from spikecut.pipeline.results import Evidence, Verdict
 
 _MEAN = Readout("mean")
@@ -93,7 +93,7 @@ def fit_sr1(recorded: RecordedOutputs, weight: float = 0.8) -> ThresholdCutoff:
         mixed = g1 * first + g2 * lead
         for g3 in values:
             stop = mixed + g3 * time > 0
-            cost = _cost(recorded, _first(stop), weight)
+            cost = _cost(recorded, first_stops(stop), weight)
             if cost < best - 1e-12:
                 best, chosen = cost, (g1, g2, g3)
     return sr1(chosen, recorded.horizon)
@@ -170,7 +170,7 @@ def _transition(now: Int64[ndarray, " N"], then: Int64[ndarray, " N"], n_groups:
 def _economy_stops(recorded: RecordedOutputs, rule: Economy) -> Int64[ndarray, " N"]:
     certainty = softmax(recorded.logits(_MEAN)).max(axis=2)
     groups = (certainty[:, :, None] >= rule.edges).sum(axis=2)
-    return _first(
+    return first_stops(
         np.take_along_axis(np.broadcast_to(rule.stops, (len(groups), *rule.stops.shape)), groups[:, :, None], 2)[
             :, :, 0
         ]
@@ -180,12 +180,6 @@ def _economy_stops(recorded: RecordedOutputs, rule: Economy) -> Int64[ndarray, "
 def _cost(recorded: RecordedOutputs, stops: Int64[ndarray, " N"], weight: float) -> float:
     right = recorded.correct(_MEAN)[np.arange(len(stops)), stops - 1]
     return float((weight * ~right + (1 - weight) * stops / recorded.horizon).mean())
-
-
-def _first(stop: Bool[ndarray, "N T"]) -> Int64[ndarray, " N"]:
-    stop = stop.copy()
-    stop[:, -1] = True
-    return np.asarray(stop.argmax(axis=1) + 1, np.int64)
 
 
 def _features(p: Float64[ndarray, "N K"]) -> Float64[ndarray, "N F"]:

@@ -12,14 +12,14 @@ Ringel et al., arXiv 2402.00857 (marginal and conditional); Angelopoulos et al.,
 from math import ceil, log
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float64
 from numpy import ndarray
 from scipy.stats import binom
 
 from spikecut.pipeline.cutoff import ThresholdCutoff
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.readout import Readout
-from spikecut.pipeline.recorded import RecordedOutputs
+from spikecut.pipeline.recorded import RecordedOutputs, first_stops
 
 REFERENCE_GRID = np.round(np.arange(100, -1, -1) * 0.01, 2)  # that of the published code
 _ODDS = np.exp(np.arange(140, -31, -1) / 10)
@@ -68,7 +68,7 @@ def fit_marginal(
     scores, lost = recorded.scores(score, readout), _lost(recorded, readout)
     best = np.inf
     for level in _grid(score) if grid is None else grid:
-        stops = _first_reaching(scores, np.full(recorded.horizon, level))
+        stops = first_stops(scores >= level)
         if _p_value(lost[np.arange(len(lost)), stops - 1], gap) > delta:
             break
         best = float(level)
@@ -104,7 +104,7 @@ def fit_conditional(
     for t in range(horizon - 1, -1, -1):
         trial = thresholds.copy()
         trial[t] = proposed[t]
-        stops = _first_reaching(scores, trial)
+        stops = first_stops(scores >= trial)
         costs = lost[lanes, stops - 1]
         if any(_p_value(costs[stops <= u + 1], gap) > delta for u in range(t, horizon)):
             break
@@ -134,7 +134,7 @@ def _propose(
         for level in sorted(levels):
             trial = proposed.copy()
             trial[t] = level
-            stops = _first_reaching(scores, trial)
+            stops = first_stops(scores >= trial)
             here = stops <= t + 1
             if not here.any() or lost[lanes, stops - 1][here].mean() <= gap:
                 proposed = trial
@@ -150,12 +150,6 @@ def _lost(recorded: RecordedOutputs, readout: Readout) -> Bool[ndarray, "N T"]:
 
 def _p_value(lost: Bool[ndarray, " N"], gap: float) -> float:
     return float(binom.cdf(int(lost.sum()), len(lost), gap))
-
-
-def _first_reaching(scores: Float32[ndarray, "N T"], thresholds: Float64[ndarray, " T"]) -> Int64[ndarray, " N"]:
-    stop = scores >= thresholds
-    stop[:, -1] = True
-    return np.asarray(stop.argmax(axis=1) + 1, np.int64)
 
 
 def _grid(score: str) -> Float64[ndarray, " G"]:

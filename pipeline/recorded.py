@@ -131,6 +131,11 @@ def sweep(recorded: RecordedOutputs, decider: CutoffDecider[Any]) -> Sweep:
     return Sweep(stops, labels, sets)
 
 
+def first_stops(stop: Bool[ndarray, "N T"]) -> Int64[ndarray, " N"]:
+    """The first step, counted from 1, at which each recording would stop; the horizon if there is none."""
+    return np.asarray(np.where(stop.any(axis=1), stop.argmax(axis=1) + 1, stop.shape[1]), np.int64)
+
+
 def save_outputs(path: str | PathLike[str], recorded: RecordedOutputs, about: dict[str, Any]) -> None:
     """Writes recorded outputs as `.npz`: arrays, and `about` as JSON text; nothing that is executed on reading."""
     import json
