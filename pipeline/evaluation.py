@@ -25,8 +25,8 @@ class Anytime:
 
     `accuracy` is that of stopping everybody after step 1, 2, …, with its Wilson interval; `area` its mean over the
     steps. `oct` is the mean optimal cutoff step of Wu et al. (first step from which the answer stays right; a measure
-    of stability), `aet` the average earliest time of Li et al. (first right answer, the horizon if there is none),
-    `floor` the mean steps of a rule that knows the truth and loses nothing: the first right answer of those that are
+    of stability), `aet` the average earliest time of Li et al., from the accuracies, `earliest` the mean first right
+    answer itself (the horizon if there is none), `floor` the mean steps of a rule that knows the truth and loses nothing: the first right answer of those that are
     right at the end, one step for the others. `calibration_error` compares confidence with accuracy in 15 bins.
     """
 
@@ -34,6 +34,7 @@ class Anytime:
     area: float
     oct: float
     aet: float
+    earliest: float
     floor: float
     calibration_error: tuple[float, ...]
 
@@ -86,7 +87,8 @@ def anytime(recorded: RecordedOutputs) -> Anytime:
         accuracy=tuple(wilson(int(right), n) for right in correct.sum(axis=0)),
         area=float(shares.mean()),
         oct=float(optimal_cutoff_steps(recorded).mean()),
-        aet=float(first.mean()),
+        aet=average_earliest_time(shares),
+        earliest=float(first.mean()),
         floor=float(np.where(correct[:, -1], first, 1).mean()),
         calibration_error=calibration_errors(recorded),
     )

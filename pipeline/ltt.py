@@ -21,7 +21,6 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import RecordedOutputs, first_stops
 
-REFERENCE_GRID = np.round(np.arange(100, -1, -1) * 0.01, 2)  # that of the published code
 _ODDS = np.exp(np.arange(140, -31, -1) / 10)
 GRIDS = {
     "confidence": _ODDS / (1 + _ODDS),  # finest where certainty is: 0.9999992 down to 0.05

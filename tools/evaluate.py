@@ -209,7 +209,7 @@ def _print(found: Gathered, knowing: Anytime, rows: Sequence[dict[str, Any]]) ->
         "loss: points against the full window. early loss: of the answers before the end, those that turn from right\n"
         "to wrong. as full: same answer as the full window. set: prediction sets that hold the truth.\n"
         f"Without any rule: mean accuracy over the steps {knowing.area:.3f}, optimal cutoff step {knowing.oct:.1f}, "
-        f"earliest right answer {knowing.aet:.1f}, zero-loss floor {knowing.floor:.1f} steps.",
+        f"AET {knowing.aet:.1f}, first right answer {knowing.earliest:.1f}, zero-loss floor {knowing.floor:.1f} steps.",
         style="dim",
     )
 
