@@ -26,8 +26,9 @@ class Anytime:
     `accuracy` is that of stopping everybody after step 1, 2, …, with its Wilson interval; `area` its mean over the
     steps. `oct` is the mean optimal cutoff step of Wu et al. (first step from which the answer stays right; a measure
     of stability), `aet` the average earliest time of Li et al., from the accuracies, `earliest` the mean first right
-    answer itself (the horizon if there is none), `floor` the mean steps of a rule that knows the truth and loses nothing: the first right answer of those that are
-    right at the end, one step for the others. `calibration_error` compares confidence with accuracy in 15 bins.
+    answer itself (the horizon if there is none), `floor` the mean steps of a rule that knows the truth and loses
+    nothing: the first right answer of those that are right at the end, one step for the others. `calibration_error`
+    compares confidence with accuracy in 15 bins.
     """
 
     accuracy: tuple[Estimate, ...]
