@@ -59,7 +59,7 @@ def test_run_goes_on_with_the_next_window(digits: Path, capsys: pytest.CaptureFi
     from spikecut.sources.shapes import SENSOR, DrawnDigit
 
     def two() -> "list[EventBatch]":
-        first, second = list(DrawnDigit(5, 5)), list(DrawnDigit(3, 3))
+        first, second = list(DrawnDigit(7, 5)), list(DrawnDigit(3, 3))
         later = [
             EventBatch(b.t + 300_000, b.x, b.y, b.p, b.start_us + 300_000, b.end_us + 300_000, SENSOR) for b in second
         ]
@@ -68,7 +68,7 @@ def test_run_goes_on_with_the_next_window(digits: Path, capsys: pytest.CaptureFi
     write_atis(tmp_path / "two.bin", two())
     assert main(["run", str(tmp_path / "two.bin"), "--json"]) == 0
     said = lines(capsys.readouterr().out)
-    assert [answer["label"] for answer in said[:2]] == ["5", "3"]
+    assert [answer["label"] for answer in said[:2]] == ["7", "3"]
     assert said[1]["start_us"] == int(str(said[0]["start_us"])) + 300_000
 
 

@@ -388,38 +388,47 @@ class Why:
 
 @dataclass(frozen=True)
 class Simulate:
-    """Draw people who gesture before a simulated DVS128: whole sessions in the layout of DVS128 Gesture.
+    """Draw people who gesture, or show pictures, to a simulated camera: recordings in the genuine layouts.
+
+    gestures are whole sessions in the layout of DVS128 Gesture. nmnist, ncaltech101 and cifar10dvs are counterparts
+    of the sets of these names, made from pictures as those were made: for who cannot have the genuine ones.
 
     $ spikecut simulate gestures drawn
 
     $ spikecut simulate gestures drawn --users 435 --part test --jobs 2
+
+    $ spikecut simulate ncaltech101 data --images caltech101.zip --jobs 2
     """
 
-    what: tyro.conf.Positional[Literal["gestures"]]
-    """What to draw."""
+    what: tyro.conf.Positional[Literal["gestures", "nmnist", "ncaltech101", "cifar10dvs"]]
+    """What to make."""
     folder: tyro.conf.Positional[Path]
-    """Where the sessions go; those that are there already are kept."""
+    """Where the recordings go; those that are there already are kept."""
+    images: Path | None = None
+    """A folder or a zip archive of <class>/<picture>, for the counterparts."""
+    count: int | None = None
+    """Of the counterparts: at most so many pictures a class."""
     users: int = 29
-    """How many people; of every 29 the last six test, as in the genuine set."""
+    """Of the gestures: how many people; of every 29 the last six test, as in the genuine set."""
     part: Part = "all"
-    """Whose sessions to write."""
+    """Of the gestures: whose sessions to write."""
     seed: int = 0
-    """Another seed, other people."""
+    """Another seed, other people, or another noise of the camera."""
     jobs: int = 1
     """How many processes draw."""
     overwrite: bool = False
     """Draw anew what is there."""
 
     def run(self) -> int:
-        from spikecut.tools.simulate import run_simulate
+        from spikecut.tools.simulate import run_counterpart, run_simulate
 
-        return run_simulate(
-            self.folder,
-            users=self.users,
-            part=self.part,
-            seed=self.seed,
-            jobs=self.jobs,
-            overwrite=self.overwrite,
+        seed, jobs, overwrite = self.seed, self.jobs, self.overwrite
+        if self.what == "gestures":
+            return run_simulate(
+                self.folder, users=self.users, part=self.part, seed=seed, jobs=jobs, overwrite=overwrite
+            )
+        return run_counterpart(
+            self.what, self.folder, self.images, count=self.count, seed=seed, jobs=jobs, overwrite=overwrite
         )
 
 

@@ -1,16 +1,20 @@
-"""`spikecut simulate`: drawn gestures as whole sessions, in the layout of DVS128 Gesture."""
+"""`spikecut simulate`: drawn gestures in the layout of DVS128 Gesture, and counterparts of other sets from pictures."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
 
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
+from spikecut.sources.counterparts import COUNTERPARTS, pictures_of, write_recording
 from spikecut.sources.datasets import Part
-from spikecut.sources.gestures import DrawnSession, drawn_session, drawn_users, write_lists, write_session
+from spikecut.sources.gestures import drawn_session, drawn_users, write_lists, write_session
 
 
 def run_simulate(folder: Path, *, users: int, part: Part, seed: int, jobs: int, overwrite: bool) -> int:
@@ -24,32 +28,67 @@ def run_simulate(folder: Path, *, users: int, part: Part, seed: int, jobs: int, 
     sessions = [drawn_session(user, seed) for user in drawn_users(users, part)]
     if not sessions:
         raise ConfigError(f"none of {users} users belongs to the {part} part", hint="--users 29 has all parts")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentProblem(f"{folder}: cannot make this folder: {error.strerror}") from error
-    origin, marker = f"drawing of seed {seed}\n", folder / ".drawn"
-    strangers = sorted(path.name for path in folder.iterdir() if path.suffix == ".aedat")
-    if strangers and not overwrite and (not marker.is_file() or marker.read_text() != origin):
-        raise ConfigError(
-            f"{folder} holds {strangers[0]}, which is no drawing of seed {seed}",
-            hint="choose an empty folder, or pass --overwrite",
-        )
-    marker.write_text(origin)
+    _claim(folder, f"drawing of seed {seed}", overwrite)
     write_lists(folder, sessions)
     missing = [s for s in sessions if overwrite or not (folder / f"{s.name}.aedat").is_file()]
-    console = Console(stderr=True)
-    for _ in track(_written(folder, missing, jobs), "drawing", len(missing), console=console, transient=True):
-        pass
+    _all(partial(write_session, folder), missing, jobs)
     n_gestures = sum(len(list(session.spans())) for session in sessions)
     print(f"{folder}: {len(sessions)} session{'s' * (len(sessions) != 1)} with {n_gestures} drawn gestures")
     print(f"next: spikecut run {folder / sessions[0].name}.aedat --model gestures", file=sys.stderr)
     return 0
 
 
-def _written(folder: Path, sessions: list[DrawnSession], jobs: int) -> Iterator[Path]:
+def run_counterpart(
+    what: str, folder: Path, images: Path | None, *, count: int | None, seed: int, jobs: int, overwrite: bool
+) -> int:
+    """The command: one recording a picture, below `Train`, `Caltech101` or `CIFAR10DVS` in the folder.
+
+    Raises:
+        ConfigError: if there are no pictures, or the folder holds recordings that this would not write.
+    """
+    if images is None:
+        raise ConfigError(
+            f"simulate {what} shows pictures to a camera", hint="--images FOLDER_OR_ZIP of <class>/<picture>"
+        )
+    if jobs < 1 or (count is not None and count < 1):
+        raise ConfigError(f"{count} pictures shown by {jobs} processes; there must be at least one of each")
+    counterpart = COUNTERPARTS[what]
+    if count is not None:
+        counterpart = replace(counterpart, most=min(count, counterpart.most or count))
+    pictures = pictures_of(images, counterpart)
+    target = folder / counterpart.folder
+    _claim(target, f"counterpart of {counterpart.title}, seed {seed}", overwrite)
+    missing = [p for p in pictures if overwrite or not (target / p.recording).is_file()]
+    write = partial(write_recording, target, counterpart=counterpart, seed=seed)
+    n_events = sum(_all(write, missing, jobs))
+    n_classes = len({p.recording.parent for p in pictures})
+    print(f"{target}: {len(pictures)} simulated recordings of {n_classes} classes")
+    if missing:
+        print(
+            f"{n_events / len(missing):,.0f} events a recording, {counterpart.show.end_us / 1000:g} ms", file=sys.stderr
+        )
+    return 0
+
+
+def _claim(folder: Path, origin: str, overwrite: bool) -> None:
+    """Makes the folder and leaves word of where its recordings come from; refuses one with others."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentProblem(f"{folder}: cannot make this folder: {error.strerror}") from error
+    marker = folder / ".drawn"
+    strangers = sorted(str(path.relative_to(folder)) for kind in ("aedat", "bin") for path in folder.rglob(f"*.{kind}"))
+    if strangers and not overwrite and (not marker.is_file() or marker.read_text() != f"{origin}\n"):
+        raise ConfigError(
+            f"{folder} holds {strangers[0]}, which is no {origin}", hint="choose an empty folder, or pass --overwrite"
+        )
+    marker.write_text(f"{origin}\n")
+
+
+def _all(write: Callable[[Any], Any], items: Sequence[Any], jobs: int) -> list[Any]:
+    """Writes every item, in `jobs` processes, with a bar of progress."""
+    seen = partial(track, description="drawing", total=len(items), console=Console(stderr=True), transient=True)
     if jobs == 1:
-        yield from (write_session(folder, session) for session in sessions)
-        return
+        return list(seen(map(write, items)))
     with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(write_session, [folder] * len(sessions), sessions)
+        return list(seen(pool.map(write, items, chunksize=max(1, len(items) // (50 * jobs)))))

@@ -1,0 +1,183 @@
+"""Counterparts of published sets: what the real recordings measure, the simulated ones must measure too."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spikecut import CountBinner, load_network, record_outputs
+from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnreadableSource
+from spikecut.pipeline.events import EventBatch
+from spikecut.sources import open_recording
+from spikecut.sources.counterparts import COUNTERPARTS, pictures_of
+from spikecut.sources.datasets import list_recordings
+from spikecut.sources.screen import CIFAR10_DVS, NCALTECH101, NMNIST, Show, shown
+from spikecut.sources.shapes import DrawnDigit, written
+from spikecut.tools.cli import main
+
+_SHOWS = {"nmnist": NMNIST, "ncaltech101": NCALTECH101, "cifar10dvs": CIFAR10_DVS}
+_LEGS = np.array([0, 105_000, 210_000, 315_000])
+
+
+def _measure(batches: list[EventBatch]) -> np.ndarray:
+    """Events, those of each 105 ms, and the share of ON."""
+    t, p = (np.concatenate([getattr(batch, column) for batch in batches]) for column in "tp")
+    return np.array([len(t), *np.histogram(t, _LEGS)[0], 100 * p.mean()])
+
+
+def test_the_counterpart_of_nmnist_has_the_counts_of_the_real_recordings(real_data: Path, tmp_path: Path) -> None:
+    """In all, in each third, and the share of ON: within 15 % of the mean of 1,000 real recordings."""
+    with zipfile.ZipFile(real_data / "nmnist_train1000.zip") as packed:
+        packed.extractall(tmp_path)
+    real = [
+        _measure(list(open_recording(recording.path, sensor=NMNIST.sensor)))
+        for recording in list_recordings(tmp_path / "Train")
+    ]
+    rng = np.random.default_rng(1)
+    made = [_measure(list(shown(written(n % 10, rng), NMNIST, rng))) for n in range(300)]
+    assert np.abs(np.mean(made, 0) / np.mean(real, 0) - 1).max() < 0.15
+
+
+def test_a_network_that_saw_only_real_recordings_reads_the_simulated_ones() -> None:
+    network, card = load_network("nmnist")
+    binner = CountBinner(card.sensor, card.spec.step_us)
+    streams = [binner.bins(DrawnDigit(n % 10, seed=1_000 + n)) for n in range(60)]
+    outputs = record_outputs(streams, 60, network, horizon=30)
+    right = outputs.sum(1).argmax(1) == np.arange(60) % 10
+    assert right.mean() >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "published", "end_us"), [("ncaltech101", 115_297, 300_140), ("cifar10dvs", 205_071, 1_298_400)]
+)
+def test_counterparts_have_the_published_number_of_events_and_length(
+    real_data: Path, name: str, published: int, end_us: int
+) -> None:
+    """Means over the whole genuine sets, as jackd/stsc published them; here over 150 pictures."""
+    images = real_data / {"ncaltech101": "caltech101_240x180.zip", "cifar10dvs": "cifar10_jpeg.zip"}[name]
+    pictures = pictures_of(images, COUNTERPARTS[name])
+    picks = np.random.default_rng(0).choice(len(pictures), 150, replace=False)
+    counts = []
+    for pick in picks:
+        batches = list(shown(pictures[pick].pixels(), _SHOWS[name], np.random.default_rng(pick)))
+        counts.append(sum(map(len, batches)))
+    assert np.mean(counts) == pytest.approx(published, rel=0.15)
+    assert batches[-1].end_us == pytest.approx(end_us, rel=0.01)
+
+
+def test_a_grey_wall_shows_nothing_but_noise() -> None:
+    for show in _SHOWS.values():
+        side = show.sensor.height // show.enlarged
+        batches = list(shown(np.full((side, side), 90, np.uint8), show, np.random.default_rng(0)))
+        seconds, pixels = show.end_us * 1e-6, side**2 * show.enlarged**2
+        inside = sum(int(((b.x < side * show.enlarged) & (b.x > 0)).sum()) for b in batches)
+        assert inside < 2 * show.camera.shot_noise_hz * seconds * pixels
+
+
+@pytest.mark.parametrize("show", _SHOWS.values(), ids=_SHOWS)
+def test_the_picture_moves_without_a_jump_from_the_middle_to_the_last_corner(show: Show) -> None:
+    path = np.array([show.offset(t) for t in range(0, show.end_us + 1, 100)])
+    assert tuple(path[0]) == (0.0, 0.0)
+    assert path[-1] == pytest.approx(show.corners[-1], abs=1e-9)
+    assert np.abs(np.diff(path, axis=0)).max() < 0.03
+    assert np.abs(path).max() < 8
+    for n, corner in enumerate(show.corners, start=1):
+        assert show.offset(show.rest_us + n * show.leg_us) == pytest.approx(corner, abs=1e-9)
+
+
+@given(st.integers(0, 4), st.integers(0, 4))
+def test_a_picture_that_lies_elsewhere_gives_the_same_events_there(dx: int, dy: int) -> None:
+    """Without noise and mismatch: the camera has no favourite pixel."""
+    from dataclasses import replace
+
+    quiet = replace(NMNIST, camera=replace(NMNIST.camera, mismatch=0.0, shot_noise_hz=0.0), image_us=10_000)
+    picture = np.zeros((28, 28), np.uint8)
+    picture[8:14, 6:16] = 200
+
+    def events(moved: np.ndarray) -> set[tuple[int, ...]]:
+        batches = shown(moved, quiet, np.random.default_rng(0))
+        return {
+            (int(t), int(x), int(y), int(p)) for b in batches for t, x, y, p in zip(b.t, b.x, b.y, b.p, strict=True)
+        }
+
+    elsewhere = events(np.roll(picture, (dy, dx), (0, 1)))
+    assert elsewhere == {(t, x + dx, y + dy, p) for t, x, y, p in events(picture)}
+
+
+def _write_pictures(folder: Path, n: int = 2, classes: tuple[str, ...] = ("cat", "dog")) -> Path:
+    import cv2
+
+    for label in classes:
+        (folder / label).mkdir(parents=True)
+        for i in range(1, n + 1):
+            pixels = np.random.default_rng(i).integers(0, 255, (32, 32), dtype=np.uint8)
+            assert cv2.imwrite(str(folder / label / f"image_{i:04d}.png"), pixels)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [
+        ("ncaltech101", ["Caltech101/cat/image_0001.bin", "Caltech101/dog/image_0002.bin"]),
+        ("cifar10dvs", ["CIFAR10DVS/cat/cifar10_cat_0.aedat", "CIFAR10DVS/dog/cifar10_dog_1.aedat"]),
+    ],
+)
+def test_recordings_are_written_in_the_genuine_layout_and_again_alike(
+    tmp_path: Path, what: str, names: list[str]
+) -> None:
+    images = _write_pictures(tmp_path / "images")
+    assert main(["simulate", what, str(tmp_path / "a"), "--images", str(images)]) == 0
+    assert main(["simulate", what, str(tmp_path / "b"), "--images", str(images), "--jobs", "2"]) == 0
+    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*") if path.name != ".drawn")
+    assert len(files) == 4
+    assert set(map(Path, names)) <= set(files)
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+        batches = list(open_recording(tmp_path / "a" / file, sensor=_SHOWS[what].sensor))
+        assert sum(map(len, batches)) > 1_000
+        assert sum(batch.lost.total for batch in batches) == 0
+
+
+def test_an_archive_is_as_good_as_a_folder_and_the_class_faces_is_left_out(tmp_path: Path) -> None:
+    images = _write_pictures(tmp_path / "images", 1, ("Faces", "Faces_easy"))
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        for path in images.rglob("*.png"):
+            archive.write(path, path.relative_to(images))
+    (packed,) = pictures_of(tmp_path / "images.zip", COUNTERPARTS["ncaltech101"])
+    (loose,) = pictures_of(images, COUNTERPARTS["ncaltech101"])
+    assert packed.recording == loose.recording
+    assert packed.recording.parent.name == "Faces_easy"
+    assert (packed.pixels() == loose.pixels()).all()
+
+
+def test_what_cannot_be_shown_is_named(tmp_path: Path) -> None:
+    kind = COUNTERPARTS["ncaltech101"]
+    with pytest.raises(UnreadableSource, match="none"):
+        pictures_of(tmp_path / "none", kind)
+    (tmp_path / "cat").mkdir()
+    with pytest.raises(EmptyRecording, match="no pictures"):
+        pictures_of(tmp_path, kind)
+    (tmp_path / "cat" / "image_0001.jpg").write_bytes(b"no picture")
+    with pytest.raises(UnreadableSource, match=r"image_0001\.jpg"):
+        pictures_of(tmp_path, kind)[0].pixels()
+    (tmp_path / "cat" / "front.jpg").write_bytes(b"x")
+    with pytest.raises(ConfigError, match=r"front\.jpg has no number"):
+        pictures_of(tmp_path, kind)
+    with pytest.raises(ConfigError, match="300x200 pixels for a sensor of 240x180"):
+        next(shown(np.zeros((200, 300), np.uint8), NCALTECH101, np.random.default_rng(0)))
+
+
+def test_a_folder_of_other_recordings_is_not_mixed_with_simulated_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = _write_pictures(tmp_path / "images", 1)
+    real = tmp_path / "set" / "Caltech101" / "cat" / "image_0001.bin"
+    real.parent.mkdir(parents=True)
+    real.write_bytes(b"real")
+    command = ["simulate", "ncaltech101", str(tmp_path / "set"), "--images", str(images)]
+    assert main(command) == 2
+    assert "image_0001.bin" in capsys.readouterr().err
+    assert real.read_bytes() == b"real"
