@@ -147,10 +147,14 @@ def from_norse(
     factor = sensor.width // frame.width
     if not factor or (sensor.width, sensor.height) != (frame.width * factor, frame.height * factor):
         raise ConfigError(f"a {frame} frame of a {sensor} sensor; expected a whole factor, the same both ways")
-    if isinstance(classes, str) or len(set(classes)) != len(classes) or len(classes) < 2:
+    if isinstance(classes, str) or not all(isinstance(one, str) for one in classes):
+        raise ConfigError(f"classes={classes!r}; expected a list of names")
+    if len(set(classes)) != len(classes) or len(classes) < 2:
         raise ConfigError(f"classes={classes!r}; expected at least two names, each once")
-    if step_us < 1 or (horizon is not None and horizon < 1):
-        raise ConfigError(f"{horizon} steps of {step_us} us; both must be at least 1")
+    numbers: dict[str, Any] = {"step_us": step_us, "horizon": 1 if horizon is None else horizon}
+    for what, value in numbers.items():
+        if not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{what}={value!r}; expected a whole number from 1 on")
     network = _copied(net)
     spec = NetworkSpec("norse", (), len(classes), step_us, frame)
     card = ModelCard(

@@ -57,6 +57,12 @@ def recurrent() -> nn.Module:
     return sequence(nn.Flatten(), nn.Linear(PIXELS, 5), cell, nn.Linear(5, 3))
 
 
+def adaptive() -> nn.Module:
+    """Its threshold at first has no shape either."""
+    parameters = snn.LSNNParameters(HALF, HALF, HALF, v_th=ONE, beta=HALF, method="triangle")
+    return sequence(nn.Flatten(), nn.Linear(PIXELS, 3), snn.LSNNRecurrentCell(3, 3, parameters, dt=1.0))
+
+
 def refractory() -> nn.Module:
     """Named tuples within named tuples."""
     parameters = snn.LIFRefracParameters(LIF, torch.tensor(2.0))
@@ -111,6 +117,7 @@ KINDS: dict[str, Callable[[], nn.Module]] = {
     "convolutional": convolutional,
     "integrate and fire": integrate_and_fire,
     "recurrent": recurrent,
+    "adaptive": adaptive,
     "refractory": refractory,
     "fed back": fed_back,
     "states of its own": OwnStates,

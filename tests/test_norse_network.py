@@ -251,11 +251,13 @@ def test_what_cannot_be_stepped_lane_by_lane_is_refused(case: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"classes": "abc"}, "expected at least two names"),
+        ({"classes": "abc"}, "expected a list of names"),
+        ({"classes": range(3)}, "expected a list of names"),
         ({"classes": ["a", "a", "b"]}, "each once"),
         ({"classes": ["a"]}, "at least two"),
-        ({"step_us": 0}, "None steps of 0 us"),
-        ({"horizon": 0}, "0 steps of 10 us"),
+        ({"step_us": 0}, "step_us=0; expected a whole number from 1 on"),
+        ({"horizon": 0}, "horizon=0; expected a whole number"),
+        ({"step_us": 1e4}, r"step_us=10000.0; expected a whole number"),
         ({"sensor": (6, 4)}, r"sensor=\(6, 4\); expected a SensorSize"),
         ({"frame": SensorSize(6, 2)}, "a 6x2 frame of a 6x4 sensor"),
         ({"frame": SensorSize(12, 8)}, "a 12x8 frame of a 6x4 sensor"),
