@@ -1,4 +1,7 @@
-"""A network on disk: `NAME.safetensors` with the weights, `NAME.json` with its card. No file is executed."""
+"""A network on disk: `NAME.safetensors` with the weights, `NAME.json` with its card. Neither is ever executed.
+
+A network of one's own is a Python file, and that one is: see `network_file`.
+"""
 
 import dataclasses
 import hashlib
@@ -18,6 +21,7 @@ from spikecut.models.networks import NetworkSpec, build, fold
 from spikecut.models.stepper import NetworkStepper
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.events import SensorSize
+from spikecut.pipeline.protocols import SteppedModel
 
 SHIPPED = Path(__file__).parent / "weights"
 _KIND, _VERSION = "spikecut network", 1
@@ -31,7 +35,8 @@ class ModelCard:
     digits of the SHA-256 of every recording that shaped the weights, so that nobody tests on them by
     accident. `onset` says when a continuous stream holds something to recognise (the fields of
     `recognition.Onset`); without it every window is decided. `metrics` come with their n; `provenance`
-    says data, licence, seed, commit and command.
+    says data, licence, seed, commit and command. Of a network that has no file of weights (`from_norse`),
+    `weights_sha256` is its `fingerprint`.
     """
 
     name: str
@@ -63,13 +68,19 @@ def save(folder: Path, card: ModelCard, network: nn.Module) -> ModelCard:
     return card
 
 
-def load(model: str | Path) -> tuple[NetworkStepper, ModelCard]:
-    """A network ready to be stepped, by the name of a shipped one or by the path of its weights.
+def load(model: str | Path) -> tuple[SteppedModel[Any], ModelCard]:
+    """A network ready to be stepped: a shipped one by its name, any other by the path of its weights.
+
+    `nets.py`, or `nets.py:small`, is a file that makes it with `from_norse`: this one is executed.
 
     Raises:
         ModelError: if there is none, or weights and card do not belong together.
     """
     weights = locate(model)
+    if weights.suffix != ".safetensors":
+        from spikecut.models.network_file import load_file  # it makes cards, so it knows this module
+
+        return load_file(*_python_file(weights))
     card = read_card(weights.with_suffix(".json"))
     network = fold(build(card.spec))
     try:
@@ -100,8 +111,13 @@ def read_weights(weights: Path, card: ModelCard) -> dict[str, torch.Tensor]:
     return tensors
 
 
+def card_of(weights: Path) -> ModelCard:
+    """The card of a network that was located; see `load`."""
+    return read_card(weights.with_suffix(".json")) if weights.suffix == ".safetensors" else load(weights)[1]
+
+
 def locate(model: str | Path) -> Path:
-    """The weights' file for a shipped name or a path (with or without its suffix)."""
+    """The weights' file for a shipped name or a path (with or without its suffix); a Python file as it was named."""
     shipped = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
     if str(model) in shipped:
         return SHIPPED / f"{model}.safetensors"
@@ -109,10 +125,20 @@ def locate(model: str | Path) -> Path:
     for candidate in (path, path.with_name(path.name + ".safetensors")):
         if candidate.suffix == ".safetensors" and candidate.is_file():
             return candidate
+    file, _ = _python_file(path)
+    if file.suffix == ".py" and file.is_file():
+        return path
     raise ModelError(
         f"no network {str(model)!r}",
-        hint=f"give the path of a .safetensors file, or a shipped one: {', '.join(shipped) or 'none'}",
+        hint="give the path of a .safetensors file, that of a .py that makes one with spikecut.from_norse, or a "
+        f"shipped one: {', '.join(shipped) or 'none'}",
     )
+
+
+def _python_file(path: Path) -> tuple[Path, str]:
+    """`nets.py:small` is the network `small` of the file `nets.py`."""
+    stem, named, wanted = path.name.partition(".py:")
+    return (path.with_name(f"{stem}.py"), wanted) if named else (path, "")
 
 
 def read_card(path: Path) -> ModelCard:

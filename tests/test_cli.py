@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from spikecut.models import checkpoint
+from spikecut.models.stepper import NetworkStepper
 from spikecut.sources import faults
 from spikecut.sources.shapes import write_digits
 from spikecut.tools.cli import main
@@ -110,6 +111,7 @@ def test_replay_says_when_recordings_trained_the_network(
     import hashlib
 
     stepper, card = checkpoint.load("nmnist")
+    assert isinstance(stepper, NetworkStepper)
     seen = hashlib.sha256((digits / "0" / "drawn_000.bin").read_bytes()).hexdigest()[:16]
     checkpoint.save(tmp_path, dataclasses.replace(card, trained_on=(seen,)), stepper._network)
     model = str(tmp_path / "nmnist.safetensors")

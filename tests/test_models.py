@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def clip(n: int, steps: int = 5, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).poisson(0.5, (steps, n, 2, 8, 9)).astype(np.uint8)
 
 
-def outputs(model: NetworkStepper, frames: np.ndarray) -> np.ndarray:
+def outputs(model: SteppedModel[Any], frames: np.ndarray) -> np.ndarray:
     state, said = None, []
     for frame in frames:
         output, state = model.step(frame, state)

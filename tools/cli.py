@@ -57,7 +57,7 @@ class Run:
     file: tyro.conf.Positional[Path]
     """A recording: AEDAT 2.0 or 3.1, ATIS .bin, Tonic's .npy, spikecut .h5, or a video."""
     model: str | None = None
-    """A shipped network's name, or the path of a .safetensors file. Default: the one for this sensor."""
+    """A shipped network's name, a .safetensors file, or a .py (it is executed). Default: the one for this sensor."""
     cutoff: str | None = None
     """A cutoff beside the network (ltt-1pt, or ltt for its default tolerance), none, or a file. Default: its own."""
     once: bool = False
@@ -102,7 +102,7 @@ class Replay:
     folder: tyro.conf.Positional[Path]
     """The folder that holds one folder a class."""
     model: str = "nmnist"
-    """A shipped network's name, or the path of a .safetensors file."""
+    """A shipped network's name, a .safetensors file, or a .py that makes one with from_norse (it is executed)."""
     cutoff: tuple[str, ...] = ()
     """Rules or files to compare with the full window. Default: all that lie beside the network."""
     part: Part = "all"
@@ -232,7 +232,7 @@ class Calibrate:
     folder: tyro.conf.Positional[Path]
     """The folder of <class>/<recording>, or outputs that --outputs wrote."""
     model: str = "nmnist"
-    """A shipped network's name, or the path of a .safetensors file."""
+    """A shipped network's name, a .safetensors file, or a .py that makes one with from_norse (it is executed)."""
     part: Part = "calibration"
     """Which part of the folder."""
     rule: tuple[str, ...] = ("ltt",)
@@ -297,7 +297,7 @@ class Evaluate:
     out: Path
     """Where the results go."""
     model: str = "nmnist"
-    """A shipped network's name, or the path of a .safetensors file."""
+    """A shipped network's name, a .safetensors file, or a .py that makes one with from_norse (it is executed)."""
     cutoff: tuple[str, ...] = ()
     """Names or files of cutoffs. Default: all that lie beside the network."""
     part: Part = "test"
@@ -360,7 +360,7 @@ class Why:
     file: tyro.conf.Positional[Path]
     """The recording."""
     model: str | None = None
-    """A shipped network's name, or the path of a .safetensors file. Default: the one made for the sensor."""
+    """A shipped network's name, a .safetensors file, or a .py (it is executed). Default: the one for the sensor."""
     cutoff: tuple[str, ...] = ()
     """Names or files of cutoffs. Default: all that lie beside the network."""
     start: float = 0.0

@@ -46,7 +46,7 @@ def unfitted(card: ModelCard) -> FittedCutoff:
 
 def available(weights: Path) -> list[str]:
     """The cutoffs that have a file beside the weights, the smallest tolerance first."""
-    names = [path.name.removeprefix(f"{weights.stem}.").removesuffix(".json") for path in _files(weights)]
+    names = [path.name.removeprefix(f"{_stem(weights)}.").removesuffix(".json") for path in _files(weights)]
     known = [match for match in map(_NAME.fullmatch, names) if match and match[1] in FITS]
     rules = list(FITS)
     return [match[0] for match in sorted(known, key=lambda match: (float(match[2]), rules.index(match[1])))]
@@ -67,13 +67,21 @@ def shown(wanted: str, weights: Path) -> str:
     >>> shown("fits/nmnist.ltt-1pt.json", Path("nmnist.safetensors"))
     'ltt-1pt'
     """
-    return Path(wanted).name.removesuffix(".json").removeprefix(f"{weights.stem}.")
+    return Path(wanted).name.removesuffix(".json").removeprefix(f"{_stem(weights)}.")
 
 
 def beside(weights: Path, name: str) -> Path:
-    """Where a network's cutoff lies: `NAME.safetensors` has `NAME.RULE-POINTSpt.json`."""
-    return weights.with_name(f"{weights.stem}.{name}.json")
+    """Where a network's cutoff lies: `NAME.safetensors` and `NAME.py` have `NAME.RULE-POINTSpt.json`.
+
+    >>> beside(Path("nets.py:small"), "ltt-2pt").name
+    'nets.small.ltt-2pt.json'
+    """
+    return weights.with_name(f"{_stem(weights)}.{name}.json")
 
 
 def _files(weights: Path) -> list[Path]:
-    return sorted(weights.parent.glob(f"{weights.stem}.*.json"))
+    return sorted(weights.parent.glob(f"{_stem(weights)}.*.json"))
+
+
+def _stem(weights: Path) -> str:
+    return weights.name.replace(".py:", ".") if ".py:" in weights.name else weights.stem

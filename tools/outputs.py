@@ -96,7 +96,7 @@ def refuse_trained_on(found: Gathered, force: bool) -> None:
 
 
 def _from_file(path: Path, weights: Path) -> Gathered:
-    card = checkpoint.read_card(weights.with_suffix(".json"))
+    card = checkpoint.card_of(weights)
     recorded, about = load_outputs(path)
     mine = (card.weights_sha256, list(card.classes), card.spec.step_us)
     if (about.get("network"), about.get("classes"), about.get("step_us")) != mine:

@@ -15,12 +15,11 @@ from rich.table import Table
 
 from spikecut.models import checkpoint
 from spikecut.models.checkpoint import ModelCard
-from spikecut.models.stepper import NetworkStepper
 from spikecut.pipeline.cutoff import fixed
 from spikecut.pipeline.errors import EmptyRecording
 from spikecut.pipeline.fitted import FittedCutoff
 from spikecut.pipeline.metrics import Estimate, bootstrap_mean, bootstrap_ratio, wilson
-from spikecut.pipeline.protocols import CutoffDecider
+from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.replay import replay
 from spikecut.pipeline.results import Decision
 from spikecut.sources.datasets import Part
@@ -43,7 +42,7 @@ class Pass:
 
 def one_pass(
     examples: Examples,
-    stepper: NetworkStepper,
+    stepper: SteppedModel[Any],
     card: ModelCard,
     cutoff: CutoffDecider[Any],
     batch_size: int,

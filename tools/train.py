@@ -252,6 +252,8 @@ def run_train(
     from spikecut.models import checkpoint
 
     first = None if start is None else checkpoint.locate(start)
+    if first is not None and first.suffix != ".safetensors":
+        raise ConfigError(f"--start {start}: a network of another make", hint="its own code trains it")
     use(threads)
     how = {"epochs": epochs, "learning_rate": learning_rate, "start": first, "seed": seed, "resume": resume}
     try:

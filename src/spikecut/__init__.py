@@ -13,6 +13,7 @@ if (Path(__file__).parent / "pipeline").is_file():  # git wrote the links as tex
 
 if TYPE_CHECKING:
     from spikecut.models.checkpoint import load as load_network
+    from spikecut.models.norse_network import from_norse
     from spikecut.pipeline.binning import CountBinner
     from spikecut.pipeline.cutoff import ThresholdCutoff, confidence, fixed, never, topk
     from spikecut.pipeline.errors import SpikecutError
@@ -29,6 +30,7 @@ except PackageNotFoundError:  # run from a checkout that was never installed
     __version__ = "0+unknown"
 
 _HOMES = {
+    "spikecut.models.norse_network": "from_norse",
     "spikecut.pipeline.binning": "CountBinner",
     "spikecut.pipeline.cutoff": "ThresholdCutoff confidence fixed never topk",
     "spikecut.pipeline.errors": "SpikecutError",
@@ -54,6 +56,7 @@ __all__ = [
     "__version__",
     "confidence",
     "fixed",
+    "from_norse",
     "load_cutoff",
     "load_network",
     "never",
