@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from norse_nets import KINDS, LIF, PIXELS, SENSOR, OwnStates, alone, clips, round_numbers, snn, stream
 from torch import Tensor, nn
 
 import spikecut
@@ -22,6 +21,7 @@ from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.replay import record_outputs
 
 from contracts import check_model
+from norse_nets import KINDS, LIF, PIXELS, SENSOR, OwnStates, alone, clips, round_numbers, snn, stream
 
 ABC = ("a", "b", "c")
 
