@@ -111,6 +111,18 @@ def part_of(recordings: Iterable[LabelledRecording], part: Part) -> list[Labelle
     return [recording for recording in recordings if part in ("all", _part(recording))]
 
 
+def split_digest(recordings: Iterable[LabelledRecording]) -> str:
+    """Two people whose parts have the same digest have the same split.
+
+    It is the SHA-256 of the names `<class>/<file>`, sorted by code point, each with a line break.
+
+    >>> split_digest([LabelledRecording(Path("ant/image_0001.bin"), 0, "ant")])[:16]
+    'c57d0a295f218dd9'
+    """
+    names = sorted(recording.name for recording in recordings)
+    return hashlib.sha256("".join(f"{name}\n" for name in names).encode()).hexdigest()
+
+
 def _part(recording: LabelledRecording) -> Part:
     if recording.division == "test":
         return "test"

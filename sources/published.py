@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from spikecut.pipeline.events import SensorSize
 from spikecut.sources.aedat2 import DVS128
-from spikecut.sources.datasets import Division, LabelledRecording
+from spikecut.sources.datasets import Division, LabelledRecording, Part
 
 _DIGITS = tuple("0123456789")
 _MNIST_TRAIN = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
@@ -41,6 +41,7 @@ class PublishedSet:
     `counts` are recordings by division and class, numbered from `first` and named by `pattern`. Where
     `labels_md5` is given, numbers run through all classes of a division (MNIST's own): it is the MD5 of the label
     file that they and their folders make up (`train-labels-idx1-ubyte`, 0x801 and the count before the labels).
+    `splits` are the digests of the parts of a complete copy (`datasets.split_digest`).
     """
 
     name: str
@@ -50,6 +51,7 @@ class PublishedSet:
     pattern: str
     first: int = 1
     labels_md5: Mapping[Division | None, str] = field(default_factory=dict)
+    splits: Mapping[Part, str] = field(default_factory=dict)
 
     @property
     def classes(self) -> set[str]:
@@ -101,6 +103,11 @@ N_CALTECH101 = PublishedSet(
     sensor=SensorSize(240, 180),
     counts={None: {name: int(n) for name, n in re.findall(r"(\w+) (\d+)", _CALTECH101)}},
     pattern="image_{number:04d}.bin",
+    splits={
+        "train": "0357cae50159e4751d4973eac5fe91b297e2e032a8ae9b8fb0607a6973541347",
+        "calibration": "50e2d582df36f12f202b833b8623ac32881fe7adfd74c4eda92791defc75bcf1",
+        "test": "7890b717b5ac78d3b5aab62c8e0270c04b5fceb5949fe7a2076c4b90c75b7125",
+    },
 )
 CIFAR10_DVS = PublishedSet(
     name="CIFAR10-DVS",
@@ -109,6 +116,11 @@ CIFAR10_DVS = PublishedSet(
     counts={None: dict.fromkeys(_CIFAR10, 1_000)},
     pattern="cifar10_{class_name}_{number}.aedat",
     first=0,
+    splits={
+        "train": "a0e2399a89d4b36c768853fb53e6214144dff731fbd013eeae01565c8bb30b93",
+        "calibration": "ce079e49d759ad1983b564e0d5aa4359026d59eecacdc5a7721cfa84d0393a86",
+        "test": "b17247c6b2ccff744e734c53159d364a3fa226de6a54595e5698f5cd490866e4",
+    },
 )
 SETS = (N_MNIST, N_CALTECH101, CIFAR10_DVS)
 

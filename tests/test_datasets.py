@@ -8,7 +8,7 @@ from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnreadableSour
 from spikecut.sources import open_recording
 from spikecut.sources.aedat2 import write_aedat2
 from spikecut.sources.atis import write_atis
-from spikecut.sources.datasets import Part, list_recordings, part_of
+from spikecut.sources.datasets import Part, list_recordings, part_of, split_digest
 
 from source_contract import pattern
 
@@ -47,6 +47,16 @@ def test_the_real_recordings_divide_as_the_card_says(real_data: Path) -> None:
     recordings = [LabelledRecording(Path(name), 0, Path(name).parent.name) for name in names if name.endswith(".bin")]
     sizes = [len(part_of(recordings, part)) for part in ("train", "calibration", "test")]
     assert sizes == [581, 203, 216]
+
+
+def test_the_same_names_have_the_same_split_wherever_they_lie(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        folder_of(tmp_path / name, 30)
+    (tmp_path / "there" / "a" / "00007.bin").write_bytes(b"other")
+    here, there = list_recordings(tmp_path / "here"), list_recordings(tmp_path / "there")
+    assert split_digest(part_of(here, "train")) == split_digest(reversed(part_of(there, "train")))
+    assert split_digest(here) != split_digest(here[1:])
 
 
 def test_labels_follow_the_names_of_the_network(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from spikecut.pipeline.events import EventBatch
 from spikecut.sources import published
 from spikecut.sources.aedat2 import write_aedat2
 from spikecut.sources.atis import write_atis
-from spikecut.sources.datasets import list_recordings
+from spikecut.sources.datasets import list_recordings, part_of
 from spikecut.sources.published import CIFAR10_DVS, N_CALTECH101, N_MNIST, SETS, PublishedSet, recognise
 from spikecut.tools.data import run_data_check
 from spikecut.tools.set_check import check_set
@@ -94,6 +94,20 @@ def test_the_digits_recorded_from_mnist_are_numbered_as_in_it(real_data: Path) -
 
 
 @pytest.mark.parametrize("one", [N_CALTECH101, CIFAR10_DVS], ids=lambda one: one.name)
+def test_the_published_split_is_that_of_the_published_names(one: PublishedSet) -> None:
+    """Worked out by the rule anew: the first 8 bytes of the SHA-256 of each name as a fraction of 2**64."""
+    parts: dict[str, list[str]] = {"train": [], "calibration": [], "test": []}
+    for class_name in one.classes:
+        for number in one.numbers(None, class_name):
+            name = f"{class_name}/{one.file_name(class_name, number)}"
+            fraction = int(hashlib.sha256(name.encode()).hexdigest()[:16], 16) / 16**16
+            parts["train" if fraction < 0.6 else "calibration" if fraction < 0.8 else "test"].append(name)
+    for part, names in parts.items():
+        text = "".join(name + "\n" for name in sorted(names))
+        assert hashlib.sha256(text.encode()).hexdigest() == one.splits[part]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("one", [N_CALTECH101, CIFAR10_DVS], ids=lambda one: one.name)
 def test_a_complete_copy_is_called_so(one: PublishedSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     header = b"#!AER-DAT2.0\r\n" if one is CIFAR10_DVS else b"\1\1\0\0\7"
     for name, n in one.counts[None].items():
@@ -103,6 +117,8 @@ def test_a_complete_copy_is_called_so(one: PublishedSet, tmp_path: Path, capsys:
     code, text = told(tmp_path, capsys)
     n, classes = sum(one.counts[None].values()), len(one.classes)
     assert (code, f"complete: {one.name} as published, {n:,} recordings of {classes} classes" in text) == (0, True)
+    assert f"test {len(part_of(list_recordings(tmp_path), 'test')):,} {one.splits['test'][:12]}" in text
+    assert "(SHA-256 of the names; the published split)" in text
 
 
 @pytest.mark.usefixtures("small")
@@ -144,6 +160,7 @@ def test_a_thousand_real_digits_are_a_part_of_sixty_thousand(
     assert code == 3
     assert "missing recording: 59,000 Train: 01001.bin to 60000.bin" in text
     assert "recordings 581 203 216 1,000 60,000" in text
+    assert "split train 581 32ff2fd78360, calibration 203 9ec9bb5bc7ed, test 216 72c33a93d5b7" in text
     assert "incomplete: 1,000 of the 60,000 recordings of N-MNIST to train can be used" in text
     assert "damaged" not in text
     assert "same content" not in text
@@ -239,6 +256,10 @@ def test_the_json_says_what_the_table_says(tmp_path: Path, capsys: pytest.Captur
     assert (found["recordings_expected"], found["recordings_usable"]) == (33, 32)
     assert found["counts"]["recordings"]["all"] == found["counts"]["recordings"]["published"] - 1 == 32
     assert (found["classes"]["bass"]["all"], found["classes"]["bass"]["published"]) == (2, 3)
+    assert {part: split["n"] for part, split in found["splits"].items()} == {
+        part: found["counts"]["recordings"][part] for part in ("train", "calibration", "test")
+    }
+    assert found["published_split"] is False
 
 
 def test_other_class_folders_are_counted_and_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,12 +91,18 @@ def _classes(found: SetCheck) -> _Page:
         entries["classes"] = f"{len(counted)}, of which {len(counted) - len(rows) + 1} are whole and not listed"
     if found.n_events is not None:
         entries["events"] = f"{found.n_events:,}"
+    splits = found.splits()
+    same = found.published is not None and found.published.splits == {part: sha for part, (_, sha) in splits.items()}
+    told = ", ".join(f"{part} {n:,} {sha[:12]}" for part, (n, sha) in splits.items())
+    entries["split"] = f"{told} (SHA-256 of the names{'; the published split' if same else ''})"
     facts = {
         "set": found.published.name if found.published else None,
         "recordings_expected": found.n_expected,
         "recordings_usable": len(found.usable),
         "counts": {"recordings": rows["recordings"]},
         "classes": counted,
+        "splits": {part: {"n": n, "sha256": sha} for part, (n, sha) in splits.items()},
+        "published_split": same,
     }
     return _Page(entries, rows, f"see {found.published.home}" if found.published else "", facts)
 

@@ -12,10 +12,12 @@ from spikecut.sources import open_recording
 from spikecut.sources.datasets import (
     Division,
     LabelledRecording,
+    Part,
     class_roots,
     list_recordings,
     part_of,
     recordings_in,
+    split_digest,
     subfolders,
 )
 from spikecut.sources.published import PublishedSet, recognise
@@ -62,6 +64,11 @@ class SetCheck:
         by_part = {part: Counter(r.class_name for r in part_of(self.usable, part)) for part in PARTS}
         table: dict[str, dict[str, int]] = {"recordings": {part: by_part[part].total() for part in PARTS}}
         return table | {name: {part: by_part[part][name] for part in PARTS} for name in classes}
+
+    def splits(self) -> dict[Part, tuple[int, str]]:
+        """How many recordings each part has that lie there, and the digest of their names."""
+        parts = {part: part_of(self.recordings, part) for part in PARTS if part != "all"}
+        return {part: (len(members), split_digest(members)) for part, members in parts.items()}
 
     @property
     def verdict(self) -> str:
