@@ -12,7 +12,7 @@ KNOWN = "AEDAT 2.0 and 3.1 (.aedat), ATIS bin (.bin), Tonic's gestures (.npy), s
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OTHERS = {
     b"PK\x03\x04": "a zip archive",
-    b"\x1f\x8b": "a gzip file",
+    b"\x1f\x8b\x08": "a gzip file",
     b"\x89PNG": "a PNG picture",
     b"Event Stream": "an event stream (.es)",
     b"% ": "a Prophesee recording (.raw or .dat)",
@@ -78,7 +78,7 @@ def open_recording(
 
         return open_video(path, sensor)
     for magic, name in _OTHERS.items():
-        if head.startswith(magic):
+        if head.startswith(magic) and (magic != b"% " or head[2:3].isalpha()):  # an ATIS event at (37, 32) begins so
             raise UnknownFormat(path, f"this is {name}; spikecut reads {KNOWN}")
     if head.startswith(b"\x93NUMPY"):
         from spikecut.sources.tonic_npy import open_tonic_npy

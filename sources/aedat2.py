@@ -7,6 +7,10 @@ from the bottom and a set bit 0 means OFF. Seen on real files: so people stand o
 at the top and the print on it begins with its capital letter on the left; and the lone events that a
 DVS128 leaks on a still scene, which are ON for physical reasons, have the bit clear (nine in ten of them
 while a person lies still, tests/test_aedat2.py).
+
+CIFAR10-DVS (Li et al., Frontiers in Neuroscience 11:309, 2017) is published in this format, to be shown by
+jAER as a DVS128; its header need not name the chip. It is read as every DVS128 is. SpikingJelly, whose frames
+most papers use, exchanges the axes: its x is our y and its y is our x, polarity and time are the same.
 """
 
 from collections.abc import Iterable, Iterator

@@ -13,6 +13,12 @@ install_import_hook([f"spikecut.pipeline.{name}" for name in CHECKED], "beartype
 REPOSITORY = Path(__file__).parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Frames that tests pack are kept among their other files, not in somebody's home."""
+    os.environ["SPIKECUT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real recordings; tests that need it are skipped where it is missing."""

@@ -202,3 +202,22 @@ def test_a_real_mug_is_open_at_the_top(real_data):
     width = {row: np.subtract(*np.quantile(found.x[found.y // 8 == row], [0.75, 0.25])) for row in (4, 11)}
     assert width[4] > 1.5 * width[11]
     assert (found.y // 8 == 2).sum() > 4 * (found.y // 8 == 13).sum()
+
+
+def test_cifar10_dvs_is_read_as_public_loaders_read_it(tmp_path):
+    """By the masks of SpikingJelly's loader (0xfe, 0x7f00, 1): the same events, with the two axes exchanged."""
+    rng = np.random.default_rng(7)
+    address, t = rng.integers(0, 2**15, 500), np.cumsum(rng.integers(0, 60, 500))
+    header = (
+        b"#!AER-DAT2.0\r\n# This is a raw AE data file - do not edit\r\n"
+        b"# Data format is int32 address, int32 timestamp (8 bytes total), repeated for each event\r\n"
+        b"# Timestamps tick is 1 us\r\n# created Fri Jul 15 10:27:18 CST 2016\r\n"
+    )
+    path = file_of(tmp_path, *zip(address.tolist(), t.tolist(), strict=True), header=header)
+    found = check_source(open_recording(path))
+    theirs = {"x": 127 - ((address & 0x7F00) >> 8), "y": 127 - ((address & 0xFE) >> 1), "p": 1 - (address & 1)}
+    assert found.t.tolist() == t.tolist()
+    assert found.x.tolist() == theirs["y"].tolist()
+    assert found.y.tolist() == theirs["x"].tolist()
+    assert found.p.tolist() == theirs["p"].tolist()
+    assert not found.lost

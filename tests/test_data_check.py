@@ -176,7 +176,7 @@ def test_the_json_says_what_the_table_says(tmp_path: Path, capsys: pytest.Captur
     (folder / f"{TWELVE[0]}.aedat").unlink()
     assert run_data_check(folder, as_json=True) == 3
     found = json.loads(capsys.readouterr().out)
-    assert found["faults"] == [{"kind": "missing recording", "file": f"{TWELVE[0]}.aedat", "message": ""}]
+    assert found["faults"] == [{"kind": "missing recording", "file": f"{TWELVE[0]}.aedat", "message": "", "n": 1}]
     assert (found["sessions_expected"], found["sessions_usable"]) == (len(TWELVE), len(TWELVE) - 1)
     assert found["classes"]["arm roll"]["all"] == 2 * (len(TWELVE) - 1)
     assert (found["layout"], found["drawn"], found["events"]) == ("published", None, None)
@@ -193,9 +193,14 @@ def test_nothing_left_is_code_4_and_no_set_at_all_says_what_to_do(
         run_data_check(tmp_path / "nowhere")
     empty = tmp_path / "empty"
     empty.mkdir()
+    with pytest.raises(EmptyRecording, match="no recordings in its class folders"):
+        run_data_check(empty)
+    stray = empty / "user01_led.aedat"
+    stray.touch()
     with pytest.raises(EmptyRecording, match="no sessions of DVS128 Gesture") as caught:
         run_data_check(empty)
     assert "research.ibm.com" in str(caught.value.hint)
+    stray.unlink()
     archive = empty / "DvsGesture.tar.gz"
     archive.write_bytes(b"<html>")
     with pytest.raises(EmptyRecording, match="only 6 bytes: the download was refused"):

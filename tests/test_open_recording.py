@@ -70,6 +70,15 @@ def test_content_decides_not_the_name(tmp_path, suffix):
         assert len(check_source(open_recording(path.rename(tmp_path / "a.bin"))).t) == 10
 
 
+@pytest.mark.parametrize(("x", "y"), [(37, 32), (31, 139), (80, 75), (82, 73)])
+def test_an_atis_recording_may_begin_like_another_format(tmp_path, x, y):
+    """At (37, 32) it begins like a Prophesee recording, at (31, 139) like gzip: one of 21,600 files does."""
+    path = tmp_path / "image_0031.bin"
+    path.write_bytes(bytes([x, y, 0x80, 1, 0]) * 20)
+    found = check_source(open_recording(path))
+    assert (found.x.tolist(), found.y.tolist()) == ([x] * 20, [y] * 20)
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_memory_is_the_same_after_twenty_times_the_recording(tmp_path, suffix):
     peaks = []

@@ -434,22 +434,23 @@ class Simulate:
 
 @dataclass(frozen=True)
 class Data:
-    """Check a copy of DVS128 Gesture: what is there, what is missing or damaged, and where to get it.
+    """Check a copy of a data set: what is there, what is missing or damaged, and where to get it.
 
-    The set as published or as Tonic keeps it, or drawn sessions in the same layout. Of the training list,
-    users 3, 7, 11, … calibrate: thresholds are fitted on people who neither train nor test.
+    DVS128 Gesture as published or as Tonic keeps it, or drawn sessions in the same layout: of the training
+    list, users 3, 7, 11, … calibrate. N-MNIST, N-Caltech101 and CIFAR10-DVS, file by file against the published
+    lists. Any other folder of <class>/<recording>: what can be read of it.
 
     $ spikecut data check DvsGesture
 
-    $ spikecut data check DvsGesture --read --json
+    $ spikecut data check N-MNIST --read --json
     """
 
     what: tyro.conf.Positional[Literal["check"]]
     """What to do."""
     folder: tyro.conf.Positional[Path]
-    """The folder that holds trials_to_train.txt, or ibmGestureTrain."""
+    """The folder that holds trials_to_train.txt, ibmGestureTrain, Train and Test, Caltech101, or class folders."""
     read: bool = False
-    """Read every event, too: finds recordings that end early. Minutes for the published set."""
+    """Read every event, too: finds recordings that end early or lie there twice. Minutes for a published set."""
     json: bool = False
     """One JSON object instead of the table."""
 

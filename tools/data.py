@@ -1,83 +1,155 @@
-"""`spikecut data check`: what of DVS128 Gesture lies in a folder, what is missing, and where to get it."""
+"""`spikecut data check`: what of a data set lies in a folder, what is missing or damaged, and where to get it."""
 
 import json
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from spikecut.sources.gesture_labels import GESTURES
 from spikecut.sources.gesture_set import HOME
-from spikecut.tools.gesture_check import PARTS, Check, check_gestures
+from spikecut.tools.findings import PARTS, Fault
+from spikecut.tools.gesture_check import Check, check_gestures, is_meant
+from spikecut.tools.set_check import SetCheck, check_set
 
 _WIDTH = 80
+_FEW = 20  # more classes than this are shown only where something is missing from them
 _REDRAW = "remove what is damaged, and run the same spikecut simulate again: it draws what is missing"
 _LAYOUTS = {False: "as published: AEDAT and label files", True: "Tonic's copy: one .npy file a gesture"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What is printed: entries above the table and below it, the table by row and column, and the same as JSON."""
+
+    entries: Mapping[str, str]
+    rows: Mapping[str, Mapping[str, int]]
+    mend: str
+    facts: Mapping[str, Any]
+
+
 def run_data_check(folder: Path, *, read: bool = False, as_json: bool = False) -> int:
-    """The command: 0 if all that is listed is there, 3 if something is missing or damaged, 4 if nothing can be used.
+    """The command: 0 if all that should be there is, 3 if something is missing or damaged, 4 if nothing can be used.
 
     Raises:
-        SourceError: if this is no folder of DVS128 Gesture at all, or its lists contradict themselves.
+        SourceError: if there are no recordings at all, or lists of DVS128 Gesture contradict themselves.
     """
-    found = check_gestures(folder, read=read)
-    print(json.dumps(_as_json(found)) if as_json else "\n".join(_lines(found)))
+    found: Check | SetCheck
+    if is_meant(folder):
+        found = check_gestures(folder, read=read)
+        page = _gestures(found)
+    else:
+        found = check_set(folder, read=read)
+        page = _classes(found)
+    if as_json:
+        print(json.dumps(_facts(found, page)))
+    else:
+        print("\n".join(_lines(found, page)))
     return 0 if not found.faults else 3 if found.usable else 4
 
 
-def _as_json(found: Check) -> dict[str, object]:
-    return {
-        "folder": str(found.folder),
+def _gestures(found: Check) -> _Page:
+    lightings = dict(sorted(Counter(session.lighting for session in found.usable).items()))
+    counted = found.counted()
+    entries = {"layout": _LAYOUTS[found.is_cut]}
+    if found.drawn:
+        entries["origin"] = f"drawn, not recorded ({found.drawn})"
+    if found.usable:
+        entries["lights"] = ", ".join(f"{light} {n}" for light, n in lightings.items())
+    if found.n_events is not None:
+        entries["events"] = f"{found.n_events:,} within the gestures"
+    facts = {
+        "set": "DVS128 Gesture",
         "layout": "tonic" if found.is_cut else "published",
         "drawn": found.drawn or None,
-        "verdict": found.verdict,
         "published_set": found.is_published,
         "sessions_expected": found.n_expected,
         "sessions_usable": len(found.usable),
-        "counts": {name: counts for name, counts in found.counted().items() if name not in GESTURES},
-        "classes": {name: counts for name, counts in found.counted().items() if name in GESTURES},
-        "lightings": _lightings(found),
+        "counts": {name: counts for name, counts in counted.items() if name not in GESTURES},
+        "classes": {name: counts for name, counts in counted.items() if name in GESTURES},
+        "lightings": lightings,
+    }
+    rows = {f"  {name}" if name in GESTURES else name: counts for name, counts in counted.items()}
+    return _Page(entries, rows, _REDRAW if found.drawn else f"see {HOME}", facts)
+
+
+def _classes(found: SetCheck) -> _Page:
+    counted, expected = found.counted(), found.expected
+    known = found.published is not None
+    if known:
+        counted["recordings"]["published"] = found.n_expected
+    rows = {"recordings": counted.pop("recordings")}
+    for name, counts in counted.items():
+        if known:
+            counts["published"] = expected.get(name, 0)
+        if len(counted) <= _FEW or not known or counts["all"] != counts["published"]:
+            rows[f"  {name}"] = counts
+    entries = {"set": found.published.name if found.published else "none that is known here"}
+    if len(rows) <= len(counted):
+        entries["classes"] = f"{len(counted)}, of which {len(counted) - len(rows) + 1} are whole and not listed"
+    if found.n_events is not None:
+        entries["events"] = f"{found.n_events:,}"
+    splits = found.splits()
+    same = found.published is not None and found.published.splits == {part: sha for part, (_, sha) in splits.items()}
+    told = ", ".join(f"{part} {n:,} {sha[:12]}" for part, (n, sha) in splits.items())
+    entries["split"] = f"{told} (SHA-256 of the names{'; the published split' if same else ''})"
+    facts = {
+        "set": found.published.name if found.published else None,
+        "recordings_expected": found.n_expected,
+        "recordings_usable": len(found.usable),
+        "counts": {"recordings": rows["recordings"]},
+        "classes": counted,
+        "splits": {part: {"n": n, "sha256": sha} for part, (n, sha) in splits.items()},
+        "published_split": same,
+    }
+    return _Page(entries, rows, f"see {found.published.home}" if found.published else "", facts)
+
+
+def _facts(found: Check | SetCheck, page: _Page) -> dict[str, Any]:
+    return {
+        "folder": str(found.folder),
+        "verdict": found.verdict,
+        **page.facts,
         "events": found.n_events,
         "faults": [asdict(fault) for fault in found.faults],
         "notes": list(found.notes),
     }
 
 
-def _lightings(found: Check) -> dict[str, int]:
-    return dict(sorted(Counter(session.lighting for session in found.usable).items()))
-
-
-def _lines(found: Check) -> Iterator[str]:
+def _lines(found: Check | SetCheck, page: _Page) -> Iterator[str]:
     yield f"{found.folder}"
-    yield from _entry("layout", _LAYOUTS[found.is_cut])
-    if found.drawn:
-        yield from _entry("origin", f"drawn, not recorded ({found.drawn})")
-    if found.usable:
-        yield from _entry("lights", ", ".join(f"{light} {n}" for light, n in _lightings(found).items()))
-    if found.n_events is not None:
-        yield from _entry("events", f"{found.n_events:,} within the gestures")
+    for name, text in page.entries.items():
+        yield from _entry(name, text)
     yield ""
-    yield from _table(found)
+    yield from _table(page.rows)
     for kind in dict.fromkeys(fault.kind for fault in found.faults):
-        same = [fault for fault in found.faults if fault.kind == kind]
-        bare = ", ".join(fault.file for fault in same if not fault.message)
-        told = [f"{fault.file}: {fault.message}" for fault in same if fault.message]
-        yield from ("", f"  {kind}: {len(same)}", *_wrapped(bare, "    ", "    "), *_points(told))
+        yield from _kind(kind, [fault for fault in found.faults if fault.kind == kind])
     if found.notes:
         yield from ("", "  notes", *_points(found.notes))
     yield ""
     yield from _entry("verdict", found.verdict)
-    if found.faults:
-        yield from _entry("to mend", _REDRAW if found.drawn else f"see {HOME}")
+    if found.faults and page.mend:
+        yield from _entry("to mend", page.mend)
 
 
-def _table(found: Check) -> Iterator[str]:
-    yield f"  {'':<30}" + "".join(f"{part:>12}" for part in PARTS)
-    for name, counts in found.counted().items():
-        indented = f"  {name}" if name in GESTURES else name
-        yield f"  {indented:<30}" + "".join(f"{counts[part]:>12,}" for part in PARTS)
+def _kind(kind: str, faults: list[Fault]) -> Iterator[str]:
+    """All faults of one kind: bare names in one paragraph, then those that say something, a few of many."""
+    bare = ", ".join(fault.file for fault in faults if not fault.message)
+    told = [f"{fault.file}: {fault.message}" for fault in faults if fault.message]
+    yield from ("", f"  {kind}: {sum(fault.n for fault in faults):,}", *_wrapped(bare, "    ", "    "))
+    yield from _points(told[:_FEW] if len(told) > _FEW + 1 else told)
+    if len(told) > _FEW + 1:
+        yield f"    and {len(told) - _FEW:,} more; --json has them all"
+
+
+def _table(rows: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    columns = [*PARTS, "published"] if "published" in next(iter(rows.values())) else PARTS
+    first, wide = max(map(len, rows)), {column: max(9, len(column) + 2) for column in columns}
+    yield "  " + " " * first + "".join(f"{column:>{wide[column]}}" for column in columns)
+    for name, counts in rows.items():
+        yield f"  {name:<{first}}" + "".join(f"{counts[column]:>{wide[column]},}" for column in columns)
 
 
 def _entry(name: str, text: str) -> Iterator[str]:

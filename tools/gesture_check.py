@@ -9,17 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
-
 from spikecut.pipeline.errors import EmptyRecording, SpikecutError
-from spikecut.pipeline.events import NOTHING_LOST, DropCause
+from spikecut.pipeline.events import NOTHING_LOST
 from spikecut.sources import open_recording
 from spikecut.sources.gesture_labels import GESTURES, SessionLabels
 from spikecut.sources.gesture_set import HOME, LISTS, TONIC, Session, is_gesture_set, open_gesture_set
 from spikecut.sources.gestures import LIGHTINGS, SENSOR
+from spikecut.tools.findings import PARTS, Fault, losses, unreadable, watched
 
-PARTS = ("train", "calibration", "test", "all")
 _ARCHIVES = ("DvsGesture.tar.gz", "ibmGestureTrain.tar.gz", "ibmGestureTest.tar.gz")
 _GESTURES = {False: {"train": 1_176, "test": 288}, True: {"train": 1_077, "test": 264}}
 _ABSENT = {  # everybody was recorded under all five lights, but for these
@@ -35,15 +32,6 @@ _ABSENT = {  # everybody was recorded under all five lights, but for these
 PUBLISHED = tuple(
     f"user{user:02d}_{light}" for user in range(1, 30) for light in LIGHTINGS if light not in _ABSENT.get(user, ())
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong in a word or two, with which file, and what was found there."""
-
-    kind: str
-    file: str
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +85,11 @@ class Check:
         return f"sound, not the published set: {self.n_expected} {counts}"
 
 
+def is_meant(folder: Path) -> bool:
+    """Whether this is DVS128 Gesture, or what is left of it: its recordings without lists, or its archive."""
+    return is_gesture_set(folder) or any(folder.glob("user*.aedat")) or any((folder / a).is_file() for a in _ARCHIVES)
+
+
 def check_gestures(folder: Path, *, read: bool = False) -> Check:
     """Opens every recording and every label file; reads all the events only where `read` asks for it."""
     if folder.is_dir() and not is_gesture_set(folder):
@@ -106,9 +99,7 @@ def check_gestures(folder: Path, *, read: bool = False) -> Check:
     faults: list[Fault] = []
     notes = list(found.notes)
     n_events = 0
-    console = Console(stderr=True)
-    silent = not (read and console.is_terminal)
-    for session in track(found.sessions, "reading", console=console, transient=True, disable=silent):
+    for session in watched(found.sessions, read):
         damage = list(_looked_at(session))
         if not damage:
             labels[session.name] = session.labels()
@@ -158,12 +149,12 @@ def _looked_at(session: Session) -> Iterator[Fault]:
                 elif not any(len(batch) for batch in recording):
                     yield Fault("no events", name)
         except SpikecutError as error:
-            yield Fault("unreadable", name, _without(path, error))
+            yield unreadable(name, path, error)
     if session.labels_path.exists():
         try:
             session.labels()
         except SpikecutError as error:
-            yield Fault("unreadable", session.labels_path.name, _without(session.labels_path, error))
+            yield unreadable(session.labels_path.name, session.labels_path, error)
 
 
 def _read(session: Session) -> tuple[int, list[Fault]]:
@@ -174,12 +165,8 @@ def _read(session: Session) -> tuple[int, list[Fault]]:
             n, lost = n + len(batch), lost + batch.lost
             silent += [] if len(batch) else [span.name]
     except SpikecutError as error:
-        return n, [Fault("unreadable", session.name, _without(session.path, error))]
-    faults = [
-        Fault("damaged", session.name, f"{loss.events:,} events lost: {cause.sentence}")
-        for cause, loss in lost.losses.items()
-        if cause is not DropCause.special
-    ]
+        return n, [unreadable(session.name, session.path, error)]
+    faults = list(losses(session.name, lost))
     if silent:
         message = f"no events in {', '.join(silent)}: the recording ends too early, or its clock was reset"
         faults.append(Fault("damaged", session.name, message))
@@ -223,7 +210,3 @@ def _nothing_here(folder: Path) -> SpikecutError:
     return EmptyRecording(
         folder, "no sessions of DVS128 Gesture, neither as published nor as Tonic keeps them", hint=f"see {HOME}"
     )
-
-
-def _without(path: Path, error: SpikecutError) -> str:
-    return str(error).removeprefix(f"{path}: ")

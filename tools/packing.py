@@ -1,6 +1,11 @@
-"""Recordings as one array of frames, for training: class folders, gesture sessions, or drawn sessions."""
+"""Recordings as one array of frames, for training: class folders, gesture sessions, or drawn sessions.
+
+What is packed from files is kept on disk (`frame_cache`), so that a second training starts at once and a set may be
+larger than memory.
+"""
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
@@ -11,32 +16,50 @@ from rich.console import Console
 from rich.progress import track
 
 from spikecut.pipeline.binning import CountBinner
-from spikecut.pipeline.events import EventBatch, Frame
+from spikecut.pipeline.events import DropCause, EventBatch, Frame
 from spikecut.sources import open_recording
 from spikecut.sources.clips import cut
 from spikecut.sources.datasets import LabelledRecording
 from spikecut.sources.gesture_labels import GestureSpan
 from spikecut.sources.gesture_set import Session
 from spikecut.sources.gestures import DrawnSession
+from spikecut.tools.findings import some
+from spikecut.tools.frame_cache import Frames, kept_frames
 from spikecut.tools.recipes import Recipe
 
-Frames = np.ndarray[Any, np.dtype[np.uint8]]  # (N, T, 2, H, W)
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def pack_recordings(recordings: list[LabelledRecording], recipe: Recipe, what: str) -> tuple[Frames, Labels]:
-    """One example a file."""
-    frames = np.zeros(_shape(len(recordings), recipe), np.uint8)
+    """One example a file: frames (N, T, 2, H, W) uint8, mapped from the cache, and the numbers of their classes.
+
+    What reading has cost is said on stderr, also where the frames were packed before.
+
+    Raises:
+        SourceError: if a recording cannot be read.
+        EnvironmentProblem: if the frames cannot be kept.
+    """
+    digests = [recording.digest() for recording in recordings]
     binner = _binner(recipe)
-    for i, recording in enumerate(_seen(recordings, what)):
-        _fill(frames[i], binner.bins(open_recording(recording.path, sensor=recipe.sensor)))
+    examples = (
+        _example(binner.bins(open_recording(recording.path, sensor=recipe.sensor)), recipe)
+        for recording in _seen(recordings, what)
+    )
+    frames = _kept(digests, examples, [recording.name for recording in recordings], recipe, what)
     return frames, np.array([recording.label for recording in recordings], np.int64)
 
 
 def pack_sessions(sessions: list[Session], recipe: Recipe, what: str) -> tuple[Frames, Labels]:
-    """One example a labelled gesture of recorded sessions."""
-    parts = [_clips(session.clips(), len(session.labels().spans), recipe) for session in _seen(sessions, what)]
-    return _joined(parts, recipe)
+    """One example a labelled gesture of recorded sessions; as `pack_recordings`."""
+    labelled = [(session, span) for session in sessions for span in session.labels().spans]
+    digests = [session.digest() for session in sessions]
+    digests += [f"{span.label} {span.start_us} {span.end_us}" for _, span in labelled]
+    binner = _binner(recipe)
+    examples = (
+        _example(binner.bins([batch]), recipe) for session in _seen(sessions, what) for _, batch in session.clips()
+    )
+    frames = _kept(digests, examples, [f"{session.name}: {span.name}" for session, span in labelled], recipe, what)
+    return frames, np.array([span.label for _, span in labelled], np.int64)
 
 
 def pack_drawn(sessions: list[DrawnSession], recipe: Recipe, what: str) -> tuple[Frames, Labels]:
@@ -67,9 +90,34 @@ def _joined(parts: list[tuple[Frames, Labels]], recipe: Recipe) -> tuple[Frames,
     return np.concatenate([frames for frames, _ in parts]), np.concatenate([labels for _, labels in parts])
 
 
-def _fill(target: Frames, frames: Iterable[Frame]) -> None:
+def _kept(
+    digests: list[str], examples: Iterator[tuple[Frames, int]], names: list[str], recipe: Recipe, what: str
+) -> Frames:
+    made_of = {
+        "recordings": digests,
+        "sensor": str(recipe.sensor),
+        "step_us": recipe.spec.step_us,
+        "downsample": recipe.downsample,
+    }
+    kept = kept_frames(made_of, _shape(len(names), recipe), examples)
+    damaged = [f"{name}: {n:,}" for name, n in zip(names, kept.lost, strict=True) if n]
+    if damaged:
+        print(f"{what}: events lost while reading: {some(damaged)}", file=sys.stderr)
+    return kept.frames
+
+
+def _example(frames: Iterable[Frame], recipe: Recipe) -> tuple[Frames, int]:
+    """The frames of one example, and how many events were lost in their time."""
+    target = np.zeros(_shape(1, recipe)[1:], np.uint8)
+    return target, _fill(target, frames)
+
+
+def _fill(target: Frames, frames: Iterable[Frame]) -> int:
+    n_lost = 0
     for frame in islice(frames, len(target)):
         target[frame.index] = frame.pixels
+        n_lost += sum(loss.events for cause, loss in frame.lost.losses.items() if cause is not DropCause.special)
+    return n_lost
 
 
 def _binner(recipe: Recipe) -> CountBinner:

@@ -20,7 +20,8 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.datasets import list_recordings, part_of
 from spikecut.sources.gesture_set import open_gesture_set
 from spikecut.sources.gestures import VERSION, drawn_session, drawn_users
-from spikecut.tools.packing import Frames, Labels, pack_drawn, pack_recordings, pack_sessions
+from spikecut.tools.frame_cache import Frames
+from spikecut.tools.packing import Labels, pack_drawn, pack_recordings, pack_sessions
 from spikecut.tools.recipes import RECIPES, Recipe
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
