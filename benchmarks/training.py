@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from spikecut.models.losses import evidence_loss
 from spikecut.models.networks import build, forward_step
 from spikecut.models.training import outputs_of
-from spikecut.tools.recipes import RECIPES
+from spikecut.tools.recipe import read_recipe
 from spikecut.tools.train import use
 
 ROUNDS = 6
@@ -42,7 +42,7 @@ def measure(way: str) -> float:
     if way == "kept":
         use(1)
     torch.manual_seed(0)
-    network = build(RECIPES["gestures"].spec)
+    network = build(read_recipe("gestures").network)
     frames, labels = torch.poisson(torch.full((32, 75, 2, 32, 32), 0.3)), torch.randint(11, (32,))
     times = []
     for _ in range(ROUNDS):

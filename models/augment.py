@@ -14,8 +14,9 @@ class Augmentation:
 
     `rotate_deg` and `scale` and `shear` are relative to the frame's middle, `shift` is in pixels, and
     up to the share `drop` of the counted events is taken away. `mirrored` says what each class becomes in a
-    mirror (a right hand a left one): half of the showings are mirrored, none without it. With `inverted` half of
-    them have ON and OFF exchanged, as if what moves were dark instead of bright.
+    mirror (a right hand a left one): half of the showings are mirrored, none without it; with `flipped` half of them
+    are mirrored and stay what they are. With `inverted` half have ON and OFF exchanged, as if what moves were dark
+    instead of bright.
     """
 
     rotate_deg: float = 12.0
@@ -24,16 +25,18 @@ class Augmentation:
     shift: float = 3.0
     drop: float = 0.3
     mirrored: tuple[int, ...] = ()
+    flipped: bool = False
     inverted: bool = False
 
 
 def augment(frames: Tensor, labels: Tensor, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Each recording turned, scaled, sheared, shifted, thinned by draws of its own; and what it then shows."""
     n, _, _, height, width = frames.shape
-    if how.mirrored:
+    if how.mirrored or how.flipped:
         flip = torch.rand(n, generator=generator) < 0.5
         frames = torch.where(flip[:, None, None, None, None], frames.flip(4), frames)
-        labels = torch.where(flip, torch.tensor(how.mirrored)[labels], labels)
+        if how.mirrored:
+            labels = torch.where(flip, torch.tensor(how.mirrored)[labels], labels)
     if how.inverted:
         swap = torch.rand(n, generator=generator) < 0.5
         frames = torch.where(swap[:, None, None, None, None], frames.flip(2), frames)

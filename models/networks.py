@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -77,12 +78,12 @@ class FrameDropout(nn.Module):
         return x if kept is None else x * kept
 
 
-def compact(spec: NetworkSpec) -> nn.Module:
+def compact(spec: NetworkSpec, *, of_logarithm: bool = False) -> nn.Module:
     """Convolutions with LIF cells, each followed by a 2 x 2 maximum, then one linear readout.
 
     A layer's spikes are pooled by "did any fire", so all that travels between layers is 0 or 1.
     """
-    layers: list[nn.Module] = []
+    layers: list[nn.Module] = [LogCounts()] if of_logarithm else []
     n_in, height, width = 2, spec.frame.height, spec.frame.width
     for n_out in spec.channels:
         convolution = nn.Conv2d(n_in, n_out, 3, padding=1)
@@ -99,18 +100,18 @@ def compact(spec: NetworkSpec) -> nn.Module:
 
 
 class LogCounts(nn.Module):
-    """`ln(1 + n)` of the events in every square of a `side` x `side` grid over the frame.
+    """`ln(1 + n)` of the events at every pixel, or in every square of a `side` x `side` grid over the frame.
 
     A storm of events, or a hot pixel, does not drown the rest. Frames that were counted on the grid
     already, as training reads them, pass as they are.
     """
 
-    def __init__(self, side: int) -> None:
+    def __init__(self, side: int | None = None) -> None:
         super().__init__()
         self.side = side
 
     def forward(self, x: Tensor) -> Tensor:
-        merged = x.shape[-1] // self.side
+        merged = x.shape[-1] // (self.side or x.shape[-1])
         if merged > 1:
             x = F.avg_pool2d(x, merged) * merged**2
         return x.log1p()
@@ -168,7 +169,11 @@ def traces(spec: NetworkSpec) -> nn.Module:
     return network
 
 
-ARCHITECTURES: dict[str, Callable[[NetworkSpec], nn.Module]] = {"compact": compact, "traces": traces}
+ARCHITECTURES: dict[str, Callable[[NetworkSpec], nn.Module]] = {
+    "compact": compact,
+    "compact-log": partial(compact, of_logarithm=True),
+    "traces": traces,
+}
 
 
 def build(spec: NetworkSpec) -> nn.Module:

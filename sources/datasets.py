@@ -22,6 +22,7 @@ Division = Literal["train", "test"]
 SUFFIXES = (".aedat", ".bin", ".h5", ".hdf5")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z")
 _INNER = "Caltech101"
+MADE_BY = ".drawn"  # in the folder of the classes or sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,12 @@ def class_roots(folder: Path) -> dict[Division | None, Path]:
     if "test" in divided:
         return {division: divided[division] for division in published if division in divided}
     return {None: divided.get("train", folder)}
+
+
+def origin_of(folder: Path) -> str:
+    """Who made the recordings of a folder, if a program did (`spikecut simulate` leaves word); else nothing."""
+    markers = [root / MADE_BY for root in class_roots(folder).values()]
+    return "; ".join(marker.read_text(errors="replace").strip() for marker in markers if marker.is_file())
 
 
 def subfolders(folder: Path) -> list[Path]:

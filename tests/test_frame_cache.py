@@ -21,11 +21,11 @@ from spikecut.sources.gesture_set import Session, open_gesture_set
 from spikecut.tools import packing
 from spikecut.tools.frame_cache import VERSION, Frames, cache_folder, kept_frames
 from spikecut.tools.packing import pack_recordings, pack_sessions
-from spikecut.tools.recipes import RECIPES, Recipe
+from spikecut.tools.recipe import Recipe, read_recipe
 
 from source_contract import DATA, DVS128, pattern
 
-RECIPE = dataclasses.replace(RECIPES["nmnist"], sensor=DVS128, plan=TrainingPlan(window=4), downsample=8)
+RECIPE = dataclasses.replace(read_recipe("nmnist"), sensor=DVS128, training=TrainingPlan(window=4), downsample=8)
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_kept_frames_are_the_first_frames_of_every_recording(
 ) -> None:
     wanted = np.zeros((5, 4, 2, 16, 16), np.uint8)
     for i, recording in enumerate(recordings):
-        binner = CountBinner(DVS128, RECIPE.spec.step_us, downsample=8)
+        binner = CountBinner(DVS128, RECIPE.network.step_us, downsample=8)
         for frame, target in zip(binner.bins(open_recording(recording.path, sensor=DVS128)), wanted[i], strict=False):
             target[:] = frame.pixels
     assert wanted.any(axis=(2, 3, 4)).all()
@@ -81,11 +81,11 @@ def test_other_content_or_other_numbers_never_meet_old_frames(recordings: list[L
     changed = pack(recordings)
     assert not np.array_equal(changed[0], first[0])
     assert np.array_equal(changed[1:], first[1:])
-    spec = dataclasses.replace(RECIPE.spec, step_us=5_000)
+    spec = dataclasses.replace(RECIPE.network, step_us=5_000)
     for recipe in (
-        dataclasses.replace(RECIPE, spec=spec),
+        dataclasses.replace(RECIPE, network=spec),
         dataclasses.replace(RECIPE, downsample=4),
-        dataclasses.replace(RECIPE, plan=TrainingPlan(window=5)),
+        dataclasses.replace(RECIPE, training=TrainingPlan(window=5)),
         dataclasses.replace(RECIPE, spare_steps=2),
     ):
         assert pack(recordings, recipe).shape[1:] == packing._shape(1, recipe)[1:]
@@ -157,14 +157,14 @@ def test_what_reading_has_cost_is_said_every_time(
 ) -> None:
     path = recordings[1].path
     path.write_bytes(path.read_bytes()[:-2])
-    longer = dataclasses.replace(RECIPE, plan=TrainingPlan(window=40))
+    longer = dataclasses.replace(RECIPE, training=TrainingPlan(window=40))
     for _ in range(2):
         pack(recordings, longer)
         assert f"train: events lost while reading: {recordings[1].name}: 1\n" in capsys.readouterr().err
 
 
 def test_the_gestures_of_sessions_are_kept_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = dataclasses.replace(RECIPES["gestures"], plan=TrainingPlan(window=3), spare_steps=1)
+    recipe = dataclasses.replace(read_recipe("gestures"), training=TrainingPlan(window=3), spare_steps=1)
     for user in (1, 2):
         folder = tmp_path / "ibmGestureTrain" / f"user{user:02d}_led"
         folder.mkdir(parents=True)

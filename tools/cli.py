@@ -185,7 +185,7 @@ class Train:
     $ spikecut train gestures --out runs/gestures --resume
     """
 
-    recipe: tyro.conf.Positional[Literal["nmnist", "gestures"]]
+    recipe: tyro.conf.Positional[str]
     """What to train."""
     out: Path
     """Where weights, card and progress go."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from spikecut.pipeline.errors import EmptyRecording, SpikecutError
 from spikecut.pipeline.events import NOTHING_LOST
 from spikecut.sources import open_recording
+from spikecut.sources.datasets import MADE_BY
 from spikecut.sources.gesture_labels import GESTURES, SessionLabels
 from spikecut.sources.gesture_set import HOME, LISTS, TONIC, Session, is_gesture_set, open_gesture_set
 from spikecut.sources.gestures import LIGHTINGS, SENSOR
@@ -111,7 +112,7 @@ def check_gestures(folder: Path, *, read: bool = False) -> Check:
                 del labels[session.name]
         faults += damage
     names, is_cut = {session.name for session in found.sessions}, found.sessions[0].is_cut
-    marker = found.folder / ".drawn"
+    marker = found.folder / MADE_BY
     drawn = marker.read_text(errors="replace").strip() if marker.is_file() else ""
     is_published = not drawn and (names == set(PUBLISHED) or (is_cut and names < set(PUBLISHED)))
     if is_published:

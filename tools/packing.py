@@ -25,7 +25,7 @@ from spikecut.sources.gesture_set import Session
 from spikecut.sources.gestures import DrawnSession
 from spikecut.tools.findings import some
 from spikecut.tools.frame_cache import Frames, kept_frames
-from spikecut.tools.recipes import Recipe
+from spikecut.tools.recipe import Recipe
 
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -96,7 +96,7 @@ def _kept(
     made_of = {
         "recordings": digests,
         "sensor": str(recipe.sensor),
-        "step_us": recipe.spec.step_us,
+        "step_us": recipe.network.step_us,
         "downsample": recipe.downsample,
     }
     kept = kept_frames(made_of, _shape(len(names), recipe), examples)
@@ -121,7 +121,7 @@ def _fill(target: Frames, frames: Iterable[Frame]) -> int:
 
 
 def _binner(recipe: Recipe) -> CountBinner:
-    return CountBinner(recipe.sensor, recipe.spec.step_us, downsample=recipe.downsample)
+    return CountBinner(recipe.sensor, recipe.network.step_us, downsample=recipe.downsample)
 
 
 def _shape(n: int, recipe: Recipe) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from rich.progress import track
 
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
 from spikecut.sources.counterparts import COUNTERPARTS, pictures_of, write_recording
-from spikecut.sources.datasets import Part
+from spikecut.sources.datasets import MADE_BY, Part
 from spikecut.sources.gestures import drawn_session, drawn_users, write_lists, write_session
 
 
@@ -76,7 +76,7 @@ def _claim(folder: Path, origin: str, overwrite: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EnvironmentProblem(f"{folder}: cannot make this folder: {error.strerror}") from error
-    marker = folder / ".drawn"
+    marker = folder / MADE_BY
     strangers = sorted(str(path.relative_to(folder)) for kind in ("aedat", "bin") for path in folder.rglob(f"*.{kind}"))
     if strangers and not overwrite and (not marker.is_file() or marker.read_text() != f"{origin}\n"):
         raise ConfigError(

@@ -2,13 +2,12 @@
 
 import contextlib
 import ctypes
-import dataclasses
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,12 @@ import numpy as np
 from rich.console import Console
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.sources.datasets import list_recordings, part_of
+from spikecut.sources.datasets import list_recordings, origin_of, part_of
 from spikecut.sources.gesture_set import open_gesture_set
 from spikecut.sources.gestures import VERSION, drawn_session, drawn_users
 from spikecut.tools.frame_cache import Frames
 from spikecut.tools.packing import Labels, pack_drawn, pack_recordings, pack_sessions
-from spikecut.tools.recipes import RECIPES, Recipe
+from spikecut.tools.recipe import Recipe, read_recipe
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 
@@ -39,7 +38,7 @@ class Material:
 
 
 def train(
-    recipe_name: str,
+    recipe: Recipe,
     data: Path | None,
     out: Path,
     *,
@@ -66,18 +65,19 @@ def train(
     from spikecut.models.training import TrainingRun, accuracy_by_step
     from spikecut.pipeline.metrics import wilson
 
-    recipe, commit = RECIPES[recipe_name], _commit()
-    console = Console(stderr=True)
+    commit, console = _commit(), Console(stderr=True)
     state_file = out / "training.pt"
     if state_file.exists() and not resume:
         raise ConfigError(f"{out} holds an earlier run", hint="--resume goes on with it; or choose another folder")
     out.mkdir(parents=True, exist_ok=True)
-    rate = learning_rate or recipe.plan.learning_rate
-    plan = dataclasses.replace(recipe.plan, epochs=epochs or recipe.plan.epochs, learning_rate=rate, seed=seed)
+    rate = learning_rate or recipe.training.learning_rate
+    plan = replace(recipe.training, epochs=epochs or recipe.training.epochs, learning_rate=rate, seed=seed)
+    if not recipe.classes and data is not None:
+        recipe = _named_by(data, recipe)
     material = _drawn(recipe, out) if data is None else _from_folder(data, recipe)
     (frames, labels), (shown, shown_labels) = (map(torch.from_numpy, pair) for pair in (material.fit, material.watch))
 
-    run = TrainingRun(recipe.spec, plan, len(frames))
+    run = TrainingRun(recipe.network, plan, len(frames))
     history: dict[str, Any] = {}
     if start is not None:
         before = checkpoint.read_card(start.with_suffix(".json"))
@@ -86,7 +86,7 @@ def train(
     if resume and state_file.exists():
         run.resume(state_file)
         console.print(f"going on after epoch {run.epoch} of {plan.epochs}")
-    started, first, step_ms = time.monotonic(), run.epoch, recipe.spec.step_us // 1000
+    started, first, step_ms = time.monotonic(), run.epoch, recipe.network.step_us // 1000
     while run.epoch < plan.epochs:
         loss = run.train_epoch(frames, labels)
         run.save(state_file)
@@ -103,13 +103,13 @@ def train(
     card = checkpoint.save(
         out,
         checkpoint.ModelCard(
-            name=recipe_name,
-            spec=recipe.spec,
+            name=recipe.name,
+            spec=recipe.network,
             classes=recipe.classes,
             sensor=recipe.sensor,
             horizon=recipe.horizon,
-            default_cutoff=recipe.default_cutoff,
-            onset=recipe.onset,
+            default_cutoff=recipe.deciding.default,
+            onset=asdict(recipe.onset) if recipe.onset else {},
             metrics={
                 "part": "test",
                 "n": len(test_labels),
@@ -118,7 +118,7 @@ def train(
                 "accuracy_by_step": [round(a, 4) for a in accuracy],
             },
             provenance={
-                "command": f"spikecut train {recipe_name} {source} --seed {seed}",
+                "command": f"spikecut train {recipe.name} {source} --seed {seed}",
                 **material.origin,
                 "plan": asdict(plan),
                 **history,
@@ -159,8 +159,16 @@ def _from_folder(data: Path, recipe: Recipe) -> Material:
         watch = pack_recordings(kept[::10], recipe, "watch")
         test = partial(pack_recordings, part_of(recordings, "test"), recipe, "test")
         digests = tuple(recording.digest() for recording in kept)
+        if made := origin_of(data):
+            origin |= {"data": f"{made}: simulated, made from pictures"}
     counts = {"train": len(fit[1]), "watched": len(watch[1])}
     return Material(fit, watch, test, origin | {"recordings": counts}, digests)
+
+
+def _named_by(data: Path, recipe: Recipe) -> Recipe:
+    """The recipe with the classes of a folder."""
+    classes = tuple(sorted({recording.class_name for recording in list_recordings(data)}))
+    return replace(recipe, classes=classes, network=replace(recipe.network, n_classes=len(classes)))
 
 
 def _drawn(recipe: Recipe, out: Path) -> Material:
@@ -244,21 +252,20 @@ def run_train(
     resume: bool,
 ) -> int:
     """The command; prints the path of the weights."""
-    if recipe not in RECIPES:
-        raise ConfigError(f"recipe {recipe!r}; expected one of {', '.join(RECIPES)}")
     if epochs is not None and epochs < 1:
         raise ConfigError(f"a training of {epochs} epochs; it needs at least one")
     if learning_rate is not None and not 0 < learning_rate < 1:
         raise ConfigError(f"a learning rate of {learning_rate}; expected above 0 and below 1")
     from spikecut.models import checkpoint
 
+    wanted = read_recipe(recipe)
     first = None if start is None else checkpoint.locate(start)
     if first is not None and first.suffix != ".safetensors":
         raise ConfigError(f"--start {start}: a network of another make", hint="its own code trains it")
     use(threads)
     how = {"epochs": epochs, "learning_rate": learning_rate, "start": first, "seed": seed, "resume": resume}
     try:
-        print(train(recipe, data, out, **how))  # type: ignore[arg-type]
+        print(train(wanted, data, out, **how))  # type: ignore[arg-type]
     except KeyboardInterrupt:
         print(f"interrupted; --resume goes on after the last whole epoch in {out}", file=sys.stderr)
         return 130

@@ -1,0 +1,70 @@
+"""Recipes: what is written in a file is what is trained, and what cannot be is named with its place."""
+
+from pathlib import Path
+
+import pytest
+
+from spikecut.models.networks import build
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.events import SensorSize
+from spikecut.pipeline.fitting import FITS
+from spikecut.sources.counterparts import COUNTERPARTS
+from spikecut.sources.gesture_labels import GESTURES
+from spikecut.tools.recipe import read_recipe, shipped
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_what_ships_can_be_built_and_decided(name: str) -> None:
+    recipe = read_recipe(name)
+    assert recipe.name == name
+    assert recipe.counterpart in ("", *COUNTERPARTS)
+    assert set(recipe.deciding.rules) <= set(FITS)
+    if recipe.classes:
+        assert recipe.network.n_classes == len(recipe.classes)
+        build(recipe.network)
+
+
+def test_the_gestures_are_those_of_the_label_files() -> None:
+    assert read_recipe("gestures").classes == GESTURES
+
+
+def _minimal(folder: Path, more: str = "", network: str = "") -> Path:
+    path = folder / "mine.toml"
+    path.write_text(
+        'title = "t"\nsensor = [34, 34]\nclasses = ["a", "b"]\nlicence = "l"\nattribution = "a"\n'
+        + more
+        + f'[network]\narchitecture = "compact"\nchannels = [4]\nstep_us = 10000\n{network}\n[training]\nwindow = 3\n'
+    )
+    return path
+
+
+def test_a_file_of_ones_own_says_only_what_is_not_usual(tmp_path: Path) -> None:
+    recipe = read_recipe(_minimal(tmp_path))
+    assert (recipe.name, recipe.classes, recipe.network.frame) == ("mine", ("a", "b"), SensorSize(34, 34))
+    assert (recipe.network.n_classes, recipe.horizon, recipe.training.epochs) == (2, 3, 60)
+    assert read_recipe(_minimal(tmp_path, network="frame = [17, 17]")).network.frame == SensorSize(17, 17)
+
+
+@pytest.mark.parametrize(
+    ("more", "network", "said"),
+    [
+        ("downsampel = 2\n", "", "downsampel"),
+        ('downsample = "2"\n', "", "downsample"),
+        ("", "chanels = [3]", "chanels"),
+        ("sensor = [34]\n", "", "expected .width, height."),
+        ("= 3\n", "", "not TOML"),
+    ],
+)
+def test_what_cannot_be_is_named(tmp_path: Path, more: str, network: str, said: str) -> None:
+    path = _minimal(tmp_path, more, network)
+    if "sensor" in more:
+        path.write_text(path.read_text().replace("sensor = [34, 34]\n", ""))
+    with pytest.raises(ConfigError, match=said) as caught:
+        read_recipe(path)
+    assert "mine.toml" in str(caught.value)
+
+
+def test_a_recipe_that_is_not_there_is_answered_with_those_that_are() -> None:
+    with pytest.raises(ConfigError, match="no recipe 'nmist'") as caught:
+        read_recipe("nmist")
+    assert "nmnist" in str(caught.value.hint)
