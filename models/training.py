@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from spikecut.models.augment import Augmentation, augment
-from spikecut.models.losses import evidence_loss
+from spikecut.models.losses import Loss
 from spikecut.models.networks import FrameDropout, NetworkSpec, Traces, build, unfolded
 from spikecut.models.neurons import LIFCell
 from spikecut.pipeline.errors import ModelError
@@ -35,6 +35,7 @@ class TrainingPlan:
     averaging: float = 0.02
     seed: int = 0
     bfloat16: bool = False
+    loss: Loss = field(default_factory=Loss)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
@@ -87,7 +88,7 @@ class TrainingRun:
             with torch.random.fork_rng():
                 torch.manual_seed(int(torch.randint(2**31, (1,), generator=self.generator)))
                 outputs = outputs_of(self.network, varied, bfloat16=self.plan.bfloat16)
-                loss = evidence_loss(outputs, meant)
+                loss = self.plan.loss(outputs, meant)
             if not loss.isfinite():
                 raise ModelError(f"epoch {self.epoch + 1}: the loss is {loss.item()}; training diverged")
             self.optimizer.zero_grad()

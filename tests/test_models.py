@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from spikecut.models import checkpoint
 from spikecut.models.checkpoint import ModelCard
-from spikecut.models.losses import evidence_loss
 from spikecut.models.networks import NetworkSpec, build, fold, forward_step
 from spikecut.models.neurons import LIFCell
 from spikecut.models.stepper import NetworkStepper
@@ -196,12 +195,6 @@ def test_dropout_forgets_the_same_features_at_every_step_of_a_recording() -> Non
 def test_frames_of_another_size_are_refused() -> None:
     with pytest.raises(ModelError, match=r"\(2, 9, 9\) for a network made for \(2, 8, 9\)"):
         stepper().step(np.zeros((1, 2, 9, 9), np.uint8), None)
-
-
-def test_the_loss_is_that_of_a_stopped_network_at_every_step() -> None:
-    said = torch.tensor([[[1.0, 0.0], [0.0, 3.0]]])
-    by_hand = (np.log(1 + np.exp(-1.0)) + np.log(1 + np.exp(2.0))) / 2
-    assert float(evidence_loss(said, torch.tensor([0]))) == pytest.approx(by_hand, rel=1e-6)
 
 
 def test_training_sees_the_outputs_that_streaming_gives() -> None:
