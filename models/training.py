@@ -13,7 +13,8 @@ from torch.nn.utils import parametrize
 from spikecut.models.augment import Augmentation, augment
 from spikecut.models.losses import Loss
 from spikecut.models.networks import FrameDropout, NetworkSpec, Traces, build, unfolded
-from spikecut.models.neurons import LIFCell
+from spikecut.models.neurons import LIFCell, learn_with
+from spikecut.models.surrogates import Surrogate
 from spikecut.pipeline.errors import ModelError
 
 
@@ -36,6 +37,7 @@ class TrainingPlan:
     seed: int = 0
     bfloat16: bool = False
     loss: Loss = field(default_factory=Loss)
+    surrogate: Surrogate = field(default_factory=Surrogate)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
@@ -55,6 +57,7 @@ class TrainingRun:
         with torch.random.fork_rng():
             torch.manual_seed(plan.seed)
             self.network = build(spec)
+        learn_with(self.network, plan.surrogate)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay

@@ -6,7 +6,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spikecut.models.networks import FrameDropout, NetworkSpec, Traces, build, forward_step
-from spikecut.models.neurons import LIFCell
+from spikecut.models.neurons import LIFCell, learn_with
+from spikecut.models.surrogates import Surrogate
 from spikecut.models.training import outputs_of
 from spikecut.pipeline.events import SensorSize
 
@@ -22,11 +23,13 @@ def stepped(cell: LIFCell, currents: Tensor, pool: int) -> Tensor:
 
 @pytest.mark.parametrize(("height", "width", "pool"), [(4, 6, 1), (4, 6, 2), (5, 7, 1), (5, 7, 2), (1, 2, 1)])
 @pytest.mark.parametrize("one_leak", [True, False])
+@pytest.mark.parametrize("surrogate", [Surrogate(), Surrogate(width=0.4), Surrogate("arctan", 1.5)], ids=str)
 def test_spikes_and_gradients_are_those_of_the_cell_step_by_step(
-    height: int, width: int, pool: int, one_leak: bool
+    height: int, width: int, pool: int, one_leak: bool, surrogate: Surrogate
 ) -> None:
     random = torch.Generator().manual_seed(height * 10 + width)
     cell = LIFCell(10_000, 0.4 if one_leak else torch.tensor([0.1, 0.5, 0.9]))
+    learn_with(cell, surrogate)
     currents = (torch.randn(9, 2, 3, height, width, generator=random) * 2 + 0.8).requires_grad_()
     weights = torch.randn(9, 2, 3, height // pool, width // pool, generator=random)
 
