@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from spikecut.models.scan import fire
+from spikecut.models.scan import Activity, fire, fire_watched
 from spikecut.models.surrogates import Surrogate, spike
 
 with warnings.catch_warnings():  # Norse compiles two functions we do not use with the deprecated torch.jit
@@ -46,8 +46,14 @@ class LIFCell(LIFBoxCell):
 
     def scan(self, x: Float[Tensor, "T B C H W"], pool: int = 1) -> Float[Tensor, "T B C h w"]:
         """The spikes for all steps of whole recordings, from rest, merged over `pool` x `pool` pixels."""
-        leak = torch.sigmoid(self.leak_logit).flatten()
-        return fire(x, leak.expand(x.shape[2]).contiguous(), pool, self.surrogate)
+        return fire(x, self._leaks(x), pool, self.surrogate)
+
+    def scan_watched(self, x: Float[Tensor, "T B C H W"]) -> Activity:
+        """The spikes of every cell for all steps, from rest, and the membranes that they left."""
+        return fire_watched(x, self._leaks(x), self.surrogate)
+
+    def _leaks(self, x: Float[Tensor, "T B C H W"]) -> Float[Tensor, " C"]:
+        return torch.sigmoid(self.leak_logit).flatten().expand(x.shape[2]).contiguous()
 
 
 def learn_with(network: nn.Module, surrogate: Surrogate) -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from spikecut.models import checkpoint
 from spikecut.models.checkpoint import ModelCard
+from spikecut.models.layerwise import outputs_of
 from spikecut.models.networks import NetworkSpec, build, fold, forward_step
 from spikecut.models.stepper import NetworkStepper
-from spikecut.models.training import outputs_of
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.protocols import SteppedModel

@@ -9,9 +9,10 @@ from safetensors.torch import load_file
 
 from spikecut.models import checkpoint
 from spikecut.models.augment import Augmentation, augment
+from spikecut.models.layerwise import accuracy_by_step
 from spikecut.models.networks import NetworkSpec
 from spikecut.models.surrogates import Surrogate
-from spikecut.models.training import TrainingPlan, TrainingRun, accuracy_by_step
+from spikecut.models.training import TrainingPlan, TrainingRun
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.events import SensorSize
 
