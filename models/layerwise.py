@@ -11,8 +11,9 @@ from jaxtyping import Float, Int64, Num
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from spikecut.models.networks import FrameDropout, Traces
+from spikecut.models.layers import FrameDropout, Traces
 from spikecut.models.neurons import LIFCell
+from spikecut.models.normalisation import TemporalBatchNorm
 from spikecut.models.scan import Activity
 
 
@@ -64,6 +65,8 @@ def _through(layer: nn.Module, x: Tensor, bfloat16: bool) -> Tensor:
     """One layer that does not spike, for all steps `(T, B, ...)`."""
     if isinstance(layer, (Traces, FrameDropout)):
         return layer.scan(x)
+    if isinstance(layer, TemporalBatchNorm):
+        return layer.scan(x.float())
     folded, convolves = x.flatten(0, 1), isinstance(layer, nn.Conv2d)
     folded = folded.contiguous(memory_format=torch.channels_last) if convolves else folded.float()
     with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16 and convolves):

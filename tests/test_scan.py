@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from spikecut.models.layers import FrameDropout, Traces
 from spikecut.models.layerwise import outputs_and_activity, outputs_of
-from spikecut.models.networks import FrameDropout, NetworkSpec, Traces, build, forward_step
+from spikecut.models.networks import NetworkSpec, build, forward_step
 from spikecut.models.neurons import LIFCell, learn_with
 from spikecut.models.scan import Activity
 from spikecut.models.surrogates import Surrogate
