@@ -11,6 +11,7 @@ from torch.nn.utils import parametrize
 from spikecut.models.layers import FrameDropout, LogCounts, Traces, sequential
 from spikecut.models.neurons import LIFCell
 from spikecut.models.normalisation import convolution
+from spikecut.models.papers import PAPERS, paper
 from spikecut.models.spec import NetworkSpec as NetworkSpec
 from spikecut.pipeline.errors import ModelError
 
@@ -65,14 +66,19 @@ def _readout(n_features: int, spec: NetworkSpec) -> nn.Linear:
     return readout
 
 
-ARCHITECTURES: dict[str, Callable[[NetworkSpec], nn.Module]] = {"compact": compact, "traces": traces}
+ARCHITECTURES: dict[str, Callable[[NetworkSpec], nn.Module]] = {
+    "compact": compact,
+    "traces": traces,
+    **dict.fromkeys(PAPERS, paper),
+}
 
 
 def build(spec: NetworkSpec) -> nn.Module:
     """A network with fresh weights, in training mode; `fold` makes it one to stream with.
 
     Raises:
-        ModelError: if there is no such architecture, or the frame is too small for its layers.
+        ModelError: if there is no such architecture, or its numbers do not fit it: a frame that is too small for
+            its layers, a normalisation that it does not have.
     """
     if spec.architecture not in ARCHITECTURES:
         raise ModelError(f"architecture {spec.architecture!r}; expected one of {', '.join(ARCHITECTURES)}")

@@ -44,15 +44,16 @@ class LIFCell(LIFBoxCell):
         spikes = spike(v - p.v_th, self.surrogate)
         return spikes, LIFBoxFeedForwardState(v=p.reset_method(spikes, v, p.v_reset, p.v_th))
 
-    def scan(self, x: Float[Tensor, "T B C H W"], pool: int = 1) -> Float[Tensor, "T B C h w"]:
+    def scan(self, x: Float[Tensor, "T B C *HW"], pool: int = 1) -> Float[Tensor, "T B C *hw"]:
         """The spikes for all steps of whole recordings, from rest, merged over `pool` x `pool` pixels."""
-        return fire(x, self._leaks(x), pool, self.surrogate)
+        return _like(x, fire(_with_pixels(x), self._leaks(x), pool, self.surrogate))
 
-    def scan_watched(self, x: Float[Tensor, "T B C H W"]) -> Activity:
+    def scan_watched(self, x: Float[Tensor, "T B C *HW"]) -> Activity:
         """The spikes of every cell for all steps, from rest, and the membranes that they left."""
-        return fire_watched(x, self._leaks(x), self.surrogate)
+        seen = fire_watched(_with_pixels(x), self._leaks(x), self.surrogate)
+        return Activity(_like(x, seen.spikes), _like(x, seen.membranes))
 
-    def _leaks(self, x: Float[Tensor, "T B C H W"]) -> Float[Tensor, " C"]:
+    def _leaks(self, x: Float[Tensor, "T B C *HW"]) -> Float[Tensor, " C"]:
         return torch.sigmoid(self.leak_logit).flatten().expand(x.shape[2]).contiguous()
 
 
@@ -61,3 +62,12 @@ def learn_with(network: nn.Module, surrogate: Surrogate) -> None:
     for module in network.modules():
         if isinstance(module, LIFCell):
             module.surrogate = surrogate
+
+
+def _with_pixels(x: Tensor) -> Tensor:
+    """The features of a linear layer are channels of a single pixel."""
+    return x if x.ndim == 5 else x[..., None, None]
+
+
+def _like(x: Tensor, cells: Tensor) -> Tensor:
+    return cells if x.ndim == 5 else cells.flatten(2)

@@ -81,6 +81,17 @@ def test_watched_spikes_and_membranes_and_their_gradients_are_those_of_the_cell(
         torch.testing.assert_close(gradient, twin, rtol=1e-4, atol=1e-5)
 
 
+def test_the_cells_of_a_linear_layer_are_scanned_as_channels_of_one_pixel() -> None:
+    random = torch.Generator().manual_seed(2)
+    cell, currents = LIFCell(10_000, 0.4), torch.randn(9, 2, 5, generator=random) * 3
+    state, expected = None, []
+    for current in currents:
+        spikes, state = cell(current, state)
+        expected.append(spikes)
+    assert torch.equal(cell.scan(currents), torch.stack(expected))
+    assert torch.equal(cell.scan_watched(currents).spikes, torch.stack(expected))
+
+
 def test_many_recordings_leave_the_gradient_of_a_leak_the_same_whatever_the_number_of_threads() -> None:
     import numba
 
