@@ -11,9 +11,9 @@ import numba
 import torch
 from torch import Tensor, nn
 
+from spikecut.models.layerwise import outputs_of
 from spikecut.models.losses import evidence_loss
 from spikecut.models.networks import build, forward_step
-from spikecut.models.training import outputs_of
 from spikecut.tools.recipe import read_recipe
 from spikecut.tools.train import use
 

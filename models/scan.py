@@ -3,9 +3,11 @@
 Between two layers of a feed-forward network nothing flows back in time, so a layer can run through all
 steps before the next one begins. Its convolution then sees one large batch, and what is left, the membrane,
 is a loop over time that one kernel does in a single pass, with the 2 x 2 maximum of the spikes in the same
-pass. Same spikes and gradients as stepping Norse's cell (a test), for the surrogate gradient that is a triangle.
+pass. Same spikes and gradients as stepping Norse's cell (a test), whatever the surrogate.
 """
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import numba
@@ -13,44 +15,80 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikecut.models.surrogates import Surrogate
+
 _Array = np.ndarray[Any, np.dtype[np.float32]]
 _FAST = {"contract", "nsz", "arcp", "reassoc"}
 _PARTS = 16  # sums of the leaks' gradients, so that threads do not wait for one another
-_ONE, _NONE = np.float32(1), np.float32(0)
+_ONE, _NONE, _PI = np.float32(1), np.float32(0), np.float32(math.pi)
 
 
-def fire(x: Tensor, leak: Tensor, pool: int) -> Tensor:
+@dataclass(frozen=True, slots=True, eq=False)
+class Activity:
+    """What the cells of one spiking layer did at every step of whole recordings, with gradients through both.
+
+    `spikes` are 0 or 1, `membranes` are those after the reset; both `(T, B, C, H, W)`.
+    """
+
+    spikes: Tensor
+    membranes: Tensor
+
+
+def fire(x: Tensor, leak: Tensor, pool: int, surrogate: Surrogate) -> Tensor:
     """The spikes of a LIF layer for currents `(T, B, C, H, W)`, merged by maximum over `pool` x `pool` pixels.
 
     `v += leak (x - v)` from rest, a spike and back to 0 above 1; `leak` has shape `(C,)`. What does not
     fill a square at the right and lower edge is left out, as by `MaxPool2d`. Computed in float32, given back
     in the type of `x`.
     """
-    spikes: Tensor = _Fire.apply(x, leak, pool)  # type: ignore[no-untyped-call]
+    spikes: Tensor = _Fire.apply(x, leak, pool, surrogate)[0]  # type: ignore[no-untyped-call]
     return spikes
 
 
+def fire_watched(x: Tensor, leak: Tensor, surrogate: Surrogate) -> Activity:
+    """The same without merging, and the membranes beside the spikes."""
+    spikes, membranes = _Fire.apply(x, leak, 1, surrogate)  # type: ignore[no-untyped-call]
+    return Activity(spikes, (1 - spikes) * membranes)
+
+
 class _Fire(torch.autograd.Function):
+    """Merged spikes, and the membranes that they were decided on (only where `pool` leaves nothing out)."""
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, leak: Tensor, pool: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, leak: Tensor, pool: int, surrogate: Surrogate) -> tuple[Tensor, Tensor]:
         currents = x.permute(0, 1, 3, 4, 2).to(torch.float32).contiguous()  # C last: the memory of channels_last
         steps, n, height, width, channels = currents.shape
         membrane = torch.empty_like(currents)
         spikes = torch.empty(steps, n, height // pool, width // pool, channels)
         _forward(currents.numpy(), leak.detach().numpy(), membrane.numpy(), spikes.numpy(), pool)
         ctx.save_for_backward(membrane, leak)
-        ctx.pool, ctx.dtype = pool, x.dtype
-        return spikes.to(x.dtype).permute(0, 1, 4, 2, 3)
+        ctx.pool, ctx.surrogate, ctx.dtype = pool, surrogate, x.dtype
+        ctx.set_materialize_grads(False)
+        return spikes.to(x.dtype).permute(0, 1, 4, 2, 3), membrane.permute(0, 1, 4, 2, 3)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor, Tensor, None, None]:
         membrane, leak = ctx.saved_tensors
-        given = gradients[0].permute(0, 1, 3, 4, 2).to(torch.float32).contiguous()
+        given, beside = (None if g is None else g.permute(0, 1, 3, 4, 2).float().contiguous() for g in gradients)
+        if given is None:
+            steps, n, height, width, channels = membrane.shape
+            given = torch.zeros(steps, n, height // ctx.pool, width // ctx.pool, channels)
         back = torch.zeros_like(membrane) if membrane.shape[2] % ctx.pool else torch.empty_like(membrane)
         sums = np.zeros((_PARTS, len(leak)))
-        _backward(membrane.numpy(), leak.detach().numpy(), given.numpy(), back.numpy(), sums, ctx.pool)
+        kind, width = ctx.surrogate.kind == "arctan", np.float32(ctx.surrogate.width)
+        _backward(
+            membrane.numpy(),
+            leak.detach().numpy(),
+            given.numpy(),
+            None if beside is None else beside.numpy(),
+            back.numpy(),
+            sums,
+            ctx.pool,
+            kind,
+            width,
+        )
         leaks = torch.from_numpy((sums.sum(0) / leak.detach().numpy()).astype(np.float32))
-        return back.permute(0, 1, 4, 2, 3).to(ctx.dtype), leaks, None
+        return back.permute(0, 1, 4, 2, 3).to(ctx.dtype), leaks, None, None
 
 
 @numba.njit(parallel=True, fastmath=_FAST, cache=True)
@@ -81,9 +119,31 @@ def _forward(x: _Array, leak: _Array, v: _Array, spikes: _Array, pool: int) -> N
                             merged[w, c] = _ONE if seen[c] > _ONE else merged[w, c]
 
 
+@numba.njit(fastmath=_FAST, cache=True)
+def _slope(u: np.float32, arctan: bool, width: np.float32) -> np.float32:
+    """`Surrogate.slope`."""
+    if arctan:
+        far = u * (_PI / width)
+        return _ONE / (width * (_ONE + far * far))
+    return max(_NONE, width - abs(u)) / (width * width)
+
+
 @numba.njit(parallel=True, fastmath=_FAST, cache=True)
-def _backward(v: _Array, leak: _Array, given: _Array, back: _Array, sums: _Array, pool: int) -> None:
-    """Back through time. A merged spike's gradient goes to the first that fired of its square, or to the first."""
+def _backward(
+    v: _Array,
+    leak: _Array,
+    given: _Array,
+    beside: _Array | None,
+    back: _Array,
+    sums: _Array,
+    pool: int,
+    arctan: bool,
+    surrogate_width: np.float32,
+) -> None:
+    """Back through time. A merged spike's gradient goes to the first that fired of its square, or to the first.
+
+    `beside` is the gradient of what was made of the membranes themselves; None compiles to a kernel without it.
+    """
     steps, n, _, width, channels = v.shape
     strips, merged_width = given.shape[2], given.shape[3]
     for part in numba.prange(sums.shape[0]):
@@ -118,9 +178,11 @@ def _backward(v: _Array, leak: _Array, given: _Array, back: _Array, sums: _Array
                         for c in range(channels):
                             u = now[w, c]
                             spike = _ONE if u > _ONE else _NONE
-                            slope = max(_NONE, _ONE - abs(u - _ONE))
                             g = later[r, w, c]
+                            slope = _slope(u - _ONE, arctan, surrogate_width)
                             g = g * (_ONE - spike) + (routed[r, w, c] - g * u) * slope
+                            if beside is not None:
+                                g += beside[t, b, strip * pool + r, w, c]
                             u_past = past[w, c]
                             u_past = _NONE if u_past > _ONE else before * u_past
                             out[w, c] = leak[c] * g

@@ -1,19 +1,19 @@
-"""Training on binned recordings: an epoch, an evaluation, and the state that lets a killed run go on."""
+"""Training on binned recordings: an epoch, and the state that lets a killed run go on."""
 
 import pickle
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from spikecut.models.augment import Augmentation, augment
-from spikecut.models.losses import evidence_loss
-from spikecut.models.networks import FrameDropout, NetworkSpec, Traces, build, unfolded
-from spikecut.models.neurons import LIFCell
+from spikecut.models.layerwise import outputs_of
+from spikecut.models.losses import Loss
+from spikecut.models.networks import NetworkSpec, build, unfolded
+from spikecut.models.neurons import learn_with
+from spikecut.models.surrogates import Surrogate
 from spikecut.pipeline.errors import ModelError
 
 
@@ -35,6 +35,8 @@ class TrainingPlan:
     averaging: float = 0.02
     seed: int = 0
     bfloat16: bool = False
+    loss: Loss = field(default_factory=Loss)
+    surrogate: Surrogate = field(default_factory=Surrogate)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
@@ -54,6 +56,7 @@ class TrainingRun:
         with torch.random.fork_rng():
             torch.manual_seed(plan.seed)
             self.network = build(spec)
+        learn_with(self.network, plan.surrogate)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
@@ -87,7 +90,7 @@ class TrainingRun:
             with torch.random.fork_rng():
                 torch.manual_seed(int(torch.randint(2**31, (1,), generator=self.generator)))
                 outputs = outputs_of(self.network, varied, bfloat16=self.plan.bfloat16)
-                loss = evidence_loss(outputs, meant)
+                loss = self.plan.loss(outputs, meant)
             if not loss.isfinite():
                 raise ModelError(f"epoch {self.epoch + 1}: the loss is {loss.item()}; training diverged")
             self.optimizer.zero_grad()
@@ -155,44 +158,3 @@ class TrainingRun:
             raise ModelError(f"{path}: not the state of a training", hint="remove it to start anew") from error
         except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
             raise ModelError(f"{path}: cannot go on from here: {error}", hint="remove it to start anew") from error
-
-
-def outputs_of(network: nn.Module, frames: Tensor, *, bfloat16: bool = False) -> Tensor:
-    """The outputs `(B, T, K)` of whole recordings `(B, T, 2, H, W)`, with gradients where enabled.
-
-    Layer by layer, each through all steps, instead of step by step: nothing in these networks flows back
-    from a layer to an earlier one. The same outputs as `forward_step` after `forward_step` gives.
-    """
-    x = frames.transpose(0, 1)
-    with parametrize.cached():
-        for layer, pool in _with_pooling(network):
-            if isinstance(layer, LIFCell):
-                x = layer.scan(x, pool)
-            elif isinstance(layer, (Traces, FrameDropout)):
-                x = layer.scan(x)
-            else:
-                folded, convolves = x.flatten(0, 1), isinstance(layer, nn.Conv2d)
-                folded = folded.contiguous(memory_format=torch.channels_last) if convolves else folded.float()
-                with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16 and convolves):
-                    x = layer(folded).unflatten(0, x.shape[:2])
-    return x.transpose(0, 1)
-
-
-def accuracy_by_step(network: nn.Module, frames: Tensor, labels: Tensor) -> tuple[float, ...]:
-    """The share of right answers if everyone were stopped after step 1, 2, …"""
-    network.eval()
-    with torch.inference_mode():
-        totals = torch.cat([outputs_of(network, part.float()).cumsum(1) for part in torch.split(frames, 50)])
-    right = totals.argmax(2) == labels[:, None]
-    return tuple(right.float().mean(0).tolist())
-
-
-def _with_pooling(network: nn.Module) -> Iterator[tuple[nn.Module, int]]:
-    """The layers in their order; a maximum that follows a LIF layer comes as its pool, for one kernel does both."""
-    layers = list(network.children())
-    for at, layer in enumerate(layers):
-        following = layers[at + 1] if at + 1 < len(layers) else None
-        if isinstance(layer, LIFCell) and isinstance(following, nn.MaxPool2d):
-            yield layer, int(following.kernel_size)  # type: ignore[arg-type]
-        elif not (isinstance(layer, nn.MaxPool2d) and at and isinstance(layers[at - 1], LIFCell)):
-            yield layer, 1

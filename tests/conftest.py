@@ -7,8 +7,11 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-CHECKED = ["binning", "calibration", "cutoff", "events", "metrics", "replay", "results", "runner"]
-install_import_hook([f"spikecut.pipeline.{name}" for name in CHECKED], "beartype.beartype")
+CHECKED = {
+    "pipeline": ["binning", "calibration", "cutoff", "events", "metrics", "replay", "results", "runner"],
+    "models": ["layerwise", "losses", "normalisation", "regularisation", "surrogates"],
+}
+install_import_hook([f"spikecut.{part}.{name}" for part in CHECKED for name in CHECKED[part]], "beartype.beartype")
 
 REPOSITORY = Path(__file__).parent.parent
 

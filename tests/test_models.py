@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 
 from spikecut.models import checkpoint
 from spikecut.models.checkpoint import ModelCard
-from spikecut.models.losses import evidence_loss
+from spikecut.models.layerwise import outputs_of
 from spikecut.models.networks import NetworkSpec, build, fold, forward_step
-from spikecut.models.neurons import LIFCell
 from spikecut.models.stepper import NetworkStepper
-from spikecut.models.training import outputs_of
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.protocols import SteppedModel
@@ -43,40 +41,6 @@ def outputs(model: SteppedModel[Any], frames: np.ndarray) -> np.ndarray:
 
 def test_a_stepper_is_a_stepped_model() -> None:
     assert isinstance(stepper(), SteppedModel)
-
-
-def test_the_cell_does_what_its_formula_says() -> None:
-    """leak 0.5, input 1.5, worked by hand: 0.75; 1.125 fires and falls to 0; 0.75; fires."""
-    cell = LIFCell(step_us=10_000, leak=0.5)
-    state, spikes, membranes = None, [], []
-    for _ in range(4):
-        spike, state = cell(torch.tensor([[1.5]]), state)
-        spikes.append(int(spike.detach()))
-        membranes.append(round(float(state.v.detach()), 4))
-    assert spikes == [0, 1, 0, 1]
-    assert membranes == [0.75, 0.0, 0.75, 0.0]
-
-
-def test_a_membrane_exactly_at_threshold_does_not_fire() -> None:
-    spike, state = LIFCell(step_us=1_000, leak=0.5)(torch.tensor([[2.0]]), None)
-    assert (float(spike.detach()), float(state.v.detach())) == (0.0, 1.0)
-
-
-def test_the_surrogate_gradient_is_a_triangle_of_width_one() -> None:
-    drive = torch.tensor([0.2, 1.0, 2.0, 3.0, 3.8, 4.4], requires_grad=True)  # membranes 0.1 0.5 1 1.5 1.9 2.2
-    spikes, _ = LIFCell(step_us=1_000, leak=0.5)(drive, None)
-    spikes.sum().backward()
-    assert drive.grad is not None
-    np.testing.assert_allclose(drive.grad, 0.5 * np.array([0.1, 0.5, 1.0, 0.5, 0.1, 0.0]), atol=1e-6)
-
-
-def test_the_leak_is_learned() -> None:
-    cell = LIFCell(step_us=10_000)
-    spikes, state = cell(torch.tensor([1.0]), None)
-    spikes, _ = cell(torch.tensor([1.0]), state)
-    spikes.sum().backward()
-    assert cell.leak_logit.grad is not None
-    assert cell.leak_logit.grad.abs() > 0
 
 
 def test_folding_changes_no_output() -> None:
@@ -197,12 +161,6 @@ def test_dropout_forgets_the_same_features_at_every_step_of_a_recording() -> Non
 def test_frames_of_another_size_are_refused() -> None:
     with pytest.raises(ModelError, match=r"\(2, 9, 9\) for a network made for \(2, 8, 9\)"):
         stepper().step(np.zeros((1, 2, 9, 9), np.uint8), None)
-
-
-def test_the_loss_is_that_of_a_stopped_network_at_every_step() -> None:
-    said = torch.tensor([[[1.0, 0.0], [0.0, 3.0]]])
-    by_hand = (np.log(1 + np.exp(-1.0)) + np.log(1 + np.exp(2.0))) / 2
-    assert float(evidence_loss(said, torch.tensor([0]))) == pytest.approx(by_hand, rel=1e-6)
 
 
 def test_training_sees_the_outputs_that_streaming_gives() -> None:

@@ -5,9 +5,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spikecut.models.networks import FrameDropout, NetworkSpec, Traces, build, forward_step
-from spikecut.models.neurons import LIFCell
-from spikecut.models.training import outputs_of
+from spikecut.models.layers import FrameDropout, Traces
+from spikecut.models.layerwise import outputs_and_activity, outputs_of
+from spikecut.models.networks import NetworkSpec, build, forward_step
+from spikecut.models.neurons import LIFCell, learn_with
+from spikecut.models.scan import Activity
+from spikecut.models.surrogates import Surrogate
 from spikecut.pipeline.events import SensorSize
 
 
@@ -22,11 +25,13 @@ def stepped(cell: LIFCell, currents: Tensor, pool: int) -> Tensor:
 
 @pytest.mark.parametrize(("height", "width", "pool"), [(4, 6, 1), (4, 6, 2), (5, 7, 1), (5, 7, 2), (1, 2, 1)])
 @pytest.mark.parametrize("one_leak", [True, False])
+@pytest.mark.parametrize("surrogate", [Surrogate(), Surrogate(width=0.4), Surrogate("arctan", 1.5)], ids=str)
 def test_spikes_and_gradients_are_those_of_the_cell_step_by_step(
-    height: int, width: int, pool: int, one_leak: bool
+    height: int, width: int, pool: int, one_leak: bool, surrogate: Surrogate
 ) -> None:
     random = torch.Generator().manual_seed(height * 10 + width)
     cell = LIFCell(10_000, 0.4 if one_leak else torch.tensor([0.1, 0.5, 0.9]))
+    learn_with(cell, surrogate)
     currents = (torch.randn(9, 2, 3, height, width, generator=random) * 2 + 0.8).requires_grad_()
     weights = torch.randn(9, 2, 3, height // pool, width // pool, generator=random)
 
@@ -40,6 +45,51 @@ def test_spikes_and_gradients_are_those_of_the_cell_step_by_step(
     wanted = torch.autograd.grad((expected * weights).sum(), parameters)
     for gradient, twin in zip(found, wanted, strict=True):
         torch.testing.assert_close(gradient, twin, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("surrogate", [Surrogate(), Surrogate("arctan", 0.7)], ids=str)
+@pytest.mark.parametrize("one_leak", [True, False])
+@pytest.mark.parametrize("asked", ["both", "spikes", "membranes"])
+def test_watched_spikes_and_membranes_and_their_gradients_are_those_of_the_cell(
+    asked: str, one_leak: bool, surrogate: Surrogate
+) -> None:
+    """Membranes after the reset, whose gradient goes through the reset as autograd takes it through Norse's cell."""
+    random = torch.Generator().manual_seed(1)
+    cell = LIFCell(10_000, 0.4 if one_leak else torch.tensor([0.1, 0.5, 0.9]))
+    learn_with(cell, surrogate)
+    currents = (torch.randn(9, 2, 3, 5, 4, generator=random) * 2 + 0.8).requires_grad_()
+    on_spikes, on_membranes = torch.randn(2, 9, 2, 3, 5, 4, generator=random)
+    state, spikes, membranes = None, [], []
+    for current in currents:
+        fired, state = cell(current, state)
+        spikes.append(fired)
+        membranes.append(state.v)
+    expected = Activity(torch.stack(spikes), torch.stack(membranes))
+    found = cell.scan_watched(currents)
+    assert torch.equal(found.spikes, expected.spikes)
+    torch.testing.assert_close(found.membranes, expected.membranes, rtol=1e-5, atol=1e-6)
+
+    gradients = []
+    for activity in (found, expected):
+        total = currents.new_zeros(())
+        if asked != "membranes":
+            total = total + (activity.spikes * on_spikes).sum()
+        if asked != "spikes":
+            total = total + (activity.membranes.relu() * on_membranes).sum()
+        gradients.append(torch.autograd.grad(total, (currents, cell.leak_logit)))
+    for gradient, twin in zip(*gradients, strict=True):
+        torch.testing.assert_close(gradient, twin, rtol=1e-4, atol=1e-5)
+
+
+def test_the_cells_of_a_linear_layer_are_scanned_as_channels_of_one_pixel() -> None:
+    random = torch.Generator().manual_seed(2)
+    cell, currents = LIFCell(10_000, 0.4), torch.randn(9, 2, 5, generator=random) * 3
+    state, expected = None, []
+    for current in currents:
+        spikes, state = cell(current, state)
+        expected.append(spikes)
+    assert torch.equal(cell.scan(currents), torch.stack(expected))
+    assert torch.equal(cell.scan_watched(currents).spikes, torch.stack(expected))
 
 
 def test_many_recordings_leave_the_gradient_of_a_leak_the_same_whatever_the_number_of_threads() -> None:
@@ -84,6 +134,19 @@ def test_whole_networks_say_the_same_layer_by_layer_as_step_by_step(architecture
         rough, exact = outputs_of(network, frames, bfloat16=True), outputs_of(network, frames)
     assert rough.dtype == torch.float32
     assert 0 < float((rough - exact).abs().mean()) < 0.5 * float(exact.abs().mean())
+
+
+@pytest.mark.parametrize("architecture", ["compact", "traces"])
+def test_a_network_that_is_watched_says_and_learns_the_same(architecture: str) -> None:
+    torch.manual_seed(3)
+    network = build(NetworkSpec(architecture, (6, 8), 4, 20_000, SensorSize(64, 64))).eval()
+    frames = torch.poisson(torch.full((3, 7, 2, 64, 64), 0.3))
+    parameters, gradients = list(network.parameters()), []
+    for said in (outputs_of(network, frames), outputs_and_activity(network, frames)[0]):
+        gradients.append(torch.autograd.grad(said.square().sum(), parameters))
+    assert torch.equal(outputs_of(network, frames), outputs_and_activity(network, frames)[0])
+    for gradient, twin in zip(*gradients, strict=True):
+        torch.testing.assert_close(gradient, twin, rtol=1e-3, atol=1e-4 * float(twin.abs().max()))
 
 
 def test_traces_hold_what_was_there_before() -> None:

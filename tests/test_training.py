@@ -5,10 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from spikecut.models import checkpoint
 from spikecut.models.augment import Augmentation, augment
+from spikecut.models.layerwise import accuracy_by_step
 from spikecut.models.networks import NetworkSpec
-from spikecut.models.training import TrainingPlan, TrainingRun, accuracy_by_step
+from spikecut.models.surrogates import Surrogate
+from spikecut.models.training import TrainingPlan, TrainingRun
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.events import SensorSize
 
@@ -44,6 +48,29 @@ def test_a_network_learns_to_tell_left_from_right() -> None:
     accuracy = accuracy_by_step(run.averaged(), *bars(100, 2))
     assert loss < 0.4
     assert accuracy[-1] > 0.9
+
+
+def test_training_moves_the_time_constants_and_they_are_kept(tmp_path: Path) -> None:
+    run, (frames, labels) = run_for(2), bars(100, 1)
+    before = [value.clone() for name, value in run.average.items() if name.endswith("leak_logit")]
+    run.train_epoch(frames, labels)
+    after = [value for name, value in run.average.items() if name.endswith("leak_logit")]
+    assert len(before) == 2
+    assert all(not torch.equal(*pair) for pair in zip(before, after, strict=True))
+    checkpoint.save(
+        tmp_path, checkpoint.ModelCard("bars", SPEC, ("left", "right"), SensorSize(8, 8), 6), run.averaged()
+    )
+    kept = load_file(tmp_path / "bars.safetensors")
+    assert [kept[name].item() for name in sorted(kept) if name.endswith("leak_logit")] == [v.item() for v in after]
+
+
+def test_another_surrogate_is_another_training_of_the_same_network() -> None:
+    frames, labels = bars(100, 1)
+    runs = [TrainingRun(SPEC, TrainingPlan(6, 1, 20, surrogate=how), 100) for how in (Surrogate(), Surrogate("arctan"))]
+    assert torch.equal(weights(runs[0]), weights(runs[1]))
+    for run in runs:
+        run.train_epoch(frames, labels)
+    assert not torch.equal(weights(runs[0]), weights(runs[1]))
 
 
 def test_training_is_a_function_of_its_seed() -> None:

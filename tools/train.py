@@ -62,7 +62,8 @@ def train(
     import torch
 
     from spikecut.models import checkpoint
-    from spikecut.models.training import TrainingRun, accuracy_by_step
+    from spikecut.models.layerwise import accuracy_by_step
+    from spikecut.models.training import TrainingRun
     from spikecut.pipeline.metrics import wilson
 
     commit, console = _commit(), Console(stderr=True)

@@ -1,0 +1,36 @@
+"""What it takes to build a network again: written into its card, read from it, compared with it."""
+
+from dataclasses import dataclass
+
+from spikecut.pipeline.errors import ModelError
+from spikecut.pipeline.events import SensorSize
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """All that is needed to build a network again: a name of `networks.ARCHITECTURES` and its numbers.
+
+    `channels` are the widths of its convolutions, `step_us` the length of a bin in microseconds, `frame` the size of
+    the frames it sees. `normalisation` is `kernel`, `batch` or `tebn` (see `normalisation`); `tebn` needs to know for
+    how many steps, `tebn_steps`, it learns a scale.
+
+    Raises:
+        ModelError: for another normalisation, or steps without `tebn`, or `tebn` without steps.
+    """
+
+    architecture: str
+    channels: tuple[int, ...]
+    n_classes: int
+    step_us: int
+    frame: SensorSize
+    normalisation: str = "kernel"
+    tebn_steps: int = 0
+
+    def __post_init__(self) -> None:
+        if self.normalisation not in ("kernel", "batch", "tebn"):
+            raise ModelError(f"normalisation {self.normalisation!r}; expected kernel, batch or tebn")
+        if (self.tebn_steps > 0) != (self.normalisation == "tebn") or self.tebn_steps < 0:
+            raise ModelError(
+                f"normalisation {self.normalisation!r} with tebn_steps {self.tebn_steps}",
+                hint="tebn_steps is the number of steps of a training with 'tebn', and 0 without it",
+            )
