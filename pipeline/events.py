@@ -170,9 +170,9 @@ class EventBatch:
         >>> batch.t.tolist(), batch.p.tolist(), batch.end_us
         ([10, 12], [1, 0], 13)
         """
-        t = _field(events, "t", "timestamp", "ts").astype(np.int64)
-        x, y = _field(events, "x"), _field(events, "y")
-        p = _field(events, "p", "polarity", "on")
+        t = column_of(events, "t", "timestamp", "ts").astype(np.int64)
+        x, y = column_of(events, "x"), column_of(events, "y")
+        p = column_of(events, "p", "polarity", "on")
         if len(t) > 1 and (backwards := np.flatnonzero(np.diff(t) < 0)).size:
             at = int(backwards[0]) + 1
             raise EventError(
@@ -187,7 +187,7 @@ class EventBatch:
             t=t,
             x=x.astype(np.uint16),
             y=y.astype(np.uint16),
-            p=_polarity(p),
+            p=polarity_of(p),
             start_us=int(t[0]) if len(t) else 0,
             end_us=int(t[-1]) + 1 if len(t) else 0,
             sensor=sensor,
@@ -219,7 +219,12 @@ class Frame:
     lost: DropCounts = NOTHING_LOST
 
 
-def _field(events: Shaped[ndarray, " N"], *names: str) -> Shaped[ndarray, " N"]:
+def column_of(events: Shaped[ndarray, " N"], *names: str) -> Shaped[ndarray, " N"]:
+    """The field of a structured array that bears one of these names.
+
+    Raises:
+        EventError: if there is none.
+    """
     found = events.dtype.names or ()
     for name in names:
         if name in found:
@@ -227,7 +232,12 @@ def _field(events: Shaped[ndarray, " N"], *names: str) -> Shaped[ndarray, " N"]:
     raise EventError(f"no field {' or '.join(names)} among {', '.join(found) or 'none'}")
 
 
-def _polarity(p: Shaped[ndarray, " N"]) -> UInt8[ndarray, " N"]:
+def polarity_of(p: Shaped[ndarray, " N"]) -> UInt8[ndarray, " N"]:
+    """Booleans, {0, 1} or {-1, 1} as 0 OFF and 1 ON.
+
+    Raises:
+        EventError: at the first that is none of those.
+    """
     if p.dtype == np.bool_:
         return p.astype(np.uint8)
     wrong = (p != 1) & (p != 0) & (p != -1)

@@ -9,8 +9,9 @@ DVS128 leaks on a still scene, which are ON for physical reasons, have the bit c
 while a person lies still, tests/test_aedat2.py).
 
 CIFAR10-DVS (Li et al., Frontiers in Neuroscience 11:309, 2017) is published in this format, to be shown by
-jAER as a DVS128; its header need not name the chip. It is read as every DVS128 is. SpikingJelly, whose frames
-most papers use, exchanges the axes: its x is our y and its y is our x, polarity and time are the same.
+jAER as a DVS128; its header need not name the chip. It is read as every DVS128 is. SpikingJelly's loader
+exchanges the axes: its x is our y and its y is our x, polarity and time are the same. Which of the two has
+the pictures upright was not seen here.
 """
 
 from collections.abc import Iterable, Iterator

@@ -16,7 +16,7 @@ from pathlib import Path
 from spikecut.pipeline.errors import CorruptRecording, EmptyRecording, MissingLabels, UnreadableSource
 from spikecut.pipeline.events import EventBatch
 from spikecut.sources import open_recording
-from spikecut.sources.clips import cut
+from spikecut.sources.clips import cut, whole
 from spikecut.sources.datasets import Part
 from spikecut.sources.gesture_labels import GESTURES, GestureSpan, SessionLabels, read_labels
 from spikecut.sources.tonic_npy import open_tonic_npy
@@ -72,7 +72,7 @@ class Session:
             yield from cut(open_recording(self.path), self.labels().spans)
             return
         for label, path in self._cut_files().items():
-            batch = open_tonic_npy(path).whole()
+            batch = whole(open_tonic_npy(path))
             yield GestureSpan(label, batch.start_us, batch.end_us), batch
 
     def files(self) -> list[Path]:

@@ -38,18 +38,6 @@ class TonicRecording:
     def __iter__(self) -> Iterator[EventBatch]:
         return in_order(_chunks(self.path, self.batch_events), self.sensor, self.path)
 
-    def whole(self) -> EventBatch:
-        """All of it in one batch: the gesture. What follows a reset of the clock counts as late."""
-        parts = list(self)
-        first = [batch for batch in parts if not batch.segment]
-        lost = sum((batch.lost for batch in parts), NOTHING_LOST)
-        lost += DropCounts.of(DropCause.late, sum(len(batch) for batch in parts[len(first) :]))
-        columns = ([getattr(batch, name) for batch in first] for name in "txyp")
-        kinds = (np.int64, np.uint16, np.uint16, np.uint8)
-        t, x, y, p = (np.concatenate([np.empty(0, kind), *c]) for kind, c in zip(kinds, columns, strict=True))
-        start, end = (first[0].start_us, first[-1].end_us) if first else (0, 0)
-        return EventBatch(t, x, y, p, start, end, self.sensor, 0, lost)
-
 
 def open_tonic_npy(path: Path, batch_events: int = 65_536) -> TonicRecording:
     """The recording in a file of Tonic's copy.

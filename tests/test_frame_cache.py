@@ -160,7 +160,7 @@ def test_what_reading_has_cost_is_said_every_time(
     longer = dataclasses.replace(RECIPE, training=TrainingPlan(window=40))
     for _ in range(2):
         pack(recordings, longer)
-        assert f"train: events lost while reading: {recordings[1].name}: 1\n" in capsys.readouterr().err
+        assert f"train: events lost: {recordings[1].name}: 1\n" in capsys.readouterr().err
 
 
 def test_the_gestures_of_sessions_are_kept_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

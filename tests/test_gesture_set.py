@@ -22,7 +22,7 @@ from spikecut.pipeline.errors import (
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.aedat3 import write_aedat3
-from spikecut.sources.clips import cut
+from spikecut.sources.clips import cut, whole
 from spikecut.sources.faults import mutants
 from spikecut.sources.gesture_labels import GestureSpan
 from spikecut.sources.gesture_set import LISTS, TONIC, Session, is_gesture_set, open_gesture_set
@@ -233,7 +233,7 @@ def test_numbers_of_any_kind_and_order_are_the_same_events(dtype: str, order: st
     assert found.lists()[1:4] == columns(batch)[1:]
     assert found.t.tolist() == (batch.t // 1_000 * 1_000).tolist()
     assert not found.lost
-    assert columns(open_tonic_npy(tmp_path / "3.npy").whole()) == found.lists()[:4]
+    assert columns(whole(open_tonic_npy(tmp_path / "3.npy"))) == found.lists()[:4]
 
 
 def test_rows_that_are_no_event_are_counted_by_cause_and_the_rest_is_put_in_order(tmp_path: Path) -> None:
@@ -257,14 +257,14 @@ def test_rows_that_are_no_event_are_counted_by_cause_and_the_rest_is_put_in_orde
 
 def test_a_clip_keeps_its_first_clock_and_counts_the_rest(tmp_path: Path) -> None:
     np.save(tmp_path / "3.npy", np.array([[1, 1, 1, 5_000.0], [2, 2, 1, 5_001.0], [3, 3, 1, 7.0]]))
-    batch = open_tonic_npy(tmp_path / "3.npy").whole()
+    batch = whole(open_tonic_npy(tmp_path / "3.npy"))
     assert batch.t.tolist() == [5_000_000, 5_001_000]
     assert batch.lost.events_by_cause() == {"late": 1}
 
 
 def test_an_empty_array_is_a_gesture_without_events(tmp_path: Path) -> None:
     np.save(tmp_path / "3.npy", np.empty((0, 4)))
-    assert len(open_tonic_npy(tmp_path / "3.npy").whole()) == 0
+    assert len(whole(open_tonic_npy(tmp_path / "3.npy"))) == 0
 
 
 def test_whole_rows_of_a_file_that_was_cut_off_are_kept(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ larger than memory.
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from typing import Any
@@ -23,6 +23,7 @@ from spikecut.sources.datasets import LabelledRecording
 from spikecut.sources.gesture_labels import GestureSpan
 from spikecut.sources.gesture_set import Session
 from spikecut.sources.gestures import DrawnSession
+from spikecut.sources.tonic_sets import Transform, batch_of, whole_recording
 from spikecut.tools.findings import some
 from spikecut.tools.frame_cache import Frames, kept_frames
 from spikecut.tools.recipe import Recipe
@@ -30,23 +31,39 @@ from spikecut.tools.recipe import Recipe
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def pack_recordings(recordings: list[LabelledRecording], recipe: Recipe, what: str) -> tuple[Frames, Labels]:
+def pack_recordings(
+    recordings: list[LabelledRecording], recipe: Recipe, what: str, *, transform: Transform | None = None
+) -> tuple[Frames, Labels]:
     """One example a file: frames (N, T, 2, H, W) uint8, mapped from the cache, and the numbers of their classes.
 
-    What reading has cost is said on stderr, also where the frames were packed before.
+    With `transform` (one of Tonic's that takes and gives events, or a `Compose` of them) each recording is read
+    whole and transformed before it is counted; such frames are held in memory and not kept, since nobody can tell
+    whether a transform is the same as another day. What reading has cost is said on stderr, also where the frames
+    were packed before.
 
     Raises:
         SourceError: if a recording cannot be read.
+        EventError: if a transform makes something else than events.
         EnvironmentProblem: if the frames cannot be kept.
     """
-    digests = [recording.digest() for recording in recordings]
+    names = [recording.name for recording in recordings]
+    labels = np.array([recording.label for recording in recordings], np.int64)
     binner = _binner(recipe)
+    if transform is not None:
+        frames = np.zeros(_shape(len(recordings), recipe), np.uint8)
+        lost = []
+        for recording, target in zip(_seen(recordings, what), frames, strict=True):
+            read = whole_recording(recording, recipe.sensor)
+            batch = batch_of(transform(read.to_structured()), recipe.sensor, str(recording.path), read.lost)
+            lost.append(_fill(target, binner.bins([batch])))
+        _complain(names, lost, what)
+        return frames, labels
+    digests = [recording.digest() for recording in recordings]
     examples = (
         _example(binner.bins(open_recording(recording.path, sensor=recipe.sensor)), recipe)
         for recording in _seen(recordings, what)
     )
-    frames = _kept(digests, examples, [recording.name for recording in recordings], recipe, what)
-    return frames, np.array([recording.label for recording in recordings], np.int64)
+    return _kept(digests, examples, names, recipe, what), labels
 
 
 def pack_sessions(sessions: list[Session], recipe: Recipe, what: str) -> tuple[Frames, Labels]:
@@ -100,10 +117,14 @@ def _kept(
         "downsample": recipe.downsample,
     }
     kept = kept_frames(made_of, _shape(len(names), recipe), examples)
-    damaged = [f"{name}: {n:,}" for name, n in zip(names, kept.lost, strict=True) if n]
-    if damaged:
-        print(f"{what}: events lost while reading: {some(damaged)}", file=sys.stderr)
+    _complain(names, kept.lost, what)
     return kept.frames
+
+
+def _complain(names: list[str], lost: Sequence[int], what: str) -> None:
+    damaged = [f"{name}: {n:,}" for name, n in zip(names, lost, strict=True) if n]
+    if damaged:
+        print(f"{what}: events lost: {some(damaged)}", file=sys.stderr)
 
 
 def _example(frames: Iterable[Frame], recipe: Recipe) -> tuple[Frames, int]:
