@@ -21,13 +21,13 @@ from spikecut.sources.clips import whole
 from spikecut.sources.datasets import LabelledRecording, list_recordings
 from spikecut.sources.tonic_sets import as_tonic, batch_of, from_tonic, whole_recording
 from spikecut.tools.packing import pack_recordings
-from spikecut.tools.recipes import RECIPES
+from spikecut.tools.recipe import read_recipe
 
 from fakes import Script
 from source_contract import DVS128, pattern
 from streams import SENSOR, batches
 
-RECIPE = dataclasses.replace(RECIPES["nmnist"], sensor=DVS128, plan=TrainingPlan(window=4), downsample=8)
+RECIPE = dataclasses.replace(read_recipe("nmnist"), sensor=DVS128, training=TrainingPlan(window=4), downsample=8)
 X_Y_T_P = [("x", "<i8"), ("y", "<i8"), ("t", "<i8"), ("p", "<i8")]  # NMNIST, NCALTECH101
 T_X_Y_P = [("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("p", "?")]  # CIFAR10DVS
 FLOATS = [("p", "<f4"), ("t", "<f8"), ("y", "<f4"), ("x", "<f4")]
@@ -209,7 +209,7 @@ def test_a_transform_acts_before_events_are_counted_into_frames(
     same, same_labels = pack_recordings(recordings, RECIPE, "train", transform=lambda events: events)
     assert np.array_equal(same, plain)
     assert np.array_equal(same_labels, labels)
-    longer = dataclasses.replace(RECIPE, plan=TrainingPlan(window=60))
+    longer = dataclasses.replace(RECIPE, training=TrainingPlan(window=60))
     dropped, _ = pack_recordings(recordings, longer, "train", transform=transforms.DropEvent(p=0.5))
     assert dropped.sum(axis=(1, 2, 3, 4)).tolist() == [450] * 3
     crop = transforms.Compose([transforms.CropTime(max=20_000), transforms.RandomFlipPolarity(p=1.0)])
