@@ -393,8 +393,6 @@ class Simulate:
     gestures are whole sessions in the layout of DVS128 Gesture. nmnist, ncaltech101 and cifar10dvs are counterparts
     of the sets of these names, made from pictures as those were made: for who cannot have the genuine ones.
 
-    $ spikecut simulate gestures drawn
-
     $ spikecut simulate gestures drawn --users 435 --part test --jobs 2
 
     $ spikecut simulate ncaltech101 data --images caltech101.zip --jobs 2
