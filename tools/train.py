@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import platform
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from spikecut.tools.frame_cache import Frames
 from spikecut.tools.packing import Labels, pack_drawn, pack_recordings, pack_sessions
 from spikecut.tools.recipe import Recipe, read_recipe
 
+_CLOCK = "seconds.txt"  # of the epochs done, beside the state of the training
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 
 
@@ -87,12 +89,16 @@ def train(
     if resume and state_file.exists():
         run.resume(state_file)
         console.print(f"going on after epoch {run.epoch} of {plan.epochs}")
-    started, first, step_ms = time.monotonic(), run.epoch, recipe.network.step_us // 1000
+    step_ms = recipe.network.step_us // 1000
+    seconds = _seconds_so_far(out) if run.epoch else 0.0
     while run.epoch < plan.epochs:
+        started = time.monotonic()
         loss = run.train_epoch(frames, labels)
+        seconds += time.monotonic() - started
+        (out / _CLOCK).write_text(f"{seconds:.1f}\n")
         run.save(state_file)
         accuracy = accuracy_by_step(run.averaged(), shown[:, : recipe.horizon], shown_labels)
-        left = (time.monotonic() - started) / (run.epoch - first) * (plan.epochs - run.epoch)
+        left = seconds / run.epoch * (plan.epochs - run.epoch)
         parts = "  ".join(f"{t * step_ms} ms {accuracy[t - 1]:.2f}" for t in _marks(recipe.horizon))
         console.print(f"epoch {run.epoch}/{plan.epochs}  loss {loss:.3f}  right after {parts}  {left:.0f} s left")
 
@@ -123,6 +129,8 @@ def train(
                 **material.origin,
                 "plan": asdict(plan),
                 **history,
+                "seconds": round(seconds),
+                "machine": f"{_processor()}, {torch.get_num_threads()} threads",
                 "commit": commit,
                 "torch": torch.__version__,
             },
@@ -224,6 +232,22 @@ def use(threads: int) -> None:
         tune(_M_MMAP_MAX, 0)
         tune(_M_TRIM_THRESHOLD, 2**31 - 1)
         tune(_M_TOP_PAD, 2**28)
+
+
+def _seconds_so_far(out: Path) -> float:
+    """How long the epochs have taken up to now; nothing is told of a run that did not keep it."""
+    try:
+        return float((out / _CLOCK).read_text())
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _commit() -> str:
