@@ -117,9 +117,9 @@ CIFAR10_DVS = PublishedSet(
     pattern="cifar10_{class_name}_{number}.aedat",
     first=0,
     splits={
-        "train": "a0e2399a89d4b36c768853fb53e6214144dff731fbd013eeae01565c8bb30b93",
-        "calibration": "ce079e49d759ad1983b564e0d5aa4359026d59eecacdc5a7721cfa84d0393a86",
-        "test": "b17247c6b2ccff744e734c53159d364a3fa226de6a54595e5698f5cd490866e4",
+        "train": "cd3e28d143d973e20caad60d5b555f49410c1321d35d7de45a0234cbc456624d",
+        "calibration": "b6bab43cd11900ccd1a6b1b729a96c81843bc51bec254bde77bcb299adf47f05",
+        "test": "23cd87ba035d225111f3258de4e3dec2ab86943ca6e33e4d45931ed3c49c87c7",
     },
 )
 SETS = (N_MNIST, N_CALTECH101, CIFAR10_DVS)
