@@ -95,7 +95,7 @@ def test_the_digits_recorded_from_mnist_are_numbered_as_in_it(real_data: Path) -
 
 @pytest.mark.parametrize("one", [N_CALTECH101, CIFAR10_DVS], ids=lambda one: one.name)
 def test_the_published_split_is_that_of_the_published_names(one: PublishedSet) -> None:
-    """By the rule anew: the first 8 bytes of the SHA-256 of each name, of 2**64; of CIFAR10-DVS the number, of 1,000."""
+    """By the rule anew: the first 8 bytes of the SHA-256 of each name, or the number in CIFAR10-DVS."""
     parts: dict[str, list[str]] = {"train": [], "calibration": [], "test": []}
     for class_name in one.classes:
         for number in one.numbers(None, class_name):
