@@ -1,0 +1,112 @@
+"""Commands that measure on labelled recordings: `replay`, `evaluate`, `report`. Heavy imports wait in `run`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from spikecut.tools.cli_data import Part
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Decide a folder of <class>/<recording>: accuracy, steps and time, with and without cutoff.
+
+    $ spikecut replay N-MNIST/Test --model nmnist
+
+    $ spikecut replay Train --model nmnist --part test --json
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """The folder that holds one folder a class."""
+    model: str = "nmnist"
+    """A shipped network's name, a .safetensors file, or a .py that makes one with from_norse (it is executed)."""
+    cutoff: tuple[str, ...] = ()
+    """Rules or files to compare with the full window. Default: all that lie beside the network."""
+    part: Part = "all"
+    """Which part of the folder: the network's own division, by name."""
+    batch_size: int = 16
+    """How many recordings are stepped together."""
+    seed: int = 0
+    """For the bootstrap intervals."""
+    json: bool = False
+    """One JSON object instead of the table."""
+
+    def run(self) -> int:
+        from spikecut.tools.replay import run_replay
+
+        return run_replay(
+            self.folder,
+            model=self.model,
+            cutoffs=self.cutoff,
+            part=self.part,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            as_json=self.json,
+        )
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Compare all fitted cutoffs on one pass of the network: accuracy against time, with intervals.
+
+    $ spikecut evaluate drawn_test --model gestures --out runs/evaluation
+
+    $ spikecut evaluate runs/evaluation/outputs.npz --model gestures --cutoff ltt topk --out runs/two
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """The folder of <class>/<recording>, or of DVS128 Gesture, or outputs.npz of an earlier pass."""
+    out: Path
+    """Where the results go."""
+    model: str = "nmnist"
+    """A shipped network's name, a .safetensors file, or a .py that makes one with from_norse (it is executed)."""
+    cutoff: tuple[str, ...] = ()
+    """Names or files of cutoffs. Default: all that lie beside the network."""
+    part: Part = "test"
+    """Which part of the folder."""
+    seed: int = 0
+    """For the intervals."""
+    overwrite: bool = False
+    """Replace the results of an earlier evaluation."""
+    json: bool = False
+    """Everything as one JSON object instead of the table."""
+
+    def run(self) -> int:
+        from spikecut.tools.evaluate import run_evaluate
+
+        return run_evaluate(
+            self.folder,
+            model=self.model,
+            cutoffs=self.cutoff,
+            part=self.part,
+            out=self.out,
+            seed=self.seed,
+            overwrite=self.overwrite,
+            as_json=self.json,
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write one self-contained HTML page from an evaluation, with its pictures; or compare two.
+
+    $ spikecut report runs/evaluation
+
+    $ spikecut report --compare runs/before runs/after
+    """
+
+    run_: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(name="run", metavar="RUN")] = None
+    """The folder that evaluate wrote."""
+    compare: tuple[Path, Path] | None = None
+    """Two such folders: prints paired differences of the second from the first."""
+    out: Path | None = None
+    """The page. Default: report.html in the folder."""
+    seed: int = 0
+    """For the intervals of a comparison."""
+
+    def run(self) -> int:
+        from spikecut.tools.report import run_report
+
+        return run_report(self.run_, compare=self.compare or (), out=self.out, seed=self.seed)

@@ -1,0 +1,116 @@
+"""Commands that make a network and decide when it stops: `train`, `calibrate`. Heavy imports wait in `run`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from spikecut.tools.cli_data import Part
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a network on recordings or on drawn gestures; interrupted runs go on with --resume.
+
+    $ spikecut train nmnist --data Train --out runs/nmnist
+
+    $ spikecut train gestures --out runs/gestures --resume
+    """
+
+    recipe: tyro.conf.Positional[str]
+    """What to train."""
+    out: Path
+    """Where weights, card and progress go."""
+    data: Path | None = None
+    """The folder of <class>/<recording>, or of DVS128 Gesture. Default for gestures: drawn users."""
+    epochs: int | None = None
+    """Default: the recipe's."""
+    learning_rate: float | None = None
+    """The highest of the cycle. Default: the recipe's."""
+    start: str | None = None
+    """Train this network further (a shipped one's name or a .safetensors file) instead of beginning anew."""
+    seed: int = 0
+    """For weights, order and augmentation."""
+    threads: int = 1
+    """How many cores compute; sums of floats, and so the last digits, depend on it."""
+    resume: bool = False
+    """Go on after the last whole epoch."""
+
+    def run(self) -> int:
+        from spikecut.tools.train import run_train
+
+        return run_train(
+            self.recipe,
+            self.data,
+            self.out,
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            start=self.start,
+            seed=self.seed,
+            threads=self.threads,
+            resume=self.resume,
+        )
+
+
+@dataclass(frozen=True)
+class Calibrate:
+    """Fit when to stop on held-out recordings for a tolerated loss: Learn then Test, or the rules asked for.
+
+    $ spikecut calibrate Train --model runs/nmnist/nmnist.safetensors --part calibration
+
+    $ spikecut calibrate heldout --model nmnist --rule ltt topk confidence --tolerance 0.01 0.02 --out cutoffs
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """The folder of <class>/<recording>, or outputs that --outputs wrote."""
+    model: str = "nmnist"
+    """A shipped network's name, a .safetensors file, or a .py that makes one with from_norse (it is executed)."""
+    part: Part = "calibration"
+    """Which part of the folder."""
+    rule: tuple[str, ...] = ("ltt",)
+    """The rules to fit; `all` is every one. ltt (Learn then Test) and conformal promise something about others."""
+    tolerance: tuple[float, ...] = (0.02,)
+    """The shares of right answers that stopping early may cost."""
+    delta: float = 0.05
+    """How likely a promise may be to fail."""
+    readout: Literal["sum", "mean", "last", "leaky"] = "sum"
+    """What the rules read of the outputs so far (sr1, economy and calimera always the mean)."""
+    leak: float = 0.05
+    """The share that a leaky readout forgets at every step."""
+    temperature: Literal["1", "t", "fitted"] = "1"
+    """What the readout is divided by: nothing, the step, or values fitted on three tenths of the recordings."""
+    seed: int = 0
+    """For splits of the recordings."""
+    or_never: bool = False
+    """Where the recordings cannot carry a promise, write a rule that never stops early instead of refusing."""
+    out: Path | None = None
+    """Default: beside the network; for a shipped network the current folder."""
+    outputs: Path | None = None
+    """Also write what the network said as .npz, which calibrate and evaluate read in place of a folder."""
+    overwrite: bool = False
+    """Replace existing cutoffs."""
+    force: bool = False
+    """Fit even on recordings that trained the network."""
+
+    def run(self) -> int:
+        from spikecut.pipeline.fitting import FITS
+        from spikecut.tools.calibrate import run_calibrate
+
+        return run_calibrate(
+            self.folder,
+            model=self.model,
+            part=self.part,
+            rules=tuple(FITS) if "all" in self.rule else self.rule,
+            tolerances=self.tolerance,
+            delta=self.delta,
+            readout=self.readout,
+            leak=self.leak,
+            temperature=self.temperature,
+            seed=self.seed,
+            or_never=self.or_never,
+            out=self.out,
+            outputs=self.outputs,
+            overwrite=self.overwrite,
+            force=self.force,
+        )
