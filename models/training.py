@@ -62,15 +62,15 @@ class TrainingRun:
     ones, averages themselves: as the rate falls to 0 the weights come to rest, and their average fits them.
     """
 
-    def __init__(self, spec: NetworkSpec, plan: TrainingPlan, n_recordings: int) -> None:
+    def __init__(self, spec: NetworkSpec, plan: TrainingPlan, n_recordings: int, device: str = "cpu") -> None:
         if n_recordings < plan.batch_size:
             raise ModelError(f"{n_recordings} recordings do not fill one batch of {plan.batch_size}")
-        self.spec, self.plan = spec, plan
+        self.spec, self.plan, self.device = spec, plan, torch.device(device)
         self.epoch = 0
         self.generator = torch.Generator().manual_seed(plan.seed)
         with torch.random.fork_rng():
             torch.manual_seed(plan.seed)
-            self.network = build(spec)
+            self.network = build(spec).to(self.device)
         learn_with(self.network, plan.surrogate)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
@@ -104,7 +104,7 @@ class TrainingRun:
             varied, meant = augment(shown.float(), labels[picks], self.plan.augmentation, self.generator)
             with torch.random.fork_rng():
                 torch.manual_seed(int(torch.randint(2**31, (1,), generator=self.generator)))
-                loss = self._loss(varied, meant)
+                loss = self._loss(varied.to(self.device), meant.to(self.device))
             if not loss.isfinite():
                 raise ModelError(f"epoch {self.epoch + 1}: the loss is {loss.item()}; training diverged")
             self.optimizer.zero_grad()
@@ -146,7 +146,7 @@ class TrainingRun:
 
     def averaged(self) -> nn.Module:
         """A network with the averaged weights, to evaluate or to keep."""
-        network = build(self.spec)
+        network = build(self.spec).to(self.device)
         network.load_state_dict(self.average)
         return network
 
@@ -174,13 +174,13 @@ class TrainingRun:
             ModelError: if the file does not belong to a run with these numbers.
         """
         try:
-            saved: dict[str, Any] = torch.load(path, weights_only=True)
+            saved: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.device)
             if saved.get("made_for") != self._made_for():
                 raise ValueError("it was saved by a run with other numbers (epochs, seed, network or augmentation)")
             self.network.load_state_dict(saved["network"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.schedule.load_state_dict(saved["schedule"])
-            self.generator.set_state(saved["generator"])
+            self.generator.set_state(saved["generator"].cpu())
             self.average, self.epoch = saved["average"], saved["epoch"]
         except pickle.UnpicklingError as error:
             raise ModelError(f"{path}: not the state of a training", hint="remove it to start anew") from error

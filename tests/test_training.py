@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from spikecut.models import checkpoint
 from spikecut.models.augment import Augmentation, augment
+from spikecut.models.layers import FrameDropout
 from spikecut.models.layerwise import accuracy_by_step, outputs_and_activity, outputs_of
 from spikecut.models.losses import Loss
 from spikecut.models.networks import NetworkSpec
@@ -137,6 +138,22 @@ def test_the_statistics_of_batch_normalisation_fit_the_averaged_weights() -> Non
         streamed = outputs_of(averaged.eval(), frames.float())
         by_batch = outputs_of(averaged.train(), frames.float())
     assert float((streamed - by_batch).abs().mean()) < 0.5 * float(by_batch.abs().mean())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+@pytest.mark.parametrize("plan", [PLAN, replace(PLAN, rcs=0.01, rate=0.1)], ids=["plain", "regularised"])
+def test_training_on_a_gpu_is_training_on_a_cpu(plan: TrainingPlan, tmp_path: Path) -> None:
+    frames, labels = bars(100, 1)
+    runs = [TrainingRun(TEBN, plan, 100, device) for device in ("cpu", "cuda")]
+    for run in runs:
+        for module in run.network.modules():
+            if isinstance(module, FrameDropout):
+                module.share = 0.0  # drawn by each device in its own way
+    losses = [run.train_epoch(frames, labels) for run in runs]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-2)
+    runs[1].save(tmp_path / "training.pt")
+    runs[1].resume(tmp_path / "training.pt")
+    assert len(accuracy_by_step(runs[1].averaged(), frames, labels)) == 6
 
 
 def test_a_weight_of_the_firing_rate_makes_spikes_rarer_and_one_of_rcs_turns_activity_less() -> None:
