@@ -53,10 +53,12 @@ def outputs_and_activity(
 def accuracy_by_step(
     network: nn.Module, frames: Num[Tensor, "N T 2 H W"], labels: Int64[Tensor, " N"]
 ) -> tuple[float, ...]:
-    """The share of right answers if everyone were stopped after step 1, 2, …"""
+    """The share of right answers if everyone were stopped after step 1, 2, …; frames go where the network is."""
     network.eval()
+    device = next(network.parameters()).device
     with torch.inference_mode():
-        totals = torch.cat([outputs_of(network, part.float()).cumsum(1) for part in torch.split(frames, 50)])
+        parts = torch.split(frames, 50)
+        totals = torch.cat([outputs_of(network, part.to(device).float()).cumsum(1).cpu() for part in parts])
     right = totals.argmax(2) == labels[:, None]
     return tuple(right.float().mean(0).tolist())
 
@@ -69,7 +71,7 @@ def _through(layer: nn.Module, x: Tensor, bfloat16: bool) -> Tensor:
         return layer.scan(x.float())
     folded, convolves = x.flatten(0, 1), isinstance(layer, nn.Conv2d)
     folded = folded.contiguous(memory_format=torch.channels_last) if convolves else folded.float()
-    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16 and convolves):
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16 and convolves):
         out: Tensor = layer(folded).unflatten(0, x.shape[:2])
     return out
 

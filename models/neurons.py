@@ -10,6 +10,7 @@ import warnings
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from spikecut.models.scan import Activity, fire, fire_watched
 from spikecut.models.surrogates import Surrogate, spike
@@ -46,12 +47,29 @@ class LIFCell(LIFBoxCell):
 
     def scan(self, x: Float[Tensor, "T B C *HW"], pool: int = 1) -> Float[Tensor, "T B C *hw"]:
         """The spikes for all steps of whole recordings, from rest, merged over `pool` x `pool` pixels."""
-        return _like(x, fire(_with_pixels(x), self._leaks(x), pool, self.surrogate))
+        if x.device.type == "cpu":
+            return _like(x, fire(_with_pixels(x), self._leaks(x), pool, self.surrogate))
+        spikes = self.scan_by_steps(x).spikes
+        if pool > 1:
+            merged = F.max_pool2d(spikes.flatten(0, 1), pool)
+            spikes = merged.view(*x.shape[:3], *merged.shape[2:])
+        return spikes
 
     def scan_watched(self, x: Float[Tensor, "T B C *HW"]) -> Activity:
         """The spikes of every cell for all steps, from rest, and the membranes that they left."""
+        if x.device.type != "cpu":
+            return self.scan_by_steps(x)
         seen = fire_watched(_with_pixels(x), self._leaks(x), self.surrogate)
         return Activity(_like(x, seen.spikes), _like(x, seen.membranes))
+
+    def scan_by_steps(self, x: Float[Tensor, "T B C *HW"]) -> Activity:
+        """The same one step after another, on any device: the kernels are for CPUs."""
+        state, spikes, membranes = None, [], []
+        for current in x.float():
+            fired, state = self(current, state)
+            spikes.append(fired)
+            membranes.append(state.v)
+        return Activity(torch.stack(spikes).to(x.dtype), torch.stack(membranes))
 
     def _leaks(self, x: Float[Tensor, "T B C *HW"]) -> Float[Tensor, " C"]:
         return torch.sigmoid(self.leak_logit).flatten().expand(x.shape[2]).contiguous()

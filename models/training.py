@@ -1,5 +1,6 @@
 """Training on binned recordings: an epoch, and the state that lets a killed run go on."""
 
+import math
 import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from spikecut.models.augment import Augmentation, augment
-from spikecut.models.layerwise import outputs_of
+from spikecut.models.layerwise import outputs_and_activity, outputs_of
 from spikecut.models.losses import Loss
 from spikecut.models.networks import NetworkSpec, build, unfolded
 from spikecut.models.neurons import learn_with
+from spikecut.models.regularisation import rate_loss, rcs_loss
 from spikecut.models.surrogates import Surrogate
-from spikecut.pipeline.errors import ModelError
+from spikecut.pipeline.errors import ConfigError, ModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,11 @@ class TrainingPlan:
     `window` is how many steps of a recording are shown at a time. Where recordings are longer, every
     second showing begins at a random step: nobody tells a camera when a gesture begins. With `bfloat16` the
     convolutions multiply in that type while training, in about half the time; weights, membranes and every
-    evaluation stay in float32.
+    evaluation stay in float32. `rcs` and `rate` are the weights of the two regularisers beside the loss
+    (`regularisation`), `rate_target` the spikes a cell and step that cost nothing.
+
+    Raises:
+        ConfigError: for a weight or target below 0.
     """
 
     window: int
@@ -36,26 +42,35 @@ class TrainingPlan:
     seed: int = 0
     bfloat16: bool = False
     loss: Loss = field(default_factory=Loss)
+    rcs: float = 0.0
+    rate: float = 0.0
+    rate_target: float = 0.0
     surrogate: Surrogate = field(default_factory=Surrogate)
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        for name in ("rcs", "rate", "rate_target"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise ConfigError(f"training: {name} is {value}; expected a number of 0 or more")
 
 
 class TrainingRun:
     """A network on its way: weights, their running average, optimiser, schedule, randomness.
 
     The average of the weights over the last epochs is what is evaluated and kept: with a few hundred
-    recordings the last step of the optimiser is a matter of luck.
+    recordings the last step of the optimiser is a matter of luck. The statistics of batch normalisation are the last
+    ones, averages themselves: as the rate falls to 0 the weights come to rest, and their average fits them.
     """
 
-    def __init__(self, spec: NetworkSpec, plan: TrainingPlan, n_recordings: int) -> None:
+    def __init__(self, spec: NetworkSpec, plan: TrainingPlan, n_recordings: int, device: str = "cpu") -> None:
         if n_recordings < plan.batch_size:
             raise ModelError(f"{n_recordings} recordings do not fill one batch of {plan.batch_size}")
-        self.spec, self.plan = spec, plan
+        self.spec, self.plan, self.device = spec, plan, torch.device(device)
         self.epoch = 0
         self.generator = torch.Generator().manual_seed(plan.seed)
         with torch.random.fork_rng():
             torch.manual_seed(plan.seed)
-            self.network = build(spec)
+            self.network = build(spec).to(self.device)
         learn_with(self.network, plan.surrogate)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
@@ -89,8 +104,7 @@ class TrainingRun:
             varied, meant = augment(shown.float(), labels[picks], self.plan.augmentation, self.generator)
             with torch.random.fork_rng():
                 torch.manual_seed(int(torch.randint(2**31, (1,), generator=self.generator)))
-                outputs = outputs_of(self.network, varied, bfloat16=self.plan.bfloat16)
-                loss = self.plan.loss(outputs, meant)
+                loss = self._loss(varied.to(self.device), meant.to(self.device))
             if not loss.isfinite():
                 raise ModelError(f"epoch {self.epoch + 1}: the loss is {loss.item()}; training diverged")
             self.optimizer.zero_grad()
@@ -98,11 +112,25 @@ class TrainingRun:
             nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
             self.optimizer.step()
             self.schedule.step()
-            for name, value in self.network.state_dict().items():
-                self.average[name].lerp_(value, self.plan.averaging)
+            for name, weight in self.network.named_parameters():
+                self.average[name].lerp_(weight.detach(), self.plan.averaging)
+            for name, statistic in self.network.named_buffers():
+                self.average[name].copy_(statistic)
             losses.append(loss.item())
         self.epoch += 1
         return sum(losses) / len(losses)
+
+    def _loss(self, frames: Tensor, labels: Tensor) -> Tensor:
+        plan = self.plan
+        if not (plan.rcs or plan.rate):
+            return plan.loss(outputs_of(self.network, frames, bfloat16=plan.bfloat16), labels)
+        outputs, layers = outputs_and_activity(self.network, frames, bfloat16=plan.bfloat16)
+        loss = plan.loss(outputs, labels)
+        if plan.rcs:
+            loss = loss + plan.rcs * rcs_loss(layers, outputs, labels)
+        if plan.rate:
+            loss = loss + plan.rate * rate_loss(layers, plan.rate_target)
+        return loss
 
     def _windows(self, frames: Tensor) -> Tensor:
         spare = frames.shape[1] - self.plan.window
@@ -118,7 +146,7 @@ class TrainingRun:
 
     def averaged(self) -> nn.Module:
         """A network with the averaged weights, to evaluate or to keep."""
-        network = build(self.spec)
+        network = build(self.spec).to(self.device)
         network.load_state_dict(self.average)
         return network
 
@@ -146,13 +174,13 @@ class TrainingRun:
             ModelError: if the file does not belong to a run with these numbers.
         """
         try:
-            saved: dict[str, Any] = torch.load(path, weights_only=True)
+            saved: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.device)
             if saved.get("made_for") != self._made_for():
                 raise ValueError("it was saved by a run with other numbers (epochs, seed, network or augmentation)")
             self.network.load_state_dict(saved["network"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.schedule.load_state_dict(saved["schedule"])
-            self.generator.set_state(saved["generator"])
+            self.generator.set_state(saved["generator"].cpu())
             self.average, self.epoch = saved["average"], saved["epoch"]
         except pickle.UnpicklingError as error:
             raise ModelError(f"{path}: not the state of a training", hint="remove it to start anew") from error

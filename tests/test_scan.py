@@ -92,6 +92,27 @@ def test_the_cells_of_a_linear_layer_are_scanned_as_channels_of_one_pixel() -> N
     assert torch.equal(cell.scan_watched(currents).spikes, torch.stack(expected))
 
 
+@pytest.mark.parametrize("shape", [(6, 2, 3, 5, 4), (6, 2, 5)])
+def test_on_another_device_the_same_is_computed_step_by_step(shape: tuple[int, ...]) -> None:
+    """Compared here on the CPU; the device `meta`, which has shapes and no numbers, shows which way is taken."""
+    random = torch.Generator().manual_seed(3)
+    cell = LIFCell(10_000, 0.4)
+    currents = (torch.randn(shape, generator=random) * 3).requires_grad_()
+    weights = torch.randn(2, *shape, generator=random)
+    gradients = []
+    for found in (cell.scan_by_steps(currents), cell.scan_watched(currents)):
+        total = (torch.stack([found.spikes, found.membranes]) * weights).sum()
+        gradients.append(torch.autograd.grad(total, (currents, cell.leak_logit)))
+    assert torch.equal(cell.scan_by_steps(currents).spikes, cell.scan_watched(currents).spikes)
+    for gradient, twin in zip(*gradients, strict=True):
+        torch.testing.assert_close(gradient, twin, rtol=1e-4, atol=1e-5)
+
+    cell, elsewhere = cell.to("meta"), currents.detach().to("meta")
+    assert cell.scan(elsewhere).shape == cell.scan_watched(elsewhere).membranes.shape == shape
+    if len(shape) == 5:
+        assert cell.scan(elsewhere, 2).shape == (6, 2, 3, 2, 2)
+
+
 def test_many_recordings_leave_the_gradient_of_a_leak_the_same_whatever_the_number_of_threads() -> None:
     import numba
 

@@ -1,5 +1,6 @@
 """Truths about training: it learns, it is a function of its seed, and a killed run goes on as if it had not been."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,14 @@ from safetensors.torch import load_file
 
 from spikecut.models import checkpoint
 from spikecut.models.augment import Augmentation, augment
-from spikecut.models.layerwise import accuracy_by_step
+from spikecut.models.layers import FrameDropout
+from spikecut.models.layerwise import accuracy_by_step, outputs_and_activity, outputs_of
+from spikecut.models.losses import Loss
 from spikecut.models.networks import NetworkSpec
+from spikecut.models.regularisation import rate_loss, rcs_loss
 from spikecut.models.surrogates import Surrogate
 from spikecut.models.training import TrainingPlan, TrainingRun
-from spikecut.pipeline.errors import ModelError
+from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.events import SensorSize
 
 SPEC = NetworkSpec("compact", (6, 8), 2, 10_000, SensorSize(8, 8))
@@ -85,21 +89,97 @@ def test_training_is_a_function_of_its_seed() -> None:
     assert not torch.equal(results[0], results[2])
 
 
-def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+TEBN = replace(SPEC, normalisation="tebn", tebn_steps=6)
+PLAN = TrainingPlan(window=6, epochs=3, batch_size=20, augmentation=STILL)
+
+
+@pytest.mark.parametrize(
+    ("spec", "plan"),
+    [
+        (SPEC, PLAN),
+        (TEBN, PLAN),
+        (TEBN, replace(PLAN, rcs=0.01, rate=0.1, rate_target=0.05, surrogate=Surrogate("arctan", 0.8))),
+        (SPEC, replace(PLAN, loss=Loss(0.5, 0.5, 0.1, tet_lambda=0.01, label_smoothing=0.1), bfloat16=True)),
+    ],
+    ids=["plain", "tebn", "regularised", "mixed"],
+)
+def test_a_killed_run_goes_on_as_if_it_had_not_been(spec: NetworkSpec, plan: TrainingPlan, tmp_path: Path) -> None:
+    """Weights, their average and the statistics of batch normalisation, to the bit."""
     frames, labels = bars(100, 1)
-    whole = run_for(3)
+    whole = TrainingRun(spec, plan, 100)
     for _ in range(3):
         whole.train_epoch(frames, labels)
-    killed = run_for(3)
+    killed = TrainingRun(spec, plan, 100)
     killed.train_epoch(frames, labels)
     killed.save(tmp_path / "training.pt")
-    resumed = run_for(3)
+    resumed = TrainingRun(spec, plan, 100)
     resumed.resume(tmp_path / "training.pt")
     assert resumed.epoch == 1
     for _ in range(2):
         resumed.train_epoch(frames, labels)
-    assert torch.equal(weights(whole), weights(resumed))
+    assert all(torch.equal(*pair) for pair in zip(state(whole), state(resumed), strict=True))
     assert all(torch.equal(whole.average[name], resumed.average[name]) for name in whole.average)
+
+
+def state(run: TrainingRun) -> list[torch.Tensor]:
+    return list(run.network.state_dict().values())
+
+
+def test_the_statistics_of_batch_normalisation_fit_the_averaged_weights() -> None:
+    """Averaged with the weights they would still remember the 1 that they begin with, far above what they find."""
+    run, (frames, labels) = TrainingRun(TEBN, replace(PLAN, epochs=12), 100), bars(100, 1)
+    for _ in range(12):
+        run.train_epoch(frames, labels)
+    counts = [value for name, value in run.average.items() if name.endswith("num_batches_tracked")]
+    assert [count.item() for count in counts] == [60, 60]
+    averaged = run.averaged()
+    assert accuracy_by_step(averaged, *bars(100, 2))[-1] > 0.9
+    with torch.no_grad():
+        streamed = outputs_of(averaged.eval(), frames.float())
+        by_batch = outputs_of(averaged.train(), frames.float())
+    assert float((streamed - by_batch).abs().mean()) < 0.5 * float(by_batch.abs().mean())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+@pytest.mark.parametrize("plan", [PLAN, replace(PLAN, rcs=0.01, rate=0.1)], ids=["plain", "regularised"])
+def test_training_on_a_gpu_is_training_on_a_cpu(plan: TrainingPlan, tmp_path: Path) -> None:
+    frames, labels = bars(100, 1)
+    runs = [TrainingRun(TEBN, plan, 100, device) for device in ("cpu", "cuda")]
+    for run in runs:
+        for module in run.network.modules():
+            if isinstance(module, FrameDropout):
+                module.share = 0.0  # drawn by each device in its own way
+    losses = [run.train_epoch(frames, labels) for run in runs]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-2)
+    runs[1].save(tmp_path / "training.pt")
+    runs[1].resume(tmp_path / "training.pt")
+    assert len(accuracy_by_step(runs[1].averaged(), frames, labels)) == 6
+
+
+def test_a_weight_of_the_firing_rate_makes_spikes_rarer_and_one_of_rcs_turns_activity_less() -> None:
+    """Against the same training without; both are measured on recordings of their own."""
+    frames, labels = bars(100, 1)
+    seen = {}
+    for name, plan in {
+        "plain": PLAN,
+        "rate": replace(PLAN, rate=3.0),
+        "rcs": replace(PLAN, rcs=1.0),
+    }.items():
+        run = TrainingRun(SPEC, replace(plan, epochs=12, averaging=0.05), 100)
+        for _ in range(12):
+            run.train_epoch(frames, labels)
+        with torch.no_grad():
+            shown = bars(100, 2)
+            outputs, layers = outputs_and_activity(run.averaged().eval(), shown[0].float())
+            seen[name] = (rate_loss(layers).item(), rcs_loss(layers, outputs, shown[1]).item())
+    assert seen["rate"][0] < 0.5 * seen["plain"][0]
+    assert seen["rcs"][1] < seen["plain"][1]
+
+
+@pytest.mark.parametrize("name", ["rcs", "rate", "rate_target"])
+def test_a_weight_below_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is -0.5; expected a number of 0 or more"):
+        replace(PLAN, **{name: -0.5})  # type: ignore[arg-type]
 
 
 def test_a_damaged_or_foreign_training_state_is_refused(tmp_path: Path) -> None:
