@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spikecut.models.augment import Augmentation, augment
+from spikecut.models.distributed import average_gradients, average_of, average_statistics, n_processes, share_of
 from spikecut.models.layerwise import outputs_and_activity, outputs_of
 from spikecut.models.losses import Loss
 from spikecut.models.networks import NetworkSpec, build, unfolded
@@ -65,6 +66,8 @@ class TrainingRun:
     def __init__(self, spec: NetworkSpec, plan: TrainingPlan, n_recordings: int, device: str = "cpu") -> None:
         if n_recordings < plan.batch_size:
             raise ModelError(f"{n_recordings} recordings do not fill one batch of {plan.batch_size}")
+        if plan.batch_size < n_processes():
+            raise ModelError(f"a batch of {plan.batch_size} leaves nothing for some of {n_processes()} processes")
         self.spec, self.plan, self.device = spec, plan, torch.device(device)
         self.epoch = 0
         self.generator = torch.Generator().manual_seed(plan.seed)
@@ -94,7 +97,10 @@ class TrainingRun:
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
 
     def train_epoch(self, frames: Tensor, labels: Tensor) -> float:
-        """One pass over the recordings `(N, T, 2, H, W)`; returns the mean loss."""
+        """One pass over the recordings `(N, T, 2, H, W)`; returns the mean loss.
+
+        Where several processes train together, each is given all recordings and computes its share of every batch.
+        """
         self.network.train()
         order = torch.randperm(len(frames), generator=self.generator)
         batches = torch.split(order, self.plan.batch_size)
@@ -104,21 +110,25 @@ class TrainingRun:
             varied, meant = augment(shown.float(), labels[picks], self.plan.augmentation, self.generator)
             with torch.random.fork_rng():
                 torch.manual_seed(int(torch.randint(2**31, (1,), generator=self.generator)))
-                loss = self._loss(varied.to(self.device), meant.to(self.device))
+                mine = share_of(meant)
+                loss = self._loss(share_of(varied).to(self.device), mine.to(self.device))
+                loss = loss * (len(mine) * n_processes() / len(meant))  # their mean is that of the whole batch
             if not loss.isfinite():
                 raise ModelError(f"epoch {self.epoch + 1}: the loss is {loss.item()}; training diverged")
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            average_gradients(self.network)
             nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
             self.optimizer.step()
             self.schedule.step()
+            average_statistics(self.network)
             for name, weight in self.network.named_parameters():
                 self.average[name].lerp_(weight.detach(), self.plan.averaging)
             for name, statistic in self.network.named_buffers():
                 self.average[name].copy_(statistic)
             losses.append(loss.item())
         self.epoch += 1
-        return sum(losses) / len(losses)
+        return average_of(sum(losses) / len(losses))
 
     def _loss(self, frames: Tensor, labels: Tensor) -> Tensor:
         plan = self.plan

@@ -64,11 +64,12 @@ def train(
     import torch
 
     from spikecut.models import checkpoint
+    from spikecut.models.distributed import leads, n_processes
     from spikecut.models.layerwise import accuracy_by_step
     from spikecut.models.training import TrainingRun
     from spikecut.pipeline.metrics import wilson
 
-    commit, console = _commit(), Console(stderr=True)
+    commit, console = _commit(), Console(stderr=True, quiet=not leads())
     state_file = out / "training.pt"
     if state_file.exists() and not resume:
         raise ConfigError(f"{out} holds an earlier run", hint="--resume goes on with it; or choose another folder")
@@ -95,6 +96,8 @@ def train(
         started = time.monotonic()
         loss = run.train_epoch(frames, labels)
         seconds += time.monotonic() - started
+        if not leads():
+            continue
         (out / _CLOCK).write_text(f"{seconds:.1f}\n")
         run.save(state_file)
         accuracy = accuracy_by_step(run.averaged(), shown[:, : recipe.horizon], shown_labels)
@@ -102,12 +105,15 @@ def train(
         parts = "  ".join(f"{t * step_ms} ms {accuracy[t - 1]:.2f}" for t in _marks(recipe.horizon))
         console.print(f"epoch {run.epoch}/{plan.epochs}  loss {loss:.3f}  right after {parts}  {left:.0f} s left")
 
+    weights = out / f"{recipe.name}.safetensors"
+    if not leads():
+        return weights
     test, test_labels = map(torch.from_numpy, material.test())
     accuracy = accuracy_by_step(run.averaged(), test[:, : recipe.horizon], test_labels)
     full = wilson(round(accuracy[-1] * len(test_labels)), len(test_labels))
     source = f"{'' if data is None else '--data DIR '}--epochs {plan.epochs} --learning-rate {plan.learning_rate:g}"
     source += "" if start is None else f" --start {start.name}"
-    card = checkpoint.save(
+    checkpoint.save(
         out,
         checkpoint.ModelCard(
             name=recipe.name,
@@ -130,7 +136,7 @@ def train(
                 "plan": asdict(plan),
                 **history,
                 "seconds": round(seconds),
-                "machine": f"{_processor()}, {torch.get_num_threads()} threads",
+                "machine": f"{_processor()}, {torch.get_num_threads()} threads, processes: {n_processes()}",
                 "commit": commit,
                 "torch": torch.__version__,
             },
@@ -141,7 +147,7 @@ def train(
     console.print(
         f"test part, full window: {full.value:.1%} (95 % {full.low:.1%} to {full.high:.1%}, n = {len(test_labels)})"
     )
-    return out / f"{card.name}.safetensors"
+    return weights
 
 
 def _from_folder(data: Path, recipe: Recipe) -> Material:
@@ -182,6 +188,8 @@ def _named_by(data: Path, recipe: Recipe) -> Recipe:
 
 def _drawn(recipe: Recipe, out: Path) -> Material:
     """Drawn users of seed 0: the drawing is the data set and does not change with the training's seed."""
+    from spikecut.models.distributed import leader_first
+
     if not recipe.drawn_users:
         raise ConfigError("this recipe needs recordings", hint="--data FOLDER")
     users = drawn_users(recipe.drawn_users, "train")
@@ -199,7 +207,8 @@ def _drawn(recipe: Recipe, out: Path) -> Material:
         with np.load(file) as saved:
             return saved["frames"], saved["labels"]
 
-    fit, watch = packed("train"), packed("watch")
+    with leader_first():
+        fit, watch = packed("train"), packed("watch")
     origin = {
         "data": f"drawn gestures, version {VERSION}, seed 0: simulated, no real person was recorded",
         "data_licence": recipe.licence,
@@ -282,6 +291,7 @@ def run_train(
     if learning_rate is not None and not 0 < learning_rate < 1:
         raise ConfigError(f"a learning rate of {learning_rate}; expected above 0 and below 1")
     from spikecut.models import checkpoint
+    from spikecut.models.distributed import leads, together
 
     wanted = read_recipe(recipe)
     first = None if start is None else checkpoint.locate(start)
@@ -290,7 +300,10 @@ def run_train(
     use(threads)
     how = {"epochs": epochs, "learning_rate": learning_rate, "start": first, "seed": seed, "resume": resume}
     try:
-        print(train(wanted, data, out, **how))  # type: ignore[arg-type]
+        with together():
+            weights = train(wanted, data, out, **how)  # type: ignore[arg-type]
+            if leads():
+                print(weights)
     except KeyboardInterrupt:
         print(f"interrupted; --resume goes on after the last whole epoch in {out}", file=sys.stderr)
         return 130
