@@ -15,9 +15,9 @@ import tyro
 
 import spikecut
 from spikecut.pipeline.errors import EnvironmentProblem, SourceError, SpikecutError
-from spikecut.tools.cli_compare import Evaluate, Replay, Report
+from spikecut.tools.cli_compare import Evaluate, Replay, Report, Results
 from spikecut.tools.cli_data import Convert, Data, Simulate
-from spikecut.tools.cli_train import Calibrate, Train
+from spikecut.tools.cli_train import Calibrate, Recipe, Train
 from spikecut.tools.cli_watch import Demo, Info, Run, Why
 from spikecut.tools.config import with_config
 
@@ -29,15 +29,17 @@ COMMANDS: dict[str, type] = {
     "replay": Replay,
     "info": Info,
     "convert": Convert,
+    "recipe": Recipe,
     "train": Train,
     "calibrate": Calibrate,
     "evaluate": Evaluate,
     "report": Report,
+    "results": Results,
     "why": Why,
     "simulate": Simulate,
     "data": Data,
 }
-_USES_TORCH = (Demo, Run, Replay, Train, Calibrate, Evaluate, Why)
+_USES_TORCH = (Demo, Run, Replay, Recipe, Train, Calibrate, Evaluate, Why)
 _ABOUT = """Deciding early on event-camera streams.
 
 $ spikecut demo

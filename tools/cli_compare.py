@@ -110,3 +110,25 @@ class Report:
         from spikecut.tools.report import run_report
 
         return run_report(self.run_, compare=self.compare or (), out=self.out, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Print what recipes have measured: one table a recipe, and networks on the same recordings against each other.
+
+    $ spikecut results runs/nmnist runs/nmnist-tet
+
+    $ spikecut results runs --out docs/results.md
+    """
+
+    run_folders: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders that spikecut recipe filled."""
+    out: Path | None = None
+    """Write the Markdown there instead of printing it."""
+    seed: int = 0
+    """For the intervals."""
+
+    def run(self) -> int:
+        from spikecut.tools.results import run_results
+
+        return run_results(self.run_folders, self.out, self.seed)

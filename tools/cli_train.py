@@ -1,4 +1,4 @@
-"""Commands that make a network and decide when it stops: `train`, `calibrate`. Heavy imports wait in `run`."""
+"""Commands that make a network and decide when it stops. Heavy imports wait in `run`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ class Train:
     """
 
     recipe: tyro.conf.Positional[str]
-    """What to train."""
+    """A shipped recipe's name, or a .toml file."""
     out: Path
     """Where weights, card and progress go."""
     data: Path | None = None
@@ -50,6 +50,47 @@ class Train:
             seed=self.seed,
             threads=self.threads,
             resume=self.resume,
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Follow a recipe from data to a trained network, its fitted deciders and a report; called again, goes on.
+
+    What ships: nmnist and others of its data, ncaltech101, cifar10dvs, gestures (drawn if no data is given). Your own
+    is a TOML file like those in tools/recipes.
+
+    $ spikecut recipe ncaltech101 --data Caltech101 --out runs/ncaltech101
+
+    $ spikecut recipe cifar10dvs --images cifar10.zip --out runs/cifar10dvs --seed 0 1 2 --threads 2
+    """
+
+    recipe: tyro.conf.Positional[str]
+    """A shipped recipe's name, or a .toml file."""
+    out: Path
+    """Where everything goes: one folder a seed."""
+    data: Path | None = None
+    """The folder of <class>/<recording>, or of DVS128 Gesture. Default for gestures: drawn users."""
+    images: Path | None = None
+    """A folder or a zip archive of <class>/<picture>: instead of data, a counterpart is made from them first."""
+    seed: tuple[int, ...] = (0,)
+    """For weights, order and augmentation; several train several networks."""
+    epochs: int | None = None
+    """Default: the recipe's."""
+    threads: int = 1
+    """How many cores compute."""
+
+    def run(self) -> int:
+        from spikecut.tools.cook import run_recipe
+
+        return run_recipe(
+            self.recipe,
+            self.data,
+            self.out,
+            images=self.images,
+            seeds=self.seed,
+            epochs=self.epochs,
+            threads=self.threads,
         )
 
 

@@ -3,7 +3,7 @@
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dacite
 
@@ -23,7 +23,7 @@ class Deciding:
     rules: tuple[str, ...] = ("fixed", "topk", "confidence", "ltt")
     tolerances: tuple[float, ...] = (0.01, 0.02)
     readout: str = "sum"
-    temperature: str = "1"
+    temperature: Literal["1", "t", "fitted"] = "1"
     default: str = "confidence-2pt"
 
 
@@ -34,7 +34,8 @@ class Recipe:
     `classes` may be left out: then they are the folders of the data. `spare_steps` are read beyond the window, so
     that a showing may begin later than the label. `drawn_users` draw gestures to train on where no data is given, and
     as many as `drawn_judges` those to calibrate and to test on. `counterpart` is what `spikecut simulate` makes from
-    pictures in the place of the data. `onset` says when a continuous stream holds something to recognise.
+    pictures in the place of the data. `published` is what others report, with its source. `onset` says when a
+    continuous stream holds something to recognise.
     """
 
     title: str
@@ -50,6 +51,7 @@ class Recipe:
     drawn_users: int = 0
     drawn_judges: int = 0
     counterpart: str = ""
+    published: str = ""
     onset: Onset | None = None
     deciding: Deciding = field(default_factory=Deciding)
 

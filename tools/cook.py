@@ -1,0 +1,92 @@
+"""`spikecut recipe`: from data, or from nothing, to a trained network, its fitted deciders and a report."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from spikecut.pipeline.errors import ConfigError
+from spikecut.sources.counterparts import COUNTERPARTS
+from spikecut.tools.calibrate import run_calibrate
+from spikecut.tools.evaluate import run_evaluate
+from spikecut.tools.recipe import Recipe, read_recipe
+from spikecut.tools.report import run_report
+from spikecut.tools.simulate import run_counterpart, run_simulate
+from spikecut.tools.train import train, use
+
+
+def run_recipe(
+    named: str,
+    data: Path | None,
+    out: Path,
+    *,
+    images: Path | None,
+    seeds: Sequence[int],
+    epochs: int | None,
+    threads: int,
+) -> int:
+    """The command: one folder a seed in `out`. What is done already is not done again; what was cut short goes on.
+
+    Raises:
+        ConfigError: if the recipe needs data that is not there, or both data and pictures are given.
+    """
+    recipe = read_recipe(named)
+    use(threads)
+    fit_on, test_on = _data(recipe, data, out, images, threads)
+    told = 0
+    for seed in seeds:
+        run = out / f"seed{seed}"
+        weights = run / f"{recipe.name}.safetensors"
+        if not weights.exists():
+            source = None if recipe.drawn_users and data is None else fit_on
+            train(recipe, source, run, epochs=epochs, learning_rate=None, start=None, seed=seed, resume=True)
+        how = recipe.deciding
+        told |= run_calibrate(
+            fit_on,
+            model=str(weights),
+            part="calibration",
+            rules=how.rules,
+            tolerances=how.tolerances,
+            delta=0.05,
+            readout=how.readout,
+            leak=0.05,
+            temperature=how.temperature,
+            seed=seed,
+            or_never=True,
+            out=None,
+            outputs=run / "calibration.npz",
+            overwrite=True,
+            force=False,
+        )
+        evaluation = run / "evaluation"
+        told |= run_evaluate(
+            test_on,
+            model=str(weights),
+            cutoffs=(),
+            part="test",
+            out=evaluation,
+            seed=seed,
+            overwrite=True,
+            as_json=False,
+        )
+        run_report(evaluation, compare=(), out=None, seed=seed)
+    print(f"next: spikecut results {out}", file=sys.stderr)
+    return told
+
+
+def _data(recipe: Recipe, data: Path | None, out: Path, images: Path | None, jobs: int) -> tuple[Path, Path]:
+    """Where to calibrate and where to test; made first if it can be."""
+    if images is not None:
+        if data is not None or not recipe.counterpart:
+            why = "not both" if recipe.counterpart else f"recipe {recipe.name!r} is not made from pictures"
+            raise ConfigError(f"--images {images}: {why}", hint="give recordings with --data")
+        run_counterpart(recipe.counterpart, out, images, count=None, seed=0, jobs=jobs, overwrite=False)
+        data = out / COUNTERPARTS[recipe.counterpart].folder
+    if data is not None:
+        return data, data
+    if not recipe.drawn_users:
+        pictures = ", or --images FOLDER_OR_ZIP for a counterpart made from pictures" if recipe.counterpart else ""
+        raise ConfigError(f"recipe {recipe.name!r} needs recordings", hint=f"--data FOLDER{pictures}")
+    fit_on, test_on = out / "drawn_calibration", out / "drawn_test"
+    run_simulate(fit_on, users=recipe.drawn_judges, part="calibration", seed=0, jobs=jobs, overwrite=False)
+    run_simulate(test_on, users=recipe.drawn_judges, part="test", seed=0, jobs=jobs, overwrite=False)
+    return fit_on, test_on
