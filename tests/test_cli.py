@@ -199,6 +199,8 @@ def test_damage_is_told_and_counted_everywhere(
         (["replay", "nowhere"], 4, "no such folder"),
         (["run", "nowhere.bin", "--model", "nobody"], 2, "no network 'nobody'"),
         (["calibrate", ".", "--tolerance", "2"], 2, "a tolerated loss of 2"),
+        (["calibrate", "nowhere", "--rule", "topk", "msprt", "--tolerance", "0"], 2, "'msprt' cannot promise a loss"),
+        (["calibrate", "nowhere", "--delta", "7"], 2, "a delta of 7"),
         (["demo", "--count", "0"], 2, "a demo of 0 gestures"),
         (["demo", "--out", "/dev/null/demo", "--count", "1"], 5, "not a directory"),
         (["train", "nmnist", "--data", ".", "--out", "x", "--epochs", "0"], 2, "a training of 0 epochs"),
