@@ -323,7 +323,8 @@ def test_the_shipped_network_reaches_its_card_on_the_real_test_part(real_data: P
     weights = checkpoint.locate("nmnist")
     stepper, card = checkpoint.load(weights)
     examples = examples_of(tmp_path / "Train", card, "test")
-    assert not set(examples.digests()) & set(card.trained_on)
+    assert not examples.that_trained(card)
+    assert examples_of(tmp_path / "Train", card, "train").that_trained(card)
     accuracy = {}
     for rule in ("none", "confidence"):
         found = one_pass(examples, stepper, card, find_cutoff(rule, weights, card).cutoff, 16)
