@@ -42,6 +42,24 @@ def fit(name: str, recorded: RecordedOutputs, wish: Wish, *, or_never: bool = Fa
         ConfigError: if there is no such rule, or so few recordings, or so many losses among them, cannot carry the
             promise; with `or_never` such a rule never stops early instead.
     """
+    check_wish(name, wish)
+    try:
+        rule = FITS[name].make(recorded, wish)
+    except ConfigError:  # too few people to split
+        if or_never and FITS[name].promises:
+            return never(recorded.horizon)
+        raise
+    if FITS[name].promises and not or_never and _never_stops(recorded, rule):
+        raise ConfigError(_too_few(name, recorded, wish), hint="more recordings, a larger tolerance, or --or-never")
+    return rule
+
+
+def check_wish(name: str, wish: Wish) -> None:
+    """Refuses what no recordings could give, before a network is asked for any.
+
+    Raises:
+        ConfigError: if there is no such rule, or it cannot promise this loss with this chance.
+    """
     if name not in FITS:
         raise ConfigError(f"no rule {name!r}; there are {', '.join(FITS)}")
     if not 0 <= wish.tolerance < 1:
@@ -53,15 +71,6 @@ def fit(name: str, recorded: RecordedOutputs, wish: Wish, *, or_never: bool = Fa
         raise ConfigError(f"rule {name!r} cannot promise a loss of nothing", hint="tolerate a loss: 1 point is 0.01")
     if not 0 < wish.delta < 1:
         raise ConfigError(f"a delta of {wish.delta}; it is a chance between 0 and 1", hint="0.05 is 95 % confidence")
-    try:
-        rule = FITS[name].make(recorded, wish)
-    except ConfigError:  # too few people to split
-        if or_never and FITS[name].promises:
-            return never(recorded.horizon)
-        raise
-    if FITS[name].promises and not or_never and _never_stops(recorded, rule):
-        raise ConfigError(_too_few(name, recorded, wish), hint="more recordings, a larger tolerance, or --or-never")
-    return rule
 
 
 def sentence(name: str, recorded: RecordedOutputs, wish: Wish) -> str:

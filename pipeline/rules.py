@@ -86,49 +86,52 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Both:
-    """Stops when both rules would; the answer, the score and the set are the first's. Keeps its set's coverage."""
+class _Pair:
+    """Two rules that are asked at every step."""
 
     first: CutoffDecider[Any]
     second: CutoffDecider[Any]
-    rule: str = "both"
+    rule: str
 
     @property
     def horizon(self) -> int:
         """The number of steps that both were made for."""
         return min(self.first.horizon, self.second.horizon)
 
-    def decide(self, evidence: Evidence, state: tuple[Any, Any] | None = None) -> tuple[Verdict, tuple[Any, Any]]:
-        """The verdict on every lane; the state is that of both."""
+    def ask(self, evidence: Evidence, state: tuple[Any, Any] | None) -> tuple[Verdict, Verdict, tuple[Any, Any]]:
+        """The verdict of each, and the state of both."""
         held = state or (None, None)
         one, kept = self.first.decide(evidence, held[0])
         other, kept_other = self.second.decide(evidence, held[1])
-        return Verdict(one.stop & other.stop, one.label, one.score, one.sets), (kept, kept_other)
+        return one, other, (kept, kept_other)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Either:
-    """Stops when one of two rules would; where both would, the answer is the first's. So is the set, if it has any."""
+class Both(_Pair):
+    """Stops when both rules would; the answer, the score and the set are the first's. Keeps its set's coverage."""
 
-    first: CutoffDecider[Any]
-    second: CutoffDecider[Any]
-    rule: str = "either"
-
-    @property
-    def horizon(self) -> int:
-        """The number of steps that both were made for."""
-        return min(self.first.horizon, self.second.horizon)
+    rule: str = "both"
 
     def decide(self, evidence: Evidence, state: tuple[Any, Any] | None = None) -> tuple[Verdict, tuple[Any, Any]]:
         """The verdict on every lane; the state is that of both."""
-        held = state or (None, None)
-        one, kept = self.first.decide(evidence, held[0])
-        other, kept_other = self.second.decide(evidence, held[1])
+        one, other, state = self.ask(evidence, state)
+        return Verdict(one.stop & other.stop, one.label, one.score, one.sets), state
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Either(_Pair):
+    """Stops when one of two rules would; where both would, the answer is the first's. So is the set, if it has any."""
+
+    rule: str = "either"
+
+    def decide(self, evidence: Evidence, state: tuple[Any, Any] | None = None) -> tuple[Verdict, tuple[Any, Any]]:
+        """The verdict on every lane; the state is that of both."""
+        one, other, state = self.ask(evidence, state)
         second_only = other.stop & ~one.stop
         label = np.where(second_only, other.label, one.label)
         score = np.where(second_only, other.score, one.score)
         sets = other.sets if one.sets is None else one.sets
-        return Verdict(one.stop | other.stop, label, score, sets), (kept, kept_other)
+        return Verdict(one.stop | other.stop, label, score, sets), state
 
 
 @dataclass(frozen=True, slots=True, eq=False)

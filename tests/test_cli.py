@@ -199,6 +199,8 @@ def test_damage_is_told_and_counted_everywhere(
         (["replay", "nowhere"], 4, "no such folder"),
         (["run", "nowhere.bin", "--model", "nobody"], 2, "no network 'nobody'"),
         (["calibrate", ".", "--tolerance", "2"], 2, "a tolerated loss of 2"),
+        (["calibrate", "nowhere", "--rule", "topk", "msprt", "--tolerance", "0"], 2, "'msprt' cannot promise a loss"),
+        (["calibrate", "nowhere", "--delta", "7"], 2, "a delta of 7"),
         (["demo", "--count", "0"], 2, "a demo of 0 gestures"),
         (["demo", "--out", "/dev/null/demo", "--count", "1"], 5, "not a directory"),
         (["train", "nmnist", "--data", ".", "--out", "x", "--epochs", "0"], 2, "a training of 0 epochs"),
@@ -321,7 +323,8 @@ def test_the_shipped_network_reaches_its_card_on_the_real_test_part(real_data: P
     weights = checkpoint.locate("nmnist")
     stepper, card = checkpoint.load(weights)
     examples = examples_of(tmp_path / "Train", card, "test")
-    assert not set(examples.digests()) & set(card.trained_on)
+    assert not examples.that_trained(card)
+    assert examples_of(tmp_path / "Train", card, "train").that_trained(card)
     accuracy = {}
     for rule in ("none", "confidence"):
         found = one_pass(examples, stepper, card, find_cutoff(rule, weights, card).cutoff, 16)

@@ -63,6 +63,14 @@ def test_a_saved_cutoff_decides_as_before(name: str, tmp_path: Path) -> None:
     assert (after.network, after.classes, after.step_us, after.n) == ("f" * 64, CLASSES, 10_000, 48)
 
 
+@pytest.mark.parametrize("name", ["both", "either"])
+def test_a_rule_of_two_rules_is_stored_as_its_parts_by_name(name: str, tmp_path: Path) -> None:
+    fitted(RULES[name]).save(tmp_path / "cutoff.json")
+    stored = json.loads((tmp_path / "cutoff.json").read_text())["decider"]
+    assert list(stored) == ["type", "first", "second", "rule"]
+    assert (stored["type"], stored["rule"], stored["first"]["rule"]) == (name, name, "confidence")
+
+
 def test_infinity_survives_and_the_file_is_plain_json(tmp_path: Path) -> None:
     thresholds = [np.inf, 1 / 3, 0.0]
     fitted(topk(thresholds)).save(tmp_path / "cutoff.json")

@@ -15,7 +15,7 @@ from spikecut.pipeline.calibration import outcome
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.evaluation import calibration_errors
 from spikecut.pipeline.fitted import FittedCutoff
-from spikecut.pipeline.fitting import FITS, Wish, equal_fixed_steps, fit, sentence
+from spikecut.pipeline.fitting import Wish, check_wish, equal_fixed_steps, fit, sentence
 from spikecut.pipeline.metrics import wilson
 from spikecut.pipeline.readout import Readout, fit_temperatures
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
@@ -47,18 +47,14 @@ def run_calibrate(
     """The command: fits the rules for every tolerated loss, prints the table, writes the files.
 
     Raises:
-        ConfigError: if a rule or tolerance cannot be, if recordings that trained the network are among them
-            (unless forced), if they cannot carry a promise, or if a file would be overwritten.
+        ConfigError: if a rule, a tolerance or the delta cannot be, if recordings that trained the network are among
+            them (unless forced), if they cannot carry a promise, or if a file would be overwritten.
     """
     wishes = [Wish(tolerance, delta, seed) for tolerance in dict.fromkeys(tolerances)]
     rules = tuple(dict.fromkeys(rules))
-    if unknown := [rule for rule in rules if rule not in FITS]:
-        raise ConfigError(f"no rule {unknown[0]!r}; there are {', '.join(FITS)}")
-    if bad := [tolerance for tolerance in tolerances if not 0 <= tolerance < 1]:
-        raise ConfigError(
-            f"a tolerated loss of {bad[0]}; expected a share of the recordings from 0 to below 1",
-            hint="2 points of accuracy are 0.02",
-        )
+    for wish in wishes:
+        for rule in rules:
+            check_wish(rule, wish)
     weights = checkpoint.locate(model)
     folder = out or (weights.parent if weights.parent != checkpoint.SHIPPED else Path())
     names = {(rule, wish.tolerance): called(rule, wish.tolerance) for wish in wishes for rule in rules}

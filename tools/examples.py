@@ -6,6 +6,7 @@ Labels are known at once; frames are read, one example after the other, while th
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ class Fate:
     n_lost: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Examples:
     """All examples of one part of a folder. `notes` are for people; a session holds several examples."""
 
@@ -41,9 +42,15 @@ class Examples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @cached_property
     def digests(self) -> list[str]:
-        """One for every source."""
+        """One for every source; every byte is read for it, once."""
         return [source.digest() for source in self.sources]
+
+    def that_trained(self, card: ModelCard) -> list[LabelledRecording | Session]:
+        """The sources that shaped a network's weights, known by their content."""
+        known = set(card.trained_on)
+        return [s for s, digest in zip(self.sources, self.digests, strict=True) if digest in known] if known else []
 
     def first(self, n: int) -> "Examples":
         """At least `n` of them, whole sources."""

@@ -61,9 +61,7 @@ def gather(data: Path, model: str, part: Part) -> Gathered:
         return _from_file(data, weights)
     stepper, card = checkpoint.load(weights)
     examples = examples_of(data, card, part)
-    digests = examples.digests()
-    known = set(card.trained_on)
-    overlap = [source for source, digest in zip(examples.sources, digests, strict=True) if digest in known]
+    overlap = examples.that_trained(card)
     fates: list[Fate] = []
     outputs = record_outputs(examples.streams(card, fates), len(examples), stepper, horizon=card.horizon)
     readable = np.array([fate.error is None for fate in fates])
@@ -78,7 +76,7 @@ def gather(data: Path, model: str, part: Part) -> Gathered:
         card=card,
         weights=weights,
         names=tuple(fates[i].name for i in kept),
-        data=hashlib.sha256("".join(sorted(digests)).encode()).hexdigest(),
+        data=hashlib.sha256("".join(sorted(examples.digests)).encode()).hexdigest(),
         part=part,
         n_trained_on=len(overlap),
         example=str(overlap[0].path) if overlap else "",

@@ -81,8 +81,7 @@ def run_replay(
     examples = examples_of(folder, card, part)
     for note in examples.notes:
         print(f"note: {note}", file=sys.stderr)
-    known = set(card.trained_on)
-    n_trained_on = sum(digest in known for digest in examples.digests()) if known else 0
+    n_trained_on = len(examples.that_trained(card))
     names = [name for name in cutoffs or available(weights) if name != "none"]
     rules = {"none": unfitted(card)} | with_fixed(
         {shown(name, weights): find_cutoff(name, weights, card) for name in names}
