@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from spikecut.models.layerwise import outputs_of
 from spikecut.models.losses import evidence_loss
 from spikecut.models.networks import build, forward_step
+from spikecut.tools.machine import use
 from spikecut.tools.recipe import read_recipe
-from spikecut.tools.train import use
 
 ROUNDS = 6
 WAYS = {

@@ -8,10 +8,11 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.counterparts import COUNTERPARTS
 from spikecut.tools.calibrate import run_calibrate
 from spikecut.tools.evaluate import run_evaluate
+from spikecut.tools.machine import use
 from spikecut.tools.recipe import Recipe, read_recipe
 from spikecut.tools.report import run_report
 from spikecut.tools.simulate import run_counterpart, run_simulate
-from spikecut.tools.train import train, use
+from spikecut.tools.train import train
 
 
 def run_recipe(

@@ -1,0 +1,63 @@
+"""The machine that computes: its threads and memory, its name, and the commit of the program on it."""
+
+import contextlib
+import ctypes
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from spikecut.pipeline.errors import ConfigError
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
+
+
+def use(threads: int) -> None:
+    """Computes with so many threads, and keeps freed memory.
+
+    Left alone, the C library of Linux gives every large array back to the system and gets it anew, page by page
+    and zeroed, which takes half of all the time of a training.
+    """
+    import numba
+    import torch
+
+    if not 1 <= threads <= numba.config.NUMBA_NUM_THREADS:
+        raise ConfigError(f"{threads} threads; this machine has 1 to {numba.config.NUMBA_NUM_THREADS}")
+    torch.set_num_threads(threads)
+    numba.set_num_threads(threads)
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another system, another C library
+        tune = ctypes.CDLL(None).mallopt
+        tune(_M_MMAP_MAX, 0)
+        tune(_M_TRIM_THRESHOLD, 2**31 - 1)
+        tune(_M_TOP_PAD, 2**28)
+
+
+def processor() -> str:
+    """What computes, as a card says it: processor, threads, processes, version of PyTorch."""
+    import torch
+
+    from spikecut.models.distributed import n_processes
+
+    return f"{_model()}, {torch.get_num_threads()} threads, {n_processes()} processes, torch {torch.__version__}"
+
+
+def _model() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def commit() -> str:
+    """The checkout's commit, if this is one; a tree with changes is called that."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    root = Path(__file__).resolve().parent
+
+    def ask(*words: str) -> str:
+        return subprocess.run([git, *words], cwd=root, capture_output=True, text=True, check=False).stdout.strip()
+
+    commit = ask("rev-parse", "--short=12", "HEAD")
+    return f"{commit} with changes" if ask("status", "--porcelain", "--", ".") else commit or "unknown"
