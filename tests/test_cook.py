@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from spikecut.models.checkpoint import read_card
+from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import load_outputs
 from spikecut.sources.shapes import write_digits
 from spikecut.tools.cli import main
+from spikecut.tools.material import material_for
+from spikecut.tools.recipe import read_recipe
 from spikecut.tools.results import page, run_results
 
 RECIPE = """
@@ -132,6 +135,22 @@ def test_a_network_beside_itself_differs_by_nothing(runs: Path) -> None:
     cells = text.splitlines()[-1].split("|")[2:-1]
     assert all(set(re.findall(r"-?\+?\d+\.\d+", cell)) <= {"0.0", "+0.00"} for cell in cells)
     assert page(mine, "spikecut results x", 0).count("## ") == 1
+
+
+def test_transforms_of_tonic_s_change_what_is_trained_on_and_nothing_else(digits: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "thin.toml"
+    text = RECIPE.format(normalisation="")
+    recipe.write_text(text)
+    _, plain = material_for(read_recipe(recipe), digits, tmp_path)
+    recipe.write_text(text + '[[transforms]]\nname = "DropEvent"\np = 0.5\n')
+    _, thinned = material_for(read_recipe(recipe), digits, tmp_path)
+    assert thinned.fit[0].sum() / plain.fit[0].sum() == pytest.approx(0.5, abs=0.1)
+    assert (thinned.watch[0] == plain.watch[0]).all()
+    assert (thinned.test()[0] == plain.test()[0]).all()
+    for wrong in ('name = "Dropp"', 'name = "DropEvent"\nshare = 1'):
+        recipe.write_text(text + f"[[transforms]]\n{wrong}\n")
+        with pytest.raises(ConfigError, match="thin"):
+            material_for(read_recipe(recipe), digits, tmp_path)
 
 
 def test_a_recipe_without_data_says_what_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
