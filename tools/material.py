@@ -65,8 +65,8 @@ def _from_folder(data: Path, recipe: Recipe) -> Material:
         if (found := tuple(sorted({recording.class_name for recording in recordings}))) != recipe.classes:
             raise ConfigError(f"{data}: classes {', '.join(found)}; the recipe has {', '.join(recipe.classes)}")
         kept = part_of(recordings, "train")
-        used = [recording for i, recording in enumerate(kept) if i % 10]
-        fit = pack_recordings(used, recipe, "train", transform=_transform(recipe))
+        fitted = [recording for i, recording in enumerate(kept) if i % 10]
+        fit = pack_recordings(fitted, recipe, "train", transform=_transform(recipe))
         watch = pack_recordings(kept[::10], recipe, "watch")
         test = partial(pack_recordings, part_of(recordings, "test"), recipe, "test")
         digests = tuple(recording.digest() for recording in kept)
@@ -89,7 +89,8 @@ def _transform(recipe: Recipe) -> Transform | None:
             made.append(getattr(transforms, str(name))(**how))
         except (AttributeError, TypeError) as error:
             raise ConfigError(f"recipe {recipe.name!r}: transform {name!r} with {how}: {error}") from error
-    return transforms.Compose(made)
+    composed: Transform = transforms.Compose(made)
+    return composed
 
 
 def _drawn(recipe: Recipe, out: Path) -> Material:
