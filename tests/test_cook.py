@@ -162,6 +162,19 @@ def test_a_recipe_without_data_says_what_it_needs(tmp_path: Path, capsys: pytest
     assert "no run in it" in capsys.readouterr().err
 
 
+def test_a_device_that_is_not_there_is_said_to_be_missing(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    recipe = tmp_path / "gpu.toml"
+    recipe.write_text(RECIPE.format(normalisation=""))
+    command = ["recipe", str(recipe), "--data", str(digits), "--out", str(tmp_path / "out"), "--device", "cuda"]
+    assert main(command) == 5
+    assert "sees 0 CUDA devices" in capsys.readouterr().err
+
+
 def test_pictures_become_recordings_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from spikecut.sources.shapes import written
 

@@ -30,7 +30,7 @@ def train(
     start: Path | None,
     seed: int,
     resume: bool,
-    device: str = "cpu",
+    device: str,
 ) -> Path:
     """Trains on the train part of a folder (or on drawn users) and writes `NAME.safetensors` and `NAME.json`.
 
@@ -181,17 +181,19 @@ def run_train(
     if first is not None and first.suffix != ".safetensors":
         raise ConfigError(f"--start {start}: a network of another make", hint="its own code trains it")
     use(threads)
-    how = {
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "start": first,
-        "seed": seed,
-        "resume": resume,
-        "device": device,
-    }
     try:
         with together():
-            weights = train(wanted, data, out, **how)  # type: ignore[arg-type]
+            weights = train(
+                wanted,
+                data,
+                out,
+                epochs=epochs,
+                learning_rate=learning_rate,
+                start=first,
+                seed=seed,
+                resume=resume,
+                device=device,
+            )
             if leads():
                 print(weights)
     except KeyboardInterrupt:
