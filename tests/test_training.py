@@ -102,6 +102,17 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
     assert all(torch.equal(whole.average[name], resumed.average[name]) for name in whole.average)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
+def test_a_full_disk_is_an_error_of_the_system_and_leaves_the_state_before(tmp_path: Path) -> None:
+    run = run_for(3)
+    run.save(tmp_path / "training.pt")
+    before = (tmp_path / "training.pt").read_bytes()
+    (tmp_path / "training.pt.partial").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        run.save(tmp_path / "training.pt")
+    assert (tmp_path / "training.pt").read_bytes() == before
+
+
 def test_a_damaged_or_foreign_training_state_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "training.pt"
     run_for(3).save(path)
