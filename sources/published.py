@@ -133,3 +133,8 @@ def recognise(recordings: Iterable[LabelledRecording]) -> PublishedSet | None:
         if recordings and 2 * mine >= len(recordings):
             return one
     return None
+
+
+def imitated(origin: str) -> PublishedSet | None:
+    """The set that simulated recordings are a counterpart of, by what `datasets.origin_of` says of their folder."""
+    return next((one for one in SETS if f"counterpart of {one.name}," in origin), None)

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from spikecut.models.checkpoint import read_card
+from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import load_outputs
 from spikecut.sources.shapes import write_digits
 from spikecut.tools.cli import main
+from spikecut.tools.material import material_for
+from spikecut.tools.recipe import read_recipe
 from spikecut.tools.results import page, run_results
 
 RECIPE = """
@@ -134,6 +137,22 @@ def test_a_network_beside_itself_differs_by_nothing(runs: Path) -> None:
     assert page(mine, "spikecut results x", 0).count("## ") == 1
 
 
+def test_transforms_of_tonic_s_change_what_is_trained_on_and_nothing_else(digits: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "thin.toml"
+    text = RECIPE.format(normalisation="")
+    recipe.write_text(text)
+    _, plain = material_for(read_recipe(recipe), digits, tmp_path)
+    recipe.write_text(text + '[[transforms]]\nname = "DropEvent"\np = 0.5\n')
+    _, thinned = material_for(read_recipe(recipe), digits, tmp_path)
+    assert thinned.fit[0].sum() / plain.fit[0].sum() == pytest.approx(0.5, abs=0.1)
+    assert (thinned.watch[0] == plain.watch[0]).all()
+    assert (thinned.test()[0] == plain.test()[0]).all()
+    for wrong in ('name = "Dropp"', 'name = "DropEvent"\nshare = 1'):
+        recipe.write_text(text + f"[[transforms]]\n{wrong}\n")
+        with pytest.raises(ConfigError, match="thin"):
+            material_for(read_recipe(recipe), digits, tmp_path)
+
+
 def test_a_recipe_without_data_says_what_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipe", "nmnist", "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
@@ -141,6 +160,19 @@ def test_a_recipe_without_data_says_what_it_needs(tmp_path: Path, capsys: pytest
     assert "--images" in said
     assert main(["results", str(tmp_path)]) == 2
     assert "no run in it" in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there_is_said_to_be_missing(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    recipe = tmp_path / "gpu.toml"
+    recipe.write_text(RECIPE.format(normalisation=""))
+    command = ["recipe", str(recipe), "--data", str(digits), "--out", str(tmp_path / "out"), "--device", "cuda"]
+    assert main(command) == 5
+    assert "sees 0 CUDA devices" in capsys.readouterr().err
 
 
 def test_pictures_become_recordings_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Counterparts of published sets: what the real recordings measure, the simulated ones must measure too."""
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -139,6 +140,61 @@ def test_recordings_are_written_in_the_genuine_layout_and_again_alike(
         batches = list(open_recording(tmp_path / "a" / file, sensor=_SHOWS[what].sensor))
         assert sum(map(len, batches)) > 1_000
         assert sum(batch.lost.total for batch in batches) == 0
+
+
+def test_a_counterpart_is_checked_as_one_and_not_as_the_published_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = _write_pictures(tmp_path / "images", classes=("accordion", "ant"))
+    folder = tmp_path / "made"
+    assert main(["simulate", "ncaltech101", str(folder), "--images", str(images), "--seed", "3"]) == 0
+    capsys.readouterr()
+    assert main(["data", "check", str(folder), "--read"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "origin simulated, not recorded (counterpart of N-Caltech101, seed 3)" in told
+    assert "verdict sound: 4 simulated recordings of 2 classes; N-Caltech101 has 8,709" in told
+    assert "missing" not in told
+    assert main(["data", "check", str(folder / "Caltech101"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["set"], found["drawn"]) == ("N-Caltech101", "counterpart of N-Caltech101, seed 3")
+    assert (found["recordings_expected"], found["recordings_usable"], found["published_split"]) == (4, 4, False)
+    assert found["counts"]["recordings"]["published"] == 8_709
+    assert (found["classes"]["ant"]["all"], found["classes"]["ant"]["published"]) == (2, 42)
+    (folder / "Caltech101" / "ant" / "image_0001.bin").write_bytes(b"")
+    assert main(["data", "check", str(folder)]) == 3
+    told = " ".join(capsys.readouterr().out.split())
+    assert "unreadable: 1 Caltech101/ant/image_0001.bin: the file is empty" in told
+    assert "not whole: 3 of 4 simulated recordings can be used to mend remove what is damaged" in told
+
+
+@pytest.mark.parametrize(
+    ("what", "below", "title", "published"),
+    [("nmnist", "Train", "N-MNIST", "60,000"), ("cifar10dvs", "CIFAR10DVS", "CIFAR10-DVS", "10,000")],
+)
+def test_a_counterpart_of_other_classes_is_known_by_who_made_it(
+    what: str, below: str, title: str, published: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And numbers begin anew in each class, which in the genuine digits they do not."""
+    images = _write_pictures(tmp_path / "images", 1)
+    assert main(["simulate", what, str(tmp_path / "made"), "--images", str(images)]) == 0
+    capsys.readouterr()
+    assert main(["data", "check", str(tmp_path / "made" / below)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"origin simulated, not recorded (counterpart of {title}, seed 0)" in told
+    assert f"sound: 2 simulated recordings of 2 classes; {title} has {published}" in told
+
+
+def test_what_was_laid_beside_a_counterpart_is_not_taken_for_simulated_in_silence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = _write_pictures(tmp_path / "images", 1, ("0", "1"))
+    assert main(["simulate", "nmnist", str(tmp_path / "made"), "--images", str(images)]) == 0
+    real = tmp_path / "made" / "Test" / "0" / "00001.bin"
+    real.parent.mkdir(parents=True)
+    real.write_bytes((tmp_path / "made" / "Train" / "0" / "00001.bin").read_bytes())
+    capsys.readouterr()
+    assert main(["data", "check", str(tmp_path / "made")]) == 0
+    assert "nothing says that the recordings in Test were simulated, too" in capsys.readouterr().out
 
 
 def test_an_archive_is_as_good_as_a_folder_and_the_class_faces_is_left_out(tmp_path: Path) -> None:

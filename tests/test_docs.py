@@ -63,6 +63,7 @@ def test_help_is_there_without_loading_torch_or_opencv(command: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"spikecut {command}".strip() in done.stdout
+    assert "{None}" not in done.stdout
 
 
 @pytest.mark.parametrize("folder", ["pipeline", "sources", "models", "tools"])

@@ -182,6 +182,26 @@ def test_a_report_is_one_page_that_needs_nothing_else(evaluated: Path, capsys: p
     assert "spikecut evaluate writes one" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("rule", "shown"), [("confidence", False), ("conformal", True)])
+def test_a_column_for_sets_is_there_where_a_rule_gives_sets(
+    rule: str, shown: bool, evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs, cutoff = str(evaluated / "outputs.npz"), str(tmp_path / f"nmnist.{rule}-20pt.json")
+    fit = ["calibrate", outputs, "--rule", rule, "--tolerance", "0.2", "--or-never", "--out", str(tmp_path)]
+    assert main(fit) == 0
+    capsys.readouterr()
+    assert main(["evaluate", outputs, "--cutoff", "fixed", cutoff, "--out", str(tmp_path / "run")]) == 0
+    table = capsys.readouterr().out
+    assert ("set: prediction sets that hold the truth" in table, "as full" in table) == (shown, True)
+    head = next(line for line in table.splitlines() if "as full" in line)
+    assert head.split()[-1] == ("set" if shown else "full")
+    assert main(["report", str(tmp_path / "run")]) == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert page.count("<th>") == 9 + shown
+    assert page.count("<td>") == 3 * (9 + shown)
+    assert ("<th>sets that hold the truth</th>" in page) == shown
+
+
 def test_why_shows_every_rule_on_one_recording(
     tmp_path: Path, evaluated: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

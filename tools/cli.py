@@ -71,7 +71,9 @@ def main(argv: list[str] | None = None) -> int:
         if words == ["--version"]:
             print(f"spikecut {spikecut.__version__}")
             return OK
-        command: Any = tyro.cli(_commands(words), prog="spikecut", description=_ABOUT, args=words)
+        command: Any = tyro.cli(
+            _commands(words), prog="spikecut", description=_ABOUT, args=words, config=(tyro.conf.DisallowNone,)
+        )
         if isinstance(command, _USES_TORCH):
             import torch
 

@@ -99,7 +99,7 @@ class Report:
 
     run_: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(name="run", metavar="RUN")] = None
     """The folder that evaluate wrote."""
-    compare: tuple[Path, Path] | None = None
+    compare: Annotated[tuple[Path, Path] | None, tyro.conf.arg(metavar="PATH PATH")] = None
     """Two such folders: prints paired differences of the second from the first."""
     out: Path | None = None
     """The page. Default: report.html in the folder."""

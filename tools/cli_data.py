@@ -85,7 +85,7 @@ class Data:
 
     DVS128 Gesture as published or as Tonic keeps it, or drawn sessions in the same layout: of the training
     list, users 3, 7, 11, … calibrate. N-MNIST, N-Caltech101 and CIFAR10-DVS, file by file against the published
-    lists. Any other folder of <class>/<recording>: what can be read of it.
+    lists. Their simulated counterparts, and any other folder of <class>/<recording>: what can be read of it.
 
     $ spikecut data check DvsGesture
 

@@ -36,6 +36,8 @@ class Train:
     """How many cores compute; sums of floats, and so the last digits, depend on it."""
     resume: bool = False
     """Go on after the last whole epoch."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where to train."""
 
     def run(self) -> int:
         from spikecut.tools.train import run_train
@@ -50,6 +52,7 @@ class Train:
             seed=self.seed,
             threads=self.threads,
             resume=self.resume,
+            device=self.device,
         )
 
 
@@ -79,6 +82,8 @@ class Recipe:
     """Default: the recipe's."""
     threads: int = 1
     """How many cores compute."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where to train."""
 
     def run(self) -> int:
         from spikecut.tools.cook import run_recipe
@@ -91,6 +96,7 @@ class Recipe:
             seeds=self.seed,
             epochs=self.epochs,
             threads=self.threads,
+            device=self.device,
         )
 
 

@@ -24,6 +24,7 @@ def run_recipe(
     seeds: Sequence[int],
     epochs: int | None,
     threads: int,
+    device: str,
 ) -> int:
     """The command: one folder a seed in `out`. What is done already is not done again; what was cut short goes on.
 
@@ -39,7 +40,17 @@ def run_recipe(
         weights = run / f"{recipe.name}.safetensors"
         if not weights.exists():
             source = None if recipe.drawn_users and data is None else fit_on
-            train(recipe, source, run, epochs=epochs, learning_rate=None, start=None, seed=seed, resume=True)
+            train(
+                recipe,
+                source,
+                run,
+                epochs=epochs,
+                learning_rate=None,
+                start=None,
+                seed=seed,
+                resume=True,
+                device=device,
+            )
         how = recipe.deciding
         told |= run_calibrate(
             fit_on,

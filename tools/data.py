@@ -76,17 +76,19 @@ def _gestures(found: Check) -> _Page:
 
 
 def _classes(found: SetCheck) -> _Page:
-    counted, expected = found.counted(), found.expected
+    counted, expected, real = found.counted(), found.expected, found.n_published
     known = found.published is not None
     if known:
-        counted["recordings"]["published"] = found.n_expected
+        counted["recordings"]["published"] = sum(real.values())
     rows = {"recordings": counted.pop("recordings")}
     for name, counts in counted.items():
         if known:
-            counts["published"] = expected.get(name, 0)
-        if len(counted) <= _FEW or not known or counts["all"] != counts["published"]:
+            counts["published"] = real.get(name, 0)
+        if len(counted) <= _FEW or not known or counts["all"] != expected.get(name, 0):
             rows[f"  {name}"] = counts
     entries = {"set": found.published.name if found.published else "none that is known here"}
+    if found.drawn:
+        entries = {"origin": f"simulated, not recorded ({found.drawn})"}
     if len(rows) <= len(counted):
         entries["classes"] = f"{len(counted)}, of which {len(counted) - len(rows) + 1} are whole and not listed"
     if found.n_events is not None:
@@ -97,6 +99,7 @@ def _classes(found: SetCheck) -> _Page:
     entries["split"] = f"{told} (SHA-256 of the names{'; the published split' if same else ''})"
     facts = {
         "set": found.published.name if found.published else None,
+        "drawn": found.drawn or None,
         "recordings_expected": found.n_expected,
         "recordings_usable": len(found.usable),
         "counts": {"recordings": rows["recordings"]},
@@ -104,7 +107,8 @@ def _classes(found: SetCheck) -> _Page:
         "splits": {part: {"n": n, "sha256": sha} for part, (n, sha) in splits.items()},
         "published_split": same,
     }
-    return _Page(entries, rows, f"see {found.published.home}" if found.published else "", facts)
+    home = f"see {found.published.home}" if found.published else ""
+    return _Page(entries, rows, _REDRAW if found.drawn else home, facts)
 
 
 def _facts(found: Check | SetCheck, page: _Page) -> dict[str, Any]:

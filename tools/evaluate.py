@@ -186,12 +186,15 @@ def _print(found: Gathered, knowing: Anytime, rows: Sequence[dict[str, Any]]) ->
         f"{card.name}, {len(found.recorded)} recordings ({found.part}); 95 % intervals; a sweep, nothing was stopped"
     )
     table = Table(title=title, box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="bold")
-    for column in ("rule", "right", "loss", "time", "x full", "fixed", "x fixed", "early loss", "as full", "set"):
+    columns = ["rule", "right", "loss", "time", "x full", "fixed", "x fixed", "early loss", "as full"]
+    if any(row["coverage"] for row in rows):
+        columns.append("set")
+    for column in columns:
         table.add_column(column, justify="left" if column == "rule" else "right", no_wrap=True)
     full = knowing.accuracy[-1]
-    table.add_row("full window", _cell(full, 100, ".1f", " %"), "", f"{card.horizon * step_ms:.0f} ms", *[""] * 6)
+    table.add_row("full window", _cell(full, 100, ".1f", " %"), "", f"{card.horizon * step_ms:.0f} ms")
     for row in rows:
-        table.add_row(
+        cells = (
             row["name"],
             _cell(_estimate(row["accuracy"]), 100, ".1f", " %"),
             _cell(_estimate(row["loss"]), 1, ".1f"),
@@ -203,11 +206,13 @@ def _print(found: Gathered, knowing: Anytime, rows: Sequence[dict[str, Any]]) ->
             _cell(_estimate(row["agreement"]), 100, ".1f", " %"),
             _cell(_estimate(row["coverage"]), 100, ".1f", " %"),
         )
+        table.add_row(*cells[: len(columns)])
+    told = " set: prediction sets that hold the truth." if "set" in columns else ""
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     console.print(
         "loss: points against the full window. early loss: of the answers before the end, those that turn from right\n"
-        "to wrong. as full: same answer as the full window. set: prediction sets that hold the truth.\n"
+        f"to wrong. as full: same answer as the full window.{told}\n"
         f"Without any rule: mean accuracy over the steps {knowing.area:.3f}, optimal cutoff step {knowing.oct:.1f}, "
         f"AET {knowing.aet:.1f}, first right answer {knowing.earliest:.1f}, zero-loss floor {knowing.floor:.1f} steps.",
         style="dim",

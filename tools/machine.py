@@ -2,12 +2,13 @@
 
 import contextlib
 import ctypes
+import os
 import platform
 import shutil
 import subprocess
 from pathlib import Path
 
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 
@@ -32,13 +33,34 @@ def use(threads: int) -> None:
         tune(_M_TOP_PAD, 2**28)
 
 
-def processor() -> str:
+def device_for(wanted: str) -> str:
+    """The name of the device to train on: `cpu`, or of several CUDA devices the one of this process.
+
+    Raises:
+        EnvironmentProblem: if there is none of that kind.
+    """
+    import torch
+
+    if wanted == "cpu":
+        return wanted
+    place = int(os.environ.get("LOCAL_RANK", "0"))
+    if not torch.cuda.is_available() or place >= torch.cuda.device_count():
+        n = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        raise EnvironmentProblem(
+            f"--device {wanted}: PyTorch {torch.__version__} sees {n} CUDA devices, this process needs number {place}",
+            hint="--device cpu, or a build of PyTorch for CUDA and one process a device",
+        )
+    return f"cuda:{place}"
+
+
+def processor(device: str = "cpu") -> str:
     """What computes, as a card says it: processor, threads, processes, version of PyTorch."""
     import torch
 
     from spikecut.models.distributed import n_processes
 
-    return f"{_model()}, {torch.get_num_threads()} threads, {n_processes()} processes, torch {torch.__version__}"
+    name = _model() if device == "cpu" else torch.cuda.get_device_name(device)
+    return f"{name}, {torch.get_num_threads()} threads, {n_processes()} processes, torch {torch.__version__}"
 
 
 def _model() -> str:

@@ -12,6 +12,7 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.datasets import list_recordings, origin_of, part_of
 from spikecut.sources.gesture_set import open_gesture_set
 from spikecut.sources.gestures import VERSION, drawn_session, drawn_users
+from spikecut.sources.tonic_sets import Transform
 from spikecut.tools.frame_cache import Frames
 from spikecut.tools.packing import Labels, pack_drawn, pack_recordings, pack_sessions
 from spikecut.tools.recipe import Recipe
@@ -44,6 +45,8 @@ def material_for(recipe: Recipe, data: Path | None, out: Path) -> tuple[Recipe, 
 
 def _from_folder(data: Path, recipe: Recipe) -> Material:
     origin = {"data_licence": recipe.licence, "attribution": recipe.attribution}
+    if recipe.transforms and recipe.drawn_users:
+        raise ConfigError(f"recipe {recipe.name!r}: transforms are for recordings in class folders")
     if recipe.drawn_users:
         gestures = open_gesture_set(data)
         fitting = gestures.of("train")
@@ -62,7 +65,8 @@ def _from_folder(data: Path, recipe: Recipe) -> Material:
         if (found := tuple(sorted({recording.class_name for recording in recordings}))) != recipe.classes:
             raise ConfigError(f"{data}: classes {', '.join(found)}; the recipe has {', '.join(recipe.classes)}")
         kept = part_of(recordings, "train")
-        fit = pack_recordings([r for i, r in enumerate(kept) if i % 10], recipe, "train")
+        fitted = [recording for i, recording in enumerate(kept) if i % 10]
+        fit = pack_recordings(fitted, recipe, "train", transform=_transform(recipe))
         watch = pack_recordings(kept[::10], recipe, "watch")
         test = partial(pack_recordings, part_of(recordings, "test"), recipe, "test")
         digests = tuple(recording.digest() for recording in kept)
@@ -70,6 +74,23 @@ def _from_folder(data: Path, recipe: Recipe) -> Material:
             origin |= {"data": f"{made}: simulated, made from pictures"}
     counts = {"train": len(fit[1]), "watched": len(watch[1])}
     return Material(fit, watch, test, origin | {"recordings": counts}, digests)
+
+
+def _transform(recipe: Recipe) -> Transform | None:
+    """The recipe's transforms of Tonic's as one; None without any."""
+    if not recipe.transforms:
+        return None
+    from tonic import transforms
+
+    made = []
+    for table in recipe.transforms:
+        name, how = table.get("name"), {key: value for key, value in table.items() if key != "name"}
+        try:
+            made.append(getattr(transforms, str(name))(**how))
+        except (AttributeError, TypeError) as error:
+            raise ConfigError(f"recipe {recipe.name!r}: transform {name!r} with {how}: {error}") from error
+    composed: Transform = transforms.Compose(made)
+    return composed
 
 
 def _drawn(recipe: Recipe, out: Path) -> Material:

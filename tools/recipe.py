@@ -35,7 +35,8 @@ class Recipe:
     that a showing may begin later than the label. `drawn_users` draw gestures to train on where no data is given, and
     as many as `drawn_judges` those to calibrate and to test on. `counterpart` is what `spikecut simulate` makes from
     pictures in the place of the data. `published` is what others report, with its source. `onset` says when a
-    continuous stream holds something to recognise.
+    continuous stream holds something to recognise. `transforms` are Tonic's, by name and arguments, on the events of
+    what is trained on, and on nothing else.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Recipe:
     counterpart: str = ""
     published: str = ""
     onset: Onset | None = None
+    transforms: tuple[dict[str, Any], ...] = ()
     deciding: Deciding = field(default_factory=Deciding)
 
     @property

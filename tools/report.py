@@ -197,7 +197,7 @@ def _figure(name: str, draw: Any, text: str, evaluation: dict[str, Any], folder:
 
 def _table(evaluation: dict[str, Any]) -> str:
     ms = evaluation["step_us"] / 1000
-    heads = (
+    heads = [
         "rule",
         "right",
         "loss, points",
@@ -207,8 +207,9 @@ def _table(evaluation: dict[str, Any]) -> str:
         "earlier than that",
         "early loss",
         "same as full",
-        "sets that hold the truth",
-    )
+    ]
+    if any(row["coverage"] for row in evaluation["rules"]):
+        heads.append("sets that hold the truth")
     full = evaluation["anytime"]["accuracy"][-1]
     rows = [["full window", _cell(full, 100, ".1f", " %"), "", f"{evaluation['horizon'] * ms:.0f} ms", *[""] * 6]]
     rows += [
@@ -227,7 +228,7 @@ def _table(evaluation: dict[str, Any]) -> str:
         for row in evaluation["rules"]
     ]
     head = "".join(f"<th>{escape(one)}</th>" for one in heads)
-    body = "".join("<tr>" + "".join(f"<td>{one}</td>" for one in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{one}</td>" for one in row[: len(heads)]) + "</tr>" for row in rows)
     return f"<div class=wide><table><tr>{head}</tr>{body}</table></div>"
 
 

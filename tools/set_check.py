@@ -1,4 +1,7 @@
-"""What of N-MNIST, N-Caltech101 or CIFAR10-DVS lies in a folder, and what is missing; any other class folders, too."""
+"""What of N-MNIST, N-Caltech101 or CIFAR10-DVS lies in a folder, and what is missing; any other class folders, too.
+
+Of a simulated counterpart nothing is missing: what lies there is counted, beside how many were published.
+"""
 
 import hashlib
 from collections import Counter
@@ -10,17 +13,19 @@ from spikecut.pipeline.errors import SpikecutError
 from spikecut.pipeline.events import NOTHING_LOST
 from spikecut.sources import open_recording
 from spikecut.sources.datasets import (
+    MADE_BY,
     Division,
     LabelledRecording,
     Part,
     class_roots,
     list_recordings,
+    origin_of,
     part_of,
     recordings_in,
     split_digest,
     subfolders,
 )
-from spikecut.sources.published import PublishedSet, recognise
+from spikecut.sources.published import PublishedSet, imitated, recognise
 from spikecut.tools.findings import PARTS, Fault, losses, some, unreadable, watched
 from spikecut.tools.name_check import check_names
 
@@ -31,11 +36,12 @@ _USELESS = ("unreadable", "other sensor", "no events")
 class SetCheck:
     """What lies in a folder of class folders.
 
-    `divisions` are those of the published set that a copy of this shape should hold. `n_events` is known once all
-    were read.
+    `published` is the set that this is a copy of, or, where `drawn` says who simulated it, a counterpart of;
+    `divisions` are those that a copy of this shape should hold. `n_events` is known once all were read.
     """
 
     folder: Path
+    drawn: str
     published: PublishedSet | None
     divisions: tuple[Division | None, ...]
     recordings: tuple[LabelledRecording, ...]
@@ -45,14 +51,19 @@ class SetCheck:
     n_events: int | None = None
 
     @property
-    def expected(self) -> dict[str, int]:
-        """How many recordings of each class there should be; of a set that is not known, as many as there are."""
-        if self.published is None:
-            return dict(Counter(recording.class_name for recording in self.recordings))
+    def n_published(self) -> dict[str, int]:
+        """How many recordings of each class were published in these divisions; of a set that is not known, none."""
         counts: Counter[str] = Counter()
         for division in self.divisions:
-            counts.update(self.published.counts[division])
+            counts.update(self.published.counts[division] if self.published else {})
         return dict(counts)
+
+    @property
+    def expected(self) -> dict[str, int]:
+        """How many recordings of each class there should be; where no published ones should, as many as there are."""
+        if self.drawn or self.published is None:
+            return dict(Counter(recording.class_name for recording in self.recordings))
+        return self.n_published
 
     @property
     def n_expected(self) -> int:
@@ -72,14 +83,9 @@ class SetCheck:
 
     @property
     def verdict(self) -> str:
-        n, usable = self.n_expected, len(self.usable)
-        if self.published is None:
-            classes = f"{n:,} recordings of {len(self.expected)} classes"
-            return (
-                f"not whole: {usable:,} of {n:,} recordings can be used"
-                if self.faults
-                else f"sound, not a set that is known here: {classes}"
-            )
+        if self.drawn or self.published is None:
+            return self._on_what_is_there()
+        n = self.n_expected
         whole = set(self.divisions) == set(self.published.counts)
         name = self.published.name if whole else f"{self.published.name} to {self.divisions[0]}"
         there = {place for r in self.usable if (place := self.published.place_of(r, self.divisions[0])) is not None}
@@ -88,6 +94,17 @@ class SetCheck:
         if self.faults:
             return f"not whole, though all {n:,} recordings of {name} can be used"
         return f"complete: {name} as published, {n:,} recordings of {len(self.expected)} classes"
+
+    def _on_what_is_there(self) -> str:
+        """The verdict where no published recording is missed."""
+        n, what = self.n_expected, "simulated recordings" if self.drawn else "recordings"
+        if self.faults:
+            return f"not whole: {len(self.usable):,} of {n:,} {what} can be used"
+        told = f"{n:,} {what} of {len(self.expected)} classes"
+        if not self.drawn:
+            return f"sound, not a set that is known here: {told}"
+        real = f"; {self.published.name} has {sum(self.n_published.values()):,}" if self.published else ""
+        return f"sound: {told}{real}"
 
 
 def check_set(folder: Path, *, read: bool = False) -> SetCheck:
@@ -98,9 +115,10 @@ def check_set(folder: Path, *, read: bool = False) -> SetCheck:
         EmptyRecording: if it has no recordings.
     """
     recordings = list_recordings(folder)
-    published = recognise(recordings)
+    drawn = origin_of(folder)
+    published = imitated(drawn) or recognise(recordings)
     divisions = _divisions(folder, published)
-    faults = [] if published is None else list(check_names(published, recordings, divisions))
+    faults = [] if drawn or published is None else list(check_names(published, recordings, divisions))
     usable: list[LabelledRecording] = []
     n_events, seen = 0, dict[bytes, str]()
     for recording in watched(recordings, read):
@@ -111,12 +129,13 @@ def check_set(folder: Path, *, read: bool = False) -> SetCheck:
             usable.append(recording)
     return SetCheck(
         folder,
+        drawn,
         published,
         divisions,
         tuple(recordings),
         tuple(usable),
         tuple(faults),
-        tuple(_passed_over(folder)),
+        tuple(_told(folder, drawn)),
         n_events if read else None,
     )
 
@@ -156,8 +175,10 @@ def _looked_at(
     return n, faults
 
 
-def _passed_over(folder: Path) -> Iterator[str]:
+def _told(folder: Path, drawn: str) -> Iterator[str]:
     for root in class_roots(folder).values():
+        if drawn and not (root / MADE_BY).is_file():
+            yield f"nothing says that the recordings in {root.name} were simulated, too"
         for below in subfolders(root):
             files = [path.name for path in below.iterdir() if path.is_file() and not path.name.startswith(".")]
             others = sorted(set(files) - {path.name for path in recordings_in(below)})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.tools.machine import commit, processor, use
+from spikecut.tools.machine import commit, device_for, processor, use
 from spikecut.tools.material import Material, material_for
 from spikecut.tools.recipe import Recipe, read_recipe
 
@@ -30,6 +30,7 @@ def train(
     start: Path | None,
     seed: int,
     resume: bool,
+    device: str,
 ) -> Path:
     """Trains on the train part of a folder (or on drawn users) and writes `NAME.safetensors` and `NAME.json`.
 
@@ -53,7 +54,8 @@ def train(
     rate = learning_rate or recipe.training.learning_rate
     plan = replace(recipe.training, epochs=epochs or recipe.training.epochs, learning_rate=rate, seed=seed)
     recipe, material = material_for(replace(recipe, training=plan), data, out)
-    run = TrainingRun(recipe.network, plan, len(material.fit[1]))
+    device = device_for(device)
+    run = TrainingRun(recipe.network, plan, len(material.fit[1]), device)
     history: dict[str, Any] = {}
     before = None
     if start is not None:
@@ -76,7 +78,7 @@ def train(
         "plan": asdict(plan),
         **history,
         "seconds": round(seconds),
-        "machine": processor(),
+        "machine": processor(device),
         "commit": made_by,
     }
     card = checkpoint.ModelCard(
@@ -164,6 +166,7 @@ def run_train(
     seed: int,
     threads: int,
     resume: bool,
+    device: str,
 ) -> int:
     """The command; prints the path of the weights."""
     if epochs is not None and epochs < 1:
@@ -178,10 +181,19 @@ def run_train(
     if first is not None and first.suffix != ".safetensors":
         raise ConfigError(f"--start {start}: a network of another make", hint="its own code trains it")
     use(threads)
-    how = {"epochs": epochs, "learning_rate": learning_rate, "start": first, "seed": seed, "resume": resume}
     try:
         with together():
-            weights = train(wanted, data, out, **how)  # type: ignore[arg-type]
+            weights = train(
+                wanted,
+                data,
+                out,
+                epochs=epochs,
+                learning_rate=learning_rate,
+                start=first,
+                seed=seed,
+                resume=resume,
+                device=device,
+            )
             if leads():
                 print(weights)
     except KeyboardInterrupt:
