@@ -163,18 +163,17 @@ class TrainingRun:
     def save(self, path: Path) -> None:
         """Everything that going on needs, written whole or not at all."""
         partial = path.with_name(path.name + ".partial")
-        torch.save(
-            {
-                "epoch": self.epoch,
-                "made_for": self._made_for(),
-                "network": self.network.state_dict(),
-                "average": self.average,
-                "optimizer": self.optimizer.state_dict(),
-                "schedule": self.schedule.state_dict(),
-                "generator": self.generator.get_state(),
-            },
-            partial,
-        )
+        state = {
+            "epoch": self.epoch,
+            "made_for": self._made_for(),
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+        with partial.open("wb") as file:  # where a disk is full, a path given to torch raises no OSError
+            torch.save(state, file)
         partial.replace(path)
 
     def resume(self, path: Path) -> None:

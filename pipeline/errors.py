@@ -12,7 +12,7 @@ SpikecutError
 ├── EventError              unordered time, a pixel outside the sensor    (ValueError)
 ├── ModelError              a checkpoint or cutoff that does not fit       (ValueError)
 ├── ConfigError             an unknown name, a value out of range          (ValueError)
-└── EnvironmentProblem      something missing on this machine              (RuntimeError)
+└── EnvironmentProblem      missing on this machine, or cannot be written  (RuntimeError)
 
 A message says what was found, where, and what was expected; `hint` says what to do.
 """
@@ -84,4 +84,4 @@ class ConfigError(SpikecutError, ValueError):
 
 
 class EnvironmentProblem(SpikecutError, RuntimeError):
-    """Something is missing on this machine: a display, a codec, a library."""
+    """Something is missing on this machine: a display, a codec, a library, a folder that can be written."""

@@ -48,6 +48,11 @@ class SessionLabels:
     notes: tuple[str, ...]
 
 
+def labels_beside(recording: Path) -> Path:
+    """Where the label file of a session lies, if it has one: `NAME_labels.csv` beside `NAME.aedat`."""
+    return recording.with_name(f"{recording.stem}_labels.csv")
+
+
 def read_labels(path: Path) -> SessionLabels:
     """Reads one label file.
 

@@ -18,7 +18,7 @@ from spikecut.pipeline.events import EventBatch
 from spikecut.sources import open_recording
 from spikecut.sources.clips import cut, whole
 from spikecut.sources.datasets import Part
-from spikecut.sources.gesture_labels import GESTURES, GestureSpan, SessionLabels, read_labels
+from spikecut.sources.gesture_labels import GESTURES, GestureSpan, SessionLabels, labels_beside, read_labels
 from spikecut.sources.tonic_npy import open_tonic_npy
 
 HOME = "https://research.ibm.com/interactive/dvsgesture/ (DVS128 Gesture, CC BY 4.0)"
@@ -49,7 +49,7 @@ class Session:
 
     @property
     def labels_path(self) -> Path:
-        return self.path.with_name(f"{self.path.stem}_labels.csv")
+        return labels_beside(self.path)
 
     def missing(self) -> list[Path]:
         """The files without which the session is of no use, as far as they are not there."""

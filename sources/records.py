@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
-from spikecut.pipeline.errors import ConfigError, SourceError, UnreadableSource
+from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, SourceError, UnreadableSource
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, SensorSize
 from spikecut.sources.decoding import (
     AHEAD,
@@ -72,7 +72,7 @@ def new_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
 
     Raises:
         ConfigError: if `path` exists and `overwrite` was not asked for.
-        UnreadableSource: if the folder does not exist or may not be written.
+        EnvironmentProblem: if the folder does not exist or may not be written.
     """
     if path.is_dir() or (path.exists() and not overwrite):
         raise ConfigError(f"{path} exists already", hint="choose another name, or pass --overwrite")
@@ -80,7 +80,8 @@ def new_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     try:
         part.touch()
     except OSError as error:
-        raise UnreadableSource(path, f"cannot be written: {(error.strerror or str(error)).lower()}") from error
+        reason = (error.strerror or str(error)).lower()
+        raise EnvironmentProblem(f"{path}: cannot be written: {reason}", hint="is the folder there?") from error
     try:
         yield part
         part.replace(path)

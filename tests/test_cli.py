@@ -216,6 +216,32 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert "Traceback" not in captured.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "RECORDING", "--save", "OUT.mkv"],
+        ["demo", "--count", "1", "--out", "OUT"],
+        ["convert", "RECORDING", "OUT.h5"],
+        ["why", "RECORDING", "--save", "OUT.png"],
+        ["calibrate", "FOLDER", "--part", "all", "--rule", "topk", "--out", "OUT"],
+        ["evaluate", "FOLDER", "--part", "all", "--out", "OUT"],
+        ["simulate", "gestures", "OUT", "--users", "1"],
+        ["train", "nmnist", "--data", "FOLDER", "--out", "OUT"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_output_that_cannot_be_written_is_a_matter_of_the_machine(
+    words: list[str], digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    places = {"RECORDING": str(digits / "3" / "drawn_003.bin"), "FOLDER": str(digits)}
+    words = [places.get(word, word.replace("OUT", str(tmp_path / "file" / "out"))) for word in words]
+    assert main(words) == 5
+    told = capsys.readouterr().err
+    assert f"error: {tmp_path / 'file'}" in told
+    assert "Traceback" not in told
+
+
 def test_a_reader_who_had_enough_is_no_error(digits: Path) -> None:
     command = f"{sys.executable} -m spikecut replay {digits} --json | head -c 1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

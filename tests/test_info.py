@@ -143,6 +143,21 @@ def test_what_is_lost_in_conversion_is_reported(tmp_path, capsys):
     assert "left out 1" in said.err
 
 
+def test_labels_that_stay_behind_are_said_with_how_to_take_them_along(tmp_path, capsys):
+    src, labels = tmp_path / "user01_led.aedat", tmp_path / "user01_led_labels.csv"
+    WRITERS[".aedat"](src, [pattern(100)])
+    labels.write_text("class,startTime_usec,endTime_usec\n1,0,9\n")
+    assert run_convert(src, tmp_path / "user01_led.h5", overwrite=False, sensor=None, json=False) == 0
+    assert capsys.readouterr().err == ""  # the same labels lie beside both
+    for _ in range(2):
+        assert run_convert(src, tmp_path / "b.h5", overwrite=True, sensor=None, json=False) == 0
+        assert f"cp {labels} {tmp_path / 'b_labels.csv'}" in capsys.readouterr().err
+    assert not (tmp_path / "b_labels.csv").exists()
+    (tmp_path / "b_labels.csv").write_bytes(labels.read_bytes())
+    assert run_convert(src, tmp_path / "b.h5", overwrite=True, sensor=None, json=False) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_an_existing_file_is_kept_unless_told(tmp_path):
     src, dst = tmp_path / "a.bin", tmp_path / "b.h5"
     WRITERS[".bin"](src, [pattern(100)])

@@ -121,6 +121,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(spec: NetworkSpec, plan: Tra
     assert all(torch.equal(whole.average[name], resumed.average[name]) for name in whole.average)
 
 
+<<<<<<< HEAD
 def state(run: TrainingRun) -> list[torch.Tensor]:
     return list(run.network.state_dict().values())
 
@@ -180,6 +181,17 @@ def test_a_weight_of_the_firing_rate_makes_spikes_rarer_and_one_of_rcs_turns_act
 def test_a_weight_below_nothing_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is -0.5; expected a number of 0 or more"):
         replace(PLAN, **{name: -0.5})  # type: ignore[arg-type]
+=======
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
+def test_a_full_disk_is_an_error_of_the_system_and_leaves_the_state_before(tmp_path: Path) -> None:
+    run = run_for(3)
+    run.save(tmp_path / "training.pt")
+    before = (tmp_path / "training.pt").read_bytes()
+    (tmp_path / "training.pt.partial").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        run.save(tmp_path / "training.pt")
+    assert (tmp_path / "training.pt").read_bytes() == before
+>>>>>>> h-tidy
 
 
 def test_a_damaged_or_foreign_training_state_is_refused(tmp_path: Path) -> None:

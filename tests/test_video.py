@@ -176,7 +176,7 @@ def test_an_unknown_suffix_names_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_named_before_anything_is_drawn(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no folder"):
+    with pytest.raises(EnvironmentProblem, match="no folder"):
         sink(tmp_path / "nowhere" / "out.mkv")
 
 

@@ -63,8 +63,8 @@ def _commands(words: list[str]) -> Any:
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns its exit code.
 
-    0 fine, 2 usage, 3 finished but some input was damaged, 4 nothing readable, 5 environment,
-    130 interrupted.
+    0 fine, 2 usage, 3 finished but some input was damaged, 4 nothing readable, 5 environment (an output that
+    cannot be written, too), 130 interrupted.
     """
     try:
         words = with_config(sys.argv[1:] if argv is None else argv, COMMANDS)

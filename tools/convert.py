@@ -1,6 +1,7 @@
 """From one file format into another, batch by batch."""
 
 import json as json_text
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources import Recording, open_recording
+from spikecut.sources.gesture_labels import labels_beside
 from spikecut.tools.info import parse_sensor
 
 SUFFIXES = (".h5", ".hdf5", ".bin", ".aedat")
@@ -50,7 +52,11 @@ def convert(
 
 
 def run_convert(src: Path, dst: Path, overwrite: bool, sensor: str | None, json: bool) -> int:
-    """The command: 0 if every event arrived, 3 if some were lost."""
+    """The command: 0 if every event arrived, 3 if some were lost.
+
+    A label file beside the source is left alone, and said: one file was asked for, and only the user knows whether
+    another may be written beside it. Times are the same in both, so a copy is all that it takes.
+    """
     report = convert(src, dst, overwrite, parse_sensor(sensor))
     dropped = report.lost.events_by_cause()
     if json:
@@ -60,6 +66,10 @@ def run_convert(src: Path, dst: Path, overwrite: bool, sensor: str | None, json:
         print(f"{dst}: {report.n_written:,} events")
     for cause, loss in report.lost.losses.items():
         print(f"left out {loss.events:,}: {cause.sentence}", file=sys.stderr)
+    labels, theirs = labels_beside(src), labels_beside(dst)
+    if labels.is_file() and not theirs.exists():
+        copy = shlex.join(["cp", str(labels), str(theirs)])
+        print(f"the labels stay behind: {labels}; they hold for {dst.name}, too: {copy}", file=sys.stderr)
     return 3 if any(cause is not DropCause.special for cause in report.lost.losses) else 0
 
 

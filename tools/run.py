@@ -19,7 +19,7 @@ from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.recognition import Onset, recognise
 from spikecut.pipeline.results import Decision, Rest, Step, StopReason
 from spikecut.pipeline.runner import watch
-from spikecut.sources.gesture_labels import GESTURES, GestureSpan, read_labels
+from spikecut.sources.gesture_labels import GESTURES, GestureSpan, labels_beside, read_labels
 from spikecut.sources.pacing import Clock, Lag, WallClock, paced
 from spikecut.tools import lines
 from spikecut.tools.cutoffs import find_cutoff
@@ -229,7 +229,7 @@ class _Report:
 
 def labels_of(path: Path, card: ModelCard) -> tuple[GestureSpan, ...] | None:
     """The labels beside a session of DVS128 Gesture, `NAME_labels.csv`, for a network that knows its classes."""
-    file = path.with_name(f"{path.stem}_labels.csv")
+    file = labels_beside(path)
     if card.classes != GESTURES or not file.is_file():
         return None
     labels = read_labels(file)

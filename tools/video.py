@@ -42,9 +42,9 @@ class VideoSink:
                 video.write(item)
 
     Raises:
-        ConfigError: an unknown suffix, no such folder, a file that is there and may not be overwritten, or
-            a rate that is not positive.
-        EnvironmentProblem: OpenCV is missing, cannot write such a file, or the disk is full.
+        ConfigError: an unknown suffix, a file that is there and may not be overwritten, or a rate that is not
+            positive.
+        EnvironmentProblem: OpenCV is missing, cannot write such a file, there is no such folder, or the disk is full.
     """
 
     def __init__(
@@ -246,6 +246,6 @@ def _check_path(path: Path, overwrite: bool) -> None:
     if path.suffix.lower() not in known:
         raise ConfigError(f"{path}: no format is called {path.suffix!r}", hint=f"known are {' '.join(known)}")
     if not path.parent.is_dir():
-        raise ConfigError(f"{path}: there is no folder {path.parent}", hint=f"mkdir -p {path.parent}")
+        raise EnvironmentProblem(f"{path}: there is no folder {path.parent}", hint=f"mkdir -p {path.parent}")
     if path.is_dir() or (path.exists() and not overwrite):
         raise ConfigError(f"{path} is there already", hint="choose another name, or pass --overwrite")
