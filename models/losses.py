@@ -1,7 +1,8 @@
 """What a network is trained for: to be right at every step, not only at the last.
 
-Every loss takes the instantaneous outputs of all steps and the labels, and gives one number. They differ in
-what is held against the label: each output by itself, their running sum, or their mean over all steps.
+Every loss takes the instantaneous outputs of all steps and the targets, and gives one number. They differ in
+what is held against the target: each output by itself, their running sum, or their mean over all steps. A target
+is a label, or a share of each class where a recording shows more than one (`patches.mixed`).
 """
 
 import math
@@ -12,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spikecut.pipeline.errors import ConfigError
+
+Targets = Int64[Tensor, " B"] | Float[Tensor, "B K"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +53,21 @@ class Loss:
                 f"loss: tet_lambda is {self.tet_lambda} where per_step is 0", hint="TET weights the per-step loss"
             )
 
-    def __call__(self, outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"]) -> Float[Tensor, ""]:
+    def __call__(self, outputs: Float[Tensor, "B T K"], targets: Targets) -> Float[Tensor, ""]:
         """The loss of a batch; a part of weight 0 is not computed."""
         smooth, total = self.label_smoothing, outputs.new_zeros(())
         if self.evidence:
-            total = total + self.evidence * evidence_loss(outputs, labels, label_smoothing=smooth)
+            total = total + self.evidence * evidence_loss(outputs, targets, label_smoothing=smooth)
         if self.per_step:
-            tet = tet_loss(outputs, labels, means=self.tet_means, lamb=self.tet_lambda, label_smoothing=smooth)
+            tet = tet_loss(outputs, targets, means=self.tet_means, lamb=self.tet_lambda, label_smoothing=smooth)
             total = total + self.per_step * tet
         if self.mean:
-            total = total + self.mean * mean_loss(outputs, labels, label_smoothing=smooth)
+            total = total + self.mean * mean_loss(outputs, targets, label_smoothing=smooth)
         return total
 
 
 def evidence_loss(
-    outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"], *, label_smoothing: float = 0.0
+    outputs: Float[Tensor, "B T K"], targets: Targets, *, label_smoothing: float = 0.0
 ) -> Float[Tensor, ""]:
     """Cross-entropy of the summed outputs after every step, averaged over steps and recordings.
 
@@ -77,11 +80,11 @@ def evidence_loss(
     >>> round(evidence_loss(outputs, torch.tensor([0])).item(), 4)
     0.41
     """
-    return per_step_loss(outputs.cumsum(1), labels, label_smoothing=label_smoothing)
+    return per_step_loss(outputs.cumsum(1), targets, label_smoothing=label_smoothing)
 
 
 def per_step_loss(
-    outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"], *, label_smoothing: float = 0.0
+    outputs: Float[Tensor, "B T K"], targets: Targets, *, label_smoothing: float = 0.0
 ) -> Float[Tensor, ""]:
     """Cross-entropy of every output by itself, averaged over steps and recordings.
 
@@ -90,13 +93,13 @@ def per_step_loss(
     >>> round(per_step_loss(outputs, torch.tensor([0])).item(), 4)  # ln 2 and ln (1 + e^-2), averaged
     0.41
     """
-    every = labels.repeat_interleave(outputs.shape[1])
+    every = targets.repeat_interleave(outputs.shape[1], 0)
     return F.cross_entropy(outputs.flatten(0, 1), every, label_smoothing=label_smoothing)
 
 
 def tet_loss(
     outputs: Float[Tensor, "B T K"],
-    labels: Int64[Tensor, " B"],
+    targets: Targets,
     *,
     means: float = 1.0,
     lamb: float = 1e-3,
@@ -107,12 +110,10 @@ def tet_loss(
     The second part keeps the outputs of a few steps from growing at the cost of the rest. Temporal efficient
     training: Deng et al., arXiv 2202.11946; `lamb` is its lambda, `means` its constant phi.
     """
-    right = per_step_loss(outputs, labels, label_smoothing=label_smoothing)
+    right = per_step_loss(outputs, targets, label_smoothing=label_smoothing)
     return (1 - lamb) * right + lamb * (outputs - means).square().mean()
 
 
-def mean_loss(
-    outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"], *, label_smoothing: float = 0.0
-) -> Float[Tensor, ""]:
+def mean_loss(outputs: Float[Tensor, "B T K"], targets: Targets, *, label_smoothing: float = 0.0) -> Float[Tensor, ""]:
     """Cross-entropy of the mean output over all steps: the usual loss, which asks nothing of early answers."""
-    return F.cross_entropy(outputs.mean(1), labels, label_smoothing=label_smoothing)
+    return F.cross_entropy(outputs.mean(1), targets, label_smoothing=label_smoothing)

@@ -9,7 +9,7 @@ from jaxtyping import install_import_hook
 
 CHECKED = {
     "pipeline": ["binning", "calibration", "cutoff", "events", "metrics", "replay", "results", "runner"],
-    "models": ["layerwise", "losses", "normalisation", "regularisation", "surrogates"],
+    "models": ["layerwise", "losses", "normalisation", "patches", "regularisation", "retiming", "surrogates"],
 }
 install_import_hook([f"spikecut.{part}.{name}" for part in CHECKED for name in CHECKED[part]], "beartype.beartype")
 

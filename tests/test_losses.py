@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional as F
 
 from spikecut.models.losses import Loss, evidence_loss, mean_loss, per_step_loss, tet_loss
 from spikecut.pipeline.errors import ConfigError
@@ -103,3 +104,14 @@ def test_smoothing_gives_every_class_its_share_of_the_label() -> None:
 def test_a_loss_that_makes_no_sense_is_refused(numbers: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Loss(**numbers)
+
+
+@given(st.integers(0, 1000), st.floats(0, 1), st.sampled_from((0.0, 0.2)))
+def test_the_loss_of_a_share_of_each_class_is_that_share_of_the_losses(seed: int, share: float, smooth: float) -> None:
+    """Cross-entropy is linear in the target."""
+    outputs, labels = drawn(seed)
+    others = labels.roll(1)
+    targets = share * F.one_hot(labels, 3) + (1 - share) * F.one_hot(others, 3)
+    loss = Loss(evidence=0.7, per_step=0.5, mean=0.3, tet_lambda=0.1, label_smoothing=smooth)
+    expected = share * loss(outputs, labels) + (1 - share) * loss(outputs, others)
+    assert loss(outputs, targets).item() == pytest.approx(expected.item(), rel=1e-5)

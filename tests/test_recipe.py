@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from spikecut.models.augment import Augmentation
 from spikecut.models.networks import build
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import SensorSize
@@ -62,6 +63,17 @@ def test_what_cannot_be_is_named(tmp_path: Path, more: str, network: str, said: 
     with pytest.raises(ConfigError, match=said) as caught:
         read_recipe(path)
     assert "mine.toml" in str(caught.value)
+
+
+def test_how_recordings_are_varied_is_written_in_plain_numbers(tmp_path: Path) -> None:
+    path = _minimal(tmp_path)
+    beginning = path.read_text() + "[training.augmentation]\nrate = 0.2\ndelay_steps = 2\ndrop_time = 0.1\n"
+    path.write_text(beginning + "drop_area = 0.1\nmix = 0.5\nmirrored = [1, 0]\n")
+    limits = Augmentation(rate=0.2, delay_steps=2, drop_time=0.1, drop_area=0.1, mix=0.5, mirrored=(1, 0))
+    assert read_recipe(path).training.augmentation == limits
+    path.write_text(beginning + "mix = 1.5\n")
+    with pytest.raises(ConfigError, match=r"mine.toml: augmentation: mix is 1.5; expected a share, from 0 to 1"):
+        read_recipe(path)
 
 
 def test_a_recipe_that_is_not_there_is_answered_with_those_that_are() -> None:
