@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from spikecut.models.augment import Augmentation, augment
 from spikecut.models.distributed import average_gradients, average_of, average_statistics, n_processes, share_of
 from spikecut.models.layerwise import outputs_and_activity, outputs_of
-from spikecut.models.losses import Loss
+from spikecut.models.losses import Loss, Targets
 from spikecut.models.networks import NetworkSpec, build, unfolded
 from spikecut.models.neurons import learn_with
+from spikecut.models.patches import mixed
 from spikecut.models.regularisation import rate_loss, rcs_loss
+from spikecut.models.retiming import retimed
 from spikecut.models.surrogates import Surrogate
 from spikecut.pipeline.errors import ConfigError, ModelError
 
@@ -66,6 +68,10 @@ class TrainingRun:
     def __init__(self, spec: NetworkSpec, plan: TrainingPlan, n_recordings: int, device: str = "cpu") -> None:
         if n_recordings < plan.batch_size:
             raise ModelError(f"{n_recordings} recordings do not fill one batch of {plan.batch_size}")
+        if len(mirrored := plan.augmentation.mirrored) not in (0, spec.n_classes):
+            raise ConfigError(
+                f"augmentation: mirrored has {len(mirrored)} labels for a network of {spec.n_classes} classes"
+            )
         if plan.batch_size < n_processes():
             raise ModelError(f"a batch of {plan.batch_size} leaves nothing for some of {n_processes()} processes")
         self.spec, self.plan, self.device = spec, plan, torch.device(device)
@@ -104,10 +110,11 @@ class TrainingRun:
         self.network.train()
         order = torch.randperm(len(frames), generator=self.generator)
         batches = torch.split(order, self.plan.batch_size)
-        losses = []
+        losses, how = [], self.plan.augmentation
         for picks in batches[: len(frames) // self.plan.batch_size]:
-            shown = self._windows(frames[picks])
-            varied, meant = augment(shown.float(), labels[picks], self.plan.augmentation, self.generator)
+            shown = self._windows(retimed(frames[picks], how.rate, how.delay_steps, self.generator))
+            varied, labelled = augment(shown.float(), labels[picks], how, self.generator)
+            varied, meant = mixed(varied, labelled, how.mix, self.spec.n_classes, self.generator)
             with torch.random.fork_rng():
                 torch.manual_seed(int(torch.randint(2**31, (1,), generator=self.generator)))
                 mine = share_of(meant)
@@ -130,14 +137,15 @@ class TrainingRun:
         self.epoch += 1
         return average_of(sum(losses) / len(losses))
 
-    def _loss(self, frames: Tensor, labels: Tensor) -> Tensor:
+    def _loss(self, frames: Tensor, targets: Targets) -> Tensor:
         plan = self.plan
         if not (plan.rcs or plan.rate):
-            return plan.loss(outputs_of(self.network, frames, bfloat16=plan.bfloat16), labels)
+            return plan.loss(outputs_of(self.network, frames, bfloat16=plan.bfloat16), targets)
         outputs, layers = outputs_and_activity(self.network, frames, bfloat16=plan.bfloat16)
-        loss = plan.loss(outputs, labels)
+        loss = plan.loss(outputs, targets)
         if plan.rcs:
-            loss = loss + plan.rcs * rcs_loss(layers, outputs, labels)
+            mostly = targets.argmax(1) if targets.is_floating_point() else targets
+            loss = loss + plan.rcs * rcs_loss(layers, outputs, mostly)
         if plan.rate:
             loss = loss + plan.rate * rate_loss(layers, plan.rate_target)
         return loss

@@ -208,6 +208,47 @@ def test_a_run_with_other_numbers_does_not_go_on_from_here(tmp_path: Path) -> No
             other.resume(tmp_path / "training.pt")
 
 
+MIXED = replace(STILL, rate=0.1, drop_time=0.1, drop_area=0.1, mix=0.2, mirrored=(1, 0))
+
+
+def test_what_is_mixed_silenced_and_retimed_still_teaches() -> None:
+    run = TrainingRun(SPEC, replace(PLAN, augmentation=MIXED, epochs=20, averaging=0.05), 100)
+    for _ in range(20):
+        run.train_epoch(*bars(100, 1))
+    assert accuracy_by_step(run.averaged(), *bars(100, 2))[-1] > 0.9
+
+
+def test_a_mixed_training_is_a_function_of_its_seed_whatever_it_asks_of_activity() -> None:
+    runs = [TrainingRun(SPEC, replace(PLAN, augmentation=MIXED, rcs=0.1, seed=seed), 100) for seed in (0, 0, 1)]
+    losses = [run.train_epoch(*bars(100, 1)) for run in runs]
+    assert losses[0] == losses[1] != losses[2]
+    assert torch.equal(weights(runs[0]), weights(runs[1]))
+
+
+def test_a_recording_that_is_faster_goes_on_into_its_spare_steps() -> None:
+    """Time is stretched before windows are cut: a window from the beginning of eight steps is never empty."""
+    from spikecut.models import training
+
+    run = TrainingRun(SPEC, replace(PLAN, window=4, augmentation=replace(STILL, drop=0.0, rate=0.5)), 100)
+    seen: list[torch.Tensor] = []
+
+    def watched(frames: torch.Tensor, labels: torch.Tensor, *rest: object) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.append(frames)
+        return frames, labels
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "augment", watched)
+        patch.setattr(run, "_windows", lambda frames: frames[:, :4])
+        run.train_epoch(torch.ones(100, 8, 2, 8, 8), torch.zeros(100, dtype=torch.int64))
+    assert min(shown.min().item() for shown in seen) >= 0.5
+    assert max(shown.max().item() for shown in seen) > 1.2
+
+
+def test_a_mirror_of_other_classes_is_refused() -> None:
+    with pytest.raises(ConfigError, match="mirrored has 3 labels for a network of 2 classes"):
+        TrainingRun(SPEC, replace(PLAN, augmentation=replace(STILL, mirrored=(0, 2, 1))), 100)
+
+
 def test_augmentation_without_limits_set_is_the_identity() -> None:
     frames = torch.rand(2, 3, 2, 8, 8)
     none = Augmentation(rotate_deg=0, scale=0, shear=0, shift=0, drop=0)
