@@ -15,7 +15,7 @@ class Convert:
 
     $ spikecut convert walking.aedat walking.h5
 
-    $ spikecut convert seven.h5 seven.bin --overwrite
+    $ spikecut convert digits.txt digits.h5 --columns xytp --sensor 128x128
     """
 
     source: tyro.conf.Positional[Path]
@@ -24,15 +24,23 @@ class Convert:
     """The recording to write."""
     sensor: str | None = None
     """WIDTHxHEIGHT, for formats that do not name their sensor."""
+    columns: str | None = None
+    """For text: what the four numbers of a line are, such as xytp or txyp."""
+    time_unit: Literal["us", "s"] = "us"
+    """For text: the unit of its times."""
     overwrite: bool = False
     """Replace an existing file."""
     json: bool = False
     """One JSON object."""
 
     def run(self) -> int:
+        from spikecut.sources import TextLayout
         from spikecut.tools.convert import run_convert
 
-        return run_convert(self.source, self.target, overwrite=self.overwrite, sensor=self.sensor, json=self.json)
+        text = TextLayout(self.columns, self.time_unit) if self.columns is not None else None
+        return run_convert(
+            self.source, self.target, overwrite=self.overwrite, sensor=self.sensor, json=self.json, text=text
+        )
 
 
 @dataclass(frozen=True)

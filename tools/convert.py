@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
-from spikecut.sources import Recording, open_recording
+from spikecut.sources import Recording, TextLayout, open_recording
 from spikecut.tools.info import parse_sensor
 
 SUFFIXES = (".h5", ".hdf5", ".bin", ".aedat")
@@ -26,12 +26,16 @@ class ConversionReport:
 
 
 def convert(
-    src: str | Path, dst: str | Path, overwrite: bool = False, sensor: SensorSize | None = None
+    src: str | Path,
+    dst: str | Path,
+    overwrite: bool = False,
+    sensor: SensorSize | None = None,
+    text: TextLayout | None = None,
 ) -> ConversionReport:
     """Rewrites a recording in the format of the target's suffix: .h5, .hdf5, .bin, .aedat.
 
-    The target appears under its name only when it is complete. Times stay as they are; what the
-    format cannot hold is refused, not bent.
+    `sensor` and `text` say what the source does not (`open_recording`). The target appears under its name only when
+    it is complete. Times stay as they are; what the format cannot hold is refused, not bent.
 
     Raises:
         ConfigError: if the suffix is unknown, the target exists, or its format cannot hold the recording.
@@ -42,16 +46,18 @@ def convert(
         raise ConfigError(f"{dst}: no format has the suffix {dst.suffix!r}", hint=f"use {', '.join(SUFFIXES)}")
     from spikecut.sources.records import new_file
 
-    recording = open_recording(src, sensor=sensor)
+    recording = open_recording(src, sensor=sensor, text=text)
     tally = _Tally()
     with new_file(dst, overwrite=overwrite) as part:
         n_written = _write(part, dst, recording, tally)
     return ConversionReport(src, dst, n_written + tally.lost.total, n_written, tally.lost)
 
 
-def run_convert(src: Path, dst: Path, overwrite: bool, sensor: str | None, json: bool) -> int:
+def run_convert(
+    src: Path, dst: Path, overwrite: bool, sensor: str | None, json: bool, text: TextLayout | None = None
+) -> int:
     """The command: 0 if every event arrived, 3 if some were lost."""
-    report = convert(src, dst, overwrite, parse_sensor(sensor))
+    report = convert(src, dst, overwrite, parse_sensor(sensor), text)
     dropped = report.lost.events_by_cause()
     if json:
         found = {"source": str(src), "target": str(dst), "n_read": report.n_read, "n_written": report.n_written}
