@@ -2,7 +2,7 @@
 
 import json as json_text
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def convert(
     recording = open_recording(src, sensor=sensor, text=text)
     tally = _Tally()
     with new_file(dst, overwrite=overwrite) as part:
-        n_written = _write(part, dst, recording, tally)
+        n_written = write_events(part, dst, tally.watch(recording), recording.sensor)
     return ConversionReport(src, dst, n_written + tally.lost.total, n_written, tally.lost)
 
 
@@ -69,20 +69,8 @@ def run_convert(
     return 3 if any(cause is not DropCause.special for cause in report.lost.losses) else 0
 
 
-@dataclass(slots=True)
-class _Tally:
-    """Adds up what was lost on the way while the batches pass through."""
-
-    lost: DropCounts = field(default=NOTHING_LOST)
-
-    def watch(self, batches: Recording) -> Iterator[EventBatch]:
-        for batch in batches:
-            self.lost += batch.lost
-            yield batch
-
-
-def _write(part: Path, dst: Path, recording: Recording, tally: _Tally) -> int:
-    batches = tally.watch(recording)
+def write_events(part: Path, dst: Path, batches: Iterable[EventBatch], sensor: SensorSize) -> int:
+    """Writes events to `part` in the format of the suffix of `dst`, which errors name; returns how many."""
     try:
         if dst.suffix.lower() == ".bin":
             from spikecut.sources.atis import write_atis
@@ -94,6 +82,18 @@ def _write(part: Path, dst: Path, recording: Recording, tally: _Tally) -> int:
             return write_aedat2(part, batches)
         from spikecut.sources.hdf5 import write_hdf5
 
-        return write_hdf5(part, batches, recording.sensor)
+        return write_hdf5(part, batches, sensor)
     except (ConfigError, EventError) as error:  # the writers know the temporary name only
         raise ConfigError(str(error).replace(str(part), str(dst)), hint=error.hint) from error
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Adds up what was lost on the way while the batches pass through."""
+
+    lost: DropCounts = field(default=NOTHING_LOST)
+
+    def watch(self, batches: Recording) -> Iterator[EventBatch]:
+        for batch in batches:
+            self.lost += batch.lost
+            yield batch
