@@ -1,14 +1,18 @@
 """Where events come from: recorded files and drawn scenes."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnknownFormat, UnreadableSource
 from spikecut.pipeline.events import EventBatch, SensorSize
 
-KNOWN = "AEDAT 2.0 and 3.1 (.aedat), ATIS bin (.bin), Tonic's gestures (.npy), spikecut HDF5 (.h5), and videos"
+KNOWN = (
+    "AEDAT 2.0 and 3.1 (.aedat), ATIS bin (.bin), Tonic's gestures (.npy), spikecut HDF5 (.h5), videos, "
+    "and text whose columns are told"
+)
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OTHERS = {
     b"PK\x03\x04": "a zip archive",
@@ -42,13 +46,41 @@ class Recording(Protocol):
     def __iter__(self) -> Iterator[EventBatch]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class TextLayout:
+    """What the numbers of a line of text are: `columns` in their order, and the unit of the times.
+
+    Raises:
+        ConfigError: if the columns are not x, y, t and p, each once, or the unit is another.
+
+    >>> TextLayout("xytp").time_unit
+    'us'
+    """
+
+    columns: str
+    time_unit: Literal["us", "s"] = "us"
+
+    def __post_init__(self) -> None:
+        if sorted(self.columns) != sorted("xytp"):
+            raise ConfigError(
+                f"columns {self.columns!r}; expected x, y, t and p, each once", hint="such as xytp or txyp"
+            )
+        if self.time_unit not in ("us", "s"):
+            raise ConfigError(f"times in {self.time_unit!r}; expected us or s")
+
+
 def open_recording(
-    path: str | PathLike[str], *, sensor: SensorSize | None = None, batch_events: int = 65_536
+    path: str | PathLike[str],
+    *,
+    sensor: SensorSize | None = None,
+    batch_events: int = 65_536,
+    text: TextLayout | None = None,
 ) -> Recording:
     """The recording in a file, whatever its format: chosen by content, then by suffix.
 
-    `sensor` helps formats that do not name theirs (ATIS bin), is what a video (MP4, AVI, Matroska, WebM) is
-    shown to before a simulated DVS, and is ignored by the others. Batches hold about `batch_events` events.
+    `sensor` helps formats that do not name theirs (ATIS bin, text), is what a video (MP4, AVI, Matroska, WebM) is
+    shown to before a simulated DVS, and is ignored by the others. `text` is how lines of numbers are to be read,
+    should it be text. Batches hold about `batch_events` events.
     Damage does not stop the reading: what is whole is delivered, and the rest is counted by cause in the
     batches' `lost`.
 
@@ -96,10 +128,14 @@ def open_recording(
         from spikecut.sources.atis import open_atis
 
         return open_atis(path, sensor, batch_events)
-    text = all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in head)
-    found = "this is text" if text else f"begins with {head[:8]!r}, which no known format does"
-    raise UnknownFormat(
-        path,
-        f"{found}; spikecut reads {KNOWN}",
-        hint="ATIS files have no signature: they are known by their suffix .bin",
-    )
+    if text is not None and 0 not in head:
+        from spikecut.sources.text import open_text
+
+        return open_text(path, sensor, text, batch_events)
+    if all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in head):
+        found, columns = "this is text", f"spikecut convert {path} out.h5 --columns xytp --sensor WIDTHxHEIGHT"
+        hint = f"if a line is an event, say what its numbers are: {columns}; ATIS files are known by their suffix .bin"
+    else:
+        found = f"begins with {head[:8]!r}, which no known format does"
+        hint = "ATIS files have no signature: they are known by their suffix .bin"
+    raise UnknownFormat(path, f"{found}; spikecut reads {KNOWN}", hint=hint)

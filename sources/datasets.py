@@ -4,6 +4,10 @@ A recording's part is a function of its name alone, so a folder divides the same
 and adding recordings moves none of the others. Where a set was published in two folders, `Train` and
 `Test` (N-MNIST), what was published to test tests, and nothing else does.
 
+Where a folder holds `calibration` beside `train` and `test`, these three are the parts, and no name decides. So the
+pieces of a stream are divided (`spikecut cut`): by time, because two neighbours are as good as one recording, and would
+be taken apart by their names.
+
 N-MNIST is `Train/<digit>/00002.bin` and `Test/…`, N-Caltech101 `Caltech101/<class>/image_0001.bin`,
 CIFAR10-DVS `<class>/cifar10_<class>_<n>.aedat`. The folder that holds `Train` and `Test`, or `Caltech101`,
 opens as well as the one that holds the classes.
@@ -19,7 +23,7 @@ from typing import Literal
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnreadableSource
 
 Part = Literal["train", "calibration", "test", "all"]
-Division = Literal["train", "test"]
+Division = Literal["train", "calibration", "test"]
 SUFFIXES = (".aedat", ".bin", ".h5", ".hdf5")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z")
 _INNER = "Caltech101"
@@ -29,12 +33,16 @@ MADE_BY = ".drawn"  # in the folder of the classes or sessions
 
 @dataclass(frozen=True, slots=True)
 class LabelledRecording:
-    """One file and what it shows; `label` is the number of its class, `division` the published folder it lies in."""
+    """One file and what it shows: `label` is the number of its class.
+
+    `division` is the folder of that name it lies in; `part` is the same where folders say all three parts.
+    """
 
     path: Path
     label: int
     class_name: str
     division: Division | None = None
+    part: Division | None = None
 
     @property
     def name(self) -> str:
@@ -49,8 +57,8 @@ class LabelledRecording:
 def list_recordings(folder: Path, classes: Iterable[str] | None = None) -> list[LabelledRecording]:
     """Every recording below `<folder>/<class>/`, classes and recordings in the order of their names.
 
-    If `classes` is given they fix the numbers, and a folder with another name is refused. Of a set with a
-    published division the recordings to train come first.
+    If `classes` is given they fix the numbers, and a folder with another name is refused. Of a set that is divided
+    by folders the recordings to train come first.
 
     Raises:
         UnreadableSource: if there is no such folder.
@@ -58,6 +66,7 @@ def list_recordings(folder: Path, classes: Iterable[str] | None = None) -> list[
         ConfigError: if a class folder is not among `classes`.
     """
     roots = class_roots(folder)
+    three = "calibration" in roots
     found = sorted({path.name for root in roots.values() for path in subfolders(root)})
     names = list(classes) if classes is not None else found
     if strangers := [name for name in found if name not in names]:
@@ -66,7 +75,7 @@ def list_recordings(folder: Path, classes: Iterable[str] | None = None) -> list[
             hint="give the folder that holds the class folders, or a network for these classes",
         )
     recordings = [
-        LabelledRecording(path, names.index(below.name), below.name, division)
+        LabelledRecording(path, names.index(below.name), below.name, division, division if three else None)
         for division, root in roots.items()
         for below in subfolders(root)
         for path in recordings_in(below)
@@ -77,9 +86,9 @@ def list_recordings(folder: Path, classes: Iterable[str] | None = None) -> list[
 
 
 def class_roots(folder: Path) -> dict[Division | None, Path]:
-    """Where the class folders lie, by published division; `None` where there is none.
+    """Where the class folders lie, by division into folders; `None` where there is none.
 
-    `Train` without `Test` is a folder like any other.
+    `Train` without `Test` or `calibration` is a folder like any other.
 
     Raises:
         UnreadableSource: if there is no such folder.
@@ -89,9 +98,9 @@ def class_roots(folder: Path) -> dict[Division | None, Path]:
     if (folder / _INNER).is_dir():
         folder = folder / _INNER
     divided = {below.name.lower(): below for below in subfolders(folder) if subfolders(below)}
-    published: tuple[Division, ...] = ("train", "test")
-    if "test" in divided:
-        return {division: divided[division] for division in published if division in divided}
+    divisions: tuple[Division, ...] = ("train", "calibration", "test")
+    if "test" in divided or "calibration" in divided:
+        return {division: divided[division] for division in divisions if division in divided}
     return {None: divided.get("train", folder)}
 
 
@@ -116,7 +125,8 @@ def part_of(recordings: Iterable[LabelledRecording], part: Part) -> list[Labelle
 
     The SHA-256 of `<class>/<name>`, read as a fraction of 1, says which: below 0.6, below 0.8, above. Where
     the set was published with a test part, that tests, and what would have been tested here trains. Of CIFAR10-DVS
-    the numbers from 900 on test, as in the literature (TET, SEENN), and those from 800 on calibrate.
+    the numbers from 900 on test, as in the literature (TET, SEENN), and those from 800 on calibrate. Where folders say
+    all three parts, they do.
     """
     return [recording for recording in recordings if part in ("all", _part(recording))]
 
@@ -134,6 +144,8 @@ def split_digest(recordings: Iterable[LabelledRecording]) -> str:
 
 
 def _part(recording: LabelledRecording) -> Part:
+    if recording.part is not None:
+        return recording.part
     if recording.division == "test":
         return "test"
     if numbered := _CIFAR10_DVS.fullmatch(recording.path.name):

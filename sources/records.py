@@ -1,6 +1,7 @@
-"""Files of equal-sized records, read in blocks; and new files, which appear only when they are complete."""
+"""Files of equal-sized records, read in blocks; new files and folders, which appear only when they are complete."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,6 +88,31 @@ def new_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A temporary neighbour that becomes the folder `path` when the block ends well, and is removed when it does not.
+
+    Raises:
+        ConfigError: if `path` exists and holds anything.
+        UnreadableSource: if the folder above does not exist or may not be written.
+    """
+    path = path.resolve()
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ConfigError(
+            f"{path} exists already", hint="choose another name; nothing is added to a folder or replaced"
+        )
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.mkdir()
+    except OSError as error:
+        raise UnreadableSource(path, f"cannot be written: {(error.strerror or str(error)).lower()}") from error
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def first_bytes(path: Path, n: int) -> bytes:

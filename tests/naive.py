@@ -1,9 +1,11 @@
-"""Slow twins of pipeline/kernels.py and pipeline/binning.py, so plain that they need no test.
+"""Slow twins of pipeline/kernels.py, pipeline/binning.py and sources/text_kernels.py, so plain that they need no test.
 
 When one of them disagrees with the compiled code, the one here is right.
 """
 
 import math
+import re
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -66,3 +68,30 @@ def pixel(
                 last = t
         memory += moved - leak * (t1 - t0)
     return events
+
+
+def text_rows(
+    data: bytes, columns: str, decimals: int, width: int, height: int
+) -> tuple[list[tuple[int, int, int, int]], int, int]:
+    """The events (x, y, t in us, p) of lines of text; how many lines are none; how many lie outside the sensor."""
+    number = rb"[ \t\r]*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+    row = re.compile(rb"(?:[ \t\r]*,|(?=[ \t\r]))".join([number] * 4) + rb"[ \t\r]*(?:#.*)?")
+    rows, unreadable, outside = list[tuple[int, int, int, int]](), 0, 0
+    for line in data.split(b"\n"):
+        if not line.split(b"#")[0].strip(b" \t\r"):
+            continue
+        match = row.fullmatch(line)
+        if match is None:
+            unreadable += 1
+            continue
+        cells = dict(zip(columns, (Fraction(cell.decode()) for cell in match.groups()), strict=True))
+        t = cells["t"] * 10**decimals
+        rounded = math.floor(abs(t) + Fraction(1, 2)) * (-1 if t < 0 else 1)
+        whole = all(cells[name].denominator == 1 for name in "xyp") and (t.denominator == 1 or decimals > 0)
+        if not whole or abs(cells["p"]) > 1 or max(abs(rounded), abs(cells["x"]), abs(cells["y"])) > 10**17:
+            unreadable += 1
+        elif not (0 <= cells["x"] < width and 0 <= cells["y"] < height):
+            outside += 1
+        else:
+            rows.append((int(cells["x"]), int(cells["y"]), rounded, int(cells["p"] > 0)))
+    return rows, unreadable, outside

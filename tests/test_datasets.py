@@ -12,6 +12,8 @@ from spikecut.sources.datasets import Part, list_recordings, part_of, split_dige
 
 from source_contract import pattern
 
+PARTS: tuple[Part, ...] = ("train", "calibration", "test")
+
 
 def folder_of(root: Path, n: int, classes: str = "ab") -> Path:
     for name in classes:
@@ -106,6 +108,25 @@ def test_a_test_folder_beside_train_moves_nothing_that_calibrates(tmp_path: Path
     assert named(alone, "train") | named(alone, "test") == named(whole, "train")
     assert [r.path for r in list_recordings(alone)] == [r.path for r in list_recordings(alone / "Train")]
     assert named(alone / "Train", "test") == {name.removeprefix("Train/") for name in named(alone, "test")}
+
+
+def test_where_three_folders_say_the_parts_no_name_does(tmp_path: Path) -> None:
+    root = nmnist(tmp_path / "pieces", "train", "calibration", "test")
+    for part in PARTS:
+        assert named(root, part) == {str(path.relative_to(root)) for path in (root / part).glob("*/*.bin")}
+        assert len(named(root, part)) == 200
+    assert [r.part for r in list_recordings(root)] == ["train"] * 200 + ["calibration"] * 200 + ["test"] * 200
+    assert len(named(root, "all")) == 600
+    for path in [path for path in (root / "test").glob("*/*.bin") if path.parent.name == "7"]:
+        path.rename(path.with_name(f"cifar10_ship_{path.stem}.aedat"))
+    assert len(named(root, "test")) == 200
+
+
+def test_three_folders_stay_what_they_are_when_one_is_missing(tmp_path: Path) -> None:
+    whole = nmnist(tmp_path / "pieces", "train", "calibration", "test")
+    for here in (nmnist(tmp_path / "a", "train", "calibration"), nmnist(tmp_path / "b", "calibration", "test")):
+        for part in PARTS:
+            assert named(here, part) == (named(whole, part) if (here / part).is_dir() else set())
 
 
 def test_ncaltech101_opens_from_the_folder_above(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ def test_what_ships_can_be_built_and_decided(name: str) -> None:
     recipe = read_recipe(name)
     assert recipe.name == name
     assert recipe.counterpart in ("", *COUNTERPARTS)
-    assert set(recipe.deciding.rules) <= set(FITS)
+    how = recipe.deciding
+    assert set(how.rules) <= set(FITS)
+    assert how.default in {f"{rule}-{100 * tolerance:g}pt" for rule in how.rules for tolerance in how.tolerances}
     if recipe.classes:
         assert recipe.network.n_classes == len(recipe.classes)
         build(recipe.network)

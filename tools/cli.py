@@ -16,7 +16,7 @@ import tyro
 import spikecut
 from spikecut.pipeline.errors import EnvironmentProblem, SourceError, SpikecutError
 from spikecut.tools.cli_compare import Evaluate, Replay, Report, Results
-from spikecut.tools.cli_data import Convert, Data, Simulate
+from spikecut.tools.cli_data import Convert, Cut, Data, Simulate
 from spikecut.tools.cli_train import Calibrate, Recipe, Train
 from spikecut.tools.cli_watch import Demo, Info, Run, Why
 from spikecut.tools.config import with_config
@@ -29,6 +29,7 @@ COMMANDS: dict[str, type] = {
     "replay": Replay,
     "info": Info,
     "convert": Convert,
+    "cut": Cut,
     "recipe": Recipe,
     "train": Train,
     "calibrate": Calibrate,

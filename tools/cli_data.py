@@ -1,4 +1,4 @@
-"""Commands about files and folders of recordings: `convert`, `simulate`, `data`. Heavy imports wait in `run`."""
+"""Commands about files and folders of recordings: `convert`, `cut`, `simulate`, `data`. Heavy imports wait in `run`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ class Convert:
 
     $ spikecut convert walking.aedat walking.h5
 
-    $ spikecut convert seven.h5 seven.bin --overwrite
+    $ spikecut convert digits.txt digits.h5 --columns xytp --sensor 128x128
     """
 
     source: tyro.conf.Positional[Path]
@@ -24,15 +24,68 @@ class Convert:
     """The recording to write."""
     sensor: str | None = None
     """WIDTHxHEIGHT, for formats that do not name their sensor."""
+    columns: str | None = None
+    """For text: what the four numbers of a line are, such as xytp or txyp."""
+    time_unit: Literal["us", "s"] = "us"
+    """For text: the unit of its times."""
     overwrite: bool = False
     """Replace an existing file."""
     json: bool = False
     """One JSON object."""
 
     def run(self) -> int:
+        from spikecut.sources import TextLayout
         from spikecut.tools.convert import run_convert
 
-        return run_convert(self.source, self.target, overwrite=self.overwrite, sensor=self.sensor, json=self.json)
+        text = TextLayout(self.columns, self.time_unit) if self.columns is not None else None
+        return run_convert(
+            self.source, self.target, overwrite=self.overwrite, sensor=self.sensor, json=self.json, text=text
+        )
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Make a data set of recordings: class folders, of whole recordings or of pieces of long ones.
+
+    What a recording shows is the folder it lies in; where all lie in one folder, its name up to the first _. Pieces are
+    divided by time within each recording: the first 60 % train, 20 % calibrate, the last 20 % test, with one left out
+    between the parts. Whole recordings are divided by their names, as every class folder is.
+
+    $ spikecut cut dvs128_objects objects --piece 1 --skip 0.5
+
+    $ spikecut cut mnist_dvs_txt mnistdvs --columns xytp --sensor 128x128
+    """
+
+    streams: tyro.conf.Positional[Path]
+    """A folder of recordings, or of <class>/<recording>."""
+    folder: tyro.conf.Positional[Path]
+    """The new folder; it must not hold anything."""
+    piece: float | None = None
+    """How long a piece is, in seconds. Default: recordings stay whole."""
+    skip: float = 0.0
+    """How many seconds at the beginning of every recording are not used."""
+    format: Literal["h5", "aedat"] = "h5"
+    """What is written; aedat is AEDAT 2.0, for 128x128."""
+    columns: str | None = None
+    """For text (.txt, .csv): what the four numbers of a line are, such as xytp or txyp."""
+    time_unit: Literal["us", "s"] = "us"
+    """For text: the unit of its times."""
+    sensor: str | None = None
+    """WIDTHxHEIGHT, for formats that do not name their sensor."""
+
+    def run(self) -> int:
+        from spikecut.sources import TextLayout
+        from spikecut.tools.cut import run_cut
+
+        return run_cut(
+            self.streams,
+            self.folder,
+            piece=self.piece,
+            skip=self.skip,
+            suffix=f".{self.format}",
+            sensor=self.sensor,
+            text=TextLayout(self.columns, self.time_unit) if self.columns is not None else None,
+        )
 
 
 @dataclass(frozen=True)

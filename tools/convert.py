@@ -3,14 +3,18 @@
 import json as json_text
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
+<<<<<<< HEAD
 from spikecut.sources import Recording, open_recording
 from spikecut.sources.gesture_labels import labels_beside
+=======
+from spikecut.sources import Recording, TextLayout, open_recording
+>>>>>>> h-cut
 from spikecut.tools.info import parse_sensor
 
 SUFFIXES = (".h5", ".hdf5", ".bin", ".aedat")
@@ -28,12 +32,16 @@ class ConversionReport:
 
 
 def convert(
-    src: str | Path, dst: str | Path, overwrite: bool = False, sensor: SensorSize | None = None
+    src: str | Path,
+    dst: str | Path,
+    overwrite: bool = False,
+    sensor: SensorSize | None = None,
+    text: TextLayout | None = None,
 ) -> ConversionReport:
     """Rewrites a recording in the format of the target's suffix: .h5, .hdf5, .bin, .aedat.
 
-    The target appears under its name only when it is complete. Times stay as they are; what the
-    format cannot hold is refused, not bent.
+    `sensor` and `text` say what the source does not (`open_recording`). The target appears under its name only when
+    it is complete. Times stay as they are; what the format cannot hold is refused, not bent.
 
     Raises:
         ConfigError: if the suffix is unknown, the target exists, or its format cannot hold the recording.
@@ -44,13 +52,14 @@ def convert(
         raise ConfigError(f"{dst}: no format has the suffix {dst.suffix!r}", hint=f"use {', '.join(SUFFIXES)}")
     from spikecut.sources.records import new_file
 
-    recording = open_recording(src, sensor=sensor)
+    recording = open_recording(src, sensor=sensor, text=text)
     tally = _Tally()
     with new_file(dst, overwrite=overwrite) as part:
-        n_written = _write(part, dst, recording, tally)
+        n_written = write_events(part, dst, tally.watch(recording), recording.sensor)
     return ConversionReport(src, dst, n_written + tally.lost.total, n_written, tally.lost)
 
 
+<<<<<<< HEAD
 def run_convert(src: Path, dst: Path, overwrite: bool, sensor: str | None, json: bool) -> int:
     """The command: 0 if every event arrived, 3 if some were lost.
 
@@ -58,6 +67,13 @@ def run_convert(src: Path, dst: Path, overwrite: bool, sensor: str | None, json:
     another may be written beside it. Times are the same in both, so a copy is all that it takes.
     """
     report = convert(src, dst, overwrite, parse_sensor(sensor))
+=======
+def run_convert(
+    src: Path, dst: Path, overwrite: bool, sensor: str | None, json: bool, text: TextLayout | None = None
+) -> int:
+    """The command: 0 if every event arrived, 3 if some were lost."""
+    report = convert(src, dst, overwrite, parse_sensor(sensor), text)
+>>>>>>> h-cut
     dropped = report.lost.events_by_cause()
     if json:
         found = {"source": str(src), "target": str(dst), "n_read": report.n_read, "n_written": report.n_written}
@@ -73,20 +89,8 @@ def run_convert(src: Path, dst: Path, overwrite: bool, sensor: str | None, json:
     return 3 if any(cause is not DropCause.special for cause in report.lost.losses) else 0
 
 
-@dataclass(slots=True)
-class _Tally:
-    """Adds up what was lost on the way while the batches pass through."""
-
-    lost: DropCounts = field(default=NOTHING_LOST)
-
-    def watch(self, batches: Recording) -> Iterator[EventBatch]:
-        for batch in batches:
-            self.lost += batch.lost
-            yield batch
-
-
-def _write(part: Path, dst: Path, recording: Recording, tally: _Tally) -> int:
-    batches = tally.watch(recording)
+def write_events(part: Path, dst: Path, batches: Iterable[EventBatch], sensor: SensorSize) -> int:
+    """Writes events to `part` in the format of the suffix of `dst`, which errors name; returns how many."""
     try:
         if dst.suffix.lower() == ".bin":
             from spikecut.sources.atis import write_atis
@@ -98,6 +102,18 @@ def _write(part: Path, dst: Path, recording: Recording, tally: _Tally) -> int:
             return write_aedat2(part, batches)
         from spikecut.sources.hdf5 import write_hdf5
 
-        return write_hdf5(part, batches, recording.sensor)
+        return write_hdf5(part, batches, sensor)
     except (ConfigError, EventError) as error:  # the writers know the temporary name only
         raise ConfigError(str(error).replace(str(part), str(dst)), hint=error.hint) from error
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Adds up what was lost on the way while the batches pass through."""
+
+    lost: DropCounts = field(default=NOTHING_LOST)
+
+    def watch(self, batches: Recording) -> Iterator[EventBatch]:
+        for batch in batches:
+            self.lost += batch.lost
+            yield batch
