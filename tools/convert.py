@@ -9,12 +9,8 @@ from pathlib import Path
 
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
-<<<<<<< HEAD
-from spikecut.sources import Recording, open_recording
-from spikecut.sources.gesture_labels import labels_beside
-=======
 from spikecut.sources import Recording, TextLayout, open_recording
->>>>>>> h-cut
+from spikecut.sources.gesture_labels import labels_beside
 from spikecut.tools.info import parse_sensor
 
 SUFFIXES = (".h5", ".hdf5", ".bin", ".aedat")
@@ -59,21 +55,15 @@ def convert(
     return ConversionReport(src, dst, n_written + tally.lost.total, n_written, tally.lost)
 
 
-<<<<<<< HEAD
-def run_convert(src: Path, dst: Path, overwrite: bool, sensor: str | None, json: bool) -> int:
+def run_convert(
+    src: Path, dst: Path, overwrite: bool, sensor: str | None, json: bool, text: TextLayout | None = None
+) -> int:
     """The command: 0 if every event arrived, 3 if some were lost.
 
     A label file beside the source is left alone, and said: one file was asked for, and only the user knows whether
     another may be written beside it. Times are the same in both, so a copy is all that it takes.
     """
-    report = convert(src, dst, overwrite, parse_sensor(sensor))
-=======
-def run_convert(
-    src: Path, dst: Path, overwrite: bool, sensor: str | None, json: bool, text: TextLayout | None = None
-) -> int:
-    """The command: 0 if every event arrived, 3 if some were lost."""
     report = convert(src, dst, overwrite, parse_sensor(sensor), text)
->>>>>>> h-cut
     dropped = report.lost.events_by_cause()
     if json:
         found = {"source": str(src), "target": str(dst), "n_read": report.n_read, "n_written": report.n_written}
