@@ -152,7 +152,12 @@ def curve(recorded: RecordedOutputs, score: str, *, points: int = 100, draws: in
 def assess(
     recorded: RecordedOutputs, decider: CutoffDecider[Any], fixed_steps: int = 0, seed: int = 0
 ) -> tuple[Assessment, Sweep]:
-    """One rule, beside the full window and the constant `fixed_steps` (0: none to compare with)."""
+    """One rule, beside the full window and the constant `fixed_steps` (0: none to compare with).
+
+    The full window is read as the rule reads, where it has a readout of its own.
+    """
+    if own := getattr(decider, "readout", None):
+        recorded = recorded.read_by(own)
     swept, correct, horizon, n = sweep(recorded, decider), recorded.correct(), recorded.horizon, len(recorded)
     rng = np.random.default_rng(seed)
     right = swept.labels == recorded.labels

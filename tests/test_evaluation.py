@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from spikecut.pipeline.cutoff import confidence, fixed
+from spikecut.pipeline.cutoff import ThresholdCutoff, confidence, fixed
 from spikecut.pipeline.ensemble import Ensemble
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.evaluation import (
@@ -20,6 +20,7 @@ from spikecut.pipeline.evaluation import (
     expected_calibration_error,
     risk_coverage,
 )
+from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import RecordedOutputs, load_outputs, save_outputs, sweep
 from spikecut.sources.shapes import write_digits
 from spikecut.tools.cli import main
@@ -298,3 +299,17 @@ def test_rules_are_fitted_with_another_readout_and_keep_it(
         readout = load_cutoff(tmp_path / f"nmnist.{rule}-20pt.json").cutoff.readout  # type: ignore[attr-defined]
         assert readout.kind == (how[1] if how[0] == "--readout" else "sum")
         assert (readout.temperatures is None) == (how[-2] != "--temperature")
+
+
+def test_a_rule_is_held_against_the_full_window_as_it_reads_it() -> None:
+    """The last output alone is right about as often as it can be, the sum of all always: no loss is due to stopping."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 400)
+    outputs = (np.eye(3)[labels][:, None] * 0.3 + rng.normal(0, 0.5, (400, 30, 3))).astype(np.float32)
+    recorded = RecordedOutputs(outputs, labels)
+    last = Readout("last")
+    assert recorded.correct()[:, -1].mean() - recorded.correct(last)[:, -1].mean() > 0.2
+    waits = ThresholdCutoff("never", "confidence", np.full(30, np.inf), last)
+    seen, _ = assess(recorded, waits)
+    assert (seen.loss.value, seen.agreement.value) == (0.0, 1.0)
+    assert seen.accuracy.value == pytest.approx(recorded.correct(last)[:, -1].mean())
