@@ -27,7 +27,7 @@ Division = Literal["train", "calibration", "test"]
 SUFFIXES = (".aedat", ".bin", ".h5", ".hdf5")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z")
 _INNER = "Caltech101"
-_CIFAR10_DVS = re.compile(r"cifar10_[a-z]+_(\d+)\.aedat4?")
+_CIFAR10_DVS = re.compile(r"cifar10_[a-z]+_(\d+)\.\w+")
 MADE_BY = ".drawn"  # in the folder of the classes or sessions
 
 
