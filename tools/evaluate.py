@@ -211,8 +211,8 @@ def _print(found: Gathered, knowing: Anytime, rows: Sequence[dict[str, Any]]) ->
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     console.print(
-        "loss: points against the full window, read as the rule reads it. early loss: of the answers before the end, those that turn from right\n"
-        f"to wrong. as full: same answer as the full window.{told}\n"
+        "loss: points against the full window, read as the rule reads it. early loss: of the answers before the end,\n"
+        f"those that turn from right to wrong. as full: same answer as the full window.{told}\n"
         f"Without any rule: mean accuracy over the steps {knowing.area:.3f}, optimal cutoff step {knowing.oct:.1f}, "
         f"AET {knowing.aet:.1f}, first right answer {knowing.earliest:.1f}, zero-loss floor {knowing.floor:.1f} steps.",
         style="dim",
