@@ -26,6 +26,9 @@ from spikecut.pipeline.errors import ConfigError, ModelError
 class TrainingPlan:
     """The numbers of a training run. AdamW, one cycle of the learning rate, gradients clipped at 1.
 
+    `weight_decay` acts on the weights of convolutions and linear layers alone: gains, scales, biases and leaks have
+    a meaning at other values than 0. `averaging` is the share of every step in the average that is kept.
+
     `window` is how many steps of a recording are shown at a time. Where recordings are longer, every
     second showing begins at a random step: nobody tells a camera when a gesture begins. With `bfloat16` the
     convolutions multiply in that type while training, in about half the time; weights, membranes and every
@@ -61,8 +64,10 @@ class TrainingRun:
     """A network on its way: weights, their running average, optimiser, schedule, randomness.
 
     The average of the weights over the last epochs is what is evaluated and kept: with a few hundred
-    recordings the last step of the optimiser is a matter of luck. The statistics of batch normalisation are the last
-    ones, averages themselves: as the rate falls to 0 the weights come to rest, and their average fits them.
+    recordings the last step of the optimiser is a matter of luck. Each step moves it by the share `averaging`; the
+    first steps by more, so that it is the plain mean of what was seen and nothing of the beginning stays in it. The
+    statistics of batch normalisation are the last ones, averages themselves: as the rate falls to 0 the weights come
+    to rest, and their average fits them.
     """
 
     def __init__(self, spec: NetworkSpec, plan: TrainingPlan, n_recordings: int, device: str = "cpu") -> None:
@@ -82,9 +87,7 @@ class TrainingRun:
             self.network = build(spec).to(self.device)
         learn_with(self.network, plan.surrogate)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
-        )
+        self.optimizer = torch.optim.AdamW(_decayed_and_not(self.network, plan.weight_decay), lr=plan.learning_rate)
         steps = plan.epochs * (n_recordings // plan.batch_size)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, plan.learning_rate, total_steps=steps, pct_start=0.15
@@ -129,8 +132,9 @@ class TrainingRun:
             self.optimizer.step()
             self.schedule.step()
             average_statistics(self.network)
+            share = max(self.plan.averaging, 1 / self.schedule.last_epoch)  # which counts the steps done
             for name, weight in self.network.named_parameters():
-                self.average[name].lerp_(weight.detach(), self.plan.averaging)
+                self.average[name].lerp_(weight.detach(), share)
             for name, statistic in self.network.named_buffers():
                 self.average[name].copy_(statistic)
             losses.append(loss.item())
@@ -203,3 +207,18 @@ class TrainingRun:
             raise ModelError(f"{path}: not the state of a training", hint="remove it to start anew") from error
         except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
             raise ModelError(f"{path}: cannot go on from here: {error}", hint="remove it to start anew") from error
+
+
+def _decayed_and_not(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters in two groups, each in the order of the network: weights that decay, and all the rest."""
+    decayed = {
+        f"{name}.{inner}"
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+        for inner in ("weight", "parametrizations.weight.original")
+    }
+    named = list(network.named_parameters())
+    return [
+        {"params": [value for name, value in named if name in decayed], "weight_decay": weight_decay},
+        {"params": [value for name, value in named if name not in decayed], "weight_decay": 0.0},
+    ]

@@ -176,6 +176,42 @@ def test_a_weight_of_the_firing_rate_makes_spikes_rarer_and_one_of_rcs_turns_act
     assert seen["rcs"][1] < seen["plain"][1]
 
 
+def test_a_short_training_keeps_the_plain_mean_of_its_weights_and_nothing_of_the_beginning() -> None:
+    """Three steps, one a pass, at an averaging of 0.02: what each left is seen from outside."""
+    run, (frames, labels) = TrainingRun(SPEC, replace(PLAN, epochs=3), 20), bars(20, 1)
+    seen = []
+    for _ in range(3):
+        run.train_epoch(frames, labels)
+        seen.append([value.detach().clone() for value in run.network.parameters()])
+    for (name, _), *values in zip(run.network.named_parameters(), *seen, strict=True):
+        torch.testing.assert_close(run.average[name], torch.stack(values).mean(0), rtol=1e-5, atol=1e-6)
+
+
+def test_the_average_of_a_long_training_moves_by_its_share() -> None:
+    """From the step on whose part in a plain mean would be smaller: the sixth, at an averaging of 0.2."""
+    run, (frames, labels) = TrainingRun(SPEC, replace(PLAN, epochs=10, averaging=0.2), 20), bars(20, 1)
+    for _ in range(6):
+        before = {name: value.clone() for name, value in run.average.items()}
+        run.train_epoch(frames, labels)
+    for name, weight in run.network.named_parameters():
+        torch.testing.assert_close(run.average[name], before[name].lerp(weight.detach(), 0.2))
+
+
+@pytest.mark.parametrize("spec", [SPEC, TEBN], ids=["kernel", "tebn"])
+def test_weights_decay_and_what_means_something_at_other_values_does_not(spec: NetworkSpec) -> None:
+    """Without a gradient a step of AdamW is its decay alone."""
+    run = TrainingRun(spec, replace(PLAN, weight_decay=0.1), 100)
+    before = {name: value.detach().clone() for name, value in run.network.named_parameters()}
+    for value in run.network.parameters():
+        value.grad = torch.zeros_like(value)
+    run.optimizer.step()
+    moved = {name for name, value in run.network.named_parameters() if not torch.equal(value, before[name])}
+    kernels = {"parametrizations.weight.original"} if spec is SPEC else {"weight"}
+    assert {name.partition(".")[2] for name in moved} == kernels | {"weight"}
+    assert len(moved) == 3  # two convolutions and the readout
+    assert any("leak_logit" in name for name in before)
+
+
 @pytest.mark.parametrize("name", ["rcs", "rate", "rate_target"])
 def test_a_weight_below_nothing_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is -0.5; expected a number of 0 or more"):
