@@ -212,10 +212,27 @@ def test_weights_decay_and_what_means_something_at_other_values_does_not(spec: N
     assert any("leak_logit" in name for name in before)
 
 
-@pytest.mark.parametrize("name", ["rcs", "rate", "rate_target"])
+@pytest.mark.parametrize("name", ["rcs", "rate", "rate_target", "weight_decay"])
 def test_a_weight_below_nothing_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is -0.5; expected a number of 0 or more"):
         replace(PLAN, **{name: -0.5})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ({"window": 0}, "window is 0; expected 1 or more"),
+        ({"epochs": 0}, "epochs is 0; expected 1 or more"),
+        ({"batch_size": -3}, "batch_size is -3; expected 1 or more"),
+        ({"seed": -1}, "seed is -1; expected 0 or more"),
+        ({"averaging": 0.0}, "averaging is 0.0; expected a share above 0"),
+        ({"averaging": 1.5}, "averaging is 1.5; expected a share above 0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; expected above 0 and below 1"),
+    ],
+)
+def test_a_number_that_no_training_can_have_is_refused(number: dict[str, float], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        replace(PLAN, **number)  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
@@ -242,6 +259,15 @@ def test_a_run_with_other_numbers_does_not_go_on_from_here(tmp_path: Path) -> No
     for other in (run_for(4), run_for(3, seed=1)):
         with pytest.raises(ModelError, match="other numbers"):
             other.resume(tmp_path / "training.pt")
+
+
+def test_a_run_made_of_something_else_does_not_go_on_from_here(tmp_path: Path) -> None:
+    runs = [TrainingRun(SPEC, PLAN, 100, made_of={"data": data, "classes": "a, b"}) for data in ("one", "two", "one")]
+    runs[0].save(tmp_path / "training.pt")
+    with pytest.raises(ModelError, match=r"cannot go on from here: data was one, now it is two$") as caught:
+        runs[1].resume(tmp_path / "training.pt")
+    assert "another --out" in str(caught.value.hint)
+    runs[2].resume(tmp_path / "training.pt")
 
 
 MIXED = replace(STILL, rate=0.1, drop_time=0.1, drop_area=0.1, mix=0.2, mirrored=(1, 0))
