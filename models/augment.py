@@ -16,7 +16,8 @@ from spikecut.pipeline.errors import ConfigError
 class Augmentation:
     """How far a training recording may be varied; every limit is symmetric and drawn uniformly.
 
-    `rotate_deg` and `scale` and `shear` are relative to the frame's middle, `shift` is in pixels, and
+    `rotate_deg` and `scale` and `shear` are relative to the frame's middle, in pixels that are square whatever the
+    frame; `shift` is in pixels, and
     up to the share `drop` of the counted events is taken away. `mirrored` says what each class becomes in a
     mirror (a right hand a left one): half of the showings are mirrored, none without it; with `flipped` half of them
     are mirrored and stay what they are. With `inverted` half have ON and OFF exchanged, as if what moves were dark
@@ -88,8 +89,8 @@ def augment(
     scale = 1 + draw(n, 2) * how.scale
     matrix = torch.zeros(n, 2, 3)
     matrix[:, 0, 0] = angle.cos() * scale[:, 0]
-    matrix[:, 0, 1] = -angle.sin() + draw(n) * how.shear
-    matrix[:, 1, 0] = angle.sin()
+    matrix[:, 0, 1] = (-angle.sin() + draw(n) * how.shear) * (height / width)  # the sides of the grid are 2 long
+    matrix[:, 1, 0] = angle.sin() * (width / height)
     matrix[:, 1, 1] = angle.cos() * scale[:, 1]
     matrix[:, :, 2] = draw(n, 2) * torch.tensor([2 * how.shift / width, 2 * how.shift / height])
     grid = F.affine_grid(matrix, [n, 1, height, width], align_corners=False)

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from spikecut.pipeline.errors import ConfigError, ModelError
 class TrainingPlan:
     """The numbers of a training run. AdamW, one cycle of the learning rate, gradients clipped at 1.
 
+    `weight_decay` acts on the weights of convolutions and linear layers alone: gains, scales, biases and leaks have
+    a meaning at other values than 0. `averaging` is the share of every step in the average that is kept.
+
     `window` is how many steps of a recording are shown at a time. Where recordings are longer, every
     second showing begins at a random step: nobody tells a camera when a gesture begins. With `bfloat16` the
     convolutions multiply in that type while training, in about half the time; weights, membranes and every
@@ -33,7 +37,7 @@ class TrainingPlan:
     (`regularisation`), `rate_target` the spikes a cell and step that cost nothing.
 
     Raises:
-        ConfigError: for a weight or target below 0.
+        ConfigError: for a number out of its range.
     """
 
     window: int
@@ -52,7 +56,14 @@ class TrainingPlan:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        for name in ("rcs", "rate", "rate_target"):
+        for name, least in (("window", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            if (value := getattr(self, name)) < least:
+                raise ConfigError(f"training: {name} is {value}; expected {least} or more")
+        if not 0 < self.averaging <= 1:
+            raise ConfigError(f"training: averaging is {self.averaging}; expected a share above 0, to 1")
+        if not 0 < self.learning_rate < 1:
+            raise ConfigError(f"training: learning_rate is {self.learning_rate}; expected above 0 and below 1")
+        for name in ("rcs", "rate", "rate_target", "weight_decay"):
             if not 0 <= (value := getattr(self, name)) < math.inf:
                 raise ConfigError(f"training: {name} is {value}; expected a number of 0 or more")
 
@@ -61,11 +72,22 @@ class TrainingRun:
     """A network on its way: weights, their running average, optimiser, schedule, randomness.
 
     The average of the weights over the last epochs is what is evaluated and kept: with a few hundred
-    recordings the last step of the optimiser is a matter of luck. The statistics of batch normalisation are the last
-    ones, averages themselves: as the rate falls to 0 the weights come to rest, and their average fits them.
+    recordings the last step of the optimiser is a matter of luck. Each step moves it by the share `averaging`; the
+    first steps by more, so that it is the plain mean of what was seen and nothing of the beginning stays in it. The
+    statistics of batch normalisation are the last ones, averages themselves: as the rate falls to 0 the weights come
+    to rest, and their average fits them. `made_of` says what else it is made of (its data), a line for each thing: a
+    run of something else does not go on from its state.
     """
 
-    def __init__(self, spec: NetworkSpec, plan: TrainingPlan, n_recordings: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        plan: TrainingPlan,
+        n_recordings: int,
+        device: str = "cpu",
+        *,
+        made_of: Mapping[str, str] | None = None,
+    ) -> None:
         if n_recordings < plan.batch_size:
             raise ModelError(f"{n_recordings} recordings do not fill one batch of {plan.batch_size}")
         if len(mirrored := plan.augmentation.mirrored) not in (0, spec.n_classes):
@@ -75,16 +97,14 @@ class TrainingRun:
         if plan.batch_size < n_processes():
             raise ModelError(f"a batch of {plan.batch_size} leaves nothing for some of {n_processes()} processes")
         self.spec, self.plan, self.device = spec, plan, torch.device(device)
-        self.epoch = 0
+        self.epoch, self.made_of = 0, dict(made_of or {})
         self.generator = torch.Generator().manual_seed(plan.seed)
         with torch.random.fork_rng():
             torch.manual_seed(plan.seed)
             self.network = build(spec).to(self.device)
         learn_with(self.network, plan.surrogate)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
-        )
+        self.optimizer = torch.optim.AdamW(_decayed_and_not(self.network, plan.weight_decay), lr=plan.learning_rate)
         steps = plan.epochs * (n_recordings // plan.batch_size)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, plan.learning_rate, total_steps=steps, pct_start=0.15
@@ -129,8 +149,9 @@ class TrainingRun:
             self.optimizer.step()
             self.schedule.step()
             average_statistics(self.network)
+            share = max(self.plan.averaging, 1 / self.schedule.last_epoch)  # which counts the steps done
             for name, weight in self.network.named_parameters():
-                self.average[name].lerp_(weight.detach(), self.plan.averaging)
+                self.average[name].lerp_(weight.detach(), share)
             for name, statistic in self.network.named_buffers():
                 self.average[name].copy_(statistic)
             losses.append(loss.item())
@@ -174,6 +195,7 @@ class TrainingRun:
         state = {
             "epoch": self.epoch,
             "made_for": self._made_for(),
+            "made_of": self.made_of,
             "network": self.network.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
@@ -188,10 +210,14 @@ class TrainingRun:
         """Goes on where `save` left off.
 
         Raises:
-            ModelError: if the file does not belong to a run with these numbers.
+            ModelError: if the file does not belong to a run with these numbers, made of the same.
         """
         try:
             saved: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.device)
+            if others := differences(saved.get("made_of", {}), self.made_of):
+                raise ModelError(
+                    f"{path}: cannot go on from here: {others}", hint="choose another --out, or remove it to start anew"
+                )
             if saved.get("made_for") != self._made_for():
                 raise ValueError("it was saved by a run with other numbers (epochs, seed, network or augmentation)")
             self.network.load_state_dict(saved["network"])
@@ -199,7 +225,35 @@ class TrainingRun:
             self.schedule.load_state_dict(saved["schedule"])
             self.generator.set_state(saved["generator"].cpu())
             self.average, self.epoch = saved["average"], saved["epoch"]
+        except ModelError:
+            raise
         except pickle.UnpicklingError as error:
             raise ModelError(f"{path}: not the state of a training", hint="remove it to start anew") from error
         except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
             raise ModelError(f"{path}: cannot go on from here: {error}", hint="remove it to start anew") from error
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What of two trainings is not the same, by its name and with both values; nothing where all is.
+
+    >>> differences({"epochs": "60", "data": "a"}, {"epochs": "2", "data": "a"})
+    'epochs was 60, now it is 2'
+    """
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    said = [f"{name} was {before.get(name, 'not said')}, now it is {now.get(name, 'not said')}" for name in names[:3]]
+    return "; ".join(said) + (f"; and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _decayed_and_not(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters in two groups, each in the order of the network: weights that decay, and all the rest."""
+    decayed = {
+        f"{name}.{inner}"
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+        for inner in ("weight", "parametrizations.weight.original")
+    }
+    named = list(network.named_parameters())
+    return [
+        {"params": [value for name, value in named if name in decayed], "weight_decay": weight_decay},
+        {"params": [value for name, value in named if name not in decayed], "weight_decay": 0.0},
+    ]

@@ -30,15 +30,16 @@ def counts(n: int, steps: int, height: int, width: int, seed: int) -> Tensor:
 @pytest.mark.parametrize(
     ("how", "labels", "sums", "next_draw"),
     [
-        (Augmentation(), [0, 1, 1], [168.3163, 313.8731, 141.0241], 0.1562),
-        (Augmentation(drop=0.0, mirrored=(1, 0), inverted=True), [0, 0, 1], [148.9041, 252.6499, 253.7240], 0.8180),
-        (Augmentation(flipped=True), [0, 1, 1], [238.2254, 109.7805, 136.8315], 0.1625),
+        (Augmentation(), [0, 1, 1], [256.9316, 432.6931, 221.3397], 0.2798),
+        (Augmentation(drop=0.0, mirrored=(1, 0), inverted=True), [0, 0, 1], [227.7322, 346.9189, 361.5912], 0.4178),
+        (Augmentation(flipped=True), [0, 1, 1], [341.6560, 164.6833, 198.0248], 0.7425),
     ],
 )
 def test_what_is_off_draws_nothing(how: Augmentation, labels: list[int], sums: list[float], next_draw: float) -> None:
-    """Golden values from before there were rates, delays, silences and mixes: networks of then train again alike."""
+    """Golden values from before there were rates, delays, silences and mixes, and before a frame that is not square
+    was turned as one: networks of then, that see square frames, train again alike."""
     generator = random(7)
-    frames = torch.arange(3 * 2 * 2 * 6 * 8).remainder(5).view(3, 2, 2, 6, 8).float()
+    frames = torch.arange(3 * 2 * 2 * 8 * 8).remainder(5).view(3, 2, 2, 8, 8).float()
     shown = retimed(frames, how.rate, how.delay_steps, generator)
     varied, meant = augment(shown, torch.tensor([0, 1, 1]), how, generator)
     varied, meant = mixed(varied, meant, how.mix, 2, generator)
@@ -114,6 +115,28 @@ def test_counts_of_any_type_can_be_retimed_and_stay_as_they_are_without_a_limit(
     frames = counts(2, 6, 2, 2, 0).to(torch.uint8)
     assert retimed(frames, 0.0, 0, random(0)) is frames
     assert torch.equal(retimed(frames, 0.3, 1, random(0)), retimed(frames.float(), 0.3, 1, random(0)))
+
+
+# Geometry
+
+
+def test_a_quarter_turn_moves_a_pixel_where_it_should_in_a_frame_that_is_not_square() -> None:
+    """Of 5 x 9 pixels: what lies 2 to the right of the middle comes to lie 2 above or below it, and whole."""
+    first = (2 * torch.rand(1, generator=random(0)) - 1).item()  # what the angle is drawn from
+    frames = torch.zeros(1, 1, 2, 5, 9)
+    frames[0, 0, :, 2, 6] = 1
+    turned, _ = augment(frames, torch.tensor([0]), replace(UNVARIED, rotate_deg=90 / abs(first)), random(0))
+    wanted = torch.zeros(5, 9)
+    wanted[4 if first < 0 else 0, 4] = 1
+    torch.testing.assert_close(turned[0, 0, 0], wanted, atol=1e-5, rtol=0)
+
+
+def test_a_shear_moves_a_row_by_a_share_of_its_height_whatever_the_width() -> None:
+    frames = torch.zeros(200, 1, 2, 5, 15)
+    frames[:, :, :, 4, 7] = 1
+    moved, _ = augment(frames, torch.zeros(200, dtype=torch.int64), replace(UNVARIED, shear=1.0), random(0))
+    shift = (moved[:, 0, 0, 4] * torch.arange(15)).sum(1) - 7
+    assert 1.9 < shift.abs().max().item() <= 2.0 + 1e-4
 
 
 # Silence

@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +12,13 @@ import pytest
 from spikecut.models.checkpoint import read_card
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import load_outputs
+from spikecut.sources.datasets import list_recordings, part_of
 from spikecut.sources.shapes import write_digits
 from spikecut.tools.cli import main
 from spikecut.tools.material import material_for
 from spikecut.tools.recipe import read_recipe
 from spikecut.tools.results import page, run_results
+from spikecut.tools.train import planned
 
 RECIPE = """
 title = "drawn digits"
@@ -86,6 +90,124 @@ def test_called_again_it_trains_nothing_anew(runs: Path, digits: Path) -> None:
     command = ["recipe", str(runs / "plain.toml"), "--data", str(digits), "--out", str(runs / "plain")]
     assert main(command) == 0
     assert weights.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("window = 10", "window = 9", "training.window was 10, now it is 9"),
+        ("[6, 8]", "[6, 9]", r"network.channels was \(6, 8\), now it is \(6, 9\)"),
+        ("[network]", '[[transforms]]\nname = "DropEvent"\np = 0.5\n\n[network]', "transforms was"),
+        ("confidence-10pt", "fixed-10pt", "default cutoff was confidence-10pt, now it is fixed-10pt"),
+    ],
+)
+def test_a_finished_run_is_not_taken_for_that_of_another_recipe(
+    old: str, new: str, said: str, runs: Path, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "plain.toml"
+    recipe.write_text(RECIPE.format(normalisation="").replace(old, new))
+    command = ["recipe", str(recipe), "--data", str(digits), "--out", str(runs / "plain")]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert re.search(said, " ".join(error.split())), error
+    assert "another --out" in error
+
+
+def test_neither_a_finished_run_nor_a_killed_one_goes_on_with_other_data(
+    runs: Path, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, out = tmp_path / "other", tmp_path / "out"
+    shutil.copytree(digits, other)
+    shutil.copytree(runs / "plain" / "seed0", out / "seed0")
+    trained = part_of(list_recordings(other), "train")[0]
+    trained.path.write_bytes(trained.path.read_bytes()[:-5])
+    command = ["recipe", str(runs / "plain.toml"), "--data", str(other), "--out", str(out)]
+    assert main(command) == 2
+    assert "data was" in capsys.readouterr().err
+    for name in ("plain.json", "plain.safetensors"):
+        (out / "seed0" / name).unlink()
+    assert main(command) != 0
+    assert "data was" in capsys.readouterr().err
+
+
+def test_a_run_killed_before_its_card_was_written_writes_it(runs: Path, digits: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "plain" / "seed0", tmp_path / "seed0")
+    before = (tmp_path / "seed0" / "plain.safetensors").read_bytes()
+    (tmp_path / "seed0" / "plain.json").unlink()
+    assert main(["recipe", str(runs / "plain.toml"), "--data", str(digits), "--out", str(tmp_path)]) == 0
+    assert read_card(tmp_path / "seed0" / "plain.json").provenance["title"] == "drawn digits"
+    assert (tmp_path / "seed0" / "plain.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("part", ["train", "calibration", "test"])
+def test_an_empty_part_is_told_before_anything_is_trained(
+    part: str, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for division in ("train", "calibration", "test"):
+        for one in part_of(list_recordings(digits), division):
+            path = tmp_path / "data" / division / one.class_name / one.path.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if division != part:
+                shutil.copy(one.path, path)
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(RECIPE.format(normalisation=""))
+    command = ["recipe", str(recipe), "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert f"nothing in its {part} part" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("given", "said"), [(["--epochs", "0"], "epochs is 0"), (["--seed", "0", "-1"], "seed is -1")])
+def test_numbers_that_cannot_be_are_refused_at_once(
+    given: list[str], said: str, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(RECIPE.format(normalisation=""))
+    command = ["recipe", str(recipe), "--data", str(digits), "--out", str(tmp_path / "out"), *given]
+    assert main(command) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_processes_are_sent_to_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["recipe", "nmnist", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "one process" in said
+    assert "spikecut train nmnist" in said
+
+
+def test_classes_in_another_order_than_the_folders_are_said_to_be_just_that(digits: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.toml"
+    names = ", ".join(f'"{digit}"' for digit in "1023456789")
+    recipe.write_text(RECIPE.format(normalisation="").replace("[network]", f"classes = [{names}]\n[network]"))
+    with pytest.raises(ConfigError, match="in another order: 1, 0, 2") as caught:
+        material_for(read_recipe(recipe), digits, tmp_path)
+    assert "leave classes out" in str(caught.value.hint)
+
+
+def test_too_few_recordings_for_a_batch_are_told_before_they_are_read(digits: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(RECIPE.format(normalisation="").replace("batch_size = 16", "batch_size = 100"))
+    with pytest.raises(ConfigError, match="do not fill one batch of 100"):
+        material_for(read_recipe(recipe), digits, tmp_path)
+
+
+def test_transforms_draw_as_the_seed_says_and_disturb_nobody(digits: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "thin.toml"
+    recipe.write_text(RECIPE.format(normalisation="") + '[[transforms]]\nname = "DropEvent"\np = 0.5\n')
+    wanted = read_recipe(recipe)
+    frames: list[Any] = []
+    for seed in (0, 0, 1):
+        np.random.seed(len(frames))  # noqa: NPY002 - somebody else's use of the global generator
+        before = np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
+        _, material = material_for(planned(wanted, None, None, seed), digits, tmp_path)
+        assert np.random.get_state()[1].tolist() == before  # type: ignore[index]  # noqa: NPY002
+        frames.append(material.fit[0])
+    assert (frames[0] == frames[1]).all()
+    assert (frames[0] != frames[2]).any()
 
 
 def test_the_tables_hold_what_the_outputs_say(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

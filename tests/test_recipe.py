@@ -67,6 +67,51 @@ def test_what_cannot_be_is_named(tmp_path: Path, more: str, network: str, said: 
     assert "mine.toml" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("more", "network", "after", "said"),
+    [
+        ("downsample = 0\n", "", "", "downsample is 0; expected 1 or more"),
+        ("spare_steps = -1\n", "", "", "spare_steps is -1; expected 0 or more"),
+        ('counterpart = "mnist"\n', "", "", "counterpart 'mnist'; expected one of nmnist"),
+        ("", "n_classes = 2", "", "n_classes in .network. is not the recipe's to say"),
+        ("", "", "seed = 3", "seed in .training. is not the recipe's to say"),
+        ("", "", "epochs = 0", "epochs is 0"),
+        ("", 'normalisation = "layer"', "", "normalisation 'layer'"),
+        ("", "frame = [1, 1]", "", "1 halvings leave nothing"),
+        ("", "", '[deciding]\nrules = ["topp"]', "no rule 'topp'"),
+        ("", "", "[deciding]\ntolerances = [2.0]", "a tolerated loss of 2.0"),
+        ("", "", '[deciding]\nreadout = "median"', "readout 'median'"),
+        ("", "", '[deciding]\ndefault = "confidence-3pt"', "default is 'confidence-3pt', which is not fitted"),
+        ("", "", "[training.augmentation]\nmirrored = [0, 2, 1]", "mirrored has 3 labels for 2 classes"),
+        ("", "", "[training.augmentation]\nmirrored = [1, 0]\nflipped = true", "flipped with mirrored"),
+    ],
+)
+def test_a_value_that_would_fail_only_later_is_refused_when_it_is_read(
+    tmp_path: Path, more: str, network: str, after: str, said: str
+) -> None:
+    path = _minimal(tmp_path, more, network)
+    path.write_text(path.read_text() + after + "\n")
+    with pytest.raises(ConfigError, match=said) as caught:
+        read_recipe(path)
+    assert "mine.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("channels", ["[0]", "[-4]"])
+def test_a_layer_without_channels_is_refused(tmp_path: Path, channels: str) -> None:
+    path = _minimal(tmp_path)
+    path.write_text(path.read_text().replace("channels = [4]", f"channels = {channels}"))
+    with pytest.raises(ConfigError, match="expected numbers of 1 or more"):
+        read_recipe(path)
+
+
+def test_frames_are_as_small_as_they_are_merged_unless_the_network_reads_the_whole_sensor(tmp_path: Path) -> None:
+    path = _minimal(tmp_path, "downsample = 4\n")
+    assert read_recipe(path).network.frame == SensorSize(9, 9)  # of 34, the last two pixels make one of their own
+    whole = path.read_text().replace("[34, 34]", "[64, 64]").replace('"compact"', '"traces"')
+    path.write_text(whole)
+    assert read_recipe(path).network.frame == SensorSize(64, 64)
+
+
 def test_how_recordings_are_varied_is_written_in_plain_numbers(tmp_path: Path) -> None:
     path = _minimal(tmp_path)
     beginning = path.read_text() + "[training.augmentation]\nrate = 0.2\ndelay_steps = 2\ndrop_time = 0.1\n"

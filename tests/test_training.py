@@ -176,10 +176,63 @@ def test_a_weight_of_the_firing_rate_makes_spikes_rarer_and_one_of_rcs_turns_act
     assert seen["rcs"][1] < seen["plain"][1]
 
 
-@pytest.mark.parametrize("name", ["rcs", "rate", "rate_target"])
+def test_a_short_training_keeps_the_plain_mean_of_its_weights_and_nothing_of_the_beginning() -> None:
+    """Three steps, one a pass, at an averaging of 0.02: what each left is seen from outside."""
+    run, (frames, labels) = TrainingRun(SPEC, replace(PLAN, epochs=3), 20), bars(20, 1)
+    seen = []
+    for _ in range(3):
+        run.train_epoch(frames, labels)
+        seen.append([value.detach().clone() for value in run.network.parameters()])
+    for (name, _), *values in zip(run.network.named_parameters(), *seen, strict=True):
+        torch.testing.assert_close(run.average[name], torch.stack(values).mean(0), rtol=1e-5, atol=1e-6)
+
+
+def test_the_average_of_a_long_training_moves_by_its_share() -> None:
+    """From the step on whose part in a plain mean would be smaller: the sixth, at an averaging of 0.2."""
+    run, (frames, labels) = TrainingRun(SPEC, replace(PLAN, epochs=10, averaging=0.2), 20), bars(20, 1)
+    for _ in range(6):
+        before = {name: value.clone() for name, value in run.average.items()}
+        run.train_epoch(frames, labels)
+    for name, weight in run.network.named_parameters():
+        torch.testing.assert_close(run.average[name], before[name].lerp(weight.detach(), 0.2))
+
+
+@pytest.mark.parametrize("spec", [SPEC, TEBN], ids=["kernel", "tebn"])
+def test_weights_decay_and_what_means_something_at_other_values_does_not(spec: NetworkSpec) -> None:
+    """Without a gradient a step of AdamW is its decay alone."""
+    run = TrainingRun(spec, replace(PLAN, weight_decay=0.1), 100)
+    before = {name: value.detach().clone() for name, value in run.network.named_parameters()}
+    for value in run.network.parameters():
+        value.grad = torch.zeros_like(value)
+    run.optimizer.step()
+    moved = {name for name, value in run.network.named_parameters() if not torch.equal(value, before[name])}
+    kernels = {"parametrizations.weight.original"} if spec is SPEC else {"weight"}
+    assert {name.partition(".")[2] for name in moved} == kernels | {"weight"}
+    assert len(moved) == 3  # two convolutions and the readout
+    assert any("leak_logit" in name for name in before)
+
+
+@pytest.mark.parametrize("name", ["rcs", "rate", "rate_target", "weight_decay"])
 def test_a_weight_below_nothing_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is -0.5; expected a number of 0 or more"):
         replace(PLAN, **{name: -0.5})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ({"window": 0}, "window is 0; expected 1 or more"),
+        ({"epochs": 0}, "epochs is 0; expected 1 or more"),
+        ({"batch_size": -3}, "batch_size is -3; expected 1 or more"),
+        ({"seed": -1}, "seed is -1; expected 0 or more"),
+        ({"averaging": 0.0}, "averaging is 0.0; expected a share above 0"),
+        ({"averaging": 1.5}, "averaging is 1.5; expected a share above 0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; expected above 0 and below 1"),
+    ],
+)
+def test_a_number_that_no_training_can_have_is_refused(number: dict[str, float], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        replace(PLAN, **number)  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
@@ -206,6 +259,15 @@ def test_a_run_with_other_numbers_does_not_go_on_from_here(tmp_path: Path) -> No
     for other in (run_for(4), run_for(3, seed=1)):
         with pytest.raises(ModelError, match="other numbers"):
             other.resume(tmp_path / "training.pt")
+
+
+def test_a_run_made_of_something_else_does_not_go_on_from_here(tmp_path: Path) -> None:
+    runs = [TrainingRun(SPEC, PLAN, 100, made_of={"data": data, "classes": "a, b"}) for data in ("one", "two", "one")]
+    runs[0].save(tmp_path / "training.pt")
+    with pytest.raises(ModelError, match=r"cannot go on from here: data was one, now it is two$") as caught:
+        runs[1].resume(tmp_path / "training.pt")
+    assert "another --out" in str(caught.value.hint)
+    runs[2].resume(tmp_path / "training.pt")
 
 
 MIXED = replace(STILL, rate=0.1, drop_time=0.1, drop_area=0.1, mix=0.2, mirrored=(1, 0))

@@ -1,18 +1,22 @@
 """`spikecut recipe`: from data, or from nothing, to a trained network, its fitted deciders and a report."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from spikecut.models import checkpoint
+from spikecut.models.training import differences
 from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.counterparts import COUNTERPARTS
 from spikecut.tools.calibrate import run_calibrate
 from spikecut.tools.evaluate import run_evaluate
 from spikecut.tools.machine import use
+from spikecut.tools.material import check_parts, made_of, with_classes
 from spikecut.tools.recipe import Recipe, read_recipe
 from spikecut.tools.report import run_report
 from spikecut.tools.simulate import run_counterpart, run_simulate
-from spikecut.tools.train import train
+from spikecut.tools.train import planned, train
 
 
 def run_recipe(
@@ -29,17 +33,29 @@ def run_recipe(
     """The command: one folder a seed in `out`. What is done already is not done again; what was cut short goes on.
 
     Raises:
-        ConfigError: if the recipe needs data that is not there, or both data and pictures are given.
+        ConfigError: if the recipe needs data that is not there, or both data and pictures are given; if a part of the
+            data is empty; if a folder holds a network made of something else; or if `torchrun` started this.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "spikecut recipe is one process",
+            hint=f"torchrun … -m spikecut train {named} --out {out / 'seed0'} …, then spikecut recipe goes on",
+        )
     recipe = read_recipe(named)
+    wanted = {seed: planned(recipe, epochs, None, seed) for seed in seeds}
     use(threads)
     fit_on, test_on = _data(recipe, data, out, images, threads)
+    source = None if recipe.drawn_users and data is None else fit_on
+    if source is not None:
+        check_parts(recipe, source, ("train",))
+    check_parts(recipe, fit_on, ("calibration",))
+    check_parts(recipe, test_on, ("test",))
+    finished = {seed: _finished(out / f"seed{seed}", one, source) for seed, one in wanted.items()}
     told = 0
     for seed in seeds:
         run = out / f"seed{seed}"
         weights = run / f"{recipe.name}.safetensors"
-        if not weights.exists():
-            source = None if recipe.drawn_users and data is None else fit_on
+        if not finished[seed]:
             train(
                 recipe,
                 source,
@@ -83,6 +99,25 @@ def run_recipe(
         run_report(evaluation, compare=(), out=None, seed=seed)
     print(f"next: spikecut results {out}", file=sys.stderr)
     return told
+
+
+def _finished(run: Path, recipe: Recipe, source: Path | None) -> bool:
+    """Whether the network of a run is there with its card, which is written last, and made of what is now asked for.
+
+    Raises:
+        ConfigError: if it is there and made of something else.
+    """
+    weights = run / f"{recipe.name}.safetensors"
+    if not (weights.exists() and weights.with_suffix(".json").exists()):
+        return False
+    before = checkpoint.read_card(weights.with_suffix(".json")).provenance.get("made_of")
+    if before is None:
+        print(f"warning: {weights} does not say what it was made of; it is taken as it is", file=sys.stderr)
+    elif others := differences(before, made_of(with_classes(recipe, source), source)):
+        raise ConfigError(
+            f"{weights} was made of something else: {others}", hint="choose another --out, or ask for the same again"
+        )
+    return True
 
 
 def _data(recipe: Recipe, data: Path | None, out: Path, images: Path | None, jobs: int) -> tuple[Path, Path]:

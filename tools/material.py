@@ -1,7 +1,8 @@
 """What a training is made of: recordings of a folder, or drawn users, divided and packed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.sources.datasets import list_recordings, origin_of, part_of
-from spikecut.sources.gesture_set import open_gesture_set
+from spikecut.sources.datasets import Division, LabelledRecording, list_recordings, origin_of, part_of
+from spikecut.sources.gesture_set import Session, open_gesture_set
 from spikecut.sources.gestures import VERSION, drawn_session, drawn_users
 from spikecut.sources.tonic_sets import Transform
 from spikecut.tools.frame_cache import Frames
@@ -32,26 +33,67 @@ class Material:
 def material_for(recipe: Recipe, data: Path | None, out: Path) -> tuple[Recipe, Material]:
     """What a recipe trains on, and the recipe with the classes of the data if it named none.
 
+    Transforms of Tonic's are drawn once for the whole training: every epoch sees the same frames. They are a function
+    of the training's seed and the name of the recording.
+
     Raises:
-        ConfigError: if there is no data, or it has other classes.
+        ConfigError: if there is no data, it has other classes, or nothing to train or to test on.
     """
+    recipe = with_classes(recipe, data)
+    return recipe, _drawn(recipe, out) if data is None else _from_folder(data, recipe)
+
+
+def with_classes(recipe: Recipe, data: Path | None) -> Recipe:
+    """The recipe with the classes of the data if it named none."""
+    if data is None or recipe.classes:
+        return recipe
+    classes = tuple(sorted({recording.class_name for recording in list_recordings(data)}))
+    return replace(recipe, classes=classes, network=replace(recipe.network, n_classes=len(classes)))
+
+
+def check_parts(recipe: Recipe, data: Path, parts: Iterable[Division]) -> None:
+    """Refuses data that lack a part, before anything is trained.
+
+    Raises:
+        ConfigError: naming the part that is empty.
+    """
+    for part in parts:
+        if not _of(recipe, data, part):
+            raise ConfigError(
+                f"{data}: nothing in its {part} part",
+                hint=f"more recordings, or folders train, calibration and test; see spikecut data check {data}",
+            )
+
+
+def made_of(recipe: Recipe, data: Path | None, start: str = "") -> dict[str, str]:
+    """What a network follows from, a line for each thing: what of the recipe trains it, its data, its first weights.
+
+    The data are told by a digest of names and contents of the train part. The recipe is one with its classes.
+    """
+    things = ("sensor", "classes", "downsample", "spare_steps", "transforms", "onset")
+    said = {name: str(getattr(recipe, name)) for name in things} | {"default cutoff": recipe.deciding.default}
+    for name, table in (("network", recipe.network), ("training", recipe.training)):
+        said |= {f"{name}.{field.name}": str(getattr(table, field.name)) for field in fields(table)}
     if data is None:
-        return recipe, _drawn(recipe, out)
-    if not recipe.classes:
-        classes = tuple(sorted({recording.class_name for recording in list_recordings(data)}))
-        recipe = replace(recipe, classes=classes, network=replace(recipe.network, n_classes=len(classes)))
-    return recipe, _from_folder(data, recipe)
+        told = f"drawn gestures, version {VERSION}, of {recipe.drawn_users} users"
+    else:
+        lines = (f"{one.name} {one.digest()}\n" for one in _of(recipe, data, "train"))
+        told = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+    return said | {"data": told, "first weights": start or "fresh"}
+
+
+def _of(recipe: Recipe, data: Path, part: Division) -> list[Session] | list[LabelledRecording]:
+    return open_gesture_set(data).of(part) if recipe.drawn_users else part_of(list_recordings(data), part)
 
 
 def _from_folder(data: Path, recipe: Recipe) -> Material:
     origin = {"data_licence": recipe.licence, "attribution": recipe.attribution}
     if recipe.transforms and recipe.drawn_users:
         raise ConfigError(f"recipe {recipe.name!r}: transforms are for recordings in class folders")
+    check_parts(recipe, data, ("train", "test"))
     if recipe.drawn_users:
         gestures = open_gesture_set(data)
         fitting = gestures.of("train")
-        if not fitting or not gestures.of("test"):
-            raise ConfigError(f"{data}: no sessions to train or to test on", hint=f"spikecut data check {data}")
         used, watched = [s for i, s in enumerate(fitting) if i % 10], fitting[::10]
         fit, watch = pack_sessions(used, recipe, "train"), pack_sessions(watched, recipe, "watch")
         test = partial(pack_sessions, gestures.of("test"), recipe, "test")
@@ -62,10 +104,15 @@ def _from_folder(data: Path, recipe: Recipe) -> Material:
         }
     else:
         recordings = list_recordings(data)
-        if (found := tuple(sorted({recording.class_name for recording in recordings}))) != recipe.classes:
-            raise ConfigError(f"{data}: classes {', '.join(found)}; the recipe has {', '.join(recipe.classes)}")
+        _check_classes(data, recipe, tuple(sorted({recording.class_name for recording in recordings})))
         kept = part_of(recordings, "train")
         fitted = [recording for i, recording in enumerate(kept) if i % 10]
+        if len(fitted) < (batch := recipe.training.batch_size):
+            raise ConfigError(
+                f"{data}: {len(kept)} recordings in its train part, of which {len(kept) - len(fitted)} are watched; "
+                f"the other {len(fitted)} do not fill one batch of {batch}",
+                hint="a smaller batch_size, or more recordings",
+            )
         fit = pack_recordings(fitted, recipe, "train", transform=_transform(recipe))
         watch = pack_recordings(kept[::10], recipe, "watch")
         test = partial(pack_recordings, part_of(recordings, "test"), recipe, "test")
@@ -74,6 +121,17 @@ def _from_folder(data: Path, recipe: Recipe) -> Material:
             origin |= {"data": f"{made}: simulated, made from pictures"}
     counts = {"train": len(fit[1]), "watched": len(watch[1])}
     return Material(fit, watch, test, origin | {"recordings": counts}, digests)
+
+
+def _check_classes(data: Path, recipe: Recipe, found: tuple[str, ...]) -> None:
+    if found == recipe.classes:
+        return
+    if set(found) == set(recipe.classes):
+        raise ConfigError(
+            f"{data}: the recipe has its classes in another order: {', '.join(recipe.classes)}",
+            hint=f"the folders are numbered by name: classes = {list(found)}, or leave classes out",
+        )
+    raise ConfigError(f"{data}: classes {', '.join(found)}; the recipe has {', '.join(recipe.classes)}")
 
 
 def _transform(recipe: Recipe) -> Transform | None:

@@ -4,10 +4,12 @@ What is packed from files is kept on disk (`frame_cache`), so that a second trai
 larger than memory.
 """
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -38,8 +40,9 @@ def pack_recordings(
 
     With `transform` (one of Tonic's that takes and gives events, or a `Compose` of them) each recording is read
     whole and transformed before it is counted; such frames are held in memory and not kept, since nobody can tell
-    whether a transform is the same as another day. What reading has cost is said on stderr, also where the frames
-    were packed before.
+    whether a transform is the same as another day. What a transform draws (Tonic's from NumPy's global generator) is
+    drawn once, and is a function of the training's seed and the recording's name. What reading has cost is said on
+    stderr, also where the frames were packed before.
 
     Raises:
         SourceError: if a recording cannot be read.
@@ -54,7 +57,9 @@ def pack_recordings(
         lost = []
         for recording, target in zip(_seen(recordings, what), frames, strict=True):
             read = whole_recording(recording, recipe.sensor)
-            batch = batch_of(transform(read.to_structured()), recipe.sensor, str(recording.path), read.lost)
+            with _drawing_for(recipe.training.seed, recording.name):
+                events = transform(read.to_structured())
+            batch = batch_of(events, recipe.sensor, str(recording.path), read.lost)
             lost.append(_fill(target, binner.bins([batch])))
         _complain(names, lost, what)
         return frames, labels
@@ -64,6 +69,17 @@ def pack_recordings(
         for recording in _seen(recordings, what)
     )
     return _kept(digests, examples, names, recipe, what), labels
+
+
+@contextmanager
+def _drawing_for(seed: int, name: str) -> Iterator[None]:
+    """NumPy's global generator begins anew for one recording, and is afterwards as it was."""
+    before = np.random.get_state()  # noqa: NPY002 - it is the one that Tonic draws from
+    np.random.seed(int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:4]))  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
 
 
 def pack_sessions(sessions: list[Session], recipe: Recipe, what: str) -> tuple[Frames, Labels]:

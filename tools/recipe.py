@@ -7,24 +7,43 @@ from typing import Any, Literal
 
 import dacite
 
-from spikecut.models.networks import NetworkSpec
+from spikecut.models.networks import NetworkSpec, build
 from spikecut.models.training import TrainingPlan
 from spikecut.pipeline.errors import ConfigError, SpikecutError
 from spikecut.pipeline.events import SensorSize
+from spikecut.pipeline.fitting import Wish, check_wish
+from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recognition import Onset
+from spikecut.sources.counterparts import COUNTERPARTS
+from spikecut.tools.cutoffs import called
 
 FOLDER = Path(__file__).parent / "recipes"
 
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
-    """What is fitted on the calibration part, and how outputs are read for it (`spikecut calibrate`)."""
+    """What is fitted on the calibration part, and how outputs are read for it (`spikecut calibrate`).
+
+    Raises:
+        ConfigError: for a rule, a loss or a readout that cannot be, or a default that is not among what is fitted.
+    """
 
     rules: tuple[str, ...] = ("fixed", "topk", "confidence", "ltt")
     tolerances: tuple[float, ...] = (0.01, 0.02)
     readout: str = "sum"
     temperature: Literal["1", "t", "fitted"] = "1"
     default: str = "confidence-2pt"
+
+    def __post_init__(self) -> None:
+        Readout(self.readout)
+        for rule in self.rules:
+            for tolerance in self.tolerances:
+                check_wish(rule, Wish(tolerance))
+        fitted = [called(rule, tolerance) for tolerance in self.tolerances for rule in self.rules]
+        if self.default not in fitted:
+            raise ConfigError(
+                f"deciding: default is {self.default!r}, which is not fitted", hint=f"one of {', '.join(fitted)}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +55,10 @@ class Recipe:
     as many as `drawn_judges` those to calibrate and to test on. `counterpart` is what `spikecut simulate` makes from
     pictures in the place of the data. `published` is what others report, with its source. `onset` says when a
     continuous stream holds something to recognise. `transforms` are Tonic's, by name and arguments, on the events of
-    what is trained on, and on nothing else.
+    what is trained on, and on nothing else; they are drawn once for the whole training.
+
+    Raises:
+        ConfigError: for a number that cannot be, or a counterpart that nobody makes.
     """
 
     title: str
@@ -56,6 +78,21 @@ class Recipe:
     onset: Onset | None = None
     transforms: tuple[dict[str, Any], ...] = ()
     deciding: Deciding = field(default_factory=Deciding)
+
+    def __post_init__(self) -> None:
+        least = {"downsample": 1, "spare_steps": 0, "drawn_users": 0, "drawn_judges": 0}
+        for name, lowest in least.items():
+            if (value := getattr(self, name)) < lowest:
+                raise ConfigError(f"{name} is {value}; expected {lowest} or more")
+        if min(self.sensor.width, self.sensor.height, self.network.step_us, *self.network.channels) < 1:
+            raise ConfigError("sensor, channels and step_us; expected numbers of 1 or more")
+        if self.counterpart and self.counterpart not in COUNTERPARTS:
+            raise ConfigError(f"counterpart {self.counterpart!r}; expected one of {', '.join(COUNTERPARTS)}")
+        how = self.training.augmentation
+        if how.mirrored and how.flipped:
+            raise ConfigError("augmentation: flipped with mirrored", hint="mirrored says what a mirror image shows")
+        if self.classes and len(how.mirrored) not in (0, len(self.classes)):
+            raise ConfigError(f"augmentation: mirrored has {len(how.mirrored)} labels for {len(self.classes)} classes")
 
     @property
     def horizon(self) -> int:
@@ -78,14 +115,34 @@ def read_recipe(named: str | Path) -> Recipe:
         raise ConfigError(f"no recipe {str(named)!r}", hint=f"a .toml file, or one of {', '.join(shipped())}")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        network = table.get("network", {})
+        network, training = table.get("network", {}), table.get("training", {})
+        if "n_classes" in network or "seed" in training:
+            wrong = "n_classes in [network]" if "n_classes" in network else "seed in [training]"
+            raise ConfigError(f"{wrong} is not the recipe's to say", hint="classes say the one, --seed the other")
         if isinstance(network, dict):  # what follows from the rest need not be said twice
-            network |= {"n_classes": len(table.get("classes", ())), "frame": network.get("frame", table.get("sensor"))}
-        return dacite.from_dict(Recipe, {**table, "name": path.stem}, _STRICT)
+            network |= {"n_classes": len(table.get("classes", ())), "frame": network.get("frame", _frame(table))}
+        recipe = dacite.from_dict(Recipe, {**table, "name": path.stem}, _STRICT)
+        if recipe.classes:
+            build(recipe.network)
+        return recipe
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     except (dacite.DaciteError, SpikecutError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: {error}", hint=getattr(error, "hint", None)) from error
+
+
+def _frame(table: dict[str, Any]) -> Any:
+    """The frames as they are merged for training; but `traces` reads the whole sensor and merges it itself."""
+    sensor, merged = table.get("sensor"), table.get("downsample", 1)
+    if (
+        table.get("network", {}).get("architecture") == "traces"
+        or sensor is None
+        or type(merged) is not int
+        or merged < 1
+    ):
+        return sensor
+    size = _size(sensor)
+    return [-(-size.width // merged), -(-size.height // merged)]
 
 
 def _size(value: Any) -> SensorSize:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.tools.machine import commit, device_for, processor, use
-from spikecut.tools.material import Material, material_for
+from spikecut.tools.material import Material, made_of, material_for
 from spikecut.tools.recipe import Recipe, read_recipe
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def train(
     Raises:
         ConfigError: if the folder has other classes than the recipe, or `out` holds an earlier run and
             `resume` is not set.
+        ModelError: if it is set, and the earlier run was made of something else.
     """
     from spikecut.models import checkpoint
     from spikecut.models.distributed import leads
@@ -50,16 +51,16 @@ def train(
     made_by, console = commit(), Console(stderr=True, quiet=not leads())
     if (out / _STATE).exists() and not resume:
         raise ConfigError(f"{out} holds an earlier run", hint="--resume goes on with it; or choose another folder")
+    recipe = planned(recipe, epochs, learning_rate, seed)
+    plan = recipe.training
     out.mkdir(parents=True, exist_ok=True)
-    rate = learning_rate or recipe.training.learning_rate
-    plan = replace(recipe.training, epochs=epochs or recipe.training.epochs, learning_rate=rate, seed=seed)
-    recipe, material = material_for(replace(recipe, training=plan), data, out)
+    recipe, material = material_for(recipe, data, out)
     device = device_for(device)
-    run = TrainingRun(recipe.network, plan, len(material.fit[1]), device)
+    before = None if start is None else checkpoint.read_card(start.with_suffix(".json"))
+    made = made_of(recipe, data, "" if before is None else before.weights_sha256)
+    run = TrainingRun(recipe.network, plan, len(material.fit[1]), device, made_of=made)
     history: dict[str, Any] = {}
-    before = None
-    if start is not None:
-        before = checkpoint.read_card(start.with_suffix(".json"))
+    if start is not None and before is not None:
         run.start_from(checkpoint.read_weights(start, before))
         history = {"started_from": {"weights_sha256": before.weights_sha256, **before.provenance}}
     if resume and (out / _STATE).exists():
@@ -73,9 +74,11 @@ def train(
     source = f"{'' if data is None else '--data DIR '}--epochs {plan.epochs} --learning-rate {plan.learning_rate:g}"
     source += "" if start is None else f" --start {start.name}"
     provenance = {
+        "title": recipe.title,
         "command": f"spikecut train {recipe.name} {source} --seed {seed}",
         **material.origin,
         "plan": asdict(plan),
+        "made_of": made,
         **history,
         "seconds": round(seconds),
         "machine": processor(device),
@@ -95,6 +98,17 @@ def train(
     )
     checkpoint.save(out, card, run.averaged())
     return weights
+
+
+def planned(recipe: Recipe, epochs: int | None, learning_rate: float | None, seed: int) -> Recipe:
+    """The recipe with what the command line says of its training.
+
+    Raises:
+        ConfigError: for a number that cannot be.
+    """
+    asked: dict[str, Any] = {"epochs": epochs, "learning_rate": learning_rate, "seed": seed}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return replace(recipe, training=replace(recipe.training, **given))
 
 
 def _epochs(run: "TrainingRun", material: Material, recipe: Recipe, out: Path, console: Console) -> float:
