@@ -8,7 +8,8 @@ alone, so a set can be made in any order, by several processes, and finished lat
 import hashlib
 import os
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -31,7 +32,11 @@ _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".pgm"}
 @dataclass(frozen=True, slots=True)
 class Counterpart:
     """A set to imitate. `name` makes a recording's file from its class and its number (as in the picture's own name
-    where `own_numbers`, counted from `first` otherwise); at most `most` a class; class `without` is left out."""
+    where `own_numbers`, counted from `first` otherwise); at most `most` a class; class `without` is left out.
+
+    A set that is `divided` lies in `Train` and `Test`, as its pictures do in folders of these names (or `training` and
+    `testing`, in any case; all others train), and its numbers run through all classes of a division, as MNIST's do.
+    """
 
     title: str
     show: Show
@@ -41,10 +46,11 @@ class Counterpart:
     own_numbers: bool = False
     most: int | None = None
     without: str = ""
+    divided: bool = False
 
 
 COUNTERPARTS = {
-    "nmnist": Counterpart("N-MNIST", NMNIST, "Train", "{number:05d}.bin", first=1),
+    "nmnist": Counterpart("N-MNIST", NMNIST, "", "{number:05d}.bin", first=1, divided=True),
     "ncaltech101": Counterpart(
         "N-Caltech101", NCALTECH101, "Caltech101", "image_{number:04d}.bin", own_numbers=True, without="Faces"
     ),
@@ -59,6 +65,11 @@ class Picture:
     images: Path
     entry: str
     recording: PurePosixPath
+
+    @property
+    def root(self) -> PurePosixPath:
+        """The folder of its class folder, below the set's: `Train` or `Test` where a set is divided."""
+        return self.recording.parent.parent
 
     def pixels(self) -> UInt8[ndarray, "h w"]:
         """Grey values (luma of sRGB).
@@ -81,35 +92,99 @@ class Picture:
         return np.asarray(grey, np.uint8)
 
 
-def pictures_of(images: Path, counterpart: Counterpart) -> list[Picture]:
-    """The pictures that a set is made of, in the order of their paths.
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What was found: the pictures that are used, in the order of their paths, and how many files are not, by cause."""
+
+    used: tuple[Picture, ...]
+    dropped: Mapping[str, int]
+
+    def __str__(self) -> str:
+        """Where every file went: `5 files read = 3 used + 2 dropped (1 hidden, 1 in Faces)`."""
+        causes = ", ".join(f"{n:,} {cause}" for cause, n in sorted(self.dropped.items()))
+        n_dropped = sum(self.dropped.values())
+        told = f"{len(self.used) + n_dropped:,} files read = {len(self.used):,} used + {n_dropped:,} dropped"
+        return f"{told} ({causes})" if causes else told
+
+
+def pictures_of(images: Path, counterpart: Counterpart) -> Pictures:
+    """The pictures that a set is made of, and what is left out: hidden files, other files, classes and numbers.
 
     Raises:
         UnreadableSource: if there is no such folder, or the file is no zip archive.
         EmptyRecording: if no picture lies in a class folder.
         ConfigError: if two pictures would become one recording.
     """
-    counts: dict[str, int] = {}
+    dropped: Counter[str] = Counter()
+    paths: list[PurePosixPath] = []
+    for path in map(PurePosixPath, _entries(images)):
+        if cause := _unfit(path, counterpart):
+            dropped[cause] += 1
+        else:
+            paths.append(path)
+    counts: Counter[PurePosixPath] = Counter()
     found: dict[PurePosixPath, Picture] = {}
-    for entry in _entries(images):
-        path = PurePosixPath(entry)
+    for path, number in zip(paths, _numbers(images, paths, counterpart), strict=True):
         label = path.parent.name
-        if path.suffix.lower() not in _PICTURES or not label or label == counterpart.without:
+        below = PurePosixPath(_division(path), label) if counterpart.divided else PurePosixPath(label)
+        counts[below] += 1
+        if counterpart.most is not None and counts[below] > counterpart.most:
+            dropped[f"beyond {counterpart.most:,} a class"] += 1
             continue
-        counts[label] = counts.get(label, 0) + 1
-        if counterpart.most is not None and counts[label] > counterpart.most:
-            continue
-        digits = "".join(filter(str.isdigit, path.stem))
-        if counterpart.own_numbers and not digits:
-            raise ConfigError(f"{images}: {entry} has no number in its name; {counterpart.title} keeps it")
-        number = int(digits) if counterpart.own_numbers else counterpart.first + counts[label] - 1
-        recording = PurePosixPath(label, counterpart.name.format(label=label, number=number))
+        recording = below / counterpart.name.format(label=label, number=number)
         if recording in found:
-            raise ConfigError(f"{images}: {found[recording].entry} and {entry} would both become {recording}")
-        found[recording] = Picture(images, entry, recording)
+            raise ConfigError(f"{images}: {found[recording].entry} and {path} would both become {recording}")
+        found[recording] = Picture(images, str(path), recording)
+    pictures = Pictures(tuple(found.values()), dict(dropped))
     if not found:
-        raise EmptyRecording(images, "no pictures in class folders", hint="expected <class>/<picture>.png or .jpg")
-    return list(found.values())
+        raise EmptyRecording(
+            images, f"no pictures in class folders: {pictures}", hint="expected <class>/<picture>.png or .jpg"
+        )
+    return pictures
+
+
+def _unfit(path: PurePosixPath, counterpart: Counterpart) -> str:
+    """Why a file cannot be used, if so; hidden are dot files and what macOS puts into archives."""
+    if any(part.startswith((".", "__MACOSX")) for part in path.parts):
+        return "hidden"
+    if path.suffix.lower() not in _PICTURES:
+        return "no picture by suffix"
+    if not path.parent.name:
+        return "outside class folders"
+    return f"in {counterpart.without}" if path.parent.name == counterpart.without else ""
+
+
+def _division(path: PurePosixPath) -> str:
+    return "Test" if path.parent.parent.name.lower() in ("test", "testing") else "Train"
+
+
+def _numbers(images: Path, paths: list[PurePosixPath], counterpart: Counterpart) -> list[int]:
+    """One number a picture, whichever others are left out later.
+
+    In a divided set the pictures of a division keep their numbers where all have one and no two the same.
+    """
+    if counterpart.own_numbers:
+        digits = ["".join(filter(str.isdecimal, path.stem)) for path in paths]
+        if "" in digits:
+            entry = paths[digits.index("")]
+            raise ConfigError(f"{images}: {entry} has no number in its name; {counterpart.title} keeps it")
+        return [int(number) for number in digits]
+    divided = counterpart.divided
+    groups = [_division(path) if divided else path.parent.name for path in paths]
+    own: dict[str, list[str]] = {}
+    for group, path in zip(groups, paths, strict=True):
+        own.setdefault(group, []).append(path.stem)
+    keeps = {group for group, stems in own.items() if divided and _all_numbered(stems)}
+    counts: Counter[str] = Counter()
+    numbers = []
+    for group, path in zip(groups, paths, strict=True):
+        numbers.append(int(path.stem) if group in keeps else counterpart.first + counts[group])
+        counts[group] += 1
+    return numbers
+
+
+def _all_numbered(stems: list[str]) -> bool:
+    return all(stem.isdecimal() for stem in stems) and len(set(map(int, stems))) == len(stems)
 
 
 def _entries(images: Path) -> list[str]:
@@ -133,7 +208,10 @@ def _archive(path: Path, process: int) -> zipfile.ZipFile:
 
 def events_of(picture: Picture, counterpart: Counterpart, seed: int) -> Iterator[EventBatch]:
     """What the simulated camera sees of a picture."""
-    name = f"{counterpart.title}/{picture.recording}/{seed}"
+    recording = picture.recording
+    if counterpart.divided and recording.parts[0] == "Train":  # the camera of what trains knows nothing of a division
+        recording = recording.relative_to("Train")
+    name = f"{counterpart.title}/{recording}/{seed}"
     rng = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()[:16]))
     return shown(picture.pixels(), counterpart.show, rng)
 

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_counterparts_have_the_published_number_of_events_and_length(
 ) -> None:
     """Means over the whole genuine sets, as jackd/stsc published them; here over 150 pictures."""
     images = real_data / {"ncaltech101": "caltech101_240x180.zip", "cifar10dvs": "cifar10_jpeg.zip"}[name]
-    pictures = pictures_of(images, COUNTERPARTS[name])
+    pictures = pictures_of(images, COUNTERPARTS[name]).used
     picks = np.random.default_rng(0).choice(len(pictures), 150, replace=False)
     counts = []
     for pick in picks:
@@ -92,8 +93,6 @@ def test_the_picture_moves_without_a_jump_from_the_middle_to_the_last_corner(sho
 @given(st.integers(0, 4), st.integers(0, 4))
 def test_a_picture_that_lies_elsewhere_gives_the_same_events_there(dx: int, dy: int) -> None:
     """Without noise and mismatch: the camera has no favourite pixel."""
-    from dataclasses import replace
-
     quiet = replace(NMNIST, camera=replace(NMNIST.camera, mismatch=0.0, shot_noise_hz=0.0), image_us=10_000)
     picture = np.zeros((28, 28), np.uint8)
     picture[8:14, 6:16] = 200
@@ -174,7 +173,6 @@ def test_a_counterpart_is_checked_as_one_and_not_as_the_published_set(
 def test_a_counterpart_of_other_classes_is_known_by_who_made_it(
     what: str, below: str, title: str, published: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And numbers begin anew in each class, which in the genuine digits they do not."""
     images = _write_pictures(tmp_path / "images", 1)
     assert main(["simulate", what, str(tmp_path / "made"), "--images", str(images)]) == 0
     capsys.readouterr()
@@ -182,6 +180,79 @@ def test_a_counterpart_of_other_classes_is_known_by_who_made_it(
     told = " ".join(capsys.readouterr().out.split())
     assert f"origin simulated, not recorded (counterpart of {title}, seed 0)" in told
     assert f"sound: 2 simulated recordings of 2 classes; {title} has {published}" in told
+
+
+def _put(folder: Path, *names: str) -> Path:
+    """One small picture under all these names."""
+    import cv2
+
+    for n, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(n).integers(0, 255, (28, 28), dtype=np.uint8)
+        (folder / name).write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "recordings"),
+    [
+        (
+            ["train/5/1.png", "train/0/2.png", "TEST/7/00001.png", "TEST/7/00003.png"],
+            ["Train/5/00001.bin", "Train/0/00002.bin", "Test/7/00001.bin", "Test/7/00003.bin"],
+        ),
+        (["mnist/Training/5/60000.png", "mnist/testing/5/17.png"], ["Train/5/60000.bin", "Test/5/00017.bin"]),
+        (
+            ["train/0/1.png", "train/1/1.png", "test/1/9.png"],
+            ["Train/0/00001.bin", "Train/1/00002.bin", "Test/1/00009.bin"],
+        ),
+        (["0/a.png", "0/b.png", "1/7.png"], ["Train/0/00001.bin", "Train/0/00002.bin", "Train/1/00003.bin"]),
+    ],
+    ids=["own numbers", "other names", "numbers that begin anew", "no division"],
+)
+def test_digits_are_divided_as_their_pictures_and_numbered_through_all_classes(
+    names: list[str], recordings: list[str], tmp_path: Path
+) -> None:
+    found = pictures_of(_put(tmp_path, *names), COUNTERPARTS["nmnist"])
+    assert {picture.entry: str(picture.recording) for picture in found.used} == dict(
+        zip(names, recordings, strict=True)
+    )
+
+
+def test_a_number_does_not_depend_on_how_many_digits_are_made(tmp_path: Path) -> None:
+    images = _put(tmp_path, "0/a.png", "0/b.png", "1/c.png", "1/d.png")
+    few = pictures_of(images, replace(COUNTERPARTS["nmnist"], most=1)).used
+    assert [str(picture.recording) for picture in few] == ["Train/0/00001.bin", "Train/1/00003.bin"]
+
+
+def test_what_trains_and_what_tests_lie_apart_and_both_are_known_as_simulated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = _put(tmp_path / "images", "train/0/1.png", "train/1/2.png", "test/0/1.png", "test/1/2.png")
+    assert main(["simulate", "nmnist", str(tmp_path / "made"), "--images", str(images)]) == 0
+    assert "4 simulated recordings of 2 classes" in capsys.readouterr().out
+    divisions = [recording.division for recording in list_recordings(tmp_path / "made")]
+    assert divisions == ["train", "train", "test", "test"]
+    assert main(["data", "check", str(tmp_path / "made")]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "sound: 4 simulated recordings of 2 classes" in told
+    assert "nothing says" not in told
+
+
+def test_every_file_is_used_or_counted_with_its_cause(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = _put(
+        tmp_path / "images",
+        *("ant/image_0001.png", "ant/image_0002.png", "ant/._image_0001.png", "__MACOSX/ant/image_0003.png"),
+        *("ant/.thumbs/image_0004.png", "ant/notes.txt", "image_0001.png", "Faces/image_0001.png"),
+    )
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        for path in images.rglob("*.*"):
+            if path.is_file():
+                archive.write(path, path.relative_to(images))
+    for source in (images, tmp_path / "images.zip"):
+        command = ["simulate", "ncaltech101", str(tmp_path / "made"), "--images", str(source), "--count", "1"]
+        assert main(command) == 0
+        causes = "1 beyond 1 a class, 3 hidden, 1 in Faces, 1 no picture by suffix, 1 outside class folders"
+        assert f"8 files read = 1 used + 7 dropped ({causes})" in capsys.readouterr().err
 
 
 def test_what_was_laid_beside_a_counterpart_is_not_taken_for_simulated_in_silence(
@@ -202,8 +273,8 @@ def test_an_archive_is_as_good_as_a_folder_and_the_class_faces_is_left_out(tmp_p
     with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
         for path in images.rglob("*.png"):
             archive.write(path, path.relative_to(images))
-    (packed,) = pictures_of(tmp_path / "images.zip", COUNTERPARTS["ncaltech101"])
-    (loose,) = pictures_of(images, COUNTERPARTS["ncaltech101"])
+    (packed,) = pictures_of(tmp_path / "images.zip", COUNTERPARTS["ncaltech101"]).used
+    (loose,) = pictures_of(images, COUNTERPARTS["ncaltech101"]).used
     assert packed.recording == loose.recording
     assert packed.recording.parent.name == "Faces_easy"
     assert (packed.pixels() == loose.pixels()).all()
@@ -218,7 +289,7 @@ def test_what_cannot_be_shown_is_named(tmp_path: Path) -> None:
         pictures_of(tmp_path, kind)
     (tmp_path / "cat" / "image_0001.jpg").write_bytes(b"no picture")
     with pytest.raises(UnreadableSource, match=r"image_0001\.jpg"):
-        pictures_of(tmp_path, kind)[0].pixels()
+        pictures_of(tmp_path, kind).used[0].pixels()
     (tmp_path / "cat" / "front.jpg").write_bytes(b"x")
     with pytest.raises(ConfigError, match=r"front\.jpg has no number"):
         pictures_of(tmp_path, kind)

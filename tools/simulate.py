@@ -41,7 +41,7 @@ def run_simulate(folder: Path, *, users: int, part: Part, seed: int, jobs: int, 
 def run_counterpart(
     what: str, folder: Path, images: Path | None, *, count: int | None, seed: int, jobs: int, overwrite: bool
 ) -> int:
-    """The command: one recording a picture, below `Train`, `Caltech101` or `CIFAR10DVS` in the folder.
+    """The command: one recording a picture, below `Train` and `Test`, `Caltech101` or `CIFAR10DVS` in the folder.
 
     Raises:
         ConfigError: if there are no pictures, or the folder holds recordings that this would not write.
@@ -55,13 +55,16 @@ def run_counterpart(
     counterpart = COUNTERPARTS[what]
     if count is not None:
         counterpart = replace(counterpart, most=min(count, counterpart.most or count))
-    pictures = pictures_of(images, counterpart)
+    found = pictures_of(images, counterpart)
+    pictures = found.used
+    print(f"{images}: {found}", file=sys.stderr)
     target = folder / counterpart.folder
-    _claim(target, f"counterpart of {counterpart.title}, seed {seed}", overwrite)
+    for root in sorted({picture.root for picture in pictures}):
+        _claim(target / root, f"counterpart of {counterpart.title}, seed {seed}", overwrite)
     missing = [p for p in pictures if overwrite or not (target / p.recording).is_file()]
     write = partial(write_recording, target, counterpart=counterpart, seed=seed)
     n_events = sum(_all(write, missing, jobs))
-    n_classes = len({p.recording.parent for p in pictures})
+    n_classes = len({p.recording.parent.name for p in pictures})
     print(f"{target}: {len(pictures)} simulated recordings of {n_classes} classes")
     if missing:
         print(
