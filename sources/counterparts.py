@@ -8,8 +8,9 @@ alone, so a set can be made in any order, by several processes, and finished lat
 import hashlib
 import os
 import zipfile
+import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -67,6 +68,10 @@ class Picture:
     recording: PurePosixPath
 
     @property
+    def place(self) -> Path:
+        return self.images / self.entry
+
+    @property
     def root(self) -> PurePosixPath:
         """The folder of its class folder, below the set's: `Train` or `Test` where a set is divided."""
         return self.recording.parent.parent
@@ -78,18 +83,27 @@ class Picture:
             UnreadableSource: if it is no picture.
         """
         cv2 = opencv()
-        place = self.images / self.entry
-        if self.images.is_dir():
-            raw = place.read_bytes()
-        else:
-            try:
-                raw = _archive(self.images, os.getpid()).read(self.entry)
-            except zipfile.BadZipFile as error:
-                raise UnreadableSource(place, f"damaged in its archive: {error}") from error
+        raw = self._raw()
         grey: Any = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_GRAYSCALE) if raw else None
         if grey is None:
-            raise UnreadableSource(place, f"not a picture that OpenCV reads ({len(raw)} bytes)")
+            raise UnreadableSource(self.place, f"not a picture that OpenCV reads ({len(raw)} bytes)")
         return np.asarray(grey, np.uint8)
+
+    def crc32(self) -> int:
+        """CRC-32 of the picture's file, which an archive has written down."""
+        if self.images.is_dir():
+            return zlib.crc32(self._raw())
+        return _archive(self.images, os.getpid()).getinfo(self.entry).CRC
+
+    def _raw(self) -> bytes:
+        try:
+            if self.images.is_dir():
+                return self.place.read_bytes()
+            return _archive(self.images, os.getpid()).read(self.entry)
+        except OSError as error:
+            raise UnreadableSource(self.place, f"cannot read: {error.strerror}") from error
+        except zipfile.BadZipFile as error:
+            raise UnreadableSource(self.place, f"damaged in its archive: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +119,18 @@ class Pictures:
         n_dropped = sum(self.dropped.values())
         told = f"{len(self.used) + n_dropped:,} files read = {len(self.used):,} used + {n_dropped:,} dropped"
         return f"{told} ({causes})" if causes else told
+
+
+def digest_of(pictures: Iterable[Picture]) -> str:
+    """Whoever made the same recordings from the same pictures has the same digest, from a folder or an archive.
+
+    The first 12 hexadecimal digits of the SHA-256 of one line a picture: its recording and the CRC-32 of its file.
+
+    Raises:
+        UnreadableSource: if a picture cannot be read.
+    """
+    lines = sorted(f"{picture.recording} {picture.crc32():08x}\n" for picture in pictures)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:12]
 
 
 def pictures_of(images: Path, counterpart: Counterpart) -> Pictures:

@@ -14,7 +14,7 @@ from spikecut import CountBinner, load_network, record_outputs
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnreadableSource
 from spikecut.pipeline.events import EventBatch
 from spikecut.sources import open_recording
-from spikecut.sources.counterparts import COUNTERPARTS, pictures_of
+from spikecut.sources.counterparts import COUNTERPARTS, digest_of, pictures_of
 from spikecut.sources.datasets import list_recordings
 from spikecut.sources.screen import CIFAR10_DVS, NCALTECH101, NMNIST, Show, shown
 from spikecut.sources.shapes import DrawnDigit, written
@@ -150,12 +150,13 @@ def test_a_counterpart_is_checked_as_one_and_not_as_the_published_set(
     capsys.readouterr()
     assert main(["data", "check", str(folder), "--read"]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "origin simulated, not recorded (counterpart of N-Caltech101, seed 3)" in told
+    assert "origin simulated, not recorded (counterpart of N-Caltech101, seed 3, pictures " in told
     assert "verdict sound: 4 simulated recordings of 2 classes; N-Caltech101 has 8,709" in told
     assert "missing" not in told
     assert main(["data", "check", str(folder / "Caltech101"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["set"], found["drawn"]) == ("N-Caltech101", "counterpart of N-Caltech101, seed 3")
+    digest = digest_of(pictures_of(images, COUNTERPARTS["ncaltech101"]).used)
+    assert (found["set"], found["drawn"]) == ("N-Caltech101", f"counterpart of N-Caltech101, seed 3, pictures {digest}")
     assert (found["recordings_expected"], found["recordings_usable"], found["published_split"]) == (4, 4, False)
     assert found["counts"]["recordings"]["published"] == 8_709
     assert (found["classes"]["ant"]["all"], found["classes"]["ant"]["published"]) == (2, 42)
@@ -178,7 +179,7 @@ def test_a_counterpart_of_other_classes_is_known_by_who_made_it(
     capsys.readouterr()
     assert main(["data", "check", str(tmp_path / "made" / below)]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert f"origin simulated, not recorded (counterpart of {title}, seed 0)" in told
+    assert f"origin simulated, not recorded (counterpart of {title}, seed 0, pictures " in told
     assert f"sound: 2 simulated recordings of 2 classes; {title} has {published}" in told
 
 
@@ -308,3 +309,64 @@ def test_a_folder_of_other_recordings_is_not_mixed_with_simulated_ones(
     assert main(command) == 2
     assert "image_0001.bin" in capsys.readouterr().err
     assert real.read_bytes() == b"real"
+
+
+def test_what_nobody_says_was_simulated_is_not_overwritten_either(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = _write_pictures(tmp_path / "images", 1)
+    real = tmp_path / "set" / "Caltech101" / "cat" / "image_0099.bin"
+    real.parent.mkdir(parents=True)
+    real.write_bytes(b"real")
+    command = ["simulate", "ncaltech101", str(tmp_path / "set"), "--images", str(images), "--overwrite"]
+    assert main(command) == 2
+    assert "nothing says that it was simulated" in capsys.readouterr().err
+    assert real.read_bytes() == b"real"
+
+
+def _made(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.bin")}
+
+
+@pytest.mark.parametrize("change", ["another picture", "one more", "one less", "another seed", "a stranger"])
+def test_recordings_of_other_pictures_are_refused_or_replaced_but_never_mixed(
+    change: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--overwrite` leaves what a fresh folder would hold, and nothing else."""
+    images, folder = _put(tmp_path / "images", "cat/1.png", "cat/2.png"), tmp_path / "made"
+    command = ["simulate", "ncaltech101", str(folder), "--images", str(images)]
+    assert main(command) == 0
+    before = _made(folder)
+    match change:
+        case "another picture":
+            (images / "cat" / "2.png").write_bytes((images / "cat" / "1.png").read_bytes())
+        case "one more":
+            (images / "cat" / "3.png").write_bytes((images / "cat" / "1.png").read_bytes())
+        case "one less":
+            (images / "cat" / "2.png").unlink()
+        case "another seed":
+            command += ["--seed", "1"]
+        case _:
+            (folder / "Caltech101" / "cat" / "image_0009.bin").write_bytes(b"stranger")
+            before = _made(folder)
+    assert main(command) == 2
+    assert "counterpart of N-Caltech101, seed" in capsys.readouterr().err
+    assert _made(folder) == before
+    assert main([*command, "--overwrite"]) == 0
+    fresh = [str(tmp_path / "fresh") if part == str(folder) else part for part in command]
+    assert main(fresh) == 0
+    assert _made(folder) == _made(tmp_path / "fresh")
+    marker = Path("Caltech101", ".drawn")
+    assert (folder / marker).read_text() == (tmp_path / "fresh" / marker).read_text()
+
+
+def test_an_interrupted_counterpart_is_finished_even_from_an_archive_of_the_same_pictures(tmp_path: Path) -> None:
+    images, folder = _put(tmp_path / "images", "cat/1.png", "cat/2.png"), tmp_path / "made"
+    assert main(["simulate", "ncaltech101", str(folder), "--images", str(images)]) == 0
+    whole = _made(folder)
+    (folder / "Caltech101" / "cat" / "image_0002.bin").unlink()
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        for path in images.rglob("*.png"):
+            archive.write(path, Path("101_ObjectCategories", path.relative_to(images)))
+    assert main(["simulate", "ncaltech101", str(folder), "--images", str(tmp_path / "images.zip")]) == 0
+    assert _made(folder) == whole
