@@ -239,15 +239,28 @@ def events_of(picture: Picture, counterpart: Counterpart, seed: int) -> Iterator
         recording = recording.relative_to("Train")
     name = f"{counterpart.title}/{recording}/{seed}"
     rng = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()[:16]))
-    return shown(picture.pixels(), counterpart.show, rng)
+    pixels = picture.pixels()
+    try:
+        yield from shown(pixels, counterpart.show, rng)
+    except ConfigError as error:
+        raise ConfigError(f"{picture.place}: {error}", hint=error.hint) from error
 
 
 def write_recording(folder: Path, picture: Picture, counterpart: Counterpart, seed: int) -> int:
-    """Writes the recording of a picture below the set's folder, whole or not at all; returns how many events."""
+    """Writes the recording of a picture below the set's folder, whole or not at all; returns how many events.
+
+    Raises:
+        UnreadableSource: if it is no picture.
+        ConfigError: if it is larger than the sensor of a set whose pictures were not shrunk.
+    """
     target = folder / picture.recording
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
     write = write_aedat2 if target.suffix == ".aedat" else write_atis
-    n = write(partial, events_of(picture, counterpart, seed))
-    partial.replace(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        n = write(partial, events_of(picture, counterpart, seed))
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     return n

@@ -3,6 +3,7 @@
 import json
 import zipfile
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -294,8 +295,6 @@ def test_what_cannot_be_shown_is_named(tmp_path: Path) -> None:
     (tmp_path / "cat" / "front.jpg").write_bytes(b"x")
     with pytest.raises(ConfigError, match=r"front\.jpg has no number"):
         pictures_of(tmp_path, kind)
-    with pytest.raises(ConfigError, match="300x200 pixels for a sensor of 240x180"):
-        next(shown(np.zeros((200, 300), np.uint8), NCALTECH101, np.random.default_rng(0)))
 
 
 def test_a_folder_of_other_recordings_is_not_mixed_with_simulated_ones(
@@ -370,3 +369,47 @@ def test_an_interrupted_counterpart_is_finished_even_from_an_archive_of_the_same
             archive.write(path, Path("101_ObjectCategories", path.relative_to(images)))
     assert main(["simulate", "ncaltech101", str(folder), "--images", str(tmp_path / "images.zip")]) == 0
     assert _made(folder) == whole
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "fits"), [(300, 200, (240, 160)), (200, 400, (90, 180)), (2, 2_000, (1, 180))]
+)
+def test_a_picture_of_caltech_larger_than_the_sensor_is_shrunk_as_a_whole(
+    width: int, height: int, fits: tuple[int, int]
+) -> None:
+    """Its far corner is seen, and what lies at the corner of the events is where the shrunk picture ends."""
+    noisy = replace(NCALTECH101, camera=replace(NCALTECH101.camera, shot_noise_hz=500.0))
+    batches = list(shown(np.full((height, width), 128, np.uint8), noisy, np.random.default_rng(0)))
+    x, y = (np.concatenate([getattr(batch, column) for batch in batches]) for column in "xy")
+    assert (int(x.max()) + 1, int(y.max()) + 1) == fits
+
+
+def test_a_shrunk_picture_gives_the_events_of_the_small_one() -> None:
+    """Squares of 2 x 2 equal pixels are one pixel each at half the size."""
+    small = np.random.default_rng(0).integers(0, 255, (180, 240), dtype=np.uint8)
+    large = small.repeat(2, 0).repeat(2, 1)
+    first, second = (
+        [
+            event
+            for b in islice(shown(picture, NCALTECH101, np.random.default_rng(1)), 20)
+            for event in zip(b.t, b.x, b.y, strict=True)
+        ]
+        for picture in (small, large)
+    )
+    assert len(first) > 1_000
+    assert first == second
+
+
+def test_a_picture_too_large_for_its_set_is_named_and_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import cv2
+
+    images = _put(tmp_path / "images", "cat/1.png")
+    assert cv2.imwrite(str(images / "cat" / "2.png"), np.zeros((40, 30), np.uint8))
+    for jobs in ("1", "2"):
+        command = ["simulate", "nmnist", str(tmp_path / jobs), "--images", str(images), "--jobs", jobs]
+        assert main(command) == 2
+        told = capsys.readouterr().err.replace("\n", "")
+        assert f"{images / 'cat' / '2.png'}: a picture of 30x40 pixels for a sensor of 34x34" in told
+        assert not list((tmp_path / jobs).rglob("*.partial"))
