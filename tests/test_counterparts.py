@@ -2,8 +2,9 @@
 
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,22 +27,68 @@ _LEGS = np.array([0, 105_000, 210_000, 315_000])
 
 
 def _measure(batches: list[EventBatch]) -> np.ndarray:
-    """Events, those of each 105 ms, and the share of ON."""
-    t, p = (np.concatenate([getattr(batch, column) for batch in batches]) for column in "tp")
-    return np.array([len(t), *np.histogram(t, _LEGS)[0], 100 * p.mean()])
+    """Events, those of each 105 ms, the share of ON (5); those of each 15 ms (21); how far the middle of ON lies from
+    that of OFF, x and y in pixels, in each 105 ms (6)."""
+    t, x, y, p = (np.concatenate([getattr(batch, column) for batch in batches]) for column in "txyp")
+    apart = []
+    for start, end in pairwise(_LEGS):
+        on, off = (np.array([x, y])[:, (t >= start) & (t < end) & (p == side)] for side in (1, 0))
+        apart += list(on.mean(1) - off.mean(1)) if on.size and off.size else [0.0, 0.0]
+    rate = np.histogram(t, np.arange(0, 315_001, 15_000))[0]
+    return np.array([len(t), *np.histogram(t, _LEGS)[0], 100 * p.mean(), *rate, *apart])
 
 
-def test_the_counterpart_of_nmnist_has_the_counts_of_the_real_recordings(real_data: Path, tmp_path: Path) -> None:
-    """In all, in each third, and the share of ON: within 15 % of the mean of 1,000 real recordings."""
-    with zipfile.ZipFile(real_data / "nmnist_train1000.zip") as packed:
-        packed.extractall(tmp_path)
-    real = [
-        _measure(list(open_recording(recording.path, sensor=NMNIST.sensor)))
-        for recording in list_recordings(tmp_path / "Train")
-    ]
+def _drawn(show: Show, n: int) -> np.ndarray:
     rng = np.random.default_rng(1)
-    made = [_measure(list(shown(written(n % 10, rng), NMNIST, rng))) for n in range(300)]
-    assert np.abs(np.mean(made, 0) / np.mean(real, 0) - 1).max() < 0.15
+    return np.asarray(np.mean([_measure(list(shown(written(i % 10, rng), show, rng))) for i in range(n)], 0))
+
+
+def _rate_off(made: np.ndarray, real: np.ndarray) -> float:
+    """How much of the events comes at another time: the sum over 15 ms of how far their shares are apart."""
+    shares = [measured[5:26] / measured[5:26].sum() for measured in (made, real)]
+    return float(np.abs(shares[0] - shares[1]).sum())
+
+
+def _way_off(made: np.ndarray, real: np.ndarray) -> float:
+    """How far ON lies from where it should beside OFF, in pixels, at most."""
+    return float(np.abs(made[26:] - real[26:]).max())
+
+
+@pytest.fixture(scope="module")
+def real_digits(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    """The mean of 1,000 real recordings."""
+    folder = tmp_path_factory.mktemp("nmnist")
+    with zipfile.ZipFile(real_data / "nmnist_train1000.zip") as packed:
+        packed.extractall(folder)
+    recordings = list_recordings(folder / "Train")
+    real = [_measure(list(open_recording(r.path, sensor=NMNIST.sensor))) for r in recordings]
+    return np.asarray(np.mean(real, 0))
+
+
+def test_the_counterpart_of_nmnist_measures_what_the_real_recordings_do(real_digits: np.ndarray) -> None:
+    """Events in all, in each third, and the share of ON within 15 %; when they come; on which side ON lies of OFF."""
+    made = _drawn(NMNIST, 300)
+    assert np.abs(made[:5] / real_digits[:5] - 1).max() < 0.15
+    assert _rate_off(made, real_digits) < 0.25
+    assert _way_off(made, real_digits) < 1.2
+    clear = np.abs(real_digits[26:]) > 0.5
+    assert clear.sum() == 5
+    assert (np.sign(made[26:]) == np.sign(real_digits[26:]))[clear].all()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "measure", "least"),
+    [
+        (replace(NMNIST, jerks=False), _rate_off, 0.45),
+        (replace(NMNIST, corners=tuple((-x, -y) for x, y in NMNIST.corners)), _way_off, 5.0),
+        (replace(NMNIST, negative=False), _way_off, 5.0),
+    ],
+    ids=["even speed", "reversed motion", "bright for dark"],
+)
+def test_a_wrong_camera_would_be_noticed(
+    wrong: Show, measure: Callable[[np.ndarray, np.ndarray], float], least: float, real_digits: np.ndarray
+) -> None:
+    assert measure(_drawn(wrong, 60), real_digits) > least
 
 
 def test_a_network_that_saw_only_real_recordings_reads_the_simulated_ones() -> None:
