@@ -16,6 +16,7 @@ from numpy import ndarray
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources.dvs import DvsSpec, linear_light, see
+from spikecut.sources.opencv import opencv
 
 _MARGIN = 8  # pixels around the picture that may come into view
 _BLACK = 0.04  # light of a black screen, as a share of a white one
@@ -28,8 +29,8 @@ class Show:
 
     `corners` are (x, y) in sensor pixels, one after every leg of `leg_us`; before the first leg the picture rests at
     (0, 0) for `rest_us`. A jerk speeds up and slows down, otherwise the speed is even. `enlarged` sensor pixels
-    show one pixel of the picture. With `cropped` only events on the picture itself are kept; otherwise a smaller one
-    lies in the middle. A `negative` is shown bright for dark.
+    show one pixel of the picture. With `cropped` only events on the picture itself are kept, and a larger one is
+    shrunk to fit the sensor; otherwise a smaller one lies in the middle. A `negative` is shown bright for dark.
     """
 
     sensor: SensorSize
@@ -88,7 +89,7 @@ def shown(picture: UInt8[ndarray, "h w"], show: Show, rng: np.random.Generator) 
     Beyond its edges the screen goes on as its edge is, so that no edge is seen which is none.
 
     Raises:
-        ConfigError: if the picture is larger than the sensor.
+        ConfigError: if the picture is larger than the sensor, and is not shown `cropped`.
     """
     canvas, place = _canvas(picture, show)
     images = ((t, _view(canvas, show.offset(t), show.sensor if not show.cropped else place)) for t in _times(show))
@@ -105,6 +106,8 @@ def _canvas(picture: UInt8[ndarray, "h w"], show: Show) -> tuple[Float32[ndarray
     """Linear light with a margin all around, and the size of what lies within it."""
     from scipy.ndimage import gaussian_filter, zoom
 
+    if show.cropped:
+        picture = _shrunk(picture, show.sensor)
     if show.negative:
         picture = 255 - picture
     grey = zoom(picture.astype(np.float32), show.enlarged, order=3, grid_mode=True, mode="nearest")
@@ -118,6 +121,17 @@ def _canvas(picture: UInt8[ndarray, "h w"], show: Show) -> tuple[Float32[ndarray
     size = SensorSize(light.shape[1], light.shape[0])
     light = np.pad(light, _MARGIN, mode="edge")
     return gaussian_filter(light, _OPTICS).astype(np.float32), size
+
+
+def _shrunk(picture: UInt8[ndarray, "H W"], sensor: SensorSize) -> UInt8[ndarray, "h w"]:
+    """A picture that fits the sensor, its sides in the same ratio; one that fits already is left as it is."""
+    height, width = picture.shape
+    scale = min(sensor.width / width, sensor.height / height)
+    if scale >= 1:
+        return picture
+    cv2 = opencv()
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _view(canvas: Float32[ndarray, "H W"], offset: tuple[float, float], size: SensorSize) -> Float64[ndarray, "h w"]:

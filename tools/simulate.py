@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
-from spikecut.sources.counterparts import COUNTERPARTS, pictures_of, write_recording
+from spikecut.sources.counterparts import COUNTERPARTS, Picture, digest_of, pictures_of, write_recording
 from spikecut.sources.datasets import MADE_BY, Part
 from spikecut.sources.gestures import drawn_session, drawn_users, write_lists, write_session
 
@@ -41,7 +41,7 @@ def run_simulate(folder: Path, *, users: int, part: Part, seed: int, jobs: int, 
 def run_counterpart(
     what: str, folder: Path, images: Path | None, *, count: int | None, seed: int, jobs: int, overwrite: bool
 ) -> int:
-    """The command: one recording a picture, below `Train`, `Caltech101` or `CIFAR10DVS` in the folder.
+    """The command: one recording a picture, below `Train` and `Test`, `Caltech101` or `CIFAR10DVS` in the folder.
 
     Raises:
         ConfigError: if there are no pictures, or the folder holds recordings that this would not write.
@@ -55,13 +55,15 @@ def run_counterpart(
     counterpart = COUNTERPARTS[what]
     if count is not None:
         counterpart = replace(counterpart, most=min(count, counterpart.most or count))
-    pictures = pictures_of(images, counterpart)
+    found = pictures_of(images, counterpart)
+    pictures = found.used
+    print(f"{images}: {found}", file=sys.stderr)
     target = folder / counterpart.folder
-    _claim(target, f"counterpart of {counterpart.title}, seed {seed}", overwrite)
+    _claim_counterpart(target, pictures, f"counterpart of {counterpart.title}, seed {seed}", overwrite)
     missing = [p for p in pictures if overwrite or not (target / p.recording).is_file()]
     write = partial(write_recording, target, counterpart=counterpart, seed=seed)
     n_events = sum(_all(write, missing, jobs))
-    n_classes = len({p.recording.parent for p in pictures})
+    n_classes = len({p.recording.parent.name for p in pictures})
     print(f"{target}: {len(pictures)} simulated recordings of {n_classes} classes")
     if missing:
         print(
@@ -70,19 +72,55 @@ def run_counterpart(
     return 0
 
 
+def _claim_counterpart(target: Path, pictures: Sequence[Picture], origin: str, overwrite: bool) -> None:
+    """Claims each folder of class folders for these pictures; `overwrite` clears it of what a program made there.
+
+    Recordings of which nothing says that a program made them are never touched.
+    """
+    wanted = {target / picture.recording for picture in pictures}
+    claims: dict[Path, str] = {}
+    for below in sorted({picture.root for picture in pictures}):
+        folder = target / below
+        told = f"{origin}, pictures {digest_of(p for p in pictures if p.root == below)}"
+        there = _recordings(folder)
+        if there and not (folder / MADE_BY).is_file():
+            raise ConfigError(
+                f"{folder} holds {there[0].relative_to(folder)}, and nothing says that it was simulated",
+                hint="choose an empty folder",
+            )
+        _refuse_others(folder, told, [path for path in there if path not in wanted], overwrite)
+        claims[folder] = told
+    for folder, told in claims.items():
+        for path in _recordings(folder) if overwrite else ():
+            path.unlink()
+        _claim(folder, told, overwrite)
+
+
 def _claim(folder: Path, origin: str, overwrite: bool) -> None:
     """Makes the folder and leaves word of where its recordings come from; refuses one with others."""
+    _refuse_others(folder, origin, [], overwrite)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EnvironmentProblem(f"{folder}: cannot make this folder: {error.strerror}") from error
+    (folder / MADE_BY).write_text(f"{origin}\n")
+
+
+def _refuse_others(folder: Path, origin: str, strangers: Sequence[Path], overwrite: bool) -> None:
+    """What another origin made, and `strangers` in any case, are not mixed with what is written now."""
     marker = folder / MADE_BY
-    strangers = sorted(str(path.relative_to(folder)) for kind in ("aedat", "bin") for path in folder.rglob(f"*.{kind}"))
-    if strangers and not overwrite and (not marker.is_file() or marker.read_text() != f"{origin}\n"):
+    told = marker.read_text(errors="replace").strip() if marker.is_file() else ""
+    others = strangers if told == origin else _recordings(folder)
+    if others and not overwrite:
         raise ConfigError(
-            f"{folder} holds {strangers[0]}, which is no {origin}", hint="choose an empty folder, or pass --overwrite"
+            f"{folder} holds {others[0].relative_to(folder)}, which is no {origin}"
+            + (f", but {told}" if told not in ("", origin) else ""),
+            hint="choose an empty folder, or pass --overwrite",
         )
-    marker.write_text(f"{origin}\n")
+
+
+def _recordings(folder: Path) -> list[Path]:
+    return sorted(path for kind in ("aedat", "bin") for path in folder.rglob(f"*.{kind}"))
 
 
 def _all(write: Callable[[Any], Any], items: Sequence[Any], jobs: int) -> list[Any]:
