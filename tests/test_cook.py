@@ -1,6 +1,7 @@
 """From data to a report in one command, and the tables that are read off the folders it leaves."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any

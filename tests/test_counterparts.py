@@ -460,3 +460,9 @@ def test_a_picture_too_large_for_its_set_is_named_and_leaves_nothing_behind(
         told = capsys.readouterr().err.replace("\n", "")
         assert f"{images / 'cat' / '2.png'}: a picture of 30x40 pixels for a sensor of 34x34" in told
         assert not list((tmp_path / jobs).rglob("*.partial"))
+
+
+def test_gestures_are_not_made_from_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "gestures", str(tmp_path), "--images", "x.zip"]) == 2
+    assert "drawn, not made from pictures" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

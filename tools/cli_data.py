@@ -6,6 +6,8 @@ from typing import Literal
 
 import tyro
 
+from spikecut.pipeline.errors import ConfigError
+
 Part = Literal["train", "calibration", "test", "all"]  # as in sources.datasets, which loads NumPy
 
 
@@ -124,6 +126,8 @@ class Simulate:
 
         seed, jobs, overwrite = self.seed, self.jobs, self.overwrite
         if self.what == "gestures":
+            if self.images is not None or self.count is not None:
+                raise ConfigError("gestures are drawn, not made from pictures", hint="leave --images and --count out")
             return run_simulate(
                 self.folder, users=self.users, part=self.part, seed=seed, jobs=jobs, overwrite=overwrite
             )

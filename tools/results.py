@@ -163,12 +163,12 @@ def _shared_rules(runs: Sequence[Run]) -> list[str]:
 
 
 def _titled(card: ModelCard) -> tuple[str, str]:
-    """Title, and the published figures of a recipe that ships: only where it is that recipe, not one of its name."""
+    """Title and published figures: of the recipe that ships, unless the card names another; older cards name none."""
     title = str(card.provenance.get("title", ""))
     if card.name in shipped():
         recipe = read_recipe(card.name)
-        if title == recipe.title:
-            return title, recipe.published
+        if title in ("", recipe.title):
+            return recipe.title, recipe.published
     return title or str(card.provenance.get("attribution", "")), ""
 
 
