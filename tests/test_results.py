@@ -151,10 +151,10 @@ def test_published_figures_stand_beside_the_recipe_they_are_about_and_no_other(t
     write_run(tmp_path / "a", 0, name="cifar10dvs", provenance={"title": shipped.title})
     assert f"Published: {shipped.published}" in page([*runs_in(tmp_path / "a")], "x", 0)
     write_run(tmp_path / "b", 0, name="cifar10dvs", provenance={"title": "my own"})
-    write_run(tmp_path / "c", 0, name="cifar10dvs")
-    for folder, title in (("b", "my own"), ("c", "nobody's")):
+    write_run(tmp_path / "c", 0, name="mine")
+    for folder, title in (("b", "cifar10dvs: my own"), ("c", "mine: nobody's")):
         text = page([*runs_in(tmp_path / folder)], "x", 0)
-        assert f"## cifar10dvs: {title}" in text
+        assert f"## {title}" in text
         assert "Published" not in text
 
 
