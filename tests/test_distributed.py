@@ -49,7 +49,7 @@ def test_the_command_under_torchrun_keeps_one_network_and_says_so_once(tmp_path:
     said = torchrun("-m", "spikecut", *words)
     assert said.splitlines() == [str(tmp_path / "run" / "nmnist.safetensors")]
     _, card = checkpoint.load(tmp_path / "run" / "nmnist")
-    assert str(card.provenance["machine"]).endswith("2 processes")
+    assert "2 processes" in str(card.provenance["machine"])
 
 
 def test_alone_everything_is_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
