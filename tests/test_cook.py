@@ -71,7 +71,9 @@ def test_one_command_leaves_network_cutoffs_outputs_and_report(runs: Path) -> No
         card = read_card(run / "plain.json")
         assert card.classes == tuple("0123456789")
         assert card.provenance["plan"]["seed"] == seed
-        assert card.provenance["seconds"] >= 0
+        clock = float((run / "seconds.txt").read_text())
+        assert 0 < clock
+        assert card.provenance["seconds"] == pytest.approx(clock, abs=1)
         assert "threads" in card.provenance["machine"]
         for name in (
             "plain.fixed-10pt.json",
