@@ -72,7 +72,7 @@ def test_one_command_leaves_network_cutoffs_outputs_and_report(runs: Path) -> No
         assert card.classes == tuple("0123456789")
         assert card.provenance["plan"]["seed"] == seed
         clock = float((run / "seconds.txt").read_text())
-        assert 0 < clock
+        assert clock > 0
         assert card.provenance["seconds"] == pytest.approx(clock, abs=1)
         assert "threads" in card.provenance["machine"]
         for name in (
