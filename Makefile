@@ -41,10 +41,9 @@ picture: $(VENV)/installed ## the README's moving picture
 
 weights: $(VENV)/installed ## trains, calibrates and measures the shipped network: make weights DATA=<folder of Train/>
 	@test -n "$(DATA)" || { echo 'usage: make weights DATA=path/to/N-MNIST/Train'; exit 2; }
-	$(BIN)/spikecut train nmnist --data $(DATA) --out runs/nmnist
-	$(BIN)/spikecut calibrate $(DATA) --model runs/nmnist/nmnist.safetensors --rule fixed topk confidence ltt --overwrite
-	$(BIN)/spikecut replay $(DATA) --model runs/nmnist/nmnist.safetensors --part test
-	cp runs/nmnist/nmnist.safetensors runs/nmnist/nmnist*.json models/weights/
+	$(BIN)/spikecut recipe nmnist --data $(DATA) --out runs/nmnist
+	$(BIN)/spikecut replay $(DATA) --model runs/nmnist/seed0/nmnist.safetensors --part test
+	cp runs/nmnist/seed0/nmnist.safetensors runs/nmnist/seed0/nmnist*.json models/weights/
 
 weights-gestures: $(VENV)/installed ## the same for the gestures, on drawn people (two hours on two cores, 9 GB)
 	$(BIN)/spikecut train gestures --out runs/gestures-first --threads 2
