@@ -29,7 +29,7 @@ def compact(spec: NetworkSpec, *, of_logarithm: bool = False) -> nn.Module:
     if min(spec.frame.width, spec.frame.height) >> len(spec.channels) == 0:
         raise ModelError(f"{len(spec.channels)} halvings leave nothing of a {spec.frame} frame")
     layers: list[nn.Module] = [LogCounts()] if of_logarithm else []
-    n_in, height, width = 2, spec.frame.height, spec.frame.width
+    n_in, height, width = spec.inputs, spec.frame.height, spec.frame.width
     for n_out in spec.channels:
         cell = LIFCell(spec.step_us, leak=0.3)
         layers += [*convolution(spec, n_in, n_out, leak=0.3), cell, nn.MaxPool2d(2)]
@@ -50,7 +50,7 @@ def traces(spec: NetworkSpec) -> nn.Module:
     if spec.frame.width != spec.frame.height or spec.frame.width % _GRID:
         raise ModelError(f"a {spec.frame} frame; this network merges squares whose side is a multiple of {_GRID}")
     layers: list[nn.Module] = [LogCounts(_GRID), Traces(_TRACES)]
-    n_in, side = 2 * (1 + len(_TRACES)), _GRID
+    n_in, side = spec.inputs * (1 + len(_TRACES)), _GRID
     for at, n_out in enumerate(spec.channels):
         first = {"kernel": 5, "stride": 2, "padding": 2}
         layers += convolution(spec, n_in, n_out, leak=0.3, **({} if at else first))

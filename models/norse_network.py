@@ -46,7 +46,7 @@ class NorseNetwork:
     def n_outputs(self) -> int:
         return self.card.spec.n_classes
 
-    def step(self, frames: Num[ndarray, "B 2 H W"], state: Lanes | None) -> tuple[Float32[ndarray, "B K"], Lanes]:
+    def step(self, frames: Num[ndarray, "B C H W"], state: Lanes | None) -> tuple[Float32[ndarray, "B K"], Lanes]:
         """One step for every lane.
 
         What rest is only the module knows (Norse's IAF rests at its reset, LIF at its leak, and a cell without a

@@ -76,7 +76,7 @@ def paper(spec: NetworkSpec) -> nn.Module:
             hint="the papers' networks are normalised by batch statistics",
         )
     layers: list[nn.Module] = []
-    n_in, height, width = 2, spec.frame.height, spec.frame.width
+    n_in, height, width = spec.inputs, spec.frame.height, spec.frame.width
     for layer in _at_widths(spec):
         if isinstance(layer, _Conv):
             k, s, p = layer.kernel, layer.stride, layer.padding

@@ -12,10 +12,11 @@ class NetworkSpec:
 
     `channels` are the widths of its convolutions, `step_us` the length of a bin in microseconds, `frame` the size of
     the frames it sees. `normalisation` is `kernel`, `batch` or `tebn` (see `normalisation`); `tebn` needs to know for
-    how many steps, `tebn_steps`, it learns a scale.
+    how many steps, `tebn_steps`, it learns a scale. `inputs` are the channels of a frame: 2 polarities of events, or
+    the 3 colours of a picture that is shown at every step.
 
     Raises:
-        ModelError: for another normalisation, or steps without `tebn`, or `tebn` without steps.
+        ModelError: for another normalisation, or steps without `tebn`, or `tebn` without steps, or other channels.
     """
 
     architecture: str
@@ -25,6 +26,7 @@ class NetworkSpec:
     frame: SensorSize
     normalisation: str = "kernel"
     tebn_steps: int = 0
+    inputs: int = 2
 
     def __post_init__(self) -> None:
         if self.normalisation not in ("kernel", "batch", "tebn"):
@@ -34,3 +36,5 @@ class NetworkSpec:
                 f"normalisation {self.normalisation!r} with tebn_steps {self.tebn_steps}",
                 hint="tebn_steps is the number of steps of a training with 'tebn', and 0 without it",
             )
+        if self.inputs not in (2, 3):
+            raise ModelError(f"frames of {self.inputs} channels; expected 2 (events) or 3 (a picture's colours)")

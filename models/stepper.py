@@ -26,13 +26,13 @@ class NetworkStepper:
     def n_outputs(self) -> int:
         return self.spec.n_classes
 
-    def step(self, frames: Num[ndarray, "B 2 H W"], state: State | None) -> tuple[Float32[ndarray, "B K"], State]:
+    def step(self, frames: Num[ndarray, "B C H W"], state: State | None) -> tuple[Float32[ndarray, "B K"], State]:
         """One step for every lane.
 
         Raises:
             ModelError: if the frames have another size than the network was made for.
         """
-        expected = (2, self.spec.frame.height, self.spec.frame.width)
+        expected = (self.spec.inputs, self.spec.frame.height, self.spec.frame.width)
         if frames.shape[1:] != expected:
             raise ModelError(f"frames of shape {frames.shape[1:]} for a network made for {expected}")
         with torch.inference_mode():
