@@ -232,6 +232,11 @@ def test_the_tables_hold_what_the_outputs_say(runs: Path, capsys: pytest.Capture
     assert "| fixed-10pt |" in chapter
     fixed = next(line for line in chapter.splitlines() if line.startswith("| fixed-10pt |"))
     assert fixed.endswith("| 1.00 (1.00 to 1.00) |")  # the constant beside itself
+    saved = chapter[chapter.index("Really stopped, one at a time") :]
+    cost = json.loads((runs / "plain" / "seed0" / "cost.json").read_text())
+    assert [row["rule"] for row in cost["rules"]][0] == "none"
+    assert "| full window |" in saved
+    assert all(row["steps"] <= cost["rules"][0]["steps"] == 10 for row in cost["rules"])
 
 
 def _mean_stop(run: Path, rule: str) -> float:

@@ -15,7 +15,7 @@ import tyro
 
 import spikecut
 from spikecut.pipeline.errors import EnvironmentProblem, SourceError, SpikecutError
-from spikecut.tools.cli_compare import Evaluate, Replay, Report, Results
+from spikecut.tools.cli_compare import Cost, Evaluate, Replay, Report, Results
 from spikecut.tools.cli_data import Convert, Cut, Data, Simulate
 from spikecut.tools.cli_train import Calibrate, Recipe, Train
 from spikecut.tools.cli_watch import Demo, Info, Run, Why
@@ -34,13 +34,14 @@ COMMANDS: dict[str, type] = {
     "train": Train,
     "calibrate": Calibrate,
     "evaluate": Evaluate,
+    "cost": Cost,
     "report": Report,
     "results": Results,
     "why": Why,
     "simulate": Simulate,
     "data": Data,
 }
-_USES_TORCH = (Demo, Run, Replay, Recipe, Train, Calibrate, Evaluate, Why)
+_USES_TORCH = (Demo, Run, Replay, Recipe, Train, Calibrate, Evaluate, Cost, Why)
 _ABOUT = """Deciding early on event-camera streams.
 
 $ spikecut demo

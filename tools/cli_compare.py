@@ -89,6 +89,47 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """Stop recordings one at a time, as a stream is: time and synaptic operations of every cutoff against none.
+
+    $ spikecut cost N-MNIST/Test --model nmnist
+
+    $ spikecut cost Train --model runs/mine/seed0/mine.safetensors --part test --n 100 --out cost.json
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """The folder of <class>/<recording>, or of DVS128 Gesture."""
+    model: str = "nmnist"
+    """A shipped network's name, a .safetensors file, or a .py that makes one with from_norse (it is executed)."""
+    cutoff: tuple[str, ...] = ()
+    """Names or files of cutoffs. Default: all that lie beside the network."""
+    part: Part = "test"
+    """Which part of the folder."""
+    n: int = 200
+    """On how many recordings, drawn at random."""
+    rounds: int = 3
+    """How often each is timed; the shortest counts."""
+    seed: int = 0
+    """Of the draw."""
+    out: Path | None = None
+    """Write the figures there too, as JSON."""
+
+    def run(self) -> int:
+        from spikecut.tools.cost import run_cost
+
+        return run_cost(
+            self.folder,
+            model=self.model,
+            cutoffs=self.cutoff,
+            part=self.part,
+            n=self.n,
+            rounds=self.rounds,
+            seed=self.seed,
+            out=self.out,
+        )
+
+
+@dataclass(frozen=True)
 class Report:
     """Write one self-contained HTML page from an evaluation, with its pictures; or compare two.
 

@@ -10,6 +10,7 @@ from spikecut.models.training import differences
 from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.counterparts import COUNTERPARTS
 from spikecut.tools.calibrate import run_calibrate
+from spikecut.tools.cost import run_cost
 from spikecut.tools.evaluate import run_evaluate
 from spikecut.tools.machine import use
 from spikecut.tools.material import check_parts, made_of, with_classes
@@ -17,6 +18,8 @@ from spikecut.tools.recipe import Recipe, read_recipe
 from spikecut.tools.report import run_report
 from spikecut.tools.simulate import run_counterpart, run_simulate
 from spikecut.tools.train import planned, train
+
+_TIMED = 50  # recordings that are stopped one by one, to time it
 
 
 def run_recipe(
@@ -97,6 +100,16 @@ def run_recipe(
             as_json=False,
         )
         run_report(evaluation, compare=(), out=None, seed=seed)
+        told |= run_cost(
+            test_on,
+            model=str(weights),
+            cutoffs=(),
+            part="test",
+            n=_TIMED,
+            rounds=2,
+            seed=seed,
+            out=run / "cost.json",
+        )
     print(f"next: spikecut results {out}", file=sys.stderr)
     return told
 

@@ -62,6 +62,17 @@ class Examples:
             count += 1 if isinstance(source, LabelledRecording) else len(source.labels().spans)
         return Examples(sources, self.labels[:count])
 
+    def drawn(self, n: int, seed: int) -> "Examples":
+        """About `n` of them: sources drawn at random until they hold as many, in the order of the folder."""
+        sizes = [1 if isinstance(s, LabelledRecording) else len(s.labels().spans) for s in self.sources]
+        order = np.random.default_rng(seed).permutation(len(sizes))
+        enough = int(np.searchsorted(np.cumsum(np.array(sizes)[order]), n)) + 1
+        kept = np.zeros(len(sizes), np.bool_)
+        kept[order[:enough]] = True
+        return Examples(
+            [s for s, keep in zip(self.sources, kept, strict=True) if keep], self.labels[kept.repeat(sizes)]
+        )
+
     def streams(self, card: ModelCard, fates: list[Fate]) -> Iterator[Iterable[Frame]]:
         """The frames of every example, in the order of `labels`; adds a fate for each as it is handed out."""
         for source in self.sources:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -100,6 +101,32 @@ def _told(chapter: Chapter, seed: int) -> Iterator[str]:
             f"| {_plain(over_seeds(steps, groups, _rng(seed), (1.0, float(horizon))))} "
             f"| {_plain(ratio(whole, steps, groups, _rng(seed)), '.2f')} "
             f"| {fixed.mean():.3g} | {_plain(ratio(fixed, steps, groups, _rng(seed)), '.2f')} |"
+        )
+    costs = [run.cost for run in runs if run.cost]
+    if costs:
+        yield ""
+        yield from _cost_table(costs)
+
+
+def _cost_table(costs: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What stopping has really saved, means over seeds."""
+    first, shown = costs[0], [row["rule"] for row in costs[0]["rules"]]
+    by_rule = [{row["rule"]: row for row in cost["rules"]} for cost in costs]
+    yield (
+        f"Really stopped, one at a time, {first['n']} of the recordings{' a seed' if len(costs) > 1 else ''}, on "
+        f"{first['machine']}; millions of synaptic operations, of which a dense step has "
+        f"{first['dense_m_per_step']:.2f} (`spikecut cost`)."
+    )
+    yield ""
+    yield "| rule | steps | ms | x time | additions | multiplications | x operations |"
+    yield "|---|---|---|---|---|---|---|"
+    for rule in shown:
+        rows = [each[rule] for each in by_rule if rule in each]
+        means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0] if name != "rule"}
+        yield (
+            f"| {'full window' if rule == 'none' else rule} | {means['steps']:.1f} | {means['ms']:.1f} "
+            f"| {means['x_time']:.2f} | {means['additions_m']:.2f} | {means['multiplications_m']:.2f} "
+            f"| {means['x_operations']:.2f} |"
         )
 
 

@@ -24,7 +24,8 @@ class Run:
     """One training, evaluated. `stops` are the steps of each rule's answers, `right` whether those are right.
 
     Recordings are in the order of their `names`, `<class>/<file>`, so that runs which reached them by other paths
-    agree. `groups` number whose recording each is.
+    agree. `groups` number whose recording each is. `cost` is what `spikecut cost` has found, nothing where it was not
+    asked.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class Run:
     correct: Bool[ndarray, "N T"]
     stops: dict[str, Int64[ndarray, " N"]]
     right: dict[str, Bool[ndarray, " N"]]
+    cost: dict[str, Any]
 
     @property
     def fixed(self) -> dict[str, int]:
@@ -143,7 +145,22 @@ def _read(folder: Path, card: ModelCard, evaluation: dict[str, Any]) -> Run:
         recorded.correct()[order],
         {name: np.array(values, np.int64)[order] for name, values in stops.items()},
         {name: np.array(values, np.bool_)[order] for name, values in right.items()},
+        _cost(folder, card),
     )
+
+
+def _cost(folder: Path, card: ModelCard) -> dict[str, Any]:
+    file = folder / "cost.json"
+    if not file.is_file():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if found["network"] == card.weights_sha256:
+            return dict(found)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{file}: not what spikecut cost writes ({error})", hint="run it again") from error
+    print(f"passed over {file}: it is of another training than {folder / card.name}.json", file=sys.stderr)
+    return {}
 
 
 def _flat(table: dict[str, Any]) -> dict[str, str]:
