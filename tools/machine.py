@@ -24,8 +24,8 @@ def use(threads: int) -> None:
 
     if not 1 <= threads <= numba.config.NUMBA_NUM_THREADS:
         raise ConfigError(f"{threads} threads; this machine has 1 to {numba.config.NUMBA_NUM_THREADS}")
+    numba.set_num_threads(threads)  # first: starting its threads, it tells OpenMP of as many as there are cores
     torch.set_num_threads(threads)
-    numba.set_num_threads(threads)
     with contextlib.suppress(OSError, AttributeError, TypeError):  # another system, another C library
         tune = ctypes.CDLL(None).mallopt
         tune(_M_MMAP_MAX, 0)

@@ -151,32 +151,31 @@ def _paired(chapters: Sequence[Chapter], seed: int) -> Iterator[str]:
             )
     yield "## Paired: " + " against ".join(chapter.label for chapter in chapters)
     yield ""
-    yield f"Differences in points from {base.label}, over n = {len(names)} recordings and all seeds."
+    yield (
+        f"Differences from {base.label}, over n = {len(names)} recordings and all seeds: of accuracy in points, the "
+        "second row being that of the area under the curve, and of steps."
+    )
     yield ""
     rules = _shared_rules([run for chapter in chapters for run in chapter.runs])
-    columns = [
-        "full window",
-        "mean over all steps",
-        "first fifth of the steps",
-        *(f"steps of {rule}" for rule in rules),
-    ]
-    yield "| network | " + " | ".join(columns) + " |"
-    yield "|---" * (len(columns) + 1) + "|"
-    horizon = base.first.card.horizon
-    spans = (slice(-1, None), slice(None), slice(0, max(1, horizon // 5)))
-    lone = []
-    for chapter in chapters[1:]:
+    horizon, others = base.first.card.horizon, chapters[1:]
+    yield "| |" + "|".join(f" {other.label} " for other in others) + "|"
+    yield "|---" * (len(others) + 1) + "|"
+    fifth = max(1, horizon // 5)
+    spans = {"full window": slice(-1, None), "mean over all steps": slice(None), f"first {fifth} steps": slice(fifth)}
+    for said, span in spans.items():
         cells = []
-        for span in spans:
-            mine, theirs = ([run.correct[:, span].mean(1) for run in one.runs] for one in (chapter, base))
+        for other in others:
+            mine, theirs = ([run.correct[:, span].mean(1) for run in one.runs] for one in (other, base))
             cells.append(_points(between(np.array(mine), np.array(theirs), groups, _rng(seed))))
-        for rule in rules:
-            mine, theirs = ([run.stops[rule] for run in one.runs] for one in (chapter, base))
+        yield f"| {said} | " + " | ".join(cells) + " |"
+    for rule in rules:
+        cells = []
+        for other in others:
+            mine, theirs = ([run.stops[rule] for run in one.runs] for one in (other, base))
             steps = between(np.array(mine, np.float64), np.array(theirs, np.float64), groups, _rng(seed))
             cells.append(_plain(steps, "+.2f"))
-        if len(chapter.runs) == len(base.runs) == 1:
-            lone.append(chapter.label)
-        yield f"| {chapter.label} | " + " | ".join(cells) + " |"
+        yield f"| steps of {rule} | " + " | ".join(cells) + " |"
+    lone = [other.label for other in others if len(other.runs) == len(base.runs) == 1]
     if lone:
         yield ""
         yield (
