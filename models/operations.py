@@ -92,7 +92,7 @@ def of_layer(layer: nn.Conv2d | nn.Linear, x: Tensor, output: Tensor) -> Operati
 
 def _reached(layer: nn.Conv2d, there: Tensor, width: int) -> float:
     """In how many windows of one output channel the inputs lie, all together; at an edge they are fewer."""
-    planes = there.unflatten(1, (layer.groups, width)).sum(2).flatten(0, 1)[:, None]
+    planes = there.view(-1, layer.groups, width, *there.shape[2:]).sum(2).flatten(0, 1)[:, None]
     ones = planes.new_ones(1, 1, *layer.kernel_size)
     windows = F.conv2d(planes, ones, stride=layer.stride, padding=layer.padding, dilation=layer.dilation)
     return float(torch.sum(windows))

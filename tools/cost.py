@@ -80,8 +80,7 @@ def run_cost(
     if not recordings:
         raise EmptyRecording(folder, f"none of its {len(read)} recordings could be read")
     costs = costs_of({name: rule.cutoff for name, rule in rules.items()}, recordings, stepper, card.horizon, rounds)
-    with counting(stepper.network) as done:
-        stepper.step(recordings[0][0].pixels[None], None)
+    dense = dense_step(stepper, recordings[0][0])
     report = {
         "model": card.name,
         "network": card.weights_sha256,
@@ -90,7 +89,7 @@ def run_cost(
         "seed": seed,
         "horizon": card.horizon,
         "machine": processor(),
-        "dense_m_per_step": sum(done, Operations()).dense / 1e6,
+        "dense_m_per_step": dense / 1e6,
         "rules": [
             {
                 "rule": cost.rule,
@@ -132,6 +131,13 @@ def costs_of(
         spent = [float(np.take_along_axis(one.cumsum(1), until, 1).mean()) for one in (additions, multiplications)]
         costs.append(Cost(name, float(at.mean()), 1e3 * seconds[name] / len(recordings), spent[0], spent[1]))
     return costs
+
+
+def dense_step(stepper: Any, frame: Frame) -> int:
+    """How many operations a step has if no input is 0."""
+    with counting(stepper.network) as done:
+        stepper.step(frame.pixels[None], None)
+    return sum(done, Operations()).dense
 
 
 def _operations(
