@@ -21,7 +21,8 @@ from spikecut.tools.cost import costs_of
 
 def slowly(layer: nn.Conv2d, x: torch.Tensor) -> int:
     """One output at a time, one synapse at a time."""
-    (high, wide), (stride, _), (padding, _) = layer.kernel_size, layer.stride, layer.padding  # type: ignore[misc]
+    high, wide = layer.kernel_size
+    stride, padding = layer.stride[0], int(layer.padding[0])
     padded = torch.nn.functional.pad(x, (padding,) * 4)
     out, n = layer(x), 0
     inside = layer.in_channels // layer.groups
