@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spikecut.models.training import TrainingRun
 
 _STATE = "training.pt"
+_WATCHED = 1000  # as many are watched between epochs where there are more: enough for two digits
 _CLOCK = "seconds.txt"  # of the epochs done, beside the state of the training
 
 
@@ -118,7 +119,8 @@ def _epochs(run: "TrainingRun", material: Material, recipe: Recipe, out: Path, c
     from spikecut.models.distributed import leads
     from spikecut.models.layerwise import accuracy_by_step
 
-    (frames, labels), (shown, shown_labels) = (map(torch.from_numpy, pair) for pair in (material.fit, material.watch))
+    (frames, labels), watch = (map(torch.from_numpy, pair) for pair in (material.fit, material.watch))
+    shown, shown_labels = (one[:: max(1, len(one) // _WATCHED)] for one in watch)
     step_ms, n_epochs = recipe.network.step_us // 1000, run.plan.epochs
     seconds = _seconds_so_far(out) if run.epoch else 0.0
     while run.epoch < n_epochs:
@@ -129,7 +131,7 @@ def _epochs(run: "TrainingRun", material: Material, recipe: Recipe, out: Path, c
             continue
         (out / _CLOCK).write_text(f"{seconds:.1f}\n")
         run.save(out / _STATE)
-        accuracy = accuracy_by_step(run.averaged(), shown[:, : recipe.horizon], shown_labels)
+        accuracy = accuracy_by_step(run.averaged(), shown[:, : recipe.horizon], shown_labels, steps=recipe.horizon)
         left = seconds / run.epoch * (n_epochs - run.epoch)
         parts = "  ".join(f"{t * step_ms} ms {accuracy[t - 1]:.2f}" for t in _marks(recipe.horizon))
         console.print(f"epoch {run.epoch}/{n_epochs}  loss {loss:.3f}  right after {parts}  {left:.0f} s left")
@@ -144,7 +146,7 @@ def _tested(run: "TrainingRun", material: Material, console: Console) -> dict[st
     from spikecut.pipeline.metrics import wilson
 
     test, labels = map(torch.from_numpy, material.test())
-    accuracy = accuracy_by_step(run.averaged(), test[:, : run.plan.window], labels)
+    accuracy = accuracy_by_step(run.averaged(), test[:, : run.plan.window], labels, steps=run.plan.window)
     n = len(labels)
     full = wilson(round(accuracy[-1] * n), n)
     console.print(f"test part, full window: {full.value:.1%} (95 % {full.low:.1%} to {full.high:.1%}, n = {n})")
