@@ -17,6 +17,7 @@ from spikecut.models.losses import Loss, Targets
 from spikecut.models.networks import NetworkSpec, build, unfolded
 from spikecut.models.neurons import learn_with
 from spikecut.models.patches import mixed
+from spikecut.models.picture_augment import PictureAugmentation
 from spikecut.models.regularisation import rate_loss, rcs_loss
 from spikecut.models.retiming import retimed
 from spikecut.models.surrogates import Surrogate
@@ -34,7 +35,8 @@ class TrainingPlan:
     second showing begins at a random step: nobody tells a camera when a gesture begins. With `bfloat16` the
     convolutions multiply in that type while training, in about half the time; weights, membranes and every
     evaluation stay in float32. `rcs` and `rate` are the weights of the two regularisers beside the loss
-    (`regularisation`), `rate_target` the spikes a cell and step that cost nothing.
+    (`regularisation`), `rate_target` the spikes a cell and step that cost nothing. `augmentation` varies recordings
+    of events, `pictures` pictures.
 
     Raises:
         ConfigError: for a number out of its range.
@@ -54,6 +56,7 @@ class TrainingPlan:
     rate_target: float = 0.0
     surrogate: Surrogate = field(default_factory=Surrogate)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    pictures: PictureAugmentation = field(default_factory=PictureAugmentation)
 
     def __post_init__(self) -> None:
         for name, least in (("window", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0)):

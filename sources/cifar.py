@@ -130,11 +130,12 @@ def open_cifar(found: CifarFiles) -> PictureSet:
     Of the whole sets these are the last 5,000 of 50,000. Classes of CIFAR-100 are the hundred fine ones.
 
     Raises:
-        CorruptRecording: if a file is damaged, says more than a list of pictures, or names are missing.
+        CorruptRecording: if a file is damaged, or says more than a list of pictures.
+        UnreadableSource: if the file with the names of the classes is missing.
     """
     layout = found.layout
-    if missing := [name for name in (layout.meta[0], layout.test[0]) if name not in found.files]:
-        raise UnreadableSource(found.path, f"{layout.name} without its file {missing[0]}")
+    if layout.meta[0] not in found.files:
+        raise UnreadableSource(found.path, f"{layout.name} without its file {layout.meta[0]}, which names the classes")
     classes, test = class_names(found), layout.test[0]
     held = [
         (name, i, pixels, label)
@@ -163,10 +164,10 @@ def class_names(found: CifarFiles) -> tuple[str, ...]:
     Raises:
         CorruptRecording: if the file that says them does not.
     """
-    name = found.layout.meta[0]
-    said = _loaded(found.files[name], found.path / name).get(found.layout.names_key)
-    if not (isinstance(said, list) and said and all(isinstance(one, bytes) for one in said)):
-        raise CorruptRecording(found.path / name, f"no list of names under {found.layout.names_key.decode()!r}")
+    name, key, n = found.layout.meta[0], found.layout.names_key, found.layout.n_classes
+    said = _loaded(found.files[name], found.path / name).get(key)
+    if not (isinstance(said, list) and len(said) == n and all(isinstance(one, bytes) for one in said)):
+        raise CorruptRecording(found.path / name, f"expected {n} names under {key.decode()!r}")
     return tuple(one.decode("utf-8", "replace") for one in said)
 
 
@@ -183,7 +184,7 @@ def pictures_in(found: CifarFiles, name: str) -> tuple[UInt8[ndarray, "N 3 32 32
     if data is None or data.ndim != 2 or data.shape[1] != 3 * SIDE * SIDE:
         shape = "none" if data is None else f"one of shape {data.shape}"
         raise CorruptRecording(place, f"expected an array of N x {3 * SIDE * SIDE} bytes under 'data', found {shape}")
-    n, most = len(data), len(class_names(found)) if found.layout.meta[0] in found.files else found.layout.n_classes
+    n, most = len(data), found.layout.n_classes
     if not (isinstance(labels, list) and len(labels) == n and all(type(k) is int and 0 <= k < most for k in labels)):
         raise CorruptRecording(place, f"expected {n:,} numbers from 0 to {most - 1} under {key.decode()!r}")
     return data.reshape(n, 3, SIDE, SIDE), labels

@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.errors import UnknownFormat, UnreadableSource
-from spikecut.sources.cifar import cifar_files, is_tar, open_cifar
+from spikecut.sources.cifar import CIFAR10, CIFAR100, cifar_files, is_tar, open_cifar
 from spikecut.sources.datasets import SUFFIXES as RECORDINGS
 from spikecut.sources.picture_files import SUFFIXES, colours, files_in
 from spikecut.sources.picture_folders import open_folders
@@ -42,10 +42,10 @@ def holds_pictures(path: Path) -> bool:
         return _is_archive(path)
     if not path.is_dir():
         return False
-    suffixes = {PurePosixPath(file).suffix.lower() for file in files_in(path)}
-    return not suffixes.intersection(RECORDINGS) and (
-        bool(suffixes.intersection(SUFFIXES)) or cifar_files(path) is not None
-    )
+    files = [PurePosixPath(file) for file in files_in(path)]
+    suffixes, names = {file.suffix.lower() for file in files}, {file.name for file in files}
+    pickled = any(len(names.intersection(layout.files)) > 1 for layout in (CIFAR10, CIFAR100))
+    return not suffixes.intersection(RECORDINGS) and (pickled or bool(suffixes.intersection(SUFFIXES)))
 
 
 def one_picture(path: Path) -> tuple[UInt8[ndarray, "3 H W"], str]:

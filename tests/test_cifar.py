@@ -128,7 +128,9 @@ def test_a_batch_that_is_missing_is_told_and_the_others_are_used(tmp_path: Path)
     assert found.notes == ("missing: data_batch_4",)
     assert len(found.of("train")) == 72
     (folder / "test_batch").unlink()
-    with pytest.raises(UnreadableSource, match="CIFAR-10 without its file test_batch"):
+    assert open_pictures(folder).of("test") == []
+    (folder / "batches.meta").unlink()
+    with pytest.raises(UnreadableSource, match=r"CIFAR-10 without its file batches\.meta"):
         open_pictures(folder)
 
 
