@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import nn
 
-from spikecut.models.networks import NetworkSpec, build, fold
+from spikecut.models.networks import NetworkSpec, build, plain
 from spikecut.models.stepper import NetworkStepper
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.events import SensorSize
@@ -56,7 +56,7 @@ def save(folder: Path, card: ModelCard, network: nn.Module) -> ModelCard:
     """Writes weights and card into a folder; returns the card with the weights' hash filled in."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / f"{card.name}.safetensors"
-    tensors = {name: value.contiguous() for name, value in fold(network).state_dict().items()}
+    tensors = {name: value.contiguous() for name, value in plain(network).state_dict().items()}
     partial = weights.with_name(weights.name + ".partial")
     partial.write_bytes(to_bytes(tensors))
     partial.replace(weights)
@@ -82,7 +82,7 @@ def load(model: str | Path) -> tuple[SteppedModel[Any], ModelCard]:
 
         return load_file(*_python_file(weights))
     card = read_card(weights.with_suffix(".json"))
-    network = fold(build(card.spec))
+    network = plain(build(card.spec))
     try:
         network.load_state_dict(read_weights(weights, card))
     except RuntimeError as error:
@@ -91,7 +91,7 @@ def load(model: str | Path) -> tuple[SteppedModel[Any], ModelCard]:
 
 
 def read_weights(weights: Path, card: ModelCard) -> dict[str, torch.Tensor]:
-    """The folded weights that a card belongs to.
+    """The plain weights that a card belongs to.
 
     Raises:
         ModelError: if the file is another than the card says, damaged, or holds what is no number.

@@ -1,6 +1,7 @@
-"""Layers that are neither convolution nor cell: what a network sees of its frames, and what it forgets in training."""
+"""Layers that are neither convolution nor cell: what a network sees of its frames, how ways join, what it forgets."""
 
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,12 @@ def sequential(*layers: nn.Module) -> nn.Module:
     """Norse's container: layers one after another, their states in a list, None for those without memory."""
     network: nn.Module = SequentialState(*layers)
     return network
+
+
+def take_place(network: Any, at: int, layer: nn.Module) -> None:
+    """Puts a layer without memory into Norse's container, which has noted of each whether it has one."""
+    network[at] = layer
+    network.stateful_layers[at] = False
 
 
 class LogCounts(nn.Module):
@@ -33,6 +40,51 @@ class LogCounts(nn.Module):
         if merged > 1:
             x = F.avg_pool2d(x, merged) * merged**2
         return x.log1p()
+
+
+class Colours(nn.Module):
+    """Pictures of 0 to 255 in red, green and blue, centred and scaled to the spread that photographs have.
+
+    Means and standard deviations are those of the 50,000 training pictures of CIFAR-10, whatever the pictures are:
+    what normalises the first convolution takes up the rest.
+    """
+
+    mean = (125.3, 123.0, 113.9)
+    spread = (63.0, 62.1, 66.7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - x.new_tensor(self.mean).view(3, 1, 1)) / x.new_tensor(self.spread).view(3, 1, 1)
+
+
+class Averaged(nn.Module):
+    """All steps of a recording merged into their mean, in training only: what an ANN is shown of it.
+
+    The spiking network that is made of the ANN is stepped, and what each step brings passes as it is.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+    def scan(self, x: Tensor) -> Tensor:
+        """All steps `(T, B, ...)` at once; one of them is left where they are averaged."""
+        return x.mean(0, keepdim=True) if self.training and len(x) > 1 else x
+
+
+class Residual(nn.Module):
+    """Two ways for the same input, whose currents are added (He et al., arXiv 1512.03385).
+
+    Its state is that of both. Without layers the `shortcut` is the input itself.
+    """
+
+    def __init__(self, main: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.main, self.shortcut = main, shortcut
+
+    def forward(self, x: Tensor, state: tuple[Any, Any] | None = None) -> tuple[Tensor, tuple[Any, Any]]:
+        before = (None, None) if state is None else (list(state[0]), list(state[1]))  # Norse writes into them
+        main, after = self.main(x, before[0])
+        shortcut, beside = self.shortcut(x, before[1])
+        return main + shortcut, (after, beside)
 
 
 class Traces(nn.Module):

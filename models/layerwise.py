@@ -5,83 +5,126 @@ in a fraction of the time.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int64, Num
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from spikecut.models.layers import FrameDropout, Traces
+from spikecut.models.conversion import ConvertedCell
+from spikecut.models.layers import Averaged, FrameDropout, Residual, Traces
 from spikecut.models.neurons import LIFCell
 from spikecut.models.normalisation import TemporalBatchNorm
 from spikecut.models.scan import Activity
 
+_AT_ONCE = 512  # frames that an evaluation carries through a layer together
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a network is gone through; `seen` takes what the cells did where that is wanted."""
+
+    steps: int
+    bfloat16: bool
+    watched: bool = False
+    seen: list[Activity] = field(default_factory=list)
+
 
 def outputs_of(
-    network: nn.Module, frames: Num[Tensor, "B T 2 H W"], *, bfloat16: bool = False
+    network: nn.Module, frames: Num[Tensor, "B t C H W"], *, steps: int | None = None, bfloat16: bool = False
 ) -> Float[Tensor, "B T K"]:
     """The outputs of whole recordings at every step, with gradients where enabled.
 
-    The same as `forward_step` after `forward_step` gives. With `bfloat16` the convolutions multiply in that type.
+    The same as `forward_step` after `forward_step` gives. A single frame, as of a picture, stands still for `steps`
+    steps; what lies before the first cells is then computed once. An ANN (`conversion`) says one thing, T = 1.
+    With `bfloat16` the convolutions multiply in that type, and what lies between them and the cells is kept in it.
     """
-    x = frames.transpose(0, 1)
-    with parametrize.cached():
-        for layer, pool in _with_pooling(network):
-            x = layer.scan(x, pool) if isinstance(layer, LIFCell) else _through(layer, x, bfloat16)
-    return x.transpose(0, 1)
+    return _said(network, frames, _Way(steps or frames.shape[1], bfloat16))
 
 
 def outputs_and_activity(
-    network: nn.Module, frames: Num[Tensor, "B T 2 H W"], *, bfloat16: bool = False
+    network: nn.Module, frames: Num[Tensor, "B t C H W"], *, steps: int | None = None, bfloat16: bool = False
 ) -> tuple[Float[Tensor, "B T K"], list[Activity]]:
     """The same outputs, and what every spiking layer did on the way, before any pooling; with gradients.
 
     For regularisers, which look inside. Dearer than `outputs_of`: spikes and membranes are kept for every layer,
     and pooling is a pass of its own.
     """
-    x, layers = frames.transpose(0, 1), []
-    with parametrize.cached():
-        for layer in network.children():
-            if isinstance(layer, LIFCell):
-                layers.append(layer.scan_watched(x))
-                x = layers[-1].spikes
-            else:
-                x = _through(layer, x, bfloat16)
-    return x.transpose(0, 1), layers
+    way = _Way(steps or frames.shape[1], bfloat16, watched=True)
+    return _said(network, frames, way), way.seen
 
 
 def accuracy_by_step(
-    network: nn.Module, frames: Num[Tensor, "N T 2 H W"], labels: Int64[Tensor, " N"]
+    network: nn.Module, frames: Num[Tensor, "N t C H W"], labels: Int64[Tensor, " N"], *, steps: int | None = None
 ) -> tuple[float, ...]:
     """The share of right answers if everyone were stopped after step 1, 2, …; frames go where the network is."""
     network.eval()
-    device = next(network.parameters()).device
+    device, steps = next(network.parameters()).device, steps or frames.shape[1]
     with torch.inference_mode():
-        parts = torch.split(frames, 50)
-        totals = torch.cat([outputs_of(network, part.to(device).float()).cumsum(1).cpu() for part in parts])
-    right = totals.argmax(2) == labels[:, None]
+        parts = torch.split(frames, max(1, _AT_ONCE // steps))
+        said = [outputs_of(network, part.to(device).float(), steps=steps).cumsum(1).cpu() for part in parts]
+    right = torch.cat(said).argmax(2) == labels[:, None]
     return tuple(right.float().mean(0).tolist())
 
 
-def _through(layer: nn.Module, x: Tensor, bfloat16: bool) -> Tensor:
-    """One layer that does not spike, for all steps `(T, B, ...)`."""
-    if isinstance(layer, (Traces, FrameDropout)):
+def _said(network: nn.Module, frames: Tensor, way: _Way) -> Tensor:
+    with parametrize.cached():
+        return _through_all(network, frames.transpose(0, 1), way).transpose(0, 1)
+
+
+def _through_all(network: nn.Module, x: Tensor, way: _Way) -> Tensor:
+    """The layers of a network, or of one way through a residual block, for all steps `(T, B, ...)`."""
+    for layer, pool in _with_pooling(network, way.watched):
+        if isinstance(layer, Residual):
+            x = _through_all(layer.main, x, way) + _through_all(layer.shortcut, x, way)
+        elif isinstance(layer, LIFCell | ConvertedCell):
+            x = _through_cells(layer, x, pool, way)
+        else:
+            x = _through(layer, x, way)
+    return x
+
+
+def _through_cells(cell: LIFCell | ConvertedCell, x: Tensor, pool: int, way: _Way) -> Tensor:
+    if way.watched:
+        way.seen.append(cell.scan_watched(x, way.steps))
+        spikes = way.seen[-1].spikes
+        return spikes if isinstance(cell, LIFCell) else spikes * cell.scale
+    return cell.scan(x, way.steps, pool) if isinstance(cell, LIFCell) else cell.scan(x, way.steps)
+
+
+def _through(layer: nn.Module, x: Tensor, way: _Way) -> Tensor:
+    """One layer that does not spike."""
+    if isinstance(layer, FrameDropout | Averaged):
         return layer.scan(x)
+    if isinstance(layer, Traces):
+        return layer.scan(_lasting(x, way.steps))
     if isinstance(layer, TemporalBatchNorm):
-        return layer.scan(x.float())
+        return layer.scan(_lasting(x, way.steps) if len(layer.scales) else x)
     folded, convolves = x.flatten(0, 1), isinstance(layer, nn.Conv2d)
-    folded = folded.contiguous(memory_format=torch.channels_last) if convolves else folded.float()
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16 and convolves):
+    if convolves:
+        folded = folded.contiguous(memory_format=torch.channels_last)
+    elif not isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
+        folded = folded.float()
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=way.bfloat16 and convolves):
         out: Tensor = layer(folded).unflatten(0, x.shape[:2])
     return out
 
 
-def _with_pooling(network: nn.Module) -> Iterator[tuple[nn.Module, int]]:
-    """The layers in their order; a maximum that follows a LIF layer comes as its pool, for one kernel does both."""
+def _lasting(x: Tensor, steps: int) -> Tensor:
+    """What stands still, at every step."""
+    return x.expand(steps, *x.shape[1:]) if len(x) == 1 else x
+
+
+def _with_pooling(network: nn.Module, apart: bool) -> Iterator[tuple[nn.Module, int]]:
+    """The layers in their order; a maximum that follows a LIF layer comes as its pool, for one kernel does both.
+
+    Or, where cells are watched, it stays apart.
+    """
     layers = list(network.children())
     for at, layer in enumerate(layers):
         following = layers[at + 1] if at + 1 < len(layers) else None
-        if isinstance(layer, LIFCell) and isinstance(following, nn.MaxPool2d):
+        if isinstance(layer, LIFCell) and isinstance(following, nn.MaxPool2d) and not apart:
             yield layer, int(following.kernel_size)  # type: ignore[arg-type]
-        elif not (isinstance(layer, nn.MaxPool2d) and at and isinstance(layers[at - 1], LIFCell)):
+        elif apart or not (isinstance(layer, nn.MaxPool2d) and at and isinstance(layers[at - 1], LIFCell)):
             yield layer, 1

@@ -45,21 +45,28 @@ class LIFCell(LIFBoxCell):
         spikes = spike(v - p.v_th, self.surrogate)
         return spikes, LIFBoxFeedForwardState(v=p.reset_method(spikes, v, p.v_reset, p.v_th))
 
-    def scan(self, x: Float[Tensor, "T B C *HW"], pool: int = 1) -> Float[Tensor, "T B C *hw"]:
-        """The spikes for all steps of whole recordings, from rest, merged over `pool` x `pool` pixels."""
+    def scan(
+        self, x: Float[Tensor, "t B C *HW"], steps: int | None = None, pool: int = 1
+    ) -> Float[Tensor, "T B C *hw"]:
+        """The spikes for all steps of whole recordings, from rest, merged over `pool` x `pool` pixels.
+
+        A single step stands still for `steps` steps.
+        """
+        steps = steps or len(x)
         if x.device.type == "cpu":
-            return _like(x, fire(_with_pixels(x), self._leaks(x), pool, self.surrogate))
-        spikes = self.scan_by_steps(x).spikes
+            return _like(x, fire(_with_pixels(x), self._leaks(x), steps, pool, self.surrogate))
+        spikes = self.scan_by_steps(x.expand(steps, *x.shape[1:])).spikes
         if pool > 1:
             merged = F.max_pool2d(spikes.flatten(0, 1), pool)
-            spikes = merged.view(*x.shape[:3], *merged.shape[2:])
+            spikes = merged.view(*spikes.shape[:3], *merged.shape[2:])
         return spikes
 
-    def scan_watched(self, x: Float[Tensor, "T B C *HW"]) -> Activity:
+    def scan_watched(self, x: Float[Tensor, "t B C *HW"], steps: int | None = None) -> Activity:
         """The spikes of every cell for all steps, from rest, and the membranes that they left."""
+        steps = steps or len(x)
         if x.device.type != "cpu":
-            return self.scan_by_steps(x)
-        seen = fire_watched(_with_pixels(x), self._leaks(x), self.surrogate)
+            return self.scan_by_steps(x.expand(steps, *x.shape[1:]))
+        seen = fire_watched(_with_pixels(x), self._leaks(x), steps, self.surrogate)
         return Activity(_like(x, seen.spikes), _like(x, seen.membranes))
 
     def scan_by_steps(self, x: Float[Tensor, "T B C *HW"]) -> Activity:

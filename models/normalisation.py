@@ -21,19 +21,23 @@ from spikecut.pipeline.errors import ModelError
 def convolution(
     spec: NetworkSpec, n_in: int, n_out: int, *, leak: float, kernel: int = 3, stride: int = 1, padding: int = 1
 ) -> list[nn.Module]:
-    """A convolution into cells of this leak, and what normalises its output, as the spec says.
-
-    Cells take the share `leak` of their input where the papers' take all of it; the normalised currents
-    begin `1 / leak` times as large, so that membranes are the same.
-    """
+    """A convolution into cells of this leak, and what normalises its output, as the spec says."""
     if spec.normalisation == "kernel":
         layer = nn.Conv2d(n_in, n_out, kernel, stride, padding)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
-        parametrize.register_parametrization(layer, "weight", KernelStandard(n_out, gain=4.0))
+        parametrize.register_parametrization(layer, "weight", KernelStandard(n_out, 2**0.5 if spec.levels else 4.0))
         return [layer]
-    norm = TemporalBatchNorm(n_out, spec.tebn_steps, gain=1 / leak)
-    return [nn.Conv2d(n_in, n_out, kernel, stride, padding, bias=False), norm]
+    return [nn.Conv2d(n_in, n_out, kernel, stride, padding, bias=False), normalised(spec, n_out, leak)]
+
+
+def normalised(spec: NetworkSpec, n_channels: int, leak: float) -> nn.Module:
+    """Batch normalisation before cells of this leak.
+
+    Cells take the share `leak` of their input where the papers' take all of it; the normalised currents
+    begin `1 / leak` times as large, so that membranes are the same. An activation takes all of it.
+    """
+    return TemporalBatchNorm(n_channels, spec.tebn_steps, gain=1.0 if spec.levels else 1 / leak)
 
 
 class KernelStandard(nn.Module):

@@ -1,6 +1,6 @@
 """What a training may ask of the activity inside a network, beside the loss of its outputs.
 
-Both functions take the activity of every spiking layer (not the output) and give one number to be added to the
+All take the activity of every spiking layer (not the output) and give one number to be added to the
 loss with a weight. Layers count alike, however large they are.
 """
 
@@ -37,6 +37,29 @@ def rcs_loss(
     return torch.stack(worst).mean()
 
 
+def rcs_ann_loss(
+    layers: Sequence[Activity], outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"]
+) -> Float[Tensor, ""]:
+    """How far the strongest activation of a layer stands above the usual ones of a recording: less is better.
+
+    For every layer the highest current above 0 of the batch, over the root mean square of a recording's own,
+    for the worst of the recordings that the ANN gets right; averaged over layers, and 0 if it gets none right. Where
+    few activations tower above the rest, most cells of the spiking network made of it wait long for their
+    first spike: RCS for conversion (Wu et al., arXiv 2301.09522), as their code computes it, on what the
+    activations are given (`membranes` of an ANN's `Activity`).
+    """
+    right = lastingly_right(outputs, labels, 1.0).nonzero().flatten()
+    if not len(right):
+        return outputs.new_zeros(())
+    worst = []
+    for layer in layers:
+        currents = layer.membranes.relu()
+        with torch.no_grad():
+            at = right[spread(currents)[right].argmin()]
+        worst.append(currents.max().float() / spread(currents[:, at : at + 1])[0])
+    return torch.stack(worst).mean()
+
+
 def rate_loss(layers: Sequence[Activity], target: float = 0.0) -> Float[Tensor, ""]:
     """By how many spikes a cell and step the layers fire above `target`, averaged over layers.
 
@@ -65,6 +88,11 @@ def inverse_cosine(responses: Float[Tensor, "T B *cells"]) -> Float[Tensor, " B"
     aim = cells[-last:].detach().mean(0)  # -0 is the beginning: all steps
     cosines = torch.einsum("tbf,bf->tb", cells, aim) / (_length(cells) * _length(aim))
     return 1 / (cosines.mean(0) + _SMALL)
+
+
+def spread(currents: Float[Tensor, "T B *cells"]) -> Float[Tensor, " B"]:
+    """The root mean square over all cells of a layer, and over steps where there are several."""
+    return (currents.float().square().mean([0, *range(2, currents.ndim)]) + _SMALL).sqrt()
 
 
 def lastingly_right(outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"], lasting: float) -> Bool[Tensor, " B"]:

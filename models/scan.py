@@ -20,34 +20,36 @@ from spikecut.models.surrogates import Surrogate
 _Array = np.ndarray[Any, np.dtype[np.float32]]
 _FAST = {"contract", "nsz", "arcp", "reassoc"}
 _PARTS = 16  # sums of the leaks' gradients, so that threads do not wait for one another
-_ONE, _NONE, _PI = np.float32(1), np.float32(0), np.float32(math.pi)
+_ONE, _NONE = np.float32(1), np.float32(0)
+_Shape = tuple[np.float32, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Activity:
     """What the cells of one spiking layer did at every step of whole recordings, with gradients through both.
 
-    `spikes` are 0 or 1, `membranes` are those after the reset; both `(T, B, C, H, W)`.
+    `spikes` are 0 or 1, `membranes` are those after the reset, in thresholds; both `(T, B, C, H, W)`. Of an ANN
+    (`conversion`) they are the rates that its activations stand for, 0 to 1, and the currents that these were given.
     """
 
     spikes: Tensor
     membranes: Tensor
 
 
-def fire(x: Tensor, leak: Tensor, pool: int, surrogate: Surrogate) -> Tensor:
+def fire(x: Tensor, leak: Tensor, steps: int, pool: int, surrogate: Surrogate) -> Tensor:
     """The spikes of a LIF layer for currents `(T, B, C, H, W)`, merged by maximum over `pool` x `pool` pixels.
 
-    `v += leak (x - v)` from rest, a spike and back to 0 above 1; `leak` has shape `(C,)`. What does not
-    fill a square at the right and lower edge is left out, as by `MaxPool2d`. Computed in float32, given back
-    in the type of `x`.
+    `v += leak (x - v)` from rest, a spike and back to 0 above 1; `leak` has shape `(C,)`. Currents of a single
+    step stand still for all `steps`. What does not fill a square at the right and lower edge is left out, as by
+    `MaxPool2d`. Computed in float32, given back in the type of `x`.
     """
-    spikes: Tensor = _Fire.apply(x, leak, pool, surrogate)[0]  # type: ignore[no-untyped-call]
+    spikes: Tensor = _Fire.apply(x, leak, steps, pool, surrogate)[0]  # type: ignore[no-untyped-call]
     return spikes
 
 
-def fire_watched(x: Tensor, leak: Tensor, surrogate: Surrogate) -> Activity:
+def fire_watched(x: Tensor, leak: Tensor, steps: int, surrogate: Surrogate) -> Activity:
     """The same without merging, and the membranes beside the spikes."""
-    spikes, membranes = _Fire.apply(x, leak, 1, surrogate)  # type: ignore[no-untyped-call]
+    spikes, membranes = _Fire.apply(x, leak, steps, 1, surrogate)  # type: ignore[no-untyped-call]
     return Activity(spikes, (1 - spikes) * membranes)
 
 
@@ -55,27 +57,30 @@ class _Fire(torch.autograd.Function):
     """Merged spikes, and the membranes that they were decided on (only where `pool` leaves nothing out)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, leak: Tensor, pool: int, surrogate: Surrogate) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, x: Tensor, leak: Tensor, steps: int, pool: int, surrogate: Surrogate
+    ) -> tuple[Tensor, Tensor]:
         currents = x.permute(0, 1, 3, 4, 2).to(torch.float32).contiguous()  # C last: the memory of channels_last
-        steps, n, height, width, channels = currents.shape
-        membrane = torch.empty_like(currents)
+        _, n, height, width, channels = currents.shape
+        membrane = torch.empty(steps, n, height, width, channels)
         spikes = torch.empty(steps, n, height // pool, width // pool, channels)
         _forward(currents.numpy(), leak.detach().numpy(), membrane.numpy(), spikes.numpy(), pool)
         ctx.save_for_backward(membrane, leak)
-        ctx.pool, ctx.surrogate, ctx.dtype = pool, surrogate, x.dtype
+        ctx.pool, ctx.surrogate, ctx.dtype, ctx.given = pool, surrogate, x.dtype, len(x)
         ctx.set_materialize_grads(False)
         return spikes.to(x.dtype).permute(0, 1, 4, 2, 3), membrane.permute(0, 1, 4, 2, 3)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor, Tensor, None, None, None]:
         membrane, leak = ctx.saved_tensors
         given, beside = (None if g is None else g.permute(0, 1, 3, 4, 2).float().contiguous() for g in gradients)
         if given is None:
             steps, n, height, width, channels = membrane.shape
             given = torch.zeros(steps, n, height // ctx.pool, width // ctx.pool, channels)
-        back = torch.zeros_like(membrane) if membrane.shape[2] % ctx.pool else torch.empty_like(membrane)
+        still = True if ctx.given < len(membrane) else None
+        covered = still is None and membrane.shape[2] % ctx.pool == 0
+        back = (torch.empty_like if covered else torch.zeros_like)(membrane[: ctx.given])
         sums = np.zeros((_PARTS, len(leak)))
-        kind, width = ctx.surrogate.kind == "arctan", np.float32(ctx.surrogate.width)
         _backward(
             membrane.numpy(),
             leak.detach().numpy(),
@@ -84,24 +89,36 @@ class _Fire(torch.autograd.Function):
             back.numpy(),
             sums,
             ctx.pool,
-            kind,
-            width,
+            _shape(ctx.surrogate),
+            still,
         )
         leaks = torch.from_numpy((sums.sum(0) / leak.detach().numpy()).astype(np.float32))
-        return back.permute(0, 1, 4, 2, 3).to(ctx.dtype), leaks, None, None
+        return back.permute(0, 1, 4, 2, 3).to(ctx.dtype), leaks, None, None, None
+
+
+def _shape(surrogate: Surrogate) -> _Shape:
+    """The numbers that `_slope` wants of a surrogate."""
+    width = surrogate.width
+    numbers = [width]
+    if surrogate.kind == "arctan":
+        numbers = [(math.pi / width) ** 2, 1 / width]
+    elif surrogate.kind == "dspike":
+        k = 2 / width
+        numbers = [k, -2 * k, 2 * k / math.tanh(k * k)]
+    return tuple(map(np.float32, numbers))
 
 
 @numba.njit(parallel=True, fastmath=_FAST, cache=True)
 def _forward(x: _Array, leak: _Array, v: _Array, spikes: _Array, pool: int) -> None:
     """A strip of `pool` rows at a time goes through all steps: its membrane stays in the nearest cache."""
-    steps, n, _, width, channels = x.shape
-    strips = spikes.shape[2]
+    steps, n, _, width, channels = v.shape
+    strips, last = spikes.shape[2], len(x) - 1
     for at in numba.prange(n * strips):
         b, strip = at // strips, at % strips
         rest = np.zeros((pool, width, channels), np.float32)
         for t in range(steps):
             for r in range(pool):
-                row, out = x[t, b, strip * pool + r], v[t, b, strip * pool + r]
+                row, out = x[min(t, last), b, strip * pool + r], v[t, b, strip * pool + r]
                 for w in range(width):
                     for c in range(channels):
                         u = rest[r, w, c]
@@ -120,12 +137,14 @@ def _forward(x: _Array, leak: _Array, v: _Array, spikes: _Array, pool: int) -> N
 
 
 @numba.njit(fastmath=_FAST, cache=True)
-def _slope(u: np.float32, arctan: bool, width: np.float32) -> np.float32:
-    """`Surrogate.slope`."""
-    if arctan:
-        far = u * (_PI / width)
-        return _ONE / (width * (_ONE + far * far))
-    return max(_NONE, width - abs(u)) / (width * width)
+def _slope(u: np.float32, shape: _Shape) -> np.float32:
+    """`Surrogate.slope`; the kind is told by how many numbers there are, so each has a kernel of its own."""
+    if len(shape) == 1:
+        return max(_NONE, shape[0] - abs(u)) / (shape[0] * shape[0])
+    if len(shape) == 2:
+        return shape[1] / (_ONE + shape[0] * u * u)
+    fall = np.exp(shape[1] * abs(u))  # 1 / cosh(x)**2 is 4 e / (1 + e)**2 with e = exp(-2 x)
+    return shape[2] * fall / ((_ONE + fall) * (_ONE + fall)) if abs(u) <= shape[0] else _NONE
 
 
 @numba.njit(parallel=True, fastmath=_FAST, cache=True)
@@ -137,15 +156,16 @@ def _backward(
     back: _Array,
     sums: _Array,
     pool: int,
-    arctan: bool,
-    surrogate_width: np.float32,
+    shape: _Shape,
+    still: bool | None,
 ) -> None:
     """Back through time. A merged spike's gradient goes to the first that fired of its square, or to the first.
 
     `beside` is the gradient of what was made of the membranes themselves; None compiles to a kernel without it.
+    Where the currents stood `still`, not None, `back` is a single step of zeros that takes the sum over all.
     """
     steps, n, _, width, channels = v.shape
-    strips, merged_width = given.shape[2], given.shape[3]
+    strips, merged_width, last = given.shape[2], given.shape[3], len(back) - 1
     for part in numba.prange(sums.shape[0]):
         later = np.zeros((pool, width, channels), np.float32)
         routed = np.zeros((pool, width, channels), np.float32)
@@ -173,19 +193,22 @@ def _backward(
                 before = _NONE if t == 0 else _ONE
                 for r in range(pool):
                     now, past = v[t, b, strip * pool + r], v[max(t - 1, 0), b, strip * pool + r]
-                    out = back[t, b, strip * pool + r]
+                    out = back[min(t, last), b, strip * pool + r]
                     for w in range(width):
                         for c in range(channels):
                             u = now[w, c]
                             spike = _ONE if u > _ONE else _NONE
                             g = later[r, w, c]
-                            slope = _slope(u - _ONE, arctan, surrogate_width)
+                            slope = _slope(u - _ONE, shape)
                             g = g * (_ONE - spike) + (routed[r, w, c] - g * u) * slope
                             if beside is not None:
                                 g += beside[t, b, strip * pool + r, w, c]
                             u_past = past[w, c]
                             u_past = _NONE if u_past > _ONE else before * u_past
-                            out[w, c] = leak[c] * g
+                            if still is None:
+                                out[w, c] = leak[c] * g
+                            else:
+                                out[w, c] += leak[c] * g
                             total[c] += g * (u - u_past)
                             later[r, w, c] = (_ONE - leak[c]) * g
             for c in range(channels):

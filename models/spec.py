@@ -13,10 +13,12 @@ class NetworkSpec:
     `channels` are the widths of its convolutions, `step_us` the length of a bin in microseconds, `frame` the size of
     the frames it sees. `normalisation` is `kernel`, `batch` or `tebn` (see `normalisation`); `tebn` needs to know for
     how many steps, `tebn_steps`, it learns a scale. `inputs` are the channels of a frame: 2 polarities of events, or
-    the 3 colours of a picture that is shown at every step.
+    the 3 colours of a picture that is shown at every step. With `levels` it is trained as an ANN whose activations
+    take so many values above 0, and then stepped as the spiking network that computes the same (`conversion`).
 
     Raises:
-        ModelError: for another normalisation, or steps without `tebn`, or `tebn` without steps, or other channels.
+        ModelError: for another normalisation, or steps without `tebn`, or `tebn` without steps, or other channels, or
+            levels with `tebn`.
     """
 
     architecture: str
@@ -27,6 +29,7 @@ class NetworkSpec:
     normalisation: str = "kernel"
     tebn_steps: int = 0
     inputs: int = 2
+    levels: int = 0
 
     def __post_init__(self) -> None:
         if self.normalisation not in ("kernel", "batch", "tebn"):
@@ -38,3 +41,10 @@ class NetworkSpec:
             )
         if self.inputs not in (2, 3):
             raise ModelError(f"frames of {self.inputs} channels; expected 2 (events) or 3 (a picture's colours)")
+        if self.levels < 0:
+            raise ModelError(f"levels is {self.levels}; expected 0 (trained as it is stepped) or more")
+        if self.levels and self.normalisation == "tebn":
+            raise ModelError(
+                f"levels {self.levels} with normalisation 'tebn'; expected batch or kernel",
+                hint="an ANN has one step, so there is nothing that a scale for every step could learn",
+            )

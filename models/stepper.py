@@ -1,5 +1,6 @@
 """A trained network behind the seam `SteppedModel`: NumPy in, NumPy out, state passed by hand."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -8,19 +9,20 @@ from jaxtyping import Float32, Int64, Num
 from numpy import ndarray
 from torch import Tensor, nn
 
-from spikecut.models.networks import NetworkSpec, State, fold, forward_step
+from spikecut.models.networks import NetworkSpec, State, fold, forward_step, plain
 from spikecut.pipeline.errors import ModelError
 
 
 class NetworkStepper:
-    """Steps a network for inference: folded, in evaluation mode, without gradients.
+    """Steps a copy of a network for inference: folded, in evaluation mode, without gradients.
 
-    It remembers nothing between calls; two streams can share one stepper.
+    The network itself becomes `plain`, as it is kept. The stepper remembers nothing between calls; two streams can
+    share one.
     """
 
     def __init__(self, network: nn.Module, spec: NetworkSpec) -> None:
         self.spec = spec
-        self._network = fold(network).eval().requires_grad_(False)
+        self._network = fold(copy.deepcopy(plain(network))).eval().requires_grad_(False)
 
     @property
     def n_outputs(self) -> int:

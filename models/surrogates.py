@@ -15,6 +15,8 @@ from torch import Tensor
 
 from spikecut.pipeline.errors import ConfigError
 
+KINDS = ("triangle", "arctan", "dspike")
+
 
 @dataclass(frozen=True, slots=True)
 class Surrogate:
@@ -22,8 +24,11 @@ class Surrogate:
 
     `triangle` is `max(width - |u|, 0) / width**2`, the ZIF function of the training that Wu et al. (arXiv
     2301.09522) build on: nothing is learned beyond the width. `arctan` is `1 / (width (1 + (pi u / width)**2))`
-    of Fang et al. (arXiv 2007.05785; their alpha is `2 / width`): every membrane learns a little. Both have
-    area 1 and are `1 / width` high at the threshold.
+    of Fang et al. (arXiv 2007.05785; their alpha is `2 / width`): every membrane learns a little. `dspike` is the
+    slope of a hyperbolic tangent, `k / (2 tanh(k**2)) / cosh(k u)**2` with `k = 2 / width`, and 0 where `|u| > k`:
+    Dspike (Li et al., Differentiable Spike, NeurIPS 2021) as the code of SEENN (arXiv 2304.01230) computes it, whose
+    gamma is k; it uses 3. All have area 1; at the threshold they are `1 / width` high (`dspike` by a factor
+    of `1 / tanh(k**2)` higher, within a thousandth of 1 for widths up to 1).
 
     Raises:
         ConfigError: for another kind, or a width that is not above 0.
@@ -33,8 +38,8 @@ class Surrogate:
     width: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("triangle", "arctan"):
-            raise ConfigError(f"surrogate {self.kind!r}; expected triangle or arctan")
+        if self.kind not in KINDS:
+            raise ConfigError(f"surrogate {self.kind!r}; expected {' or '.join(KINDS)}")
         if not (math.isfinite(self.width) and self.width > 0):
             raise ConfigError(f"a surrogate of width {self.width}; expected a number above 0")
 
@@ -46,6 +51,9 @@ class Surrogate:
         """
         if self.kind == "arctan":
             return 1 / (self.width * (1 + (u * (math.pi / self.width)).square()))
+        if self.kind == "dspike":
+            k = 2 / self.width
+            return torch.where(u.abs() <= k, (k * u).cosh().square().reciprocal() * (k / (2 * math.tanh(k * k))), 0)
         return (self.width - u.abs()).clamp(min=0) / self.width**2
 
 

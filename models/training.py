@@ -1,74 +1,25 @@
 """Training on binned recordings: an epoch, and the state that lets a killed run go on."""
 
-import math
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from spikecut.models.augment import Augmentation, augment
+from spikecut.models.augment import augment
 from spikecut.models.distributed import average_gradients, average_of, average_statistics, n_processes, share_of
 from spikecut.models.layerwise import outputs_and_activity, outputs_of
-from spikecut.models.losses import Loss, Targets
+from spikecut.models.losses import Targets
 from spikecut.models.networks import NetworkSpec, build, unfolded
 from spikecut.models.neurons import learn_with
 from spikecut.models.patches import mixed
-from spikecut.models.picture_augment import PictureAugmentation
-from spikecut.models.regularisation import rate_loss, rcs_loss
+from spikecut.models.picture_augment import augment_pictures
+from spikecut.models.plan import TrainingPlan as TrainingPlan
+from spikecut.models.regularisation import rate_loss, rcs_ann_loss, rcs_loss
 from spikecut.models.retiming import retimed
-from spikecut.models.surrogates import Surrogate
 from spikecut.pipeline.errors import ConfigError, ModelError
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingPlan:
-    """The numbers of a training run. AdamW, one cycle of the learning rate, gradients clipped at 1.
-
-    `weight_decay` acts on the weights of convolutions and linear layers alone: gains, scales, biases and leaks have
-    a meaning at other values than 0. `averaging` is the share of every step in the average that is kept.
-
-    `window` is how many steps of a recording are shown at a time. Where recordings are longer, every
-    second showing begins at a random step: nobody tells a camera when a gesture begins. With `bfloat16` the
-    convolutions multiply in that type while training, in about half the time; weights, membranes and every
-    evaluation stay in float32. `rcs` and `rate` are the weights of the two regularisers beside the loss
-    (`regularisation`), `rate_target` the spikes a cell and step that cost nothing. `augmentation` varies recordings
-    of events, `pictures` pictures.
-
-    Raises:
-        ConfigError: for a number out of its range.
-    """
-
-    window: int
-    epochs: int = 60
-    batch_size: int = 25
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    averaging: float = 0.02
-    seed: int = 0
-    bfloat16: bool = False
-    loss: Loss = field(default_factory=Loss)
-    rcs: float = 0.0
-    rate: float = 0.0
-    rate_target: float = 0.0
-    surrogate: Surrogate = field(default_factory=Surrogate)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    pictures: PictureAugmentation = field(default_factory=PictureAugmentation)
-
-    def __post_init__(self) -> None:
-        for name, least in (("window", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0)):
-            if (value := getattr(self, name)) < least:
-                raise ConfigError(f"training: {name} is {value}; expected {least} or more")
-        if not 0 < self.averaging <= 1:
-            raise ConfigError(f"training: averaging is {self.averaging}; expected a share above 0, to 1")
-        if not 0 < self.learning_rate < 1:
-            raise ConfigError(f"training: learning_rate is {self.learning_rate}; expected above 0 and below 1")
-        for name in ("rcs", "rate", "rate_target", "weight_decay"):
-            if not 0 <= (value := getattr(self, name)) < math.inf:
-                raise ConfigError(f"training: {name} is {value}; expected a number of 0 or more")
 
 
 class TrainingRun:
@@ -126,18 +77,16 @@ class TrainingRun:
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
 
     def train_epoch(self, frames: Tensor, labels: Tensor) -> float:
-        """One pass over the recordings `(N, T, 2, H, W)`; returns the mean loss.
+        """One pass over recordings `(N, T, 2, H, W)`, or pictures `(N, 1, 3, H, W)`; returns the mean loss.
 
         Where several processes train together, each is given all recordings and computes its share of every batch.
         """
         self.network.train()
         order = torch.randperm(len(frames), generator=self.generator)
         batches = torch.split(order, self.plan.batch_size)
-        losses, how = [], self.plan.augmentation
+        losses = []
         for picks in batches[: len(frames) // self.plan.batch_size]:
-            shown = self._windows(retimed(frames[picks], how.rate, how.delay_steps, self.generator))
-            varied, labelled = augment(shown.float(), labels[picks], how, self.generator)
-            varied, meant = mixed(varied, labelled, how.mix, self.spec.n_classes, self.generator)
+            varied, meant = self._shown(frames[picks], labels[picks])
             with torch.random.fork_rng():
                 torch.manual_seed(int(torch.randint(2**31, (1,), generator=self.generator)))
                 mine = share_of(meant)
@@ -161,15 +110,26 @@ class TrainingRun:
         self.epoch += 1
         return average_of(sum(losses) / len(losses))
 
+    def _shown(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
+        """What a batch looks like this time, and what it then shows: a window of a recording, or the picture, varied."""
+        if self.spec.inputs == 3:
+            shown, labels = augment_pictures(frames[:, 0].to(self.device), labels, self.plan.pictures, self.generator)
+            return shown[:, None].float(), labels
+        how = self.plan.augmentation
+        window = self._windows(retimed(frames, how.rate, how.delay_steps, self.generator))
+        varied, labels = augment(window.float(), labels, how, self.generator)
+        return mixed(varied, labels, how.mix, self.spec.n_classes, self.generator)
+
     def _loss(self, frames: Tensor, targets: Targets) -> Tensor:
         plan = self.plan
+        steps = None if self.spec.levels else plan.window
         if not (plan.rcs or plan.rate):
-            return plan.loss(outputs_of(self.network, frames, bfloat16=plan.bfloat16), targets)
-        outputs, layers = outputs_and_activity(self.network, frames, bfloat16=plan.bfloat16)
+            return plan.loss(outputs_of(self.network, frames, steps=steps, bfloat16=plan.bfloat16), targets)
+        outputs, layers = outputs_and_activity(self.network, frames, steps=steps, bfloat16=plan.bfloat16)
         loss = plan.loss(outputs, targets)
         if plan.rcs:
             mostly = targets.argmax(1) if targets.is_floating_point() else targets
-            loss = loss + plan.rcs * rcs_loss(layers, outputs, mostly)
+            loss = loss + plan.rcs * (rcs_ann_loss if self.spec.levels else rcs_loss)(layers, outputs, mostly)
         if plan.rate:
             loss = loss + plan.rate * rate_loss(layers, plan.rate_target)
         return loss

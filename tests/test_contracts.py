@@ -28,6 +28,12 @@ DECIDERS = {
     "never": never(6),
     **{f"fitted {name}": fit(TRAIN, 0.1) for name, fit in FITTERS.items()},
 }
+NETWORKS = {
+    "compact": NetworkSpec("compact", (4, 6), 3, 1_000, SENSOR),
+    "converted": NetworkSpec("compact", (4, 6), 3, 1_000, SENSOR, levels=4),
+    "residual": NetworkSpec("resnet18", (4, 4, 6, 6), 3, 1_000, SENSOR, "batch", inputs=3),
+    "residual, converted": NetworkSpec("resnet19", (4, 6, 6), 3, 1_000, SENSOR, "batch", inputs=3, levels=4),
+}
 BINNERS = {
     "uint8": CountBinner(SENSOR, 1_000),
     "uint16": CountBinner(SENSOR, 1_000, counter="uint16"),
@@ -55,10 +61,11 @@ def test_every_binner_keeps_the_contract(name: str) -> None:
     check_binner(BINNERS[name], list(long_stream(3, second())))
 
 
-def test_the_network_keeps_the_contract_of_a_model() -> None:
-    spec = NetworkSpec("compact", (4, 6), 3, 1_000, SENSOR)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_keeps_the_contract_of_a_model(name: str) -> None:
+    spec = NETWORKS[name]
     torch.manual_seed(0)
-    clip = np.random.default_rng(1).poisson(0.5, (4, 3, 2, 12, 16)).astype(np.uint8)
+    clip = np.random.default_rng(1).poisson(0.5, (4, 3, spec.inputs, 12, 16)).astype(np.uint8)
     check_model(NetworkStepper(build(spec), spec), list(clip))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from spikecut.models.neurons import LIFCell, learn_with
-from spikecut.models.surrogates import Surrogate, spike
+from spikecut.models.surrogates import KINDS, Surrogate, spike
 from spikecut.pipeline.errors import ConfigError
 
 from golden import GOLDEN
@@ -19,7 +19,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from norse.torch.functional.lif_box import LIFBoxFeedForwardState, LIFBoxParameters, lif_box_feed_forward_step
 
-SURROGATES = st.builds(Surrogate, st.sampled_from(["triangle", "arctan"]), st.floats(0.1, 4))
+SURROGATES = st.builds(Surrogate, st.sampled_from(KINDS), st.floats(0.1, 4))
 
 
 def test_the_cell_does_what_its_formula_says() -> None:
@@ -117,11 +117,24 @@ def test_the_surrogate_of_a_cell_is_as_wide_as_it_is_told_to_be() -> None:
 
 @given(SURROGATES)
 def test_every_surrogate_has_area_one_is_symmetric_and_highest_at_the_threshold(surrogate: Surrogate) -> None:
-    u = surrogate.width * torch.linspace(-1000, 1000, 200_001, dtype=torch.float64)
+    far = 2 / surrogate.width if surrogate.kind == "dspike" else 1000 * surrogate.width  # it is cut off there
+    half = far * torch.linspace(0, 1, 100_001, dtype=torch.float64)
+    u = torch.cat([-half[1:].flip(0), half])
     slopes = surrogate.slope(u)
     assert torch.trapezoid(slopes, u).item() == pytest.approx(1, abs=2e-3)
-    assert torch.equal(slopes, slopes.flip(0))
-    assert slopes.max().item() == slopes[len(u) // 2].item() == pytest.approx(1 / surrogate.width)
+    torch.testing.assert_close(slopes, slopes.flip(0), rtol=1e-12, atol=0)
+    assert slopes.max().item() == slopes[len(u) // 2].item()
+    cut = np.tanh((2 / surrogate.width) ** 2) if surrogate.kind == "dspike" else 1.0
+    assert slopes.max().item() == pytest.approx(1 / (cut * surrogate.width))
+
+
+@given(st.floats(0.5, 6))
+def test_dspike_is_the_slope_of_the_published_curve(gamma: float) -> None:
+    """Its forward is `0.5 + tanh(gamma c) / (2 tanh(gamma**2))` with c the membrane clipped at gamma."""
+    u = torch.linspace(-1.9 * gamma, 1.9 * gamma, 101, dtype=torch.float64, requires_grad=True)
+    curve = 0.5 + torch.tanh(gamma * u.clamp(-gamma, gamma)) / (2 * np.tanh(gamma**2))
+    (wanted,) = torch.autograd.grad(curve.sum(), u)
+    torch.testing.assert_close(Surrogate("dspike", 2 / gamma).slope(u.detach()), wanted, rtol=1e-5, atol=1e-12)
 
 
 @given(SURROGATES, st.integers(0, 100))
@@ -136,7 +149,7 @@ def test_a_surrogate_changes_no_output(surrogate: Surrogate, seed: int) -> None:
 @pytest.mark.parametrize(
     ("kind", "width", "message"),
     [
-        ("sigmoid", 1.0, "'sigmoid'; expected triangle or arctan"),
+        ("sigmoid", 1.0, "'sigmoid'; expected triangle or arctan or dspike"),
         ("triangle", 0.0, "width 0.0; expected a number above"),
     ],
 )

@@ -1,5 +1,6 @@
 """Truths about normalisation: over all steps at once in training, step by step in streaming, and the same."""
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from spikecut.models import checkpoint
+from spikecut.models.conversion import ConvertedCell
 from spikecut.models.layerwise import outputs_of
-from spikecut.models.networks import NetworkSpec, build, forward_step
+from spikecut.models.networks import NetworkSpec, build, fold, forward_step, plain
 from spikecut.models.normalisation import TemporalBatchNorm
 from spikecut.models.stepper import NetworkStepper
 from spikecut.pipeline.errors import ModelError
@@ -24,6 +26,7 @@ SPECS = {
     "kernel": NetworkSpec("compact", (4, 6), 3, 10_000, FRAME),
     "batch": NetworkSpec("compact", (4, 6), 3, 10_000, FRAME, "batch"),
     "tebn": NetworkSpec("compact", (4, 6), 3, 10_000, FRAME, "tebn", 4),
+    "converted": NetworkSpec("compact", (4, 6), 3, 10_000, FRAME, "batch", levels=4),
 }
 
 
@@ -36,6 +39,8 @@ def trained(spec: NetworkSpec) -> nn.Module:
     for module in network.modules():
         if isinstance(module, TemporalBatchNorm):
             nn.init.uniform_(module.scales, 0.5, 2)
+        if isinstance(module, ConvertedCell):
+            nn.init.constant_(module.p.logarithm, 0.2)
     return network.eval()
 
 
@@ -126,6 +131,45 @@ def test_a_network_in_training_cannot_be_stepped(name: str) -> None:
     with pytest.raises(ModelError, match="cannot be trained step by step") as caught:
         forward_step(build(SPECS[name]), torch.ones(1, 2, 8, 9), None)
     assert "network.eval()" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(SPECS) if name != "kernel"])
+def test_batch_normalisation_is_folded_into_the_weights_before_it_and_tebn_is_not(name: str) -> None:
+    network, frames = trained(SPECS[name]), torch.poisson(torch.full((3, 6, 2, 8, 9), 0.6))
+    before = outputs_of(network, frames).detach()
+    folded = fold(copy.deepcopy(plain(network)))
+    torch.testing.assert_close(outputs_of(folded, frames).detach(), before, rtol=1e-4, atol=1e-4)
+    left = [module for module in folded.modules() if isinstance(module, TemporalBatchNorm)]
+    assert len(left) == (2 if name == "tebn" else 0)
+    state, said = None, []
+    for t in range(6):
+        output, state = forward_step(folded, frames[:, t], state)
+        said.append(output)
+    torch.testing.assert_close(torch.stack(said, 1).detach(), before, rtol=1e-4, atol=1e-4)
+    assert torch.equal(outputs_of(fold(folded), frames), outputs_of(folded, frames))
+
+
+def test_a_linear_layer_takes_up_what_normalises_it() -> None:
+    network = build(NetworkSpec("vgg-gesture", (2,) * 7, 3, 1_000, SensorSize(128, 128), "batch"))
+    *_, dense, norm, _, _, _ = network.children()
+    x = drawn(4, 2)
+    assert isinstance(dense, nn.Linear)
+    assert isinstance(norm, TemporalBatchNorm)
+    with torch.no_grad():
+        for value in (norm.norm.weight, norm.norm.running_mean, norm.norm.running_var):
+            assert value is not None
+            value.uniform_(0.5, 2)
+        wanted = norm.eval()(dense(x))[0]
+        fold(network)
+        torch.testing.assert_close(dense(x), wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(SPECS))
+def test_a_stepper_folds_a_copy_and_what_it_was_made_of_can_still_be_kept(name: str, tmp_path: Path) -> None:
+    network, frames = trained(SPECS[name]), np.ones((2, 2, 8, 9), np.uint8)
+    said, _ = NetworkStepper(network, SPECS[name]).step(frames, None)
+    checkpoint.save(tmp_path, checkpoint.ModelCard("kept", SPECS[name], ("a", "b", "c"), FRAME, 4), network)
+    np.testing.assert_array_equal(checkpoint.load(tmp_path / "kept")[0].step(frames, None)[0], said)
 
 
 @pytest.mark.parametrize("name", sorted(SPECS))

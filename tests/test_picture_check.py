@@ -11,6 +11,7 @@ from picture_layouts import COLOURS, cifar_batches, coloured, encoded, write_cif
 
 from spikecut.sources import cifar
 from spikecut.sources.cifar import CIFAR10, Cifar
+from spikecut.sources.published import CIFAR10_DVS
 from spikecut.tools import picture_check
 from spikecut.tools.cli import main
 from spikecut.tools.data import run_data_check
@@ -119,7 +120,7 @@ def test_a_copy_of_cifar_10_in_class_folders_is_not_called_genuine(
     monkeypatch.setattr(
         picture_check,
         "CIFAR10_DVS",
-        dataclasses.replace(picture_check.CIFAR10_DVS, counts={None: dict.fromkeys(COLOURS, 1)}),
+        dataclasses.replace(CIFAR10_DVS, counts={None: dict.fromkeys(COLOURS, 1)}),
     )
     root = write_folders(tmp_path / "set", 4, 2, suffix=".jpg")
     code, text = told(root, capsys)

@@ -13,6 +13,8 @@ from spikecut.models.scan import Activity
 from spikecut.models.surrogates import Surrogate
 from spikecut.pipeline.events import SensorSize
 
+SHAPES = [Surrogate(), Surrogate(width=0.4), Surrogate("arctan", 1.5), Surrogate("dspike", 2 / 3)]
+
 
 def stepped(cell: LIFCell, currents: Tensor, pool: int) -> Tensor:
     """The naive twin: Norse's cell, one step after another, then the maximum."""
@@ -25,7 +27,7 @@ def stepped(cell: LIFCell, currents: Tensor, pool: int) -> Tensor:
 
 @pytest.mark.parametrize(("height", "width", "pool"), [(4, 6, 1), (4, 6, 2), (5, 7, 1), (5, 7, 2), (1, 2, 1)])
 @pytest.mark.parametrize("one_leak", [True, False])
-@pytest.mark.parametrize("surrogate", [Surrogate(), Surrogate(width=0.4), Surrogate("arctan", 1.5)], ids=str)
+@pytest.mark.parametrize("surrogate", SHAPES, ids=str)
 def test_spikes_and_gradients_are_those_of_the_cell_step_by_step(
     height: int, width: int, pool: int, one_leak: bool, surrogate: Surrogate
 ) -> None:
@@ -35,7 +37,7 @@ def test_spikes_and_gradients_are_those_of_the_cell_step_by_step(
     currents = (torch.randn(9, 2, 3, height, width, generator=random) * 2 + 0.8).requires_grad_()
     weights = torch.randn(9, 2, 3, height // pool, width // pool, generator=random)
 
-    spikes = cell.scan(currents, pool)
+    spikes = cell.scan(currents, pool=pool)
     expected = stepped(cell, currents, pool)
     assert torch.equal(spikes, expected)
     assert 0.05 < spikes.mean() < 0.95
@@ -47,7 +49,7 @@ def test_spikes_and_gradients_are_those_of_the_cell_step_by_step(
         torch.testing.assert_close(gradient, twin, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("surrogate", [Surrogate(), Surrogate("arctan", 0.7)], ids=str)
+@pytest.mark.parametrize("surrogate", SHAPES, ids=str)
 @pytest.mark.parametrize("one_leak", [True, False])
 @pytest.mark.parametrize("asked", ["both", "spikes", "membranes"])
 def test_watched_spikes_and_membranes_and_their_gradients_are_those_of_the_cell(
@@ -81,6 +83,26 @@ def test_watched_spikes_and_membranes_and_their_gradients_are_those_of_the_cell(
         torch.testing.assert_close(gradient, twin, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("height", "width", "pool"), [(4, 6, 2), (5, 7, 2), (5, 7, 1)])
+def test_currents_that_stand_still_are_the_same_currents_at_every_step(height: int, width: int, pool: int) -> None:
+    """Spikes, membranes and gradients; what was given once receives the sum over the steps."""
+    random = torch.Generator().manual_seed(4)
+    cell, n = LIFCell(10_000, torch.tensor([0.1, 0.5, 0.9])), 6
+    currents = (torch.randn(1, 2, 3, height, width, generator=random) * 2 + 0.8).requires_grad_()
+    again = currents.expand(n, -1, -1, -1, -1)
+    weights = torch.randn(n, 2, 3, height // pool, width // pool, generator=random)
+    parameters = (currents, cell.leak_logit)
+    found, wanted = cell.scan(currents, n, pool), cell.scan(again, pool=pool)
+    assert torch.equal(found, wanted)
+    gradients = [torch.autograd.grad((spikes * weights).sum(), parameters) for spikes in (found, wanted)]
+    watched, twin = cell.scan_watched(currents, n), cell.scan_watched(again)
+    assert torch.equal(watched.spikes, twin.spikes)
+    assert torch.equal(watched.membranes, twin.membranes)
+    more = [torch.autograd.grad(seen.membranes.relu().square().sum(), parameters) for seen in (watched, twin)]
+    for one, other in (*zip(*gradients, strict=True), *zip(*more, strict=True)):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
 def test_the_cells_of_a_linear_layer_are_scanned_as_channels_of_one_pixel() -> None:
     random = torch.Generator().manual_seed(2)
     cell, currents = LIFCell(10_000, 0.4), torch.randn(9, 2, 5, generator=random) * 3
@@ -109,8 +131,10 @@ def test_on_another_device_the_same_is_computed_step_by_step(shape: tuple[int, .
 
     cell, elsewhere = cell.to("meta"), currents.detach().to("meta")
     assert cell.scan(elsewhere).shape == cell.scan_watched(elsewhere).membranes.shape == shape
+    assert cell.scan(elsewhere[:1], 7).shape == (7, *shape[1:])
     if len(shape) == 5:
-        assert cell.scan(elsewhere, 2).shape == (6, 2, 3, 2, 2)
+        assert cell.scan(elsewhere, pool=2).shape == (6, 2, 3, 2, 2)
+        assert cell.scan(elsewhere[:1], 7, 2).shape == (7, 2, 3, 2, 2)
 
 
 def test_many_recordings_leave_the_gradient_of_a_leak_the_same_whatever_the_number_of_threads() -> None:
@@ -123,7 +147,7 @@ def test_many_recordings_leave_the_gradient_of_a_leak_the_same_whatever_the_numb
     try:
         for threads in (1, min(2, before)):
             numba.set_num_threads(threads)
-            gradients += torch.autograd.grad(cell.scan(currents, 2).sum(), cell.leak_logit)
+            gradients += torch.autograd.grad(cell.scan(currents, pool=2).sum(), cell.leak_logit)
     finally:
         numba.set_num_threads(before)
     assert torch.equal(gradients[0], gradients[1])

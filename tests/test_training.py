@@ -13,7 +13,7 @@ from spikecut.models.augment import Augmentation, augment
 from spikecut.models.layers import FrameDropout
 from spikecut.models.layerwise import accuracy_by_step, outputs_and_activity, outputs_of
 from spikecut.models.losses import Loss
-from spikecut.models.networks import NetworkSpec
+from spikecut.models.networks import NetworkSpec, plain
 from spikecut.models.regularisation import rate_loss, rcs_loss
 from spikecut.models.surrogates import Surrogate
 from spikecut.models.training import TrainingPlan, TrainingRun
@@ -90,6 +90,7 @@ def test_training_is_a_function_of_its_seed() -> None:
 
 
 TEBN = replace(SPEC, normalisation="tebn", tebn_steps=6)
+CONVERTED = replace(SPEC, normalisation="batch", levels=4)
 PLAN = TrainingPlan(window=6, epochs=3, batch_size=20, augmentation=STILL)
 
 
@@ -100,8 +101,9 @@ PLAN = TrainingPlan(window=6, epochs=3, batch_size=20, augmentation=STILL)
         (TEBN, PLAN),
         (TEBN, replace(PLAN, rcs=0.01, rate=0.1, rate_target=0.05, surrogate=Surrogate("arctan", 0.8))),
         (SPEC, replace(PLAN, loss=Loss(0.5, 0.5, 0.1, tet_lambda=0.01, label_smoothing=0.1), bfloat16=True)),
+        (CONVERTED, replace(PLAN, rcs=0.01, rate=0.1, bfloat16=True)),
     ],
-    ids=["plain", "tebn", "regularised", "mixed"],
+    ids=["plain", "tebn", "regularised", "mixed", "converted"],
 )
 def test_a_killed_run_goes_on_as_if_it_had_not_been(spec: NetworkSpec, plan: TrainingPlan, tmp_path: Path) -> None:
     """Weights, their average and the statistics of batch normalisation, to the bit."""
@@ -361,16 +363,21 @@ def test_too_few_recordings_for_a_batch_are_refused() -> None:
         TrainingRun(SPEC, TrainingPlan(window=6, batch_size=20), 10)
 
 
-def test_training_goes_on_from_a_folded_network_where_it_was() -> None:
-    from spikecut.models.networks import fold
-
-    before, (frames, labels) = run_for(2), bars(100, 1)
+@pytest.mark.parametrize("spec", [SPEC, TEBN, CONVERTED], ids=["kernel", "tebn", "converted"])
+def test_training_goes_on_from_a_kept_network_where_it_was(spec: NetworkSpec) -> None:
+    before, (frames, labels) = TrainingRun(spec, PLAN, 100), bars(100, 1)
     before.train_epoch(frames, labels)
-    folded = {name: value.clone() for name, value in fold(before.averaged()).state_dict().items()}
-    after = run_for(2, seed=5)
-    after.start_from(folded)
-    folded_again = fold(after.averaged()).state_dict()
-    for name, value in folded.items():
-        torch.testing.assert_close(folded_again[name], value, rtol=1e-4, atol=1e-5)
+    kept = {name: value.clone() for name, value in plain(before.averaged()).state_dict().items()}
+    after = TrainingRun(spec, replace(PLAN, seed=5), 100)
+    after.start_from(kept)
+    kept_again = plain(after.averaged()).state_dict()
+    for name, value in kept.items():
+        torch.testing.assert_close(kept_again[name], value, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():  # in training too: with statistics of the batch
+        said = []
+        for run in (before, after):
+            torch.manual_seed(0)  # dropout
+            said.append(outputs_of(run.averaged(), frames.float()))
+        torch.testing.assert_close(*said, rtol=1e-3, atol=1e-3)
     with pytest.raises(ModelError, match="not those of a 'compact' network"):
         after.start_from({"0.weight": torch.zeros(1)})

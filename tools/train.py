@@ -130,7 +130,7 @@ def _epochs(run: "TrainingRun", material: Material, recipe: Recipe, out: Path, c
             continue
         (out / _CLOCK).write_text(f"{seconds:.1f}\n")
         run.save(out / _STATE)
-        accuracy = accuracy_by_step(run.averaged(), shown[:, : recipe.horizon], shown_labels)
+        accuracy = accuracy_by_step(run.averaged(), shown[:, : recipe.horizon], shown_labels, steps=recipe.horizon)
         left = seconds / run.epoch * (n_epochs - run.epoch)
         parts = "  ".join(f"{pace.whole(t)} {accuracy[t - 1]:.2f}" for t in _marks(recipe.horizon))
         console.print(f"epoch {run.epoch}/{n_epochs}  loss {loss:.3f}  right after {parts}  {left:.0f} s left")
@@ -145,7 +145,7 @@ def _tested(run: "TrainingRun", material: Material, console: Console) -> dict[st
     from spikecut.pipeline.metrics import wilson
 
     test, labels = map(torch.from_numpy, material.test())
-    accuracy = accuracy_by_step(run.averaged(), test[:, : run.plan.window], labels)
+    accuracy = accuracy_by_step(run.averaged(), test[:, : run.plan.window], labels, steps=run.plan.window)
     n = len(labels)
     full = wilson(round(accuracy[-1] * n), n)
     console.print(f"test part, full window: {full.value:.1%} (95 % {full.low:.1%} to {full.high:.1%}, n = {n})")
