@@ -111,7 +111,7 @@ class TrainingRun:
         return average_of(sum(losses) / len(losses))
 
     def _shown(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
-        """What a batch looks like this time, and what it then shows: a window of a recording, or the picture, varied."""
+        """What a batch looks like this time, and what it then shows: a varied window, or the varied picture."""
         if self.spec.inputs == 3:
             shown, labels = augment_pictures(frames[:, 0].to(self.device), labels, self.plan.pictures, self.generator)
             return shown[:, None].float(), labels

@@ -1,29 +1,23 @@
 """CIFAR-10 and CIFAR-100 from the files in which they were published: Python pickles, of which no code is run.
 
-A pickle is a program, and could do anything. These need three names out of NumPy to say "an array of bytes"; what
-stands for them here makes such arrays and nothing else, and a file that asks for any other name is refused.
-
 https://www.cs.toronto.edu/~kriz/cifar.html: `cifar-10-python.tar.gz` and `cifar-100-python.tar.gz`, packed or unpacked
 (Krizhevsky, Learning multiple layers of features from tiny images, 2009).
 """
 
 import hashlib
-import io
-import pickle
 import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, CorruptRecording, LimitExceeded, UnreadableSource
 from spikecut.sources.datasets import Division
 from spikecut.sources.picture_sets import LabelledPicture, PictureSet
+from spikecut.sources.plain_pickle import Array, plain
 
 SIDE = 32
 _MOST_BYTES = 400_000_000  # of one file; CIFAR-100's largest has 155 MB
@@ -165,7 +159,7 @@ def class_names(found: CifarFiles) -> tuple[str, ...]:
         CorruptRecording: if the file that says them does not.
     """
     name, key, n = found.layout.meta[0], found.layout.names_key, found.layout.n_classes
-    said = _loaded(found.files[name], found.path / name).get(key)
+    said = plain(found.files[name], found.path / name).get(key)
     if not (isinstance(said, list) and len(said) == n and all(isinstance(one, bytes) for one in said)):
         raise CorruptRecording(found.path / name, f"expected {n} names under {key.decode()!r}")
     return tuple(one.decode("utf-8", "replace") for one in said)
@@ -178,9 +172,9 @@ def pictures_in(found: CifarFiles, name: str) -> tuple[UInt8[ndarray, "N 3 32 32
         CorruptRecording: if it is damaged, or says something else than as many labels as pictures.
     """
     place, key = found.path / name, found.layout.labels_key
-    said = _loaded(found.files[name], place)
+    said = plain(found.files[name], place)
     data, labels = said.get(b"data"), said.get(key)
-    data = data.values if isinstance(data, _Array) else None
+    data = getattr(data, "values", None) if isinstance(data, Array) else None
     if data is None or data.ndim != 2 or data.shape[1] != 3 * SIDE * SIDE:
         shape = "none" if data is None else f"one of shape {data.shape}"
         raise CorruptRecording(place, f"expected an array of N x {3 * SIDE * SIDE} bytes under 'data', found {shape}")
@@ -188,62 +182,6 @@ def pictures_in(found: CifarFiles, name: str) -> tuple[UInt8[ndarray, "N 3 32 32
     if not (isinstance(labels, list) and len(labels) == n and all(type(k) is int and 0 <= k < most for k in labels)):
         raise CorruptRecording(place, f"expected {n:,} numbers from 0 to {most - 1} under {key.decode()!r}")
     return data.reshape(n, 3, SIDE, SIDE), labels
-
-
-class _Array:
-    """What `numpy.ndarray` is to a pickle here: bytes in a shape."""
-
-    values: UInt8[ndarray, "..."]
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, kind, by_columns, raw = state
-        if not (isinstance(kind, _Bytes) and isinstance(raw, bytes) and by_columns in (False, 0)):
-            raise pickle.UnpicklingError("an array of something else than bytes by rows")
-        self.values = np.frombuffer(raw, np.uint8).reshape(shape)
-
-
-class _Bytes:
-    """What `numpy.dtype` is to a pickle here: the type of a byte."""
-
-    def __init__(self, code: Any, *_: Any) -> None:
-        if code not in (b"u1", "u1", b"|u1", "|u1"):
-            raise pickle.UnpicklingError(f"an array of {code!r}; expected bytes, 'u1'")
-
-    def __setstate__(self, state: Any) -> None:
-        pass
-
-
-class _Plain(pickle.Unpickler):
-    """Reads pickles of plain containers, numbers, text and arrays of bytes; runs none of the code they may name."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in (("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct")):
-            return lambda *_: _Array()
-        if (module, name) == ("numpy", "dtype"):
-            return lambda *said: _Bytes(*said)
-        if (module, name) == ("numpy", "ndarray"):
-            return None
-        raise _Refused(f"{module}.{name}")
-
-
-class _Refused(pickle.UnpicklingError):
-    """A pickle asks for a name that no list of pictures needs."""
-
-
-def _loaded(raw: bytes, place: Path) -> dict[bytes, Any]:
-    try:
-        said = _Plain(io.BytesIO(raw), encoding="bytes").load()
-    except _Refused as error:
-        raise CorruptRecording(
-            place,
-            f"asks for {error}, which a list of pictures does not need; nothing of it was run",
-            hint="this is no published file: get the archive anew from https://www.cs.toronto.edu/~kriz/cifar.html",
-        ) from error
-    except Exception as error:  # a damaged pickle may raise anything
-        raise CorruptRecording(place, f"not a pickle of pictures ({type(error).__name__}: {error})") from error
-    if not isinstance(said, dict):
-        raise CorruptRecording(place, f"expected a dictionary, found {type(said).__name__}")
-    return said
 
 
 def is_tar(path: Path) -> bool:

@@ -4,6 +4,7 @@ import io
 import pickle
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -48,8 +49,8 @@ def coloured(label: int, rng: np.random.Generator, side: int = 32) -> np.ndarray
     return picture
 
 
-def cifar_batches(layout: Cifar, n_each: int, seed: int = 0) -> dict[str, bytes]:
-    """Every file of a set, with `n_each` pictures in each that holds some, labels in turn."""
+def cifar_batches(layout: Cifar, n_each: int, seed: int = 0, names: Sequence[str] = ()) -> dict[str, bytes]:
+    """Every file of a set, with `n_each` pictures in each that holds some, labels in turn; `names` of the classes."""
     rng = np.random.default_rng(seed)
     files = {}
     for name in [*(name for name, _ in layout.train), layout.test[0]]:
@@ -57,14 +58,16 @@ def cifar_batches(layout: Cifar, n_each: int, seed: int = 0) -> dict[str, bytes]
         data = np.stack([coloured(label, rng).ravel() for label in labels])
         about = {b"batch_label": b"made by a test", b"filenames": [b"%d.png" % i for i in range(n_each)]}
         files[name] = as_python2({**about, layout.labels_key: labels, b"data": data})
-    names = [b"class %02d" % i for i in range(layout.n_classes)]
-    files[layout.meta[0]] = as_python2({b"num_vis": 3072, layout.names_key: names})
+    told = [name.encode() for name in names] or [b"class %02d" % i for i in range(layout.n_classes)]
+    files[layout.meta[0]] = as_python2({b"num_vis": 3072, layout.names_key: told})
     return files
 
 
-def write_cifar(folder: Path, layout: Cifar = CIFAR10, n_each: int = 20, *, packed: bool = True, seed: int = 0) -> Path:
+def write_cifar(
+    folder: Path, layout: Cifar = CIFAR10, n_each: int = 20, *, packed: bool = True, names: Sequence[str] = ()
+) -> Path:
     """A made set: the archive `cifar-10-python.tar.gz`, or the folder that lies in it. The path of either."""
-    files = cifar_batches(layout, n_each, seed)
+    files = cifar_batches(layout, n_each, names=names)
     if not packed:
         for name, raw in files.items():
             (folder / layout.folder).mkdir(parents=True, exist_ok=True)

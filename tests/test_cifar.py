@@ -113,7 +113,7 @@ def test_a_cut_file_and_a_cut_archive_are_named(tmp_path: Path) -> None:
     folder = write_cifar(tmp_path, packed=False)
     file = folder / "test_batch"
     file.write_bytes(file.read_bytes()[:-3000])
-    with pytest.raises(CorruptRecording, match="test_batch: not a pickle of pictures"):
+    with pytest.raises(CorruptRecording, match="test_batch: not a pickle of plain data"):
         open_pictures(folder)
     archive = write_cifar(tmp_path)
     archive.write_bytes(archive.read_bytes()[:-100_000])

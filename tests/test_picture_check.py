@@ -81,7 +81,7 @@ def test_a_file_of_cifar_that_would_run_code_is_unreadable_and_the_others_are_co
     (folder / "batches.meta").write_bytes(b"nothing")
     code, text = told(folder, capsys)
     assert code == 4
-    assert "batches.meta: not a pickle of pictures" in text
+    assert "batches.meta: not a pickle of plain data" in text
 
 
 def test_the_numbers_of_complete_copies_are_those_that_were_published() -> None:

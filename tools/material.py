@@ -109,8 +109,8 @@ def _from_pictures(data: Path | None, recipe: Recipe) -> Material:
     if data is None:
         raise ConfigError(f"recipe {recipe.name!r} needs pictures", hint=f"--data ARCHIVE_OR_FOLDER: {KNOWN}")
     check_parts(recipe, data, ("train", "test"))
+    _check_classes(data, recipe, open_pictures(data).classes)
     found, fit, watch, test = picture_parts(data, recipe)
-    _check_classes(data, recipe, found.classes)
     origin = {
         "data": found.origin,
         "data_licence": recipe.licence,
