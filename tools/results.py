@@ -107,7 +107,7 @@ def _told(chapter: Chapter, seed: int) -> Iterator[str]:
         yield (
             f"| {rule} | {_percent(accuracy(right, groups, _rng(seed)))} "
             f"| {_points(over_seeds(full - right, groups, _rng(seed)))} "
-            f"| {_plain(over_seeds(steps, groups, _rng(seed), (1.0, float(horizon))))} "
+            f"| {_plain(over_seeds(steps, groups, _rng(seed), (1.0, float(horizon))), '.2f' if still else '.1f')} "
             f"| {_plain(ratio(whole, steps, groups, _rng(seed)), '.2f')} "
             f"| {fixed.mean():.3g} | {_plain(ratio(fixed, steps, groups, _rng(seed)), '.2f')} |"
         )
