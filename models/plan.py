@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from spikecut.models.augment import Augmentation
 from spikecut.models.losses import Loss
+from spikecut.models.picture_augment import PictureAugmentation
 from spikecut.models.surrogates import Surrogate
 from spikecut.pipeline.errors import ConfigError
 
@@ -21,7 +22,8 @@ class TrainingPlan:
     to be converted sees the mean of the window instead, in one step. With `bfloat16` the
     convolutions multiply in that type while training, in about half the time; weights, membranes and every
     evaluation stay in float32. `rcs` and `rate` are the weights of the two regularisers beside the loss
-    (`regularisation`), `rate_target` the spikes a cell and step that cost nothing.
+    (`regularisation`), `rate_target` the spikes a cell and step that cost nothing. `augmentation` varies recordings of
+    events, `pictures` pictures.
 
     Raises:
         ConfigError: for a number out of its range.
@@ -41,6 +43,7 @@ class TrainingPlan:
     rate_target: float = 0.0
     surrogate: Surrogate = field(default_factory=Surrogate)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    pictures: PictureAugmentation = field(default_factory=PictureAugmentation)
 
     def __post_init__(self) -> None:
         for name, least in (("window", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0)):

@@ -15,6 +15,7 @@ from spikecut.models.losses import Targets
 from spikecut.models.networks import NetworkSpec, build, unfolded
 from spikecut.models.neurons import learn_with
 from spikecut.models.patches import mixed
+from spikecut.models.picture_augment import augment_pictures
 from spikecut.models.plan import TrainingPlan as TrainingPlan
 from spikecut.models.regularisation import rate_loss, rcs_ann_loss, rcs_loss
 from spikecut.models.retiming import retimed
@@ -110,9 +111,10 @@ class TrainingRun:
         return average_of(sum(losses) / len(losses))
 
     def _shown(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
-        """What a batch looks like this time, and what it then shows: a window of each recording, varied."""
+        """What a batch looks like this time, and what it then shows: a varied window, or the varied picture."""
         if self.spec.inputs == 3:
-            return frames.float(), labels
+            shown, labels = augment_pictures(frames[:, 0].to(self.device), labels, self.plan.pictures, self.generator)
+            return shown[:, None].float(), labels
         how = self.plan.augmentation
         window = self._windows(retimed(frames, how.rate, how.delay_steps, self.generator))
         varied, labels = augment(window.float(), labels, how, self.generator)

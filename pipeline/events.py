@@ -205,6 +205,8 @@ class EventBatch:
 class Frame:
     """The events of one time bin as an image: `pixels[p, y, x]` for `start_us <= t < end_us`.
 
+    Or one look at a picture that stands still: `pixels[c, y, x]`, red, green and blue, of no events.
+
     `n_events` were counted into the pixels (all of them, also where a narrow counter is full);
     `lost` holds those dropped since the frame before. `segment` is one more after every restart of
     the time grid: a network has to start from rest there.
@@ -214,7 +216,7 @@ class Frame:
     segment: int
     start_us: int
     end_us: int
-    pixels: Num[ndarray, "2 H W"]
+    pixels: Num[ndarray, "C H W"]
     n_events: int
     lost: DropCounts = NOTHING_LOST
 

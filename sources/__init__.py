@@ -111,7 +111,8 @@ def open_recording(
         return open_video(path, sensor)
     for magic, name in _OTHERS.items():
         if head.startswith(magic) and (magic != b"% " or head[2:3].isalpha()):  # an ATIS event at (37, 32) begins so
-            raise UnknownFormat(path, f"this is {name}; spikecut reads {KNOWN}")
+            hint = "a network made for pictures looks at it: --model NETWORK" if "picture" in name else None
+            raise UnknownFormat(path, f"this is {name}; spikecut reads {KNOWN}", hint=hint)
     if head.startswith(b"\x93NUMPY"):
         from spikecut.sources.tonic_npy import open_tonic_npy
 

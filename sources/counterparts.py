@@ -6,28 +6,21 @@ alone, so a set can be made in any order, by several processes, and finished lat
 """
 
 import hashlib
-import os
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnreadableSource
+from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import EventBatch
 from spikecut.sources.aedat2 import write_aedat2
 from spikecut.sources.atis import write_atis
-from spikecut.sources.opencv import opencv
+from spikecut.sources.picture_files import bytes_of, crc32_of, files_in, grey, unfit
 from spikecut.sources.screen import CIFAR10_DVS, NCALTECH101, NMNIST, Show, shown
-
-_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".pgm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +75,11 @@ class Picture:
         Raises:
             UnreadableSource: if it is no picture.
         """
-        cv2 = opencv()
-        raw = self._raw()
-        grey: Any = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_GRAYSCALE) if raw else None
-        if grey is None:
-            raise UnreadableSource(self.place, f"not a picture that OpenCV reads ({len(raw)} bytes)")
-        return np.asarray(grey, np.uint8)
+        return grey(bytes_of(self.images, self.entry), self.place)
 
     def crc32(self) -> int:
         """CRC-32 of the picture's file, which an archive has written down."""
-        if self.images.is_dir():
-            return zlib.crc32(self._raw())
-        return _archive(self.images, os.getpid()).getinfo(self.entry).CRC
-
-    def _raw(self) -> bytes:
-        try:
-            if self.images.is_dir():
-                return self.place.read_bytes()
-            return _archive(self.images, os.getpid()).read(self.entry)
-        except OSError as error:
-            raise UnreadableSource(self.place, f"cannot read: {error.strerror}") from error
-        except zipfile.BadZipFile as error:
-            raise UnreadableSource(self.place, f"damaged in its archive: {error}") from error
+        return crc32_of(self.images, self.entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +119,8 @@ def pictures_of(images: Path, counterpart: Counterpart) -> Pictures:
     """
     dropped: Counter[str] = Counter()
     paths: list[PurePosixPath] = []
-    for path in map(PurePosixPath, _entries(images)):
-        if cause := _unfit(path, counterpart):
+    for path in map(PurePosixPath, files_in(images)):
+        if cause := unfit(path) or _left_out(path, counterpart):
             dropped[cause] += 1
         else:
             paths.append(path)
@@ -169,14 +145,7 @@ def pictures_of(images: Path, counterpart: Counterpart) -> Pictures:
     return pictures
 
 
-def _unfit(path: PurePosixPath, counterpart: Counterpart) -> str:
-    """Why a file cannot be used, if so; hidden are dot files and what macOS puts into archives."""
-    if any(part.startswith((".", "__MACOSX")) for part in path.parts):
-        return "hidden"
-    if path.suffix.lower() not in _PICTURES:
-        return "no picture by suffix"
-    if not path.parent.name:
-        return "outside class folders"
+def _left_out(path: PurePosixPath, counterpart: Counterpart) -> str:
     return f"in {counterpart.without}" if path.parent.name == counterpart.without else ""
 
 
@@ -211,25 +180,6 @@ def _numbers(images: Path, paths: list[PurePosixPath], counterpart: Counterpart)
 
 def _all_numbered(stems: list[str]) -> bool:
     return all(stem.isdecimal() for stem in stems) and len(set(map(int, stems))) == len(stems)
-
-
-def _entries(images: Path) -> list[str]:
-    if images.is_dir():
-        return sorted(path.relative_to(images).as_posix() for path in images.rglob("*") if path.is_file())
-    try:
-        return sorted(info.filename for info in _archive(images, os.getpid()).infolist() if not info.is_dir())
-    except OSError as error:
-        raise UnreadableSource(
-            images, f"cannot read: {error.strerror}", hint="a folder or a .zip of pictures"
-        ) from error
-    except zipfile.BadZipFile as error:
-        raise UnreadableSource(images, "not a zip archive", hint="give a folder or a .zip of pictures") from error
-
-
-@cache
-def _archive(path: Path, process: int) -> zipfile.ZipFile:
-    """Kept open, by each process for itself: a list of 60,000 files takes longer to read than a picture to simulate."""
-    return zipfile.ZipFile(path)
 
 
 def events_of(picture: Picture, counterpart: Counterpart, seed: int) -> Iterator[EventBatch]:

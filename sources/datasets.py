@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnreadableSource
 
@@ -131,7 +131,23 @@ def part_of(recordings: Iterable[LabelledRecording], part: Part) -> list[Labelle
     return [recording for recording in recordings if part in ("all", _part(recording))]
 
 
-def split_digest(recordings: Iterable[LabelledRecording]) -> str:
+def fraction_of(name: str) -> float:
+    """The SHA-256 of a name, read as a fraction of 1: what divides names the same way on every machine.
+
+    >>> round(fraction_of("ant/image_0001.bin"), 3)
+    0.848
+    """
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+
+
+class Named(Protocol):
+    """What a split is told by."""
+
+    @property
+    def name(self) -> str: ...
+
+
+def split_digest(recordings: Iterable[Named]) -> str:
     """Two people whose parts have the same digest have the same split.
 
     It is the SHA-256 of the names `<class>/<file>`, sorted by code point, each with a line break.
@@ -151,7 +167,7 @@ def _part(recording: LabelledRecording) -> Part:
     if numbered := _CIFAR10_DVS.fullmatch(recording.path.name):
         number = int(numbered[1])
         return "test" if number >= 900 else "calibration" if number >= 800 else "train"
-    fraction = int.from_bytes(hashlib.sha256(recording.name.encode()).digest()[:8], "big") / 2**64
+    fraction = fraction_of(recording.name)
     if 0.6 <= fraction < 0.8:
         return "calibration"
     return "train" if fraction < 0.6 or recording.division == "train" else "test"

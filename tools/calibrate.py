@@ -22,6 +22,7 @@ from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.sources.datasets import Part
 from spikecut.tools.cutoffs import beside, called
 from spikecut.tools.outputs import Gathered, gather, refuse_trained_on
+from spikecut.tools.pace import pace_of
 
 Temperature = Literal["1", "t", "fitted"]
 
@@ -140,12 +141,12 @@ def fitted_cutoff(found: Gathered, rule: str, wish: Wish, *, or_never: bool = Fa
 
 def _print(found: Gathered, fitted: Sequence[tuple[str, FittedCutoff]]) -> None:
     card, recorded = found.card, found.recorded
-    step_ms, correct, n = card.spec.step_us / 1000, recorded.correct(), len(recorded)
+    pace, correct, n = pace_of(card.spec), recorded.correct(), len(recorded)
     full = wilson(int(correct[:, -1].sum()), n)
-    table = Table(title=f"{card.name}: fitted on {n} recordings ({found.part})", box=None, header_style="bold")
+    table = Table(title=f"{card.name}: fitted on {n} {pace.things} ({found.part})", box=None, header_style="bold")
     for column in ("cutoff", "right", "lost (95 %)", "mean time", "x full", "fixed of equal loss", "x fixed"):
         table.add_column(column, justify="left" if column == "cutoff" else "right", no_wrap=True)
-    table.add_row("full window", f"{full.value:.1%}", "", f"{card.horizon * step_ms:.0f} ms", "1.0", "", "")
+    table.add_row("full window", f"{full.value:.1%}", "", pace.whole(card.horizon), "1.0", "", "")
     for name, cutoff in fitted:
         swept = sweep(recorded, cutoff.cutoff)
         lost = wilson(int((correct[:, -1] & (swept.labels != recorded.labels)).sum()), n)
@@ -154,13 +155,14 @@ def _print(found: Gathered, fitted: Sequence[tuple[str, FittedCutoff]]) -> None:
             name,
             f"{cutoff.observed['accuracy']:.1%}",
             f"{100 * lost.value:.1f} % ({100 * lost.low:.1f}–{100 * lost.high:.1f})",
-            f"{steps * step_ms:.0f} ms",
+            pace.told(steps),
             f"{card.horizon / steps:.1f}",
-            f"{fixed * step_ms:.0f} ms",
+            pace.whole(int(fixed)),
             f"{fixed / steps:.2f}",
         )
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(table)
     console.print(
-        "lost: right at the end of the window, wrong when stopped. Fitted and seen on the same recordings.", style="dim"
+        f"lost: right at the end of the window, wrong when stopped. Fitted and seen on the same {pace.things}.",
+        style="dim",
     )

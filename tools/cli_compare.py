@@ -19,7 +19,7 @@ class Replay:
     """
 
     folder: tyro.conf.Positional[Path]
-    """The folder that holds one folder a class."""
+    """The folder that holds one folder a class; of pictures also their archive."""
     model: str = "nmnist"
     """A shipped network's name, a .safetensors file, or a .py that makes one with from_norse (it is executed)."""
     cutoff: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Evaluate:
     """
 
     folder: tyro.conf.Positional[Path]
-    """The folder of <class>/<recording>, or of DVS128 Gesture, or outputs.npz of an earlier pass."""
+    """A folder of <class>/<recording>, of DVS128 Gesture, of pictures or their archive; or an outputs.npz."""
     out: Path
     """Where the results go."""
     model: str = "nmnist"

@@ -142,7 +142,8 @@ class Data:
 
     DVS128 Gesture as published or as Tonic keeps it, or drawn sessions in the same layout: of the training
     list, users 3, 7, 11, … calibrate. N-MNIST, N-Caltech101 and CIFAR10-DVS, file by file against the published
-    lists. Their simulated counterparts, and any other folder of <class>/<recording>: what can be read of it.
+    lists. Their simulated counterparts, and any other folder of <class>/<recording>: what can be read of it. CIFAR-10,
+    CIFAR-100 and Tiny-ImageNet, packed or not, and other class folders of pictures.
 
     $ spikecut data check DvsGesture
 
@@ -152,7 +153,7 @@ class Data:
     what: tyro.conf.Positional[Literal["check"]]
     """What to do."""
     folder: tyro.conf.Positional[Path]
-    """The folder that holds trials_to_train.txt, ibmGestureTrain, Train and Test, Caltech101, or class folders."""
+    """Where trials_to_train.txt, ibmGestureTrain, Train and Test, Caltech101 or class folders lie, or an archive."""
     read: bool = False
     """Read every event, too: finds recordings that end early or lie there twice. Minutes for a published set."""
     json: bool = False

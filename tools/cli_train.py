@@ -23,7 +23,7 @@ class Train:
     out: Path
     """Where weights, card and progress go."""
     data: Path | None = None
-    """The folder of <class>/<recording>, or of DVS128 Gesture. Default for gestures: drawn users."""
+    """A folder of <class>/<recording>, of DVS128 Gesture, or of pictures, or their archive. Default: drawn users."""
     epochs: int | None = None
     """Default: the recipe's."""
     learning_rate: float | None = None
@@ -60,10 +60,10 @@ class Train:
 class Recipe:
     """Follow a recipe from data to a trained network, its fitted deciders and a report; called again, goes on.
 
-    What ships: nmnist and others of its data, ncaltech101, cifar10dvs, gestures (drawn if no data is given). Your own
-    is a TOML file like those in tools/recipes.
+    What ships: nmnist and others of its data, ncaltech101, cifar10dvs, gestures (drawn if no data is given); and for
+    pictures cifar10 with its kin, cifar100, tiny-imagenet. Your own is a TOML file like those in tools/recipes.
 
-    $ spikecut recipe ncaltech101 --data Caltech101 --out runs/ncaltech101
+    $ spikecut recipe cifar10 --data cifar-10-python.tar.gz --out runs/cifar10
 
     $ spikecut recipe cifar10dvs --images cifar10.zip --out runs/cifar10dvs --seed 0 1 2 --threads 2
     """
@@ -73,7 +73,7 @@ class Recipe:
     out: Path
     """Where everything goes: one folder a seed."""
     data: Path | None = None
-    """The folder of <class>/<recording>, or of DVS128 Gesture. Default for gestures: drawn users."""
+    """A folder of <class>/<recording>, of DVS128 Gesture, or of pictures, or their archive. Default: drawn users."""
     images: Path | None = None
     """A folder or a zip archive of <class>/<picture>: instead of data, a counterpart is made from them first."""
     seed: tuple[int, ...] = (0,)
@@ -110,7 +110,7 @@ class Calibrate:
     """
 
     folder: tyro.conf.Positional[Path]
-    """The folder of <class>/<recording>, or outputs that --outputs wrote."""
+    """The folder of <class>/<recording>, pictures or their archive, or outputs that --outputs wrote."""
     model: str = "nmnist"
     """A shipped network's name, a .safetensors file, or a .py that makes one with from_norse (it is executed)."""
     part: Part = "calibration"

@@ -43,7 +43,7 @@ class Run:
     """
 
     file: tyro.conf.Positional[Path]
-    """A recording: AEDAT 2.0 or 3.1, ATIS .bin, Tonic's .npy, spikecut .h5, or a video."""
+    """A recording: AEDAT 2.0 or 3.1, ATIS .bin, Tonic's .npy, spikecut .h5, or a video; or a picture, with --model."""
     model: str | None = None
     """A shipped network's name, a .safetensors file, or a .py (it is executed). Default: the one for this sensor."""
     cutoff: str | None = None
@@ -80,7 +80,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Info:
-    """Say what is in a recording: format, sensor, events, times, rate, damage.
+    """Say what is in a recording: format, sensor, events, times, rate, damage; or in a picture, or a set of them.
 
     $ spikecut info walking.aedat
 
@@ -88,7 +88,7 @@ class Info:
     """
 
     file: tyro.conf.Positional[Path]
-    """A recording."""
+    """A recording, a picture, or an archive of pictures."""
     sensor: str | None = None
     """WIDTHxHEIGHT, for formats that do not name their sensor."""
     json: bool = False
@@ -110,7 +110,7 @@ class Why:
     """
 
     file: tyro.conf.Positional[Path]
-    """The recording."""
+    """The recording, or a picture; one in an archive is cifar-10-python.tar.gz/test_batch/00017."""
     model: str | None = None
     """A shipped network's name, a .safetensors file, or a .py (it is executed). Default: the one for the sensor."""
     cutoff: tuple[str, ...] = ()

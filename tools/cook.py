@@ -9,6 +9,7 @@ from spikecut.models import checkpoint
 from spikecut.models.training import differences
 from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.counterparts import COUNTERPARTS
+from spikecut.sources.pictures import KNOWN
 from spikecut.tools.calibrate import run_calibrate
 from spikecut.tools.cost import run_cost
 from spikecut.tools.evaluate import run_evaluate
@@ -135,6 +136,12 @@ def _finished(run: Path, recipe: Recipe, source: Path | None) -> bool:
 
 def _data(recipe: Recipe, data: Path | None, out: Path, images: Path | None, jobs: int) -> tuple[Path, Path]:
     """Where to calibrate and where to test; made first if it can be."""
+    if recipe.network.inputs == 3:
+        if data is None:
+            raise ConfigError(f"recipe {recipe.name!r} needs pictures", hint=f"--data ARCHIVE_OR_FOLDER: {KNOWN}")
+        if images is not None:
+            raise ConfigError(f"--images {images}: not both", hint="give pictures with --data alone")
+        return data, data
     if images is not None:
         if data is not None or not recipe.counterpart:
             why = "not both" if recipe.counterpart else f"recipe {recipe.name!r} is not made from pictures"

@@ -10,8 +10,10 @@ from typing import Any
 
 from spikecut.sources.gesture_labels import GESTURES
 from spikecut.sources.gesture_set import HOME
+from spikecut.sources.pictures import holds_pictures
 from spikecut.tools.findings import PARTS, Fault
 from spikecut.tools.gesture_check import Check, check_gestures, is_meant
+from spikecut.tools.picture_check import PictureCheck, check_pictures
 from spikecut.tools.set_check import SetCheck, check_set
 
 _WIDTH = 80
@@ -36,8 +38,11 @@ def run_data_check(folder: Path, *, read: bool = False, as_json: bool = False) -
     Raises:
         SourceError: if there are no recordings at all, or lists of DVS128 Gesture contradict themselves.
     """
-    found: Check | SetCheck
-    if is_meant(folder):
+    found: Check | SetCheck | PictureCheck
+    if folder.is_file() or holds_pictures(folder):
+        found = check_pictures(folder, read=read)
+        page = _pictures(found)
+    elif is_meant(folder):
         found = check_gestures(folder, read=read)
         page = _gestures(found)
     else:
@@ -111,18 +116,42 @@ def _classes(found: SetCheck) -> _Page:
     return _Page(entries, rows, _REDRAW if found.drawn else home, facts)
 
 
-def _facts(found: Check | SetCheck, page: _Page) -> dict[str, Any]:
+def _pictures(found: PictureCheck) -> _Page:
+    counted = found.counted()
+    rows = {"pictures": counted.pop("pictures")}
+    if len(counted) <= _FEW:
+        rows |= {f"  {name}": counts for name, counts in counted.items()}
+    splits = found.splits()
+    told = ", ".join(f"{part} {n:,} {sha[:12]}" for part, (n, sha) in splits.items())
+    entries = {
+        "origin": found.origin,
+        "classes": f"{len(counted)}",
+        "split": f"{told} (SHA-256 of the names)",
+    }
+    facts = {
+        "set": found.known.name if found.known else None,
+        "origin": found.origin,
+        "pictures_expected": found.n_expected,
+        "pictures_usable": len(found.usable),
+        "counts": {"pictures": rows["pictures"]},
+        "classes": counted,
+        "splits": {part: {"n": n, "sha256": sha} for part, (n, sha) in splits.items()},
+    }
+    return _Page(entries, rows, f"see {found.known.home}" if found.known else "", facts)
+
+
+def _facts(found: Check | SetCheck | PictureCheck, page: _Page) -> dict[str, Any]:
     return {
         "folder": str(found.folder),
         "verdict": found.verdict,
         **page.facts,
-        "events": found.n_events,
+        "events": None if isinstance(found, PictureCheck) else found.n_events,
         "faults": [asdict(fault) for fault in found.faults],
         "notes": list(found.notes),
     }
 
 
-def _lines(found: Check | SetCheck, page: _Page) -> Iterator[str]:
+def _lines(found: Check | SetCheck | PictureCheck, page: _Page) -> Iterator[str]:
     yield f"{found.folder}"
     for name, text in page.entries.items():
         yield from _entry(name, text)

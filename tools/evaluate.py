@@ -20,7 +20,8 @@ from spikecut.pipeline.metrics import Estimate
 from spikecut.pipeline.recorded import Sweep
 from spikecut.sources.datasets import Part
 from spikecut.tools.cutoffs import available, find_cutoff, shown
-from spikecut.tools.outputs import Gathered, gather
+from spikecut.tools.outputs import Gathered, gather, told_overlap
+from spikecut.tools.pace import pace_of
 
 SCORES = ("top2_gap", "confidence", "entropy")
 
@@ -64,6 +65,7 @@ def run_evaluate(
         "fitted_here": fitted_here,
         "seed": seed,
         "step_us": found.card.spec.step_us,
+        "unit": pace_of(found.card.spec).unit,
         "horizon": recorded.horizon,
         "classes": list(found.card.classes),
         "anytime": _plain(asdict(knowing)),
@@ -82,10 +84,13 @@ def run_evaluate(
         _print(found, knowing, rows)
         print(target)
     if found.n_trained_on:
-        print(f"warning: {found.n_trained_on} of these recordings trained the network", file=sys.stderr)
+        print(f"warning: {told_overlap(found.n_trained_on, found.card)} trained the network", file=sys.stderr)
     if fitted_here:
         told = ", ".join(fitted_here)
-        print(f"warning: fitted on these very recordings, so their figures flatter: {told}", file=sys.stderr)
+        print(
+            f"warning: fitted on these very {pace_of(found.card.spec).things}, so their figures flatter: {told}",
+            file=sys.stderr,
+        )
     return 3 if found.n_damaged else 0
 
 
@@ -181,10 +186,9 @@ def _csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> No
 
 
 def _print(found: Gathered, knowing: Anytime, rows: Sequence[dict[str, Any]]) -> None:
-    card, step_ms = found.card, found.card.spec.step_us / 1000
-    title = (
-        f"{card.name}, {len(found.recorded)} recordings ({found.part}); 95 % intervals; a sweep, nothing was stopped"
-    )
+    card, pace = found.card, pace_of(found.card.spec)
+    what = f"{len(found.recorded)} {pace.things} ({found.part})"
+    title = f"{card.name}, {what}; 95 % intervals; a sweep, nothing was stopped"
     table = Table(title=title, box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="bold")
     columns = ["rule", "right", "loss", "time", "x full", "fixed", "x fixed", "early loss", "as full"]
     if any(row["coverage"] for row in rows):
@@ -192,15 +196,15 @@ def _print(found: Gathered, knowing: Anytime, rows: Sequence[dict[str, Any]]) ->
     for column in columns:
         table.add_column(column, justify="left" if column == "rule" else "right", no_wrap=True)
     full = knowing.accuracy[-1]
-    table.add_row("full window", _cell(full, 100, ".1f", " %"), "", f"{card.horizon * step_ms:.0f} ms")
+    table.add_row("full window", _cell(full, 100, ".1f", " %"), "", pace.whole(card.horizon))
     for row in rows:
         cells = (
             row["name"],
             _cell(_estimate(row["accuracy"]), 100, ".1f", " %"),
             _cell(_estimate(row["loss"]), 1, ".1f"),
-            _cell(_estimate(row["mean_steps"]), step_ms, ".0f", " ms"),
+            _cell(_estimate(row["mean_steps"]), pace.factor, pace.form, f" {pace.unit}"),
             _cell(_estimate(row["earlier_than_full"]), 1, ".2f"),
-            f"{row['fixed_steps'] * step_ms:.0f} ms" if row["fixed_steps"] else "",
+            pace.whole(row["fixed_steps"]) if row["fixed_steps"] else "",
             _cell(_estimate(row["earlier_than_fixed"]), 1, ".2f"),
             _cell(_estimate(row["early_loss"]), 1, ".1f", " %"),
             _cell(_estimate(row["agreement"]), 100, ".1f", " %"),

@@ -1,4 +1,4 @@
-"""Labelled examples of a folder, to calibrate and to replay on: class folders, or the sessions of DVS128 Gesture.
+"""Labelled examples, to calibrate and to replay on: class folders, the sessions of DVS128 Gesture, sets of pictures.
 
 Labels are known at once; frames are read, one example after the other, while they are iterated.
 """
@@ -19,7 +19,12 @@ from spikecut.pipeline.events import Frame
 from spikecut.sources.datasets import LabelledRecording, Part, list_recordings, part_of
 from spikecut.sources.gesture_labels import GESTURES
 from spikecut.sources.gesture_set import Session, is_gesture_set, open_gesture_set
-from spikecut.tools.feeding import binner_for, on_sensor, open_for
+from spikecut.sources.picture_sets import LabelledPicture, fitted
+from spikecut.sources.pictures import holds_pictures, open_pictures
+from spikecut.tools.feeding import binner_for, on_sensor, open_for, still, told_sizes
+from spikecut.tools.picture_digests import digests_of
+
+Source = LabelledRecording | LabelledPicture | Session
 
 
 @dataclass(slots=True)
@@ -35,7 +40,7 @@ class Fate:
 class Examples:
     """All examples of one part of a folder. `notes` are for people; a session holds several examples."""
 
-    sources: Sequence[LabelledRecording | Session]
+    sources: Sequence[Source]
     labels: Int64[ndarray, " N"]
     notes: tuple[str, ...] = ()
 
@@ -45,10 +50,16 @@ class Examples:
     @cached_property
     def digests(self) -> list[str]:
         """One for every source; every byte is read for it, once."""
-        return [source.digest() for source in self.sources]
+        return [
+            digests_of([source])[0] if isinstance(source, LabelledPicture) else source.digest()
+            for source in self.sources
+        ]
 
-    def that_trained(self, card: ModelCard) -> list[LabelledRecording | Session]:
-        """The sources that shaped a network's weights, known by their content."""
+    def that_trained(self, card: ModelCard) -> list[Source]:
+        """The sources that shaped a network's weights, known by their content; of pictures, some of them.
+
+        A card names no more than a sample of the pictures that trained a network.
+        """
         known = set(card.trained_on)
         return [s for s, digest in zip(self.sources, self.digests, strict=True) if digest in known] if known else []
 
@@ -59,7 +70,7 @@ class Examples:
             if count >= n:
                 break
             sources.append(source)
-            count += 1 if isinstance(source, LabelledRecording) else len(source.labels().spans)
+            count += len(source.labels().spans) if isinstance(source, Session) else 1
         return Examples(sources, self.labels[:count])
 
     def drawn(self, n: int, seed: int) -> "Examples":
@@ -79,6 +90,9 @@ class Examples:
             if isinstance(source, LabelledRecording):
                 fates.append(Fate(str(source.path)))
                 yield _file(source.path, card, fates[-1])
+            elif isinstance(source, LabelledPicture):
+                fates.append(Fate(str(source.path)))
+                yield _picture(source, card, fates[-1])
             else:
                 yield from _session(source, card, fates)
 
@@ -89,6 +103,8 @@ def examples_of(folder: Path, card: ModelCard, part: Part) -> Examples:
     Raises:
         ConfigError: if there are none, or the network was made for other classes.
     """
+    if card.spec.inputs == 3:
+        return _pictures(folder, card, part)
     if is_gesture_set(folder):
         if card.classes != GESTURES:
             raise ConfigError(f"{folder} holds the gestures of DVS128 Gesture; network {card.name!r} names others")
@@ -102,7 +118,7 @@ def examples_of(folder: Path, card: ModelCard, part: Part) -> Examples:
             notes += (f"{missing} listed sessions are missing; spikecut data check {folder} says which",)
         examples = Examples(sessions, labels, notes)
     else:
-        recordings = part_of(list_recordings(folder, card.classes), part)
+        recordings = part_of(_recordings(folder, card), part)
         examples = Examples(recordings, np.array([recording.label for recording in recordings], np.int64))
     if not len(examples):
         raise ConfigError(f"{folder}: nothing in its {part} part")
@@ -116,6 +132,37 @@ def complain(fates: Sequence[Fate], *, quiet: bool = False) -> int:
         what = f"quarantined: {fate.error}" if fate.error else f"damaged: {fate.name}: {fate.n_lost} events lost"
         print(what, file=sys.stderr)
     return len(bad)
+
+
+def _recordings(folder: Path, card: ModelCard) -> list[LabelledRecording]:
+    try:
+        return list_recordings(folder, card.classes)
+    except SpikecutError as error:
+        if not holds_pictures(folder):
+            raise
+        raise ConfigError(
+            f"{folder} holds pictures; network {card.name!r} looks at events",
+            hint="--model names a network for pictures, such as the recipe cifar10 makes",
+        ) from error
+
+
+def _pictures(path: Path, card: ModelCard, part: Part) -> Examples:
+    found = open_pictures(path)
+    numbers, pictures = found.numbered(card.classes), found.of(part)
+    if not pictures:
+        raise ConfigError(f"{path}: nothing in its {part} part")
+    labels = np.array([numbers[picture.label] for picture in pictures], np.int64)
+    return Examples(pictures, labels, (*found.notes, *told_sizes(pictures, card.spec.frame)))
+
+
+def _picture(picture: LabelledPicture, card: ModelCard, fate: Fate) -> Iterator[Frame]:
+    """One picture, again and again; read when it is first asked for. One that cannot be read ends the stream."""
+    try:
+        pixels = fitted(picture.pixels(), card.spec.frame)
+    except SpikecutError as error:
+        fate.error = error
+        return
+    yield from still(pixels, card)
 
 
 def _file(path: Path, card: ModelCard, fate: Fate) -> Iterator[Frame]:

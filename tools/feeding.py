@@ -1,14 +1,19 @@
 """From a recording to the frames that a network was made for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+from jaxtyping import UInt8
+from numpy import ndarray
 
 from spikecut.models import checkpoint
 from spikecut.models.checkpoint import ModelCard
 from spikecut.pipeline.binning import CountBinner
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, SpikecutError
 from spikecut.pipeline.events import DropCause, Frame, SensorSize
 from spikecut.sources import Recording, open_recording
+from spikecut.sources.picture_sets import LabelledPicture, fitted
+from spikecut.sources.pictures import one_picture
 from spikecut.sources.video import VideoRecording
 
 
@@ -48,6 +53,36 @@ def binner_for(sensor: SensorSize, card: ModelCard, what: str) -> CountBinner:
             hint="choose a network made for this sensor",
         )
     return CountBinner(sensor, card.spec.step_us, downsample=factor)
+
+
+def still(pixels: UInt8[ndarray, "3 H W"], card: ModelCard) -> Iterator[Frame]:
+    """One look after another at a picture, as many as the network is to have."""
+    step_us = card.spec.step_us
+    for i in range(card.horizon):
+        yield Frame(i, 0, i * step_us, (i + 1) * step_us, pixels, 0)
+
+
+def look_at(path: Path, card: ModelCard) -> tuple[Iterator[Frame], str]:
+    """One picture for a network, and the name of its class as its folder or its archive says it.
+
+    Raises:
+        UnreadableSource: if it is no picture.
+    """
+    pixels, class_name = one_picture(path)
+    return still(fitted(pixels, card.spec.frame), card), class_name
+
+
+def told_sizes(pictures: Sequence[LabelledPicture], size: SensorSize) -> tuple[str, ...]:
+    """A line for people if pictures have another size than the network's: a few are looked at, all through the set."""
+    for picture in pictures[:: max(1, len(pictures) // 16)]:
+        try:
+            height, width = picture.pixels().shape[1:]
+        except SpikecutError:
+            continue
+        if (width, height) != (size.width, size.height):
+            told = f"pictures are resized to {size}, and cut where their shape is another: {picture.name} is"
+            return (f"{told} {width}x{height}",)
+    return ()
 
 
 def on_sensor(frames: Iterable[Frame], what: str, sensor: SensorSize) -> Iterator[Frame]:

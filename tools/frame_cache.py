@@ -26,7 +26,7 @@ Frames = np.ndarray[Any, np.dtype[np.uint8]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeptFrames:
-    """Frames (N, T, 2, H, W), and how many events each example has lost while it was read.
+    """Frames (N, T, C, H, W), and how many events each example has lost while it was read.
 
     The frames are a copy-on-write map of the file: no more of them is in memory than is in use, and writing to
     them does not change the file.
@@ -48,8 +48,8 @@ def kept_frames(
 ) -> KeptFrames:
     """Frames that were packed before are opened; others are packed, one example after the other, and kept.
 
-    `made_of` holds all that the frames depend on, as JSON can say it; `examples` are as many frames (T, 2, H, W)
-    uint8 as `shape` (N, T, 2, H, W) says, each with the number of events it has lost, and are only asked for where
+    `made_of` holds all that the frames depend on, as JSON can say it; `examples` are as many frames (T, C, H, W)
+    uint8 as `shape` (N, T, C, H, W) says, each with the number of events it has lost, and are only asked for where
     nothing was kept. However many there are, no more than one is held in memory.
 
     Raises:

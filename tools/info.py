@@ -11,6 +11,7 @@ from spikecut.pipeline.clock import format_us
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources import open_recording
+from spikecut.tools.picture_info import is_about_pictures, run_picture_info
 
 PEAK_US = 10_000
 
@@ -105,7 +106,9 @@ def print_info(found: RecordingInfo) -> None:
 
 
 def run_info(path: Path, json: bool, sensor: str | None) -> int:
-    """The command: 0 if the recording is sound, 3 if something of it was lost."""
+    """The command, also about pictures: 0 if the recording is sound, 3 if something of it was lost."""
+    if is_about_pictures(path):
+        return run_picture_info(path, as_json=json)
     found = info(path, parse_sensor(sensor))
     if json:
         print(json_text.dumps(_as_json(found)))

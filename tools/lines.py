@@ -114,9 +114,10 @@ def summary_card(score: Score, n_steps: int, n_bins: int) -> list[str]:
 
 
 def _answer(decision: Decision, card: ModelCard) -> str:
+    time = "" if card.spec.inputs == 3 else f"({decision.latency_us / 1000:g} ms)  "
     return (
         f"{card.classes[decision.label]:<{_width(card)}} after {decision.steps:>2} of {card.horizon} steps "
-        f"({decision.latency_us / 1000:g} ms)  p {probability(decision):.2f}"
+        f"{time or ' '}p {probability(decision):.2f}"
     )
 
 

@@ -1,7 +1,7 @@
-"""What a training is made of: recordings of a folder, or drawn users, divided and packed."""
+"""What a training is made of: recordings of a folder, pictures, or drawn users, divided and packed."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,13 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.datasets import Division, LabelledRecording, list_recordings, origin_of, part_of
 from spikecut.sources.gesture_set import Session, open_gesture_set
 from spikecut.sources.gestures import VERSION, drawn_session, drawn_users
+from spikecut.sources.picture_sets import LabelledPicture
+from spikecut.sources.pictures import KNOWN, open_pictures
 from spikecut.sources.tonic_sets import Transform
 from spikecut.tools.frame_cache import Frames
 from spikecut.tools.packing import Labels, pack_drawn, pack_recordings, pack_sessions
+from spikecut.tools.picture_digests import digests_of, sketch_of
+from spikecut.tools.picture_material import picture_parts
 from spikecut.tools.recipe import Recipe
 
 
@@ -40,6 +44,8 @@ def material_for(recipe: Recipe, data: Path | None, out: Path) -> tuple[Recipe, 
         ConfigError: if there is no data, it has other classes, or nothing to train or to test on.
     """
     recipe = with_classes(recipe, data)
+    if recipe.network.inputs == 3:
+        return recipe, _from_pictures(data, recipe)
     return recipe, _drawn(recipe, out) if data is None else _from_folder(data, recipe)
 
 
@@ -47,7 +53,10 @@ def with_classes(recipe: Recipe, data: Path | None) -> Recipe:
     """The recipe with the classes of the data if it named none."""
     if data is None or recipe.classes:
         return recipe
-    classes = tuple(sorted({recording.class_name for recording in list_recordings(data)}))
+    if recipe.network.inputs == 3:
+        classes = open_pictures(data).classes
+    else:
+        classes = tuple(sorted({recording.class_name for recording in list_recordings(data)}))
     return replace(recipe, classes=classes, network=replace(recipe.network, n_classes=len(classes)))
 
 
@@ -72,18 +81,43 @@ def made_of(recipe: Recipe, data: Path | None, start: str = "") -> dict[str, str
     """
     things = ("sensor", "classes", "downsample", "spare_steps", "transforms", "onset")
     said = {name: str(getattr(recipe, name)) for name in things} | {"default cutoff": recipe.deciding.default}
+    unused = "training.augmentation" if recipe.network.inputs == 3 else "training.pictures"
     for name, table in (("network", recipe.network), ("training", recipe.training)):
         said |= {f"{name}.{field.name}": str(getattr(table, field.name)) for field in fields(table)}
+    said.pop(unused, None)
     if data is None:
         told = f"drawn gestures, version {VERSION}, of {recipe.drawn_users} users"
     else:
-        lines = (f"{one.name} {one.digest()}\n" for one in _of(recipe, data, "train"))
+        lines = _lines(_of(recipe, data, "train"))
         told = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
     return said | {"data": told, "first weights": start or "fresh"}
 
 
-def _of(recipe: Recipe, data: Path, part: Division) -> list[Session] | list[LabelledRecording]:
+def _of(recipe: Recipe, data: Path, part: Division) -> list[Session] | list[LabelledRecording] | list[LabelledPicture]:
+    if recipe.network.inputs == 3:
+        return open_pictures(data).of(part)
     return open_gesture_set(data).of(part) if recipe.drawn_users else part_of(list_recordings(data), part)
+
+
+def _lines(sources: Sequence[Session | LabelledRecording | LabelledPicture]) -> Iterator[str]:
+    """Name and digest of each; of a picture that cannot be read, a word."""
+    for one in sources:
+        yield f"{one.name} {digests_of([one])[0] if isinstance(one, LabelledPicture) else one.digest()}\n"
+
+
+def _from_pictures(data: Path | None, recipe: Recipe) -> Material:
+    if data is None:
+        raise ConfigError(f"recipe {recipe.name!r} needs pictures", hint=f"--data ARCHIVE_OR_FOLDER: {KNOWN}")
+    check_parts(recipe, data, ("train", "test"))
+    _check_classes(data, recipe, open_pictures(data).classes)
+    found, fit, watch, test = picture_parts(data, recipe)
+    origin = {
+        "data": found.origin,
+        "data_licence": recipe.licence,
+        "attribution": recipe.attribution,
+        "recordings": {"train": len(fit[1]), "watched": len(watch[1])},
+    }
+    return Material(fit, watch, test, origin, sketch_of(found))
 
 
 def _from_folder(data: Path, recipe: Recipe) -> Material:

@@ -1,6 +1,7 @@
 """Recorded outputs for calibrating and evaluating: from a folder, with one pass of the network, or from a file."""
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ from spikecut.models.checkpoint import ModelCard
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import RecordedOutputs, load_outputs, save_outputs
 from spikecut.pipeline.replay import record_outputs
-from spikecut.sources.datasets import LabelledRecording, Part
-from spikecut.tools.examples import Fate, complain, examples_of
+from spikecut.sources.datasets import Part
+from spikecut.sources.gesture_set import Session
+from spikecut.sources.pictures import holds_pictures
+from spikecut.tools.examples import Fate, Source, complain, examples_of
+from spikecut.tools.pace import pace_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,17 +61,19 @@ def gather(data: Path, model: str, part: Part) -> Gathered:
         ConfigError: if nothing in the folder can be read, or the file belongs to another network.
     """
     weights = checkpoint.locate(model)
-    if data.is_file():
+    if data.is_file() and not holds_pictures(data):
         return _from_file(data, weights)
     stepper, card = checkpoint.load(weights)
     examples = examples_of(data, card, part)
+    for note in examples.notes:
+        print(f"note: {note}", file=sys.stderr)
     overlap = examples.that_trained(card)
     fates: list[Fate] = []
     outputs = record_outputs(examples.streams(card, fates), len(examples), stepper, horizon=card.horizon)
     readable = np.array([fate.error is None for fate in fates])
     n_damaged = complain(fates)
     if not readable.any():
-        raise ConfigError(f"{data}: none of its {len(examples)} recordings could be read")
+        raise ConfigError(f"{data}: none of its {len(examples)} {pace_of(card.spec).things} could be read")
     groups = [name for source in examples.sources for name in _whose(source)]
     kept = np.flatnonzero(readable)
     recorded = RecordedOutputs(outputs[kept], examples.labels[kept], tuple(groups[i] for i in kept))
@@ -88,9 +94,15 @@ def refuse_trained_on(found: Gathered, force: bool) -> None:
     """Refuses recordings that shaped the network's weights, found by content, not by name."""
     if found.n_trained_on and not force:
         raise ConfigError(
-            f"{found.n_trained_on} of these recordings trained this network, {found.example} among them",
-            hint="use other recordings (--part calibration of the training folder), or insist with --force",
+            f"{told_overlap(found.n_trained_on, found.card)} trained this network, {found.example} among them",
+            hint=f"use other {pace_of(found.card.spec).things}, or --part calibration; or insist with --force",
         )
+
+
+def told_overlap(n: int, card: ModelCard) -> str:
+    """How many of some examples trained a network, in words: of pictures a card knows only a sample."""
+    least = "at least " if card.spec.inputs == 3 else ""
+    return f"{least}{n} of these {pace_of(card.spec).things}"
 
 
 def _from_file(path: Path, weights: Path) -> Gathered:
@@ -113,8 +125,8 @@ def _from_file(path: Path, weights: Path) -> Gathered:
     return Gathered(recorded=recorded, card=card, weights=weights, names=tuple(about["names"]), **values)
 
 
-def _whose(source: Any) -> list[str]:
+def _whose(source: Source) -> list[str]:
     """The subject of each example of a source: a session's user, or else the recording itself."""
-    if isinstance(source, LabelledRecording):
-        return [str(source.path)]
-    return [f"user {source.user}"] * len(source.labels().spans)
+    if isinstance(source, Session):
+        return [f"user {source.user}"] * len(source.labels().spans)
+    return [str(source.path)]

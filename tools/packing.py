@@ -55,7 +55,7 @@ def pack_recordings(
     if transform is not None:
         frames = np.zeros(_shape(len(recordings), recipe), np.uint8)
         lost = []
-        for recording, target in zip(_seen(recordings, what), frames, strict=True):
+        for recording, target in zip(seen(recordings, what), frames, strict=True):
             read = whole_recording(recording, recipe.sensor)
             with _drawing_for(recipe.training.seed, recording.name):
                 events = transform(read.to_structured())
@@ -66,7 +66,7 @@ def pack_recordings(
     digests = [recording.digest() for recording in recordings]
     examples = (
         _example(binner.bins(open_recording(recording.path, sensor=recipe.sensor)), recipe)
-        for recording in _seen(recordings, what)
+        for recording in seen(recordings, what)
     )
     return _kept(digests, examples, names, recipe, what), labels
 
@@ -89,7 +89,7 @@ def pack_sessions(sessions: list[Session], recipe: Recipe, what: str) -> tuple[F
     digests += [f"{span.label} {span.start_us} {span.end_us}" for _, span in labelled]
     binner = _binner(recipe)
     examples = (
-        _example(binner.bins([batch]), recipe) for session in _seen(sessions, what) for _, batch in session.clips()
+        _example(binner.bins([batch]), recipe) for session in seen(sessions, what) for _, batch in session.clips()
     )
     frames = _kept(digests, examples, [f"{session.name}: {span.name}" for session, span in labelled], recipe, what)
     return frames, np.array([span.label for _, span in labelled], np.int64)
@@ -99,7 +99,7 @@ def pack_drawn(sessions: list[DrawnSession], recipe: Recipe, what: str) -> tuple
     """One example a gesture of drawn sessions; all cores draw."""
     with ProcessPoolExecutor(os.cpu_count() or 1) as pool:
         results = pool.map(_draw, sessions, [recipe] * len(sessions))
-        return _joined(list(_seen(results, what, len(sessions))), recipe)
+        return _joined(list(seen(results, what, len(sessions))), recipe)
 
 
 def _draw(session: DrawnSession, recipe: Recipe) -> tuple[Frames, Labels]:
@@ -166,6 +166,7 @@ def _shape(n: int, recipe: Recipe) -> tuple[int, ...]:
     return (n, recipe.horizon + recipe.spare_steps, 2, size.height, size.width)
 
 
-def _seen(items: Iterable[Any], what: str, n: int | None = None) -> Iterator[Any]:
+def seen(items: Iterable[Any], what: str, n: int | None = None) -> Iterator[Any]:
+    """The items as they are read, under a bar on a terminal; `n` is how many, where they do not say so."""
     total = n if n is not None else len(items)  # type: ignore[arg-type]
     return iter(track(items, f"reading {what}", total, console=Console(stderr=True), transient=True))

@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spikecut.tools.pace import pace_in
+
 Evaluation = dict[str, Any]
 _NAMES = {"top2_gap": "Top-K gap, swept", "confidence": "confidence, swept", "entropy": "entropy, swept"}
 _COLOURS = (
@@ -39,7 +41,8 @@ def png(draw: Callable[[Axes, Evaluation], None], evaluation: Evaluation, width:
 
 def trade(axes: Axes, evaluation: Evaluation) -> None:
     """Accuracy against mean time: scores swept over thresholds, constants, and every fitted rule as a point."""
-    ms = evaluation["step_us"] / 1000
+    pace = pace_in(evaluation)
+    ms = pace.factor
     by_step = np.array(evaluation["anytime"]["accuracy"], float) * 100
     times = ms * np.arange(1, len(by_step) + 1)
     axes.plot(times, by_step[:, 0], color=_GREY, label="fixed, every constant", linewidth=1.4)
@@ -58,7 +61,7 @@ def trade(axes: Axes, evaluation: Evaluation) -> None:
         )  # fmt: skip
     floor = ms * evaluation["anytime"]["floor"]
     axes.axvline(floor, color=_GREY, linestyle=":", linewidth=1, label="zero-loss floor (knows the truth)")
-    axes.set_xlabel("mean decision time, ms")
+    axes.set_xlabel(f"mean decision time, {pace.unit}")
     axes.set_ylabel("right, %")
     full = by_step[-1, 0]
     axes.set_ylim(max(0.0, full - 25), min(101.0, full + 4))
@@ -68,14 +71,15 @@ def trade(axes: Axes, evaluation: Evaluation) -> None:
 
 def by_time(axes: Axes, evaluation: Evaluation) -> None:
     """The anytime curve: accuracy if everybody were stopped after each step, and the calibration error."""
-    ms = evaluation["step_us"] / 1000
+    pace = pace_in(evaluation)
+    ms = pace.factor
     accuracy = 100 * np.array(evaluation["anytime"]["accuracy"])
     times = ms * np.arange(1, len(accuracy) + 1)
     axes.plot(times, accuracy[:, 0], color=_COLOURS[0], label="right, %")
     axes.fill_between(times, accuracy[:, 1], accuracy[:, 2], color=_COLOURS[0], alpha=0.15, linewidth=0)
     error = 100 * np.array(evaluation["anytime"]["calibration_error"])
     axes.plot(times, error, color=_COLOURS[1], linestyle="--", label="calibration error, points")
-    axes.set_xlabel("time since the first bin, ms")
+    axes.set_xlabel(f"time since the beginning, {pace.unit}")
     axes.set_ylim(0, 101)
     axes.legend(fontsize=8)
 
@@ -84,7 +88,8 @@ def decisions(name: str) -> Callable[[Axes, Evaluation], None]:
     """When one rule answered, right and wrong."""
 
     def draw(axes: Axes, evaluation: Evaluation) -> None:
-        ms = evaluation["step_us"] / 1000
+        pace = pace_in(evaluation)
+        ms = pace.factor
         row = next(row for row in evaluation["rules"] if row["name"] == name)
         right, wrong = np.array(row["right_by_step"]), np.array(row["wrong_by_step"])
         times = ms * np.arange(1, len(right) + 1)
@@ -94,8 +99,8 @@ def decisions(name: str) -> Callable[[Axes, Evaluation], None]:
         if row["fixed_steps"]:
             label = "constant of equal calibrated loss"
             axes.axvline(ms * row["fixed_steps"], color=_GREY, linestyle="--", linewidth=1, label=label)
-        axes.set_xlabel("decision time, ms")
-        axes.set_ylabel("recordings")
+        axes.set_xlabel(f"decision time, {pace.unit}")
+        axes.set_ylabel(pace.things)
         axes.legend(fontsize=8)
 
     return draw
@@ -103,11 +108,12 @@ def decisions(name: str) -> Callable[[Axes, Evaluation], None]:
 
 def early_loss(axes: Axes, evaluation: Evaluation) -> None:
     """Of the answers given by each time, the share that turned from right to wrong."""
-    ms = evaluation["step_us"] / 1000
+    pace = pace_in(evaluation)
+    ms = pace.factor
     for row, colour in zip(evaluation["rules"], _COLOURS * 3, strict=False):
         shares = np.array([np.nan if share is None else 100 * share for share in row["early_loss_by_step"]], float)
         axes.plot(ms * np.arange(1, len(shares) + 1), shares, color=colour, linewidth=1.2, label=row["name"])
-    axes.set_xlabel("answers given by, ms")
+    axes.set_xlabel(f"answers given by, {pace.unit}")
     axes.set_ylabel("right at the end, wrong now, %")
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=7, ncols=2)

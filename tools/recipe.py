@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import dacite
 
+from spikecut.models.augment import Augmentation
 from spikecut.models.networks import NetworkSpec, build
+from spikecut.models.picture_augment import PictureAugmentation
 from spikecut.models.training import TrainingPlan
 from spikecut.pipeline.errors import ConfigError, SpikecutError
 from spikecut.pipeline.events import SensorSize
@@ -57,6 +59,9 @@ class Recipe:
     continuous stream holds something to recognise. `transforms` are Tonic's, by name and arguments, on the events of
     what is trained on, and on nothing else; they are drawn once for the whole training.
 
+    With `inputs = 3` in `network` it is about pictures: `sensor` is the size that they are brought to, and what only
+    events have is left out.
+
     Raises:
         ConfigError: for a number that cannot be, or a counterpart that nobody makes.
     """
@@ -88,11 +93,30 @@ class Recipe:
             raise ConfigError("sensor, channels and step_us; expected numbers of 1 or more")
         if self.counterpart and self.counterpart not in COUNTERPARTS:
             raise ConfigError(f"counterpart {self.counterpart!r}; expected one of {', '.join(COUNTERPARTS)}")
+        if self.network.inputs == 3:
+            self._check_pictures()
+        elif self.training.pictures != PictureAugmentation():
+            raise ConfigError("training: pictures is for networks with inputs = 3", hint="augmentation varies events")
         how = self.training.augmentation
         if how.mirrored and how.flipped:
             raise ConfigError("augmentation: flipped with mirrored", hint="mirrored says what a mirror image shows")
         if self.classes and len(how.mirrored) not in (0, len(self.classes)):
             raise ConfigError(f"augmentation: mirrored has {len(how.mirrored)} labels for {len(self.classes)} classes")
+
+    def _check_pictures(self) -> None:
+        """Refuses what only streams of events have."""
+        streams = {"downsample": 1, "spare_steps": 0, "drawn_users": 0, "drawn_judges": 0, "counterpart": ""}
+        said = [
+            name for name, usual in {**streams, "onset": None, "transforms": ()}.items() if getattr(self, name) != usual
+        ]
+        if self.training.augmentation != Augmentation():
+            said.append("training.augmentation")
+        if said:
+            raise ConfigError(f"{said[0]} with inputs = 3: it is for events", hint="training.pictures varies pictures")
+        if self.network.step_us != 1_000:
+            raise ConfigError(f"step_us is {self.network.step_us}; a step before a picture has no length, write 1000")
+        if self.network.frame != self.sensor:
+            raise ConfigError(f"a frame of {self.network.frame}, pictures of {self.sensor}; expected the same")
 
     @property
     def horizon(self) -> int:

@@ -25,6 +25,8 @@ from spikecut.pipeline.results import Decision
 from spikecut.sources.datasets import Part
 from spikecut.tools.cutoffs import available, find_cutoff, shown, unfitted
 from spikecut.tools.examples import Examples, Fate, complain, examples_of
+from spikecut.tools.outputs import told_overlap
+from spikecut.tools.pace import Pace, pace_of
 
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -93,7 +95,7 @@ def run_replay(
         for name, rule in rules.items()
     ]
     if not passes[0].decisions:
-        raise EmptyRecording(folder, f"none of its {len(examples)} recordings could be read")
+        raise EmptyRecording(folder, f"none of its {len(examples)} {pace_of(card.spec).things} could be read")
     report = {
         "model": card.name,
         "folder": str(folder),
@@ -114,10 +116,10 @@ def run_replay(
     if as_json:
         print(json.dumps(report))
     else:
-        _print(report)
+        _print(report, pace_of(card.spec))
     if n_trained_on:
         print(
-            f"warning: {n_trained_on} of these recordings trained the network: its accuracy here says nothing. "
+            f"warning: {told_overlap(n_trained_on, card)} trained the network: its accuracy here says nothing. "
             "Use --part test.",
             file=sys.stderr,
         )
@@ -189,8 +191,8 @@ def _triple(estimate: Estimate) -> list[float]:
     return [round(estimate.value, 4), round(estimate.low, 4), round(estimate.high, 4)]
 
 
-def _print(report: dict[str, Any]) -> None:
-    title = f"{report['model']}, {report['n']} recordings ({report['part']}); 95 % intervals, seed {report['seed']}"
+def _print(report: dict[str, Any], pace: Pace) -> None:
+    title = f"{report['model']}, {report['n']} {pace.things} ({report['part']}); 95 % intervals, seed {report['seed']}"
     table = Table(title=title, box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="bold")
     for column in ("rule", "right", "loss", "steps", "time", "x full", "x fixed", "x wall"):
         table.add_column(column, justify="left" if column == "rule" else "right", no_wrap=True)
@@ -202,7 +204,7 @@ def _print(report: dict[str, Any]) -> None:
             f"{right[0]:.1f} %\n{right[1]:.1f}–{right[2]:.1f}",
             "" if full else _cell(row["loss_points"], ".1f"),
             f"{row['mean_steps'][0]:.2f}",
-            _cell(row["mean_ms"], ".1f", " ms"),
+            _cell(row["mean_ms"], ".1f", " ms") if pace.unit == "ms" else _cell(row["mean_steps"], ".2f", " steps"),
             "" if full else _cell(row["earlier_than_full"], ".1f"),
             "" if full or not row["earlier_than_fixed"] else _cell(row["earlier_than_fixed"], ".2f"),
             "" if full else f"{row['faster_than_full']:.1f}",
@@ -211,7 +213,7 @@ def _print(report: dict[str, Any]) -> None:
     console.print(table)
     console.print(
         "loss: points of accuracy against the full window. x full: how many times earlier than it, x fixed:\n"
-        "than the shortest constant that lost no more on the recordings the rule was fitted on.\n"
+        f"than the shortest constant that lost no more on the {pace.things} the rule was fitted on.\n"
         "x wall: how many times less wall time than the full window took, in this one pass.",
         style="dim",
     )

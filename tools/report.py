@@ -15,6 +15,7 @@ import spikecut
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.metrics import Estimate, bootstrap_difference, bootstrap_ratio
 from spikecut.tools import plots
+from spikecut.tools.pace import pace_in
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c2024; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
@@ -85,8 +86,8 @@ def page(evaluation: dict[str, Any], run: Path, folder: Path, command: str) -> s
     many = [(f"decisions_{name}", plots.decisions(name), f"When {name} answers.") for name in names]
     body = [
         f"<h1>{escape(evaluation['model'])}: deciding early on {escape(Path(evaluation['data']).name)}</h1>",
-        f"<p>{evaluation['n']} recordings, part <code>{escape(evaluation['part'])}</code>; steps of "
-        f"{evaluation['step_us'] / 1000:g} ms, window of {evaluation['horizon']} steps; 95 % intervals, seed "
+        f"<p>{evaluation['n']} {pace_in(evaluation).things}, part <code>{escape(evaluation['part'])}</code>; "
+        f"{_window(evaluation)}; 95 % intervals, seed "
         f"{evaluation['seed']}. A sweep over recorded outputs: nothing was stopped, so no time was saved here; "
         "<code>spikecut replay</code> measures that.</p>",
         _trained_on(evaluation),
@@ -106,7 +107,7 @@ def page(evaluation: dict[str, Any], run: Path, folder: Path, command: str) -> s
             (
                 "<h2>Which classes</h2>",
                 _figure(f"confusion_{main}", plots.confusion(main), f"Truth and answer of {main}, per cent of each "
-                        "class's recordings.", evaluation, folder),
+                        "class.", evaluation, folder),
             )
             if main
             else ()
@@ -170,6 +171,12 @@ def _signed(one: Estimate, form: str) -> str:
     return f"{one.value:+{form}} ({one.low:+{form}} to {one.high:+{form}})"
 
 
+def _window(evaluation: dict[str, Any]) -> str:
+    pace = pace_in(evaluation)
+    steps = "" if pace.unit == "steps" else f"steps of {pace.factor:g} ms, "
+    return f"{steps}window of {evaluation['horizon']} steps"
+
+
 def _main_rule(evaluation: dict[str, Any]) -> str | None:
     names: list[str] = [row["name"] for row in evaluation["rules"]]
     promised = [name for name in names if name.startswith("ltt-")]
@@ -178,9 +185,10 @@ def _main_rule(evaluation: dict[str, Any]) -> str | None:
 
 def _trained_on(evaluation: dict[str, Any]) -> str:
     n, fitted = evaluation["n_trained_on"], ", ".join(evaluation["fitted_here"])
-    told = f"<p><b>{n} of these recordings trained the network: its accuracy here says nothing.</b></p>" if n else ""
+    things = pace_in(evaluation).things
+    told = f"<p><b>{n} of these {things} trained the network: its accuracy here says nothing.</b></p>" if n else ""
     if fitted:
-        told += f"<p><b>Fitted on these very recordings, so their figures flatter: {escape(fitted)}.</b></p>"
+        told += f"<p><b>Fitted on these very {things}, so their figures flatter: {escape(fitted)}.</b></p>"
     return told
 
 
@@ -196,7 +204,7 @@ def _figure(name: str, draw: Any, text: str, evaluation: dict[str, Any], folder:
 
 
 def _table(evaluation: dict[str, Any]) -> str:
-    ms = evaluation["step_us"] / 1000
+    pace = pace_in(evaluation)
     heads = [
         "rule",
         "right",
@@ -211,15 +219,15 @@ def _table(evaluation: dict[str, Any]) -> str:
     if any(row["coverage"] for row in evaluation["rules"]):
         heads.append("sets that hold the truth")
     full = evaluation["anytime"]["accuracy"][-1]
-    rows = [["full window", _cell(full, 100, ".1f", " %"), "", f"{evaluation['horizon'] * ms:.0f} ms", *[""] * 6]]
+    rows = [["full window", _cell(full, 100, ".1f", " %"), "", pace.whole(evaluation["horizon"]), *[""] * 6]]
     rows += [
         [
             escape(row["name"]),
             _cell(row["accuracy"], 100, ".1f", " %"),
             _cell(row["loss"], 1, ".1f"),
-            _cell(row["mean_steps"], ms, ".0f", " ms"),
+            _cell(row["mean_steps"], pace.factor, pace.form, f" {pace.unit}"),
             _cell(row["earlier_than_full"], 1, ".2f", "x"),
-            f"{row['fixed_steps'] * ms:.0f} ms" if row["fixed_steps"] else "",
+            pace.whole(row["fixed_steps"]) if row["fixed_steps"] else "",
             _cell(row["earlier_than_fixed"], 1, ".2f", "x"),
             _cell(row["early_loss"], 1, ".1f", " %"),
             _cell(row["agreement"], 100, ".1f", " %"),

@@ -11,6 +11,7 @@ from spikecut.models.checkpoint import ModelCard
 from spikecut.models.networks import build, fold
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.metrics import Estimate
+from spikecut.tools.pace import pace_of
 from spikecut.tools.recipe import read_recipe, shipped
 from spikecut.tools.run_folders import Chapter, Run, chapters_of, runs_in
 from spikecut.tools.seeds import accuracy, between, over_seeds, ratio
@@ -61,7 +62,8 @@ def _told(chapter: Chapter, seed: int) -> Iterator[str]:
     first, runs = chapter.first, chapter.runs
     card, n, groups = first.card, len(first.names), first.groups
     title, published = _titled(card)
-    step_ms, horizon = card.spec.step_us / 1000, card.horizon
+    pace, horizon = pace_of(card.spec), card.horizon
+    still = pace.unit == "steps"
     full = chapter.grid(lambda run: run.correct[:, -1])
     about = card.provenance
     seeds = ("seed " if len(runs) == 1 else "seeds ") + ", ".join(str(run.seed) for run in runs)
@@ -71,10 +73,14 @@ def _told(chapter: Chapter, seed: int) -> Iterator[str]:
     if "simulated" in str(about.get("data", "")):
         yield f"**Simulated data**: {about['data']}."
         yield ""
+    elif about.get("data"):
+        yield f"Data: {about['data']}."
+        yield ""
     of = f" of {subjects} subjects" if subjects < n else ""
     yield (
         f"n = {n}{of} ({first.evaluation['part']} part), {seeds}; {_parameters(card)} parameters; {horizon} "
-        f"steps of {step_ms:g} ms; trained {_duration(runs)}on {about.get('machine', 'an unnamed machine')}."
+        f"steps{'' if still else f' of {pace.factor:g} ms'}; trained {_duration(runs)}on "
+        f"{about.get('machine', 'an unnamed machine')}."
     )
     yield ""
     spread = "" if len(runs) == 1 else f"; seeds {_range([100 * run.correct[:, -1].mean() for run in runs], '.1f')}"
@@ -83,7 +89,11 @@ def _told(chapter: Chapter, seed: int) -> Iterator[str]:
         yield f"Published: {published}"
     yield ""
     marks = sorted({max(1, round(horizon * share)) for share in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)})
-    yield "| everybody stopped after | " + " | ".join(f"{t} ({t * step_ms:g} ms)" for t in marks) + " |"
+    yield (
+        "| everybody stopped after | "
+        + " | ".join(f"{t}" if still else f"{t} ({t * pace.factor:g} ms)" for t in marks)
+        + " |"
+    )
     yield "|---" * (len(marks) + 1) + "|"
     by_step = chapter.grid(lambda run: run.correct.mean(axis=0)).mean(axis=0)
     yield "| right | " + " | ".join(f"{100 * by_step[t - 1]:.1f} %" for t in marks) + " |"
@@ -98,7 +108,7 @@ def _told(chapter: Chapter, seed: int) -> Iterator[str]:
         yield (
             f"| {rule} | {_percent(accuracy(right, groups, _rng(seed)))} "
             f"| {_points(over_seeds(full - right, groups, _rng(seed)))} "
-            f"| {_plain(over_seeds(steps, groups, _rng(seed), (1.0, float(horizon))))} "
+            f"| {_plain(over_seeds(steps, groups, _rng(seed), (1.0, float(horizon))), '.2f' if still else '.1f')} "
             f"| {_plain(ratio(whole, steps, groups, _rng(seed)), '.2f')} "
             f"| {fixed.mean():.3g} | {_plain(ratio(fixed, steps, groups, _rng(seed)), '.2f')} |"
         )

@@ -24,6 +24,7 @@ from spikecut.sources.pacing import Clock, Lag, WallClock, paced
 from spikecut.tools import lines
 from spikecut.tools.cutoffs import find_cutoff
 from spikecut.tools.feeding import on_sensor, open_for
+from spikecut.tools.run_picture import run_picture
 from spikecut.tools.video import VideoSink
 from spikecut.tools.window import Closed, WindowSink, has_display
 
@@ -85,7 +86,8 @@ def run_run(
 ) -> int:
     """The command: decisions to stdout, a summary to stderr; 3 if the recording was damaged.
 
-    Networks whose card has an onset recognise continuously; the others decide window after window.
+    Networks whose card has an onset recognise continuously; the others decide window after window. One that looks at
+    pictures decides once.
     `speed` None is as fast as possible; `window` None shows one if a speed is given and a display is there.
 
     Raises:
@@ -94,6 +96,10 @@ def run_run(
     weights = checkpoint.locate(model)
     stepper, card = checkpoint.load(weights)
     decider = find_cutoff(cutoff, weights, card).cutoff
+    if card.spec.inputs == 3:
+        if save is not None or speed is not None or window:
+            raise ConfigError("a picture stands still: there is nothing to film or to play", hint="spikecut why draws")
+        return run_picture(path, stepper, card, decider, as_json=as_json)
     recording, binner = open_for(path, card)
     truth = card.classes.index(path.parent.name) if path.parent.name in card.classes else None
     spans = labels_of(path, card)

@@ -51,7 +51,10 @@ class Run:
     @property
     def method(self) -> dict[str, Any]:
         """What runs must share to differ by their seed alone, each part by its name."""
-        plan = {name: value for name, value in self.card.provenance.get("plan", {}).items() if name != "seed"}
+        unused = "augmentation" if self.card.spec.inputs == 3 else "pictures"
+        plan = {
+            name: value for name, value in self.card.provenance.get("plan", {}).items() if name not in ("seed", unused)
+        }
         tested = {"part": self.evaluation["part"], "data": self.evaluation["data_sha256"][:16]}
         return _flat({**asdict(self.card.spec), "horizon": self.card.horizon, **plan, **tested})
 

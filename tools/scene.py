@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Num
 from numpy import ndarray
 
+from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.results import Decision, Rest, Step
 from spikecut.sources.opencv import opencv
@@ -65,7 +66,9 @@ class Scene:
         )
 
     def _with_frame(self, frame: Frame, tau_us: int, room_wh: tuple[int, int]) -> "Scene":
-        height, width = frame.pixels.shape[1:]
+        channels, height, width = frame.pixels.shape
+        if channels != 2:
+            raise ConfigError(f"a frame of {channels} channels; what is drawn here are events, OFF and ON")
         shrink = max(1, ceil(width / room_wh[0]), ceil(height / room_wh[1]))
         start_us = frame.start_us if self.start_us is None else self.start_us
         activity = faded(self.activity, frame.pixels, (frame.end_us - frame.start_us) / tau_us, shrink)

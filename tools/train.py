@@ -11,6 +11,7 @@ from rich.console import Console
 from spikecut.pipeline.errors import ConfigError
 from spikecut.tools.machine import commit, device_for, processor, use
 from spikecut.tools.material import Material, made_of, material_for
+from spikecut.tools.pace import pace_of
 from spikecut.tools.recipe import Recipe, read_recipe
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _epochs(run: "TrainingRun", material: Material, recipe: Recipe, out: Path, c
 
     (frames, labels), watch = (map(torch.from_numpy, pair) for pair in (material.fit, material.watch))
     shown, shown_labels = (one[:: max(1, len(one) // _WATCHED)] for one in watch)
-    step_ms, n_epochs = recipe.network.step_us // 1000, run.plan.epochs
+    pace, n_epochs = pace_of(recipe.network), run.plan.epochs
     seconds = _seconds_so_far(out) if run.epoch else 0.0
     while run.epoch < n_epochs:
         started = time.monotonic()
@@ -133,7 +134,7 @@ def _epochs(run: "TrainingRun", material: Material, recipe: Recipe, out: Path, c
         run.save(out / _STATE)
         accuracy = accuracy_by_step(run.averaged(), shown[:, : recipe.horizon], shown_labels, steps=recipe.horizon)
         left = seconds / run.epoch * (n_epochs - run.epoch)
-        parts = "  ".join(f"{t * step_ms} ms {accuracy[t - 1]:.2f}" for t in _marks(recipe.horizon))
+        parts = "  ".join(f"{pace.whole(t)} {accuracy[t - 1]:.2f}" for t in _marks(recipe.horizon))
         console.print(f"epoch {run.epoch}/{n_epochs}  loss {loss:.3f}  right after {parts}  {left:.0f} s left")
     return seconds
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Num
 from numpy import ndarray
 from rich.console import Console
 from rich.table import Table
@@ -19,11 +19,13 @@ from spikecut.models import checkpoint
 from spikecut.models.checkpoint import ModelCard
 from spikecut.pipeline.cutoff import certainty, top2_gap
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
+from spikecut.pipeline.events import Frame
 from spikecut.pipeline.readout import softmax
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.replay import record_outputs
 from spikecut.tools.cutoffs import available, find_cutoff, shown
-from spikecut.tools.feeding import network_for, on_sensor, open_for
+from spikecut.tools.feeding import look_at, network_for, on_sensor, open_for
+from spikecut.tools.pace import pace_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def run_why(
     """The command: the network runs through one whole window, and every rule is asked about it.
 
     Raises:
-        ConfigError: if the picture exists, or the start is negative.
+        ConfigError: if the picture exists, or the start is negative, or a picture is to be seen from later on.
         EmptyRecording: if no bin is left from the start on.
     """
     if save.exists() and not overwrite:
@@ -51,10 +53,10 @@ def run_why(
         raise ConfigError(f"a start at {start_s} s; expected 0 or later")
     weights = checkpoint.locate(model or network_for(path))
     stepper, card = checkpoint.load(weights)
-    recording, binner = open_for(path, card)
-    skipped = round(start_s * 1e6 / card.spec.step_us)
-    bins = on_sensor(binner.bins(recording), str(path), recording.sensor)
-    frames = list(islice(bins, skipped, skipped + card.horizon))
+    if card.spec.inputs == 3 and start_s:
+        raise ConfigError(f"a start at {start_s:g} s in a picture, which stands still")
+    still = card.spec.inputs == 3
+    frames = list(look_at(path, card)[0]) if still else _window(path, card, start_s)
     if not frames:
         raise EmptyRecording(path, f"no events from {start_s:g} s on")
     outputs = record_outputs([frames], 1, stepper, horizon=card.horizon)
@@ -69,7 +71,8 @@ def run_why(
             Answer(shown(name, weights), int(swept.labels[0]), int(swept.stops[0]), int(swept.labels[0]) == full)
         )
     save.parent.mkdir(parents=True, exist_ok=True)
-    save.write_bytes(picture(totals, answers, card, f"{path.name} from {start_s:g} s"))
+    title = path.name if still else f"{path.name} from {start_s:g} s"
+    save.write_bytes(picture(totals, answers, card, title, frames[0].pixels if still else None))
     if as_json:
         print(json.dumps(_as_json(path, card, totals, answers)))
     else:
@@ -78,11 +81,25 @@ def run_why(
     return 0
 
 
-def picture(totals: Float32[ndarray, "T K"], answers: Sequence[Answer], card: ModelCard, title: str) -> bytes:
-    """Probabilities and lead over time, and where each rule would have stopped; a PNG."""
+def _window(path: Path, card: ModelCard, start_s: float) -> list[Frame]:
+    recording, binner = open_for(path, card)
+    skipped = round(start_s * 1e6 / card.spec.step_us)
+    bins = on_sensor(binner.bins(recording), str(path), recording.sensor)
+    return list(islice(bins, skipped, skipped + card.horizon))
+
+
+def picture(
+    totals: Float32[ndarray, "T K"],
+    answers: Sequence[Answer],
+    card: ModelCard,
+    title: str,
+    seen: Num[ndarray, "3 H W"] | None = None,
+) -> bytes:
+    """Probabilities and lead over time, where each rule would have stopped, and what was seen; a PNG."""
     from matplotlib.figure import Figure
 
-    ms = card.spec.step_us / 1000
+    pace = pace_of(card.spec)
+    ms = pace.factor
     times = ms * np.arange(1, len(totals) + 1)
     chances = softmax(totals)
     figure = Figure(figsize=(8, 6.4), layout="constrained")
@@ -94,9 +111,13 @@ def picture(totals: Float32[ndarray, "T K"], answers: Sequence[Answer], card: Mo
     above.set_ylim(-0.02, 1.02)
     above.set_title(title, fontsize=10)
     above.legend(fontsize=8, loc="center right")
+    if seen is not None:
+        corner = above.inset_axes((0.01, 0.6, 0.2, 0.38))
+        corner.imshow(seen.transpose(1, 2, 0))
+        corner.axis("off")
     below.plot(times, top2_gap(totals, np.ones(len(totals), np.int64)), color="black", linewidth=1.2)
     below.set_ylabel("lead of the first over the second")
-    below.set_xlabel("time since the first bin, ms")
+    below.set_xlabel(f"time since the beginning, {pace.unit}")
     top = float(below.get_ylim()[1])
     for i, answer in enumerate(answers[1:]):
         colour = "#3c7d2f" if answer.as_full else "#c65d00"
@@ -113,7 +134,7 @@ def picture(totals: Float32[ndarray, "T K"], answers: Sequence[Answer], card: Mo
 
 
 def _print(path: Path, card: ModelCard, totals: Float32[ndarray, "T K"], answers: Sequence[Answer], n: int) -> None:
-    ms, console = card.spec.step_us / 1000, Console(width=None if sys.stdout.isatty() else 100)
+    pace, console = pace_of(card.spec), Console(width=None if sys.stdout.isatty() else 100)
     table = Table(title=f"{path.name}: the evidence", box=None, padding=(0, 2), header_style="bold")
     for column in ("step", "time", "leader", "p", "second", "p", "lead", "1 - entropy"):
         table.add_column(column, justify="left" if column in ("leader", "second") else "right")
@@ -124,7 +145,7 @@ def _print(path: Path, card: ModelCard, totals: Float32[ndarray, "T K"], answers
         first, second = np.argsort(-totals[t - 1], kind="stable")[:2]
         table.add_row(
             str(t),
-            f"{ms * t:.0f} ms",
+            pace.whole(int(t)),
             card.classes[first],
             f"{chances[t - 1, first]:.2f}",
             card.classes[second],
@@ -141,7 +162,7 @@ def _print(path: Path, card: ModelCard, totals: Float32[ndarray, "T K"], answers
             answer.rule,
             card.classes[answer.label],
             f"{answer.steps} of {n} steps",
-            f"{ms * answer.steps:.0f} ms",
+            pace.whole(answer.steps),
             "; ".join(
                 ["the end, not the rule"] * (answer.steps == n and answer.rule != "full window")
                 + ["not what the full window says"] * (not answer.as_full)

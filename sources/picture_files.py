@@ -1,0 +1,111 @@
+"""Files of pictures, in a folder or in a zip archive: which there are, their bytes, and their pixels.
+
+What is damaged is refused as a whole: a JPEG that ends early, and in a zip archive whatever its CRC-32 does not fit.
+"""
+
+import os
+import zipfile
+import zlib
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from spikecut.pipeline.errors import UnreadableSource
+from spikecut.sources.opencv import opencv
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm")
+JPEG = (".jpg", ".jpeg")
+
+
+def files_in(images: Path) -> list[str]:
+    """Every file below a folder or in a zip archive, by its path there, in the order of the paths.
+
+    Raises:
+        UnreadableSource: if there is no such folder, or the file is no zip archive.
+    """
+    if images.is_dir():
+        walked = [Path(root, name).relative_to(images) for root, _, names in os.walk(images) for name in names]
+        return sorted(path.as_posix() for path in walked)
+    try:
+        return sorted(info.filename for info in _archive(images, os.getpid()).infolist() if not info.is_dir())
+    except OSError as error:
+        raise UnreadableSource(
+            images, f"cannot read: {error.strerror}", hint="a folder or a .zip of pictures"
+        ) from error
+    except zipfile.BadZipFile as error:
+        raise UnreadableSource(images, "not a zip archive", hint="give a folder or a .zip of pictures") from error
+
+
+def unfit(path: PurePosixPath) -> str:
+    """Why a file is not taken for a labelled picture, if so; hidden are dot files and what macOS puts into archives."""
+    if any(part.startswith((".", "__MACOSX")) for part in path.parts):
+        return "hidden"
+    if path.suffix.lower() not in SUFFIXES:
+        return "no picture by suffix"
+    return "" if path.parent.name else "outside class folders"
+
+
+def bytes_of(images: Path, entry: str) -> bytes:
+    """One file, whole.
+
+    Raises:
+        UnreadableSource: if it is not there, or damaged in its archive.
+    """
+    try:
+        if images.is_dir():
+            return (images / entry).read_bytes()
+        return _archive(images, os.getpid()).read(entry)
+    except OSError as error:
+        raise UnreadableSource(images / entry, f"cannot read: {error.strerror}") from error
+    except KeyError as error:
+        raise UnreadableSource(images / entry, "no such file in this archive") from error
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise UnreadableSource(images / entry, f"damaged in its archive: {error}") from error
+
+
+def crc32_of(images: Path, entry: str) -> int:
+    """CRC-32 of a file, which an archive has written down."""
+    if images.is_dir():
+        return zlib.crc32(bytes_of(images, entry))
+    return _archive(images, os.getpid()).getinfo(entry).CRC
+
+
+def grey(raw: bytes, place: Path) -> UInt8[ndarray, "H W"]:
+    """Grey values (luma of sRGB) of a picture's file; `place` is its name in an error.
+
+    Raises:
+        UnreadableSource: if it is no picture, or not a whole one.
+    """
+    cv2 = opencv()
+    return _decoded(raw, place, cv2.IMREAD_GRAYSCALE)
+
+
+def colours(raw: bytes, place: Path) -> UInt8[ndarray, "3 H W"]:
+    """Red, green and blue (sRGB) of a picture's file; a grey picture has three times the same.
+
+    Raises:
+        UnreadableSource: if it is no picture, or not a whole one.
+    """
+    cv2 = opencv()
+    blue_first = _decoded(raw, place, cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(blue_first.transpose(2, 0, 1)[::-1])
+
+
+def _decoded(raw: bytes, place: Path, flag: int) -> UInt8[ndarray, "H W *C"]:
+    if raw.startswith(b"\xff\xd8") and b"\xff\xd9" not in raw[-64:]:
+        raise UnreadableSource(place, f"a JPEG picture that ends early, after {len(raw)} bytes")
+    cv2 = opencv()
+    image: Any = cv2.imdecode(np.frombuffer(raw, np.uint8), flag) if raw else None
+    if image is None:
+        raise UnreadableSource(place, f"not a picture that OpenCV reads ({len(raw)} bytes)")
+    return np.asarray(image, np.uint8)
+
+
+@cache
+def _archive(path: Path, process: int) -> zipfile.ZipFile:
+    """Kept open, by each process for itself: a list of 60,000 files takes longer to read than a picture to simulate."""
+    return zipfile.ZipFile(path)

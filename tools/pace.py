@@ -1,0 +1,42 @@
+"""How the time of a network is told: in milliseconds of a stream, or in steps before a picture that stands still."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spikecut.models.spec import NetworkSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The unit of time in what people read, `factor` of it for a step, written in `form`; and what the network sees.
+
+    >>> Pace("ms", 10.0, ".0f").told(7), Pace("steps", 1.0, ".2f").told(1.66)
+    ('70 ms', '1.66 steps')
+    """
+
+    unit: str
+    factor: float
+    form: str
+    things: str = "recordings"
+
+    def told(self, steps: float) -> str:
+        """A number of steps, a mean perhaps."""
+        return f"{steps * self.factor:{self.form}} {self.unit}"
+
+    def whole(self, steps: int) -> str:
+        """A number of steps that is no mean."""
+        return f"{steps * self.factor:.0f} {'step' if self.unit == 'steps' and steps == 1 else self.unit}"
+
+
+_STILL = Pace("steps", 1.0, ".2f", "pictures")
+
+
+def pace_of(spec: NetworkSpec) -> Pace:
+    """The pace of a network: a step before a picture has no length in time."""
+    return _STILL if spec.inputs == 3 else Pace("ms", spec.step_us / 1000, ".0f")
+
+
+def pace_in(evaluation: Mapping[str, Any]) -> Pace:
+    """The pace of the network that was evaluated, from `evaluation.json`."""
+    return _STILL if evaluation.get("unit") == "steps" else Pace("ms", evaluation["step_us"] / 1000, ".0f")
