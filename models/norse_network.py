@@ -38,7 +38,7 @@ class NorseNetwork:
 
     def __init__(self, network: nn.Module, card: ModelCard) -> None:
         self.card = card
-        self._network = network
+        self.network = network
         with torch.inference_mode():
             self._axes = lane_axes(self._call, card.spec.frame, card.spec.n_classes)
 
@@ -90,7 +90,7 @@ class NorseNetwork:
 
     def _call(self, pixels: Tensor, tree: Any) -> Any:
         """One step of the module, in containers of its own: Norse's `SequentialState` writes into the list it gets."""
-        return self._network(pixels, mapped(lambda leaf: leaf, tree))
+        return self.network(pixels, mapped(lambda leaf: leaf, tree))
 
 
 def from_norse(

@@ -20,7 +20,7 @@ class NetworkStepper:
 
     def __init__(self, network: nn.Module, spec: NetworkSpec) -> None:
         self.spec = spec
-        self._network = fold(network).eval().requires_grad_(False)
+        self.network = fold(network).eval().requires_grad_(False)
 
     @property
     def n_outputs(self) -> int:
@@ -37,7 +37,7 @@ class NetworkStepper:
             raise ModelError(f"frames of shape {frames.shape[1:]} for a network made for {expected}")
         with torch.inference_mode():
             pixels = torch.from_numpy(np.ascontiguousarray(frames, np.float32))
-            output, state = forward_step(self._network, pixels, state)
+            output, state = forward_step(self.network, pixels, state)
         return output.numpy(), state
 
     def select(self, state: State, lanes: Int64[ndarray, " L"]) -> State:
