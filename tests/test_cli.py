@@ -113,7 +113,7 @@ def test_replay_says_when_recordings_trained_the_network(
     stepper, card = checkpoint.load("nmnist")
     assert isinstance(stepper, NetworkStepper)
     seen = hashlib.sha256((digits / "0" / "drawn_000.bin").read_bytes()).hexdigest()[:16]
-    checkpoint.save(tmp_path, dataclasses.replace(card, trained_on=(seen,)), stepper._network)
+    checkpoint.save(tmp_path, dataclasses.replace(card, trained_on=(seen,)), stepper.network)
     model = str(tmp_path / "nmnist.safetensors")
     assert main(["replay", str(digits), "--model", model, "--json"]) == 0
     captured = capsys.readouterr()
