@@ -182,7 +182,6 @@ class _Sum(nn.Module):
 
 
 def test_what_a_policy_says_of_a_stream_does_not_depend_on_the_others() -> None:
-    torch.manual_seed(0)
     planner = PolicyPlanner(build_policy(SMALL), SMALL, "p", 0.1)
     assert isinstance(planner, Planner)
     frames = bars(300, 2)[0].numpy()
@@ -191,6 +190,16 @@ def test_what_a_policy_says_of_a_stream_does_not_depend_on_the_others() -> None:
     np.testing.assert_allclose(planner.plan(frames[::7]), said[::7], atol=1e-5)
     with pytest.raises(ModelError, match=r"first frames of shape \(1, 2, 6, 8\) for a policy made for \(2, 2, 6, 8\)"):
         planner.plan(frames[:, :1])
+
+
+def test_what_is_asked_is_what_was_trained_and_leaves_it_as_it_was() -> None:
+    policy = train_policy(*bars(60, 0), SMALL, PolicyPlan(epochs=2, batch_size=20))
+    kept = {name: value.clone() for name, value in policy.state_dict().items()}
+    frames = bars(50, 3)[0]
+    said = PolicyPlanner(policy, SMALL, "p", 0.1).plan(frames.numpy())
+    np.testing.assert_allclose(said, policy(frames.float()).detach().numpy(), atol=1e-4)
+    assert kept.keys() == policy.state_dict().keys()
+    assert all(torch.equal(kept[name], value) for name, value in policy.state_dict().items())
 
 
 NETWORK = ModelCard(

@@ -48,7 +48,7 @@ def run_policy(
     target = folder / policy_beside(weights).name
     if target.exists() and not overwrite:
         raise ConfigError(f"{target} exists", hint="choose another folder with --out, or pass --overwrite")
-    if data.is_file():
+    if data.suffix == ".npz":
         raise ConfigError(f"{data}: a policy looks at recordings", hint="give the folder that they are in")
     stepper, card = checkpoint.load(weights)
     step_macs = macs_of_step(stepper, card.spec)
