@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from spikecut.models.policy_file import read_policy_card
 from spikecut.pipeline.fitted import load_cutoff
 from spikecut.pipeline.planned import Planned
 from spikecut.pipeline.recorded import load_outputs
+from spikecut.pipeline.results import Decision, StopReason
 from spikecut.sources.shapes import write_digits
 from spikecut.tools.cli import main
+from spikecut.tools.lines import as_text
 
 N = 40
 
@@ -196,3 +199,12 @@ def test_a_policy_needs_recordings_and_a_network_that_fits(
         assert main(["policy", *wrong, *out]) == 2
         assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_does_not_say_that_a_planned_answer_was_sure(made: Path) -> None:
+    total = np.array([3.0] + [0.0] * 9, np.float32)
+    decision = Decision(0, 4, StopReason.cutoff, 4.0, 0, 40_000, 99, total)
+    card = checkpoint.read_card(made / "nmnist.json")
+    assert "the steps that its policy granted" in as_text(decision, card, 0, "planned")
+    assert "sure enough" in as_text(decision, card, 0, "topk")
+    assert "last allowed step" in as_text(replace(decision, reason=StopReason.horizon), card, 0, "planned")

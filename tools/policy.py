@@ -93,7 +93,8 @@ def run_policy(
     console.print(
         f"width {spec.width}: {macs / 1e6:.2f} million multiply-accumulates, {macs / step_macs:.2f} of a step "
         f"({step_macs / 1e6:.2f}). Where it learned it grants {metrics['mean_steps']:.2f} steps, "
-        f"{metrics['accuracy']:.1%} right; next: spikecut calibrate --rule planned"
+        f"{metrics['accuracy']:.1%} right; next: spikecut calibrate --rule planned",
+        soft_wrap=True,
     )
     print(target)
     return 3 if found.n_damaged else 0
