@@ -175,5 +175,5 @@ def _print(found: Gathered, fitted: Sequence[tuple[str, FittedCutoff]]) -> None:
     console.print(table)
     told = "lost: right at the end of the window, wrong when stopped. Fitted and seen on the same recordings."
     if recorded.plans is not None and any(isinstance(cutoff.cutoff, Planned) for _, cutoff in fitted):
-        told += f"\nplanned: asking the policy costs {recorded.plans.cost:.2f} steps more of computing, which the times leave out."
+        told += f"\nplanned: its policy costs {recorded.plans.cost:.2f} steps of computing, which the times leave out."
     console.print(told, style="dim")
