@@ -6,15 +6,18 @@ import numpy as np
 
 from spikecut.pipeline.evaluation import curve
 from spikecut.pipeline.fitting import FITS, Wish, fit
+from spikecut.pipeline.planned import Plans
 from spikecut.pipeline.recorded import RecordedOutputs
 from spikecut.pipeline.results import Evidence
 
 
 def main() -> None:
     rng = np.random.default_rng(0)
-    recorded = RecordedOutputs(rng.normal(0, 1, (10_000, 60, 11)).astype(np.float32), rng.integers(0, 11, 10_000))
+    outputs, labels = rng.normal(0, 1, (10_000, 60, 11)).astype(np.float32), rng.integers(0, 11, 10_000)
+    plans = Plans(rng.normal(0, 1, (10_000, 56)).astype(np.float32), "0" * 64)
+    recorded = RecordedOutputs(outputs, labels, plans=plans)
     few, output = recorded.pick(np.arange(400)), recorded.outputs[:1, 0]
-    evidence = Evidence(np.array([5]), output, output)
+    evidence = Evidence(np.array([5]), output, output, plans=plans.logits[:1])
     print("deciding, one lane of 11 classes, CPU time a step, best of 5 times 2,000")
     for name in FITS:
         rule = fit(name, few, Wish(0.3), or_never=True)

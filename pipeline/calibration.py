@@ -15,6 +15,8 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from numpy import ndarray
 
 from spikecut.pipeline.cutoff import ThresholdCutoff, collapsing, confidence, entropy, fixed, never, topk
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.planned import Planned, budgets, left_beyond
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.recorded import RecordedOutputs, Sweep, first_stops, sweep
 from spikecut.pipeline.rules import Patience
@@ -79,6 +81,50 @@ def fit_topk_reference(recorded: RecordedOutputs, tolerance: float) -> Threshold
     epsilons = np.linspace(0, 0.5, 101)
     candidates = (topk(topk_thresholds_reference(recorded, float(e))) for e in epsilons)
     return _earliest_within(recorded, tolerance, candidates)
+
+
+def fit_planned(recorded: RecordedOutputs, tolerance: float) -> CutoffDecider[Any]:
+    """SEENN-II with the shortest budgets within the tolerance; where that is the horizon for all, no policy is asked.
+
+    What a policy learned on outputs that are too good (a network is surer of what trained it) is put right by one
+    number, the share of its probability that may lie beyond the budget.
+
+    Raises:
+        ConfigError: if no policy's plans were recorded with the outputs.
+    """
+    waiting = planned(recorded)
+    assert recorded.plans is not None
+    correct, lanes = recorded.correct(), np.arange(len(recorded))
+    floor = correct[:, -1].mean() - tolerance - 1e-12
+    shares = np.unique(left_beyond(recorded.plans.logits))[::-1]
+    picks = np.unique(np.linspace(0, len(shares) - 1, 1_000).round().astype(int))
+    for share in shares[picks]:
+        granted = budgets(recorded.plans.logits, waiting.look, float(share))
+        if correct[lanes, granted - 1].mean() >= floor and (granted < recorded.horizon).any():
+            return replace(waiting, beyond=float(share))
+    return replace(never(recorded.horizon), readout=recorded.readout)
+
+
+def planned(recorded: RecordedOutputs) -> Planned:
+    """SEENN-II as its policy was published to be used, with the largest logit, for the policy that was recorded.
+
+    Raises:
+        ConfigError: if none was.
+    """
+    plans = recorded.plans
+    if plans is None:
+        raise ConfigError(
+            "outputs that were recorded without a policy", hint="spikecut policy trains one, beside the network"
+        )
+    look = recorded.horizon - plans.logits.shape[1] + 1
+    return Planned(plans.policy, recorded.horizon, look, cost=plans.cost, readout=recorded.readout)
+
+
+def equal_cost_confidence(recorded: RecordedOutputs, cost: float) -> float:
+    """The alpha with which SEENN-I takes as many steps on average as something else has cost, as nearly as it can."""
+    scores, levels = recorded.scores("confidence"), [0.0, *_levels(recorded, "confidence")]
+    means = np.array([first_stops(scores > level).mean() for level in levels])
+    return float(levels[int(np.abs(means - cost).argmin())])
 
 
 def topk_thresholds(recorded: RecordedOutputs, epsilon: float, min_support: int = 20) -> Float64[ndarray, " T"]:

@@ -13,6 +13,8 @@ leaders go to the lowest class. The forced end at the horizon belongs to the loo
 | `collapsing` | the lead | beta (1 - t/T)^kappa | a bound that gives in as time runs out |
 | `sr1` | g1 p(1) + g2 (p(1) - p(2)) | -g3 t/T | Mori et al., IEEE TNNLS 29:4569 (2018) |
 | `ltt` | any of these | fitted with a guarantee | `pipeline/ltt.py` |
+
+What waits for as many steps as a policy granted beforehand (SEENN-II) is `pipeline/planned.py`.
 """
 
 from collections.abc import Callable, Sequence

@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.calibration import optimal_cutoff_steps
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.metrics import Estimate, bootstrap_mean, bootstrap_ratio, wilson
+from spikecut.pipeline.metrics import Estimate, bootstrap_difference, bootstrap_mean, bootstrap_ratio, wilson
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.readout import softmax
 from spikecut.pipeline.recorded import RecordedOutputs, Sweep, sweep
@@ -182,6 +182,34 @@ def assess(
         coverage=None if held is None else wilson(int(held.sum()), n),
         set_size=None if swept.sets is None else bootstrap_mean(swept.sets.sum(axis=1).astype(np.float64), rng),
     ), swept
+
+
+@dataclass(frozen=True, slots=True)
+class EqualCost:
+    """A planned rule beside SEENN-I at the same mean cost on the calibration recordings: what each did on others.
+
+    Costs are in steps of the network, the policy's among them. `gain` is the accuracy of the planned rule less that of
+    the other, in points, paired over the recordings.
+    """
+
+    cost: Estimate
+    accuracy: Estimate
+    other_cost: Estimate
+    other_accuracy: Estimate
+    gain: Estimate
+
+
+def at_equal_cost(recorded: RecordedOutputs, planned: Sweep, policy_cost: float, other: Sweep, seed: int) -> EqualCost:
+    """Compares two sweeps over the same recordings; one has paid `policy_cost` steps for every recording."""
+    rng, n = np.random.default_rng(seed), len(recorded)
+    right, other_right = (100.0 * (swept.labels == recorded.labels) for swept in (planned, other))
+    return EqualCost(
+        cost=bootstrap_mean(planned.stops + policy_cost, rng),
+        accuracy=wilson(int((right > 0).sum()), n),
+        other_cost=bootstrap_mean(other.stops.astype(np.float64), rng),
+        other_accuracy=wilson(int((other_right > 0).sum()), n),
+        gain=bootstrap_difference(right, other_right, rng),
+    )
 
 
 def _steps(horizon: int) -> range:

@@ -14,15 +14,16 @@ from spikecut.pipeline.conformal import ConformalSets, PooledSets
 from spikecut.pipeline.cutoff import ThresholdCutoff
 from spikecut.pipeline.ects import Calimera, Economy
 from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.planned import Planned
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.readout import Readout
-from spikecut.pipeline.rules import Both, Budget, Either, Hold, Patience
+from spikecut.pipeline.rules import Both, Either, Hold, Patience
 
 _KIND, _VERSION = "spikecut cutoff", 2
 TYPES: dict[str, type] = {
     "threshold": ThresholdCutoff,
     "patience": Patience,
-    "budget": Budget,
+    "planned": Planned,
     "both": Both,
     "either": Either,
     "hold": Hold,
@@ -140,7 +141,8 @@ def load_cutoff(path: str | PathLike[str]) -> FittedCutoff:
 def _plain(value: Any) -> Any:
     """A frozen value as what JSON knows: rules by their type's name, arrays with their dtype, infinity as "inf"."""
     if is_dataclass(value):
-        return {"type": _NAMES[type(value)]} | {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        saved = [f.name for f in fields(value) if f.metadata.get("saved", True)]
+        return {"type": _NAMES[type(value)]} | {name: _plain(getattr(value, name)) for name in saved}
     if isinstance(value, np.ndarray):
         value = value.astype({"f": np.float64, "i": np.int64, "b": np.bool_}[value.dtype.kind])
         return {"dtype": value.dtype.name, "shape": list(value.shape), "values": _plain(value.ravel().tolist())}

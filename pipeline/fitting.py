@@ -28,21 +28,25 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A way to fit a rule. `promises` says whether the sentence speaks of recordings that were not seen."""
+    """A way to fit a rule. `promises` says whether the sentence speaks of recordings that were not seen, `plans`
+    whether a policy must have been recorded with the outputs."""
 
     make: Callable[[RecordedOutputs, Wish], CutoffDecider[Any]]
     sentence: Callable[[Wish], str]
     promises: bool = False
+    plans: bool = False
 
 
 def fit(name: str, recorded: RecordedOutputs, wish: Wish, *, or_never: bool = False) -> CutoffDecider[Any]:
     """Fits a rule of `FITS`.
 
     Raises:
-        ConfigError: if there is no such rule, or so few recordings, or so many losses among them, cannot carry the
-            promise; with `or_never` such a rule never stops early instead.
+        ConfigError: if there is no such rule, or no policy for it, or so few recordings, or so many losses among
+            them, cannot carry the promise; with `or_never` such a rule never stops early instead.
     """
     check_wish(name, wish)
+    if FITS[name].plans:
+        calibration.planned(recorded)  # refuses where there is no policy
     try:
         rule = FITS[name].make(recorded, wish)
     except ConfigError:  # too few people to split
@@ -178,7 +182,7 @@ def _calimera(recorded: RecordedOutputs, wish: Wish) -> CutoffDecider[Any]:
     return _cheapest_within(recorded, wish.tolerance, rules)
 
 
-_NOT_NOTHING = ("ltt", "ltt_conditional", "ltt_fixed", "conformal", "msprt")
+_NOT_NOTHING = ("ltt", "ltt_conditional", "ltt_fixed", "ltt_planned", "conformal", "msprt")
 _WEIGHTS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 FITS: dict[str, Fit] = {
     "ltt": Fit(lambda r, w: ltt.fit_marginal(r, w.tolerance, w.delta), _marginal, promises=True),
@@ -186,8 +190,10 @@ FITS: dict[str, Fit] = {
         lambda r, w: ltt.fit_conditional(r, w.tolerance, w.delta, seed=w.seed), _conditional, promises=True
     ),
     "ltt_fixed": Fit(lambda r, w: ltt.fit_fixed(r, w.tolerance, w.delta), _marginal, promises=True),
+    "ltt_planned": Fit(lambda r, w: ltt.fit_planned(r, w.tolerance, w.delta), _marginal, promises=True, plans=True),
     "conformal": Fit(lambda r, w: fit_conformal(r, w.tolerance, seed=w.seed), _covers, promises=True),
     **{name: Fit(_plain(make), _observed) for name, make in calibration.FITTERS.items()},
+    "planned": Fit(_plain(calibration.fit_planned), _observed, plans=True),
     "sr1": Fit(_sr1, _observed),
     "economy": Fit(_economy, _observed),
     "calimera": Fit(_calimera, _observed),

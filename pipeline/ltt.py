@@ -9,15 +9,20 @@ the boldest, until one cannot be refused: the order is fixed before the data are
 Ringel et al., arXiv 2402.00857 (marginal and conditional); Angelopoulos et al., arXiv 2110.01052 (the principle).
 """
 
+from dataclasses import replace
 from math import ceil, log
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64
 from numpy import ndarray
 from scipy.stats import binom
 
-from spikecut.pipeline.cutoff import ThresholdCutoff
+from spikecut.pipeline.calibration import planned
+from spikecut.pipeline.cutoff import ThresholdCutoff, never
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.planned import budgets
+from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import RecordedOutputs, first_stops
 
@@ -109,6 +114,28 @@ def fit_conditional(
             break
         thresholds = trial
     return ThresholdCutoff("ltt_conditional", score, thresholds, readout, inclusive=True)
+
+
+def fit_planned(recorded: RecordedOutputs, gap: float, delta: float = 0.05) -> CutoffDecider[Any]:
+    """The budgets of SEENN-II with the same promise: the share of probability beyond them is tested from none on.
+
+    The policy must not have been trained on these recordings.
+
+    Raises:
+        ConfigError: if no policy's plans were recorded, or gap or delta lie outside 0 to 1.
+    """
+    _check(gap, delta)
+    rule, lost = planned(recorded), _lost(recorded, recorded.readout)
+    assert recorded.plans is not None
+    proven: float | None = None
+    for share in 1 / (1 + _ODDS):
+        granted = budgets(recorded.plans.logits, rule.look, float(share))
+        if _p_value(lost[np.arange(len(lost)), granted - 1], gap) > delta:
+            break
+        proven = float(share)
+    if proven is None:
+        return replace(never(recorded.horizon), readout=recorded.readout)
+    return replace(rule, beyond=proven, rule="ltt_planned")
 
 
 def fit_fixed(recorded: RecordedOutputs, gap: float, delta: float = 0.05) -> ThresholdCutoff:

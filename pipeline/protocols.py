@@ -69,6 +69,30 @@ class CutoffDecider(Protocol[D]):
 
 
 @runtime_checkable
+class Planner(Protocol):
+    """Looks at the first frames of a stream and says how long to go on: the policy of SEENN-II."""
+
+    @property
+    def look(self) -> int:
+        """How many frames it looks at."""
+        ...
+
+    @property
+    def policy(self) -> str:
+        """The SHA-256 of its weights."""
+        ...
+
+    @property
+    def cost(self) -> float:
+        """What asking it costs, once a stream, in steps of the network."""
+        ...
+
+    def plan(self, frames: Num[ndarray, "B look C H W"]) -> Float32[ndarray, "B P"]:
+        """A logit for every budget from `look` steps to the horizon."""
+        ...
+
+
+@runtime_checkable
 class Sink(Protocol):
     """Takes what the loop says: a video, a window, a list."""
 

@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.cutoff import SCORES
 from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.planned import Plans
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.results import Evidence
@@ -25,7 +26,7 @@ class RecordedOutputs:
     `outputs` are per step, not summed; of an ensemble of R networks the members' stand side by side, so M = R K.
     `labels` are class numbers. `groups` says whose recording each is (a subject, a session): splits keep a group
     together. Without it every recording is its own. `reading` is the readout that rules are fitted with where none is
-    named: without it the sum, merged over `members`.
+    named: without it the sum, merged over `members`. `plans` is what a policy said of the recordings' first frames.
     """
 
     outputs: Float32[ndarray, "N T M"]
@@ -33,6 +34,7 @@ class RecordedOutputs:
     groups: tuple[str, ...] = ()
     members: int = 1
     reading: Readout | None = None
+    plans: Plans | None = None
 
     def __post_init__(self) -> None:
         if len(self.outputs) != len(self.labels) or not len(self.labels):
@@ -43,6 +45,8 @@ class RecordedOutputs:
             raise ConfigError(f"labels outside the {self.n_classes} classes of the outputs")
         if self.groups and len(self.groups) != len(self.labels):
             raise ConfigError(f"{len(self.groups)} groups for {len(self.labels)} recordings")
+        if self.plans is not None and len(self.plans.logits) != len(self.labels):
+            raise ConfigError(f"plans for {len(self.plans.logits)} of {len(self.labels)} recordings")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -83,7 +87,8 @@ class RecordedOutputs:
     def pick(self, which: Int64[ndarray, " P"]) -> "RecordedOutputs":
         """Some of the recordings."""
         groups = tuple(self.groups[i] for i in which) if self.groups else ()
-        return RecordedOutputs(self.outputs[which], self.labels[which], groups, self.members, self.reading)
+        plans = None if self.plans is None else self.plans.pick(which)
+        return RecordedOutputs(self.outputs[which], self.labels[which], groups, self.members, self.reading, plans)
 
     def split(self, share: float, seed: int) -> tuple["RecordedOutputs", "RecordedOutputs"]:
         """Two parts, the first with about `share` of the recordings; a group is never torn apart.
@@ -118,9 +123,11 @@ def sweep(recorded: RecordedOutputs, decider: CutoffDecider[Any]) -> Sweep:
     stops, labels = np.zeros(n, np.int64), np.zeros(n, np.int64)
     sets: Bool[ndarray, "N K"] | None = None
     state, totals = None, np.zeros_like(outputs[:, 0])
+    plans = None if recorded.plans is None else recorded.plans.logits
     for t in range(recorded.horizon):
         totals = totals + outputs[:, t]
-        verdict, state = decider.decide(Evidence(np.full(n, t + 1), outputs[:, t], totals), state)
+        evidence = Evidence(np.full(n, t + 1), outputs[:, t], totals, plans=plans)
+        verdict, state = decider.decide(evidence, state)
         now = (stops == 0) & (verdict.stop | (t + 1 == recorded.horizon))
         stops[now], labels[now] = t + 1, verdict.label[now]
         if verdict.sets is not None:
@@ -141,6 +148,10 @@ def save_outputs(path: str | PathLike[str], recorded: RecordedOutputs, about: di
     import json
 
     text = json.dumps({"kind": _KIND, "version": _VERSION, **about})
+    plans = recorded.plans
+    planned: dict[str, Any] = {}  # a network may have no policy
+    if plans is not None:
+        planned = {"plans": plans.logits, "policy": plans.policy, "policy_cost": plans.cost}
     np.savez_compressed(
         path,
         outputs=recorded.outputs,
@@ -148,6 +159,7 @@ def save_outputs(path: str | PathLike[str], recorded: RecordedOutputs, about: di
         groups=np.array(recorded.groups, np.str_),
         members=recorded.members,
         about=text,
+        **planned,
     )
 
 
@@ -166,7 +178,10 @@ def load_outputs(path: str | PathLike[str]) -> tuple[RecordedOutputs, dict[str, 
             if (about.pop("kind"), about.pop("version")) != (_KIND, _VERSION):
                 raise ModelError(f"{path}: not {_KIND} of version {_VERSION}")
             groups, members = tuple(saved["groups"].tolist()), int(saved["members"])
-            return RecordedOutputs(saved["outputs"], saved["labels"], groups, members), about
+            plans = None
+            if "plans" in saved:
+                plans = Plans(saved["plans"], str(saved["policy"]), float(saved["policy_cost"]))
+            return RecordedOutputs(saved["outputs"], saved["labels"], groups, members, plans=plans), about
     except OSError as error:
         raise ModelError(f"{path}: cannot read recorded outputs: {error.strerror or error}") from error
     except (KeyError, TypeError, AttributeError, ValueError, zipfile.BadZipFile) as error:

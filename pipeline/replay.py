@@ -80,11 +80,12 @@ def replay(
         steps = np.where(places < 0, 0, steps[places] if going else 0) + 1
         total = np.where((places < 0)[:, None], np.float32(0), total[places] if going else np.float32(0))
 
-        output, state = model.step(np.stack([lane.frame.pixels for lane in lanes]), state)
+        pixels = np.stack([lane.frame.pixels for lane in lanes])
+        output, state = model.step(pixels, state)
         total = total + output
         if trace is not None:
             trace[[lane.item for lane in lanes], steps - 1] = output
-        verdict, memory = decider.decide(Evidence(steps, output, total), memory)
+        verdict, memory = decider.decide(Evidence(steps, output, total, pixels), memory)
         going = []
         for at, lane in enumerate(lanes):
             lane.n_events += lane.frame.n_events

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Int64, Num
 from numpy import ndarray
 
 from spikecut.pipeline.events import Frame
@@ -23,12 +23,15 @@ class Evidence:
 
     `steps` is how many each lane has made, this one included. `output` is what the network said at
     this step, `total` the sum of all outputs so far, which is what the deciders of Wu et al. and
-    Li et al. read.
+    Li et al. read. `frames` are the pixels that this step looked at. A sweep over recorded outputs has none; there
+    `plans` holds what a policy said of the first frames, if that was recorded.
     """
 
     steps: Int64[ndarray, " B"]
     output: Float32[ndarray, "B K"]
     total: Float32[ndarray, "B K"]
+    frames: Num[ndarray, "B C H W"] | None = None
+    plans: Float32[ndarray, "B P"] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,9 +1,8 @@
-"""Rules that remember, rules that plan, and rules made of rules. State is all zeros at rest, lanes first.
+"""Rules that remember, and rules made of rules. State is all zeros at rest, lanes first.
 
 | rule | stops | source |
 |---|---|---|
 | `patience` | when the answer has stayed the same for so many steps | Zhou et al., arXiv 2006.04152 |
-| `budget` | after the number of steps that a policy chose from the first bins | SEENN-II, Li et al., arXiv 2304.01230 |
 | `both`, `either` | when both, or one, of two rules would | |
 | `hold` | when a rule would, with the same answer, so many steps running | |
 """
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Int64
 from numpy import ndarray
 
 from spikecut.pipeline.cutoff import Held, check, leader
@@ -47,42 +46,6 @@ class Patience:
         label = leader(logits)
         run = np.where(label == before, run, 0) + 1
         return Verdict(run >= self.steps, label, run.astype(np.float32)), (label, run, held)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Budget:
-    """Stops a lane after as many steps as a linear policy chose for it: the run-time half of SEENN-II.
-
-    After `seen` steps the policy reads the logits `(B, K)` and says a preference for every number of steps,
-    `logits @ weights + bias`; the largest wins. It costs K x T multiplications, once a recording.
-    """
-
-    weights: Float64[ndarray, "K T"]
-    bias: Float64[ndarray, " T"]
-    seen: int = 1
-    readout: Readout = SUM
-    rule: str = "budget"
-
-    def __post_init__(self) -> None:
-        if self.weights.shape[1] != len(self.bias) or not 1 <= self.seen <= len(self.bias):
-            raise ConfigError(f"a policy of shape {self.weights.shape} with {len(self.bias)} biases, after {self.seen}")
-
-    @property
-    def horizon(self) -> int:
-        """The number of steps it was made for."""
-        return len(self.bias)
-
-    def decide(
-        self, evidence: Evidence, state: tuple[Counts, Held | None] | None = None
-    ) -> tuple[Verdict, tuple[Counts, Held | None]]:
-        """The verdict on every lane; the state is its budget, 0 until it is chosen. The score is the budget."""
-        check(evidence, self.horizon)
-        budget, held = state or (_at_rest(evidence)[0], None)
-        logits, held = self.readout.read(evidence, held)
-        chosen = (logits @ self.weights + self.bias).argmax(axis=1) + 1
-        budget = np.where(evidence.steps == self.seen, chosen, budget)
-        stop = (evidence.steps >= self.seen) & (evidence.steps >= budget)
-        return Verdict(stop, leader(logits), budget.astype(np.float32)), (budget, held)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -39,9 +39,10 @@ def run(
             steps, n_events, start_us, segment = 0, 0, frame.start_us, frame.segment
         steps += 1
         n_events += frame.n_events
-        output, state = model.step(frame.pixels[None], state)
+        pixels = frame.pixels[None]
+        output, state = model.step(pixels, state)
         total = total + output
-        verdict, memory = decider.decide(Evidence(np.array([steps]), output, total), memory)
+        verdict, memory = decider.decide(Evidence(np.array([steps]), output, total, pixels), memory)
         label, score = int(verdict.label[0]), float(verdict.score[0])
         yield Step(steps - 1, frame, output[0], total[0], score)
         reason = (

@@ -8,8 +8,18 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 CHECKED = {
-    "pipeline": ["binning", "calibration", "cutoff", "events", "metrics", "replay", "results", "runner"],
-    "models": ["layerwise", "losses", "normalisation", "patches", "regularisation", "retiming", "surrogates"],
+    "pipeline": ["binning", "calibration", "cutoff", "events", "metrics", "planned", "replay", "results", "runner"],
+    "models": [
+        "layerwise",
+        "losses",
+        "normalisation",
+        "patches",
+        "policy",
+        "policy_training",
+        "regularisation",
+        "retiming",
+        "surrogates",
+    ],
 }
 install_import_hook([f"spikecut.{part}.{name}" for part in CHECKED for name in CHECKED[part]], "beartype.beartype")
 

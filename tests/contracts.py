@@ -21,12 +21,12 @@ def check_decider(decider: CutoffDecider[Any], n_classes: int, horizon: int) -> 
     for step in range(1, horizon + 1):
         total = (rng.integers(-40, 40, (6, n_classes)) / 8).astype(np.float32)
         before = total.copy()
-        steps = np.full(6, step)
-        verdict, _ = decider.decide(Evidence(steps, total, total), None)
-        again, _ = decider.decide(Evidence(steps, total, total), None)
+        steps, frames = np.full(6, step), rng.integers(0, 9, (6, 2, 3, 4)).astype(np.uint8)
+        verdict, _ = decider.decide(Evidence(steps, total, total, frames), None)
+        again, _ = decider.decide(Evidence(steps, total, total, frames), None)
         np.testing.assert_array_equal(total, before)
         order = rng.permutation(6)[:4]
-        fewer, _ = decider.decide(Evidence(steps[order], total[order], total[order]), None)
+        fewer, _ = decider.decide(Evidence(steps[order], total[order], total[order], frames[order]), None)
         for name in ("stop", "label", "score"):
             np.testing.assert_array_equal(getattr(verdict, name), getattr(again, name))
             np.testing.assert_array_equal(getattr(verdict, name)[order], getattr(fewer, name))

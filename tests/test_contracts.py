@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from spikecut.models.networks import NetworkSpec, build
+from spikecut.models.policy import PolicyPlanner, PolicySpec, build_policy
 from spikecut.models.stepper import NetworkStepper
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.calibration import FITTERS
 from spikecut.pipeline.cutoff import confidence, fixed, never, topk
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.planned import Planned
 from spikecut.pipeline.runner import watch
 from spikecut.tools.video import VideoSink
 
@@ -21,12 +23,14 @@ from fakes import Script, frames
 from golden import TRAIN
 
 SENSOR = SensorSize(16, 12)
+POLICY = PolicySpec(2, SensorSize(4, 3), 1, 6, 4)
 DECIDERS = {
     "fixed": fixed(3, 6),
     "topk": topk([3.0, 2.5, 2.0, 1.5, 1.0, np.inf]),
     "confidence": confidence(0.8, 6),
     "never": never(6),
     **{f"fitted {name}": fit(TRAIN, 0.1) for name, fit in FITTERS.items()},
+    "planned": Planned("p", 6, 1, 0.3, planner=PolicyPlanner(build_policy(POLICY), POLICY, "p", 0.1)),
 }
 NETWORKS = {
     "compact": NetworkSpec("compact", (4, 6), 3, 1_000, SENSOR),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from spikecut.models.checkpoint import read_card
+from spikecut.models.policy_file import read_policy_card
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import load_outputs
 from spikecut.sources.datasets import list_recordings, part_of
@@ -113,6 +114,31 @@ def test_a_finished_run_is_not_taken_for_that_of_another_recipe(
     error = capsys.readouterr().err
     assert re.search(said, " ".join(error.split())), error
     assert "another --out" in error
+
+
+def test_a_recipe_whose_rules_plan_trains_a_policy_once(
+    runs: Path, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, out = tmp_path / "plain.toml", tmp_path / "out"
+    text = RECIPE.format(normalisation="").replace('["fixed", "confidence"]', '["confidence", "planned"]')
+    recipe.write_text(text + "[policy]\nepochs = 2\nbatch_size = 10\n")
+    shutil.copytree(runs / "plain" / "seed0", out / "seed0")
+    command = ["recipe", str(recipe), "--data", str(digits), "--out", str(out)]
+    assert main(command) == 0
+    policy = out / "seed0" / "plain.policy.safetensors"
+    before = policy.stat().st_mtime_ns
+    assert read_policy_card(policy.with_suffix(".json")).provenance["plan"]["epochs"] == 2
+    told = json.loads((out / "seed0" / "evaluation" / "evaluation.json").read_text())
+    assert "planned-10pt" in [row["name"] for row in told["rules"]]
+    assert main(command) == 0
+    assert policy.stat().st_mtime_ns == before
+    recipe.write_text(text + "[policy]\nepochs = 1\nbatch_size = 10\n")
+    assert main(command) == 0
+    assert read_policy_card(policy.with_suffix(".json")).provenance["plan"]["epochs"] == 1
+    capsys.readouterr()
+    recipe.write_text(text.replace('counterpart = "nmnist"', "drawn_users = 2\ndrawn_judges = 2"))
+    assert main(["recipe", str(recipe), "--out", str(tmp_path / "drawn")]) == 2
+    assert "a policy learns from recordings" in capsys.readouterr().err
 
 
 def test_neither_a_finished_run_nor_a_killed_one_goes_on_with_other_data(

@@ -1,6 +1,7 @@
 """Truths about cutoffs on disk: the same decisions come back, and only for the network they were made for."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,18 @@ from spikecut.pipeline.ects import fit_calimera, fit_economy, fit_sr1
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.fitted import TYPES, FittedCutoff, load_cutoff
 from spikecut.pipeline.ltt import fit_conditional, fit_marginal
+from spikecut.pipeline.planned import Planned, Plans
 from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import sweep
-from spikecut.pipeline.rules import Both, Budget, Either, Hold, Patience
+from spikecut.pipeline.rules import Both, Either, Hold, Patience
 
+from fakes import Oracle
 from golden import TEST, TRAIN
 
 CLASSES = ("a", "b", "c", "d")
 LEAKY = Readout("leaky", 0.25, temperatures=np.array([1.0, 1.5, 2.0, 2.5, 3.0, 3.5]))
+ORACLE = Oracle(np.zeros((16, 5)), look=2, policy="p" * 64)
+PLANS = Plans((np.arange(80.0).reshape(16, 5) * 7 % 11).astype(np.float32), "p" * 64)
 RULES: dict[str, Any] = {
     **{name: fit(TRAIN, 0.1) for name, fit in FITTERS.items()},
     "ltt": fit_marginal(TRAIN, 0.3, 0.1, readout=LEAKY),
@@ -34,7 +39,7 @@ RULES: dict[str, Any] = {
     "sr1": fit_sr1(TRAIN),
     "economy": fit_economy(TRAIN),
     "calimera": fit_calimera(TRAIN),
-    "budget": Budget(np.arange(24.0).reshape(4, 6) % 5, np.zeros(6)),
+    "planned": Planned("p" * 64, 6, 2, 0.3, 0.1, LEAKY, planner=ORACLE),
     "both": Both(confidence(0.8, 6), Patience(2, 6)),
     "either": Either(confidence(0.9, 6), Hold(confidence(0.7, 6), 2)),
 }
@@ -53,7 +58,7 @@ def test_a_saved_cutoff_decides_as_before(name: str, tmp_path: Path) -> None:
     before = fitted(RULES[name])
     before.save(tmp_path / "cutoff.json")
     after = load_cutoff(tmp_path / "cutoff.json")
-    swept, again = (sweep(TEST, one.cutoff) for one in (before, after))
+    swept, again = (sweep(replace(TEST, plans=PLANS), one.cutoff) for one in (before, after))
     assert swept.stops.tolist() == again.stops.tolist()
     assert swept.labels.tolist() == again.labels.tolist()
     assert (swept.sets is None) == (again.sets is None)

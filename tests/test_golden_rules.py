@@ -1,6 +1,7 @@
 """Every rule against what the published code answered on the same outputs (`tests/data/cutoff.json`)."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from spikecut.pipeline.calibration import outcome, topk_thresholds_reference
 from spikecut.pipeline.conformal import ConformalSets, fit_conformal
 from spikecut.pipeline.cutoff import entropy, top2_gap
 from spikecut.pipeline.ects import fit_calimera, fit_economy, fit_sr1
+from spikecut.pipeline.planned import Planned, Plans
 from spikecut.pipeline.readout import Readout, softmax
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
-from spikecut.pipeline.rules import Budget
 
 from golden import GOLDEN, TEST, TRAIN
 
@@ -34,7 +35,8 @@ def test_entropy_stops_where_dt_snn_stopped(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", GOLDEN["seenn2"]["cases"], ids=lambda c: str(c["beta"]))
 def test_a_planned_budget_is_spent_as_by_seenn_ii(case: dict[str, Any]) -> None:
     accuracy, steps = map(float, re.findall(r"Acc: ([\d.]+), Time: ([\d.]+)", case["stdout"][-1])[0])
-    swept = sweep(TEST, Budget(np.array(case["W_after_one_step"], np.float64), np.zeros(6)))
+    said = TEST.outputs[:, 0] @ np.array(case["W_after_one_step"], np.float32)
+    swept = sweep(replace(TEST, plans=Plans(said, "p")), Planned("p", 6))
     assert outcome(TEST, swept).accuracy == pytest.approx(accuracy)
     assert outcome(TEST, swept).mean_steps == pytest.approx(steps)
 

@@ -75,6 +75,8 @@ def test_what_cannot_be_is_named(tmp_path: Path, more: str, network: str, said: 
         ('counterpart = "mnist"\n', "", "", "counterpart 'mnist'; expected one of nmnist"),
         ("", "n_classes = 2", "", "n_classes in .network. is not the recipe's to say"),
         ("", "", "seed = 3", "seed in .training. is not the recipe's to say"),
+        ("", "", "[policy]\nseed = 3", "seed in .policy. is not the recipe's to say"),
+        ("", "", "[policy]\nbeta = -1", "policy: beta is -1"),
         ("", "", "epochs = 0", "epochs is 0"),
         ("", 'normalisation = "layer"', "", "normalisation 'layer'"),
         ("", "frame = [1, 1]", "", "1 halvings leave nothing"),

@@ -11,14 +11,15 @@ from hypothesis.extra import numpy as hnp
 from spikecut.pipeline.conformal import ConformalSets, PooledSets
 from spikecut.pipeline.cutoff import ThresholdCutoff, confidence, never, topk
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.planned import Planned, Plans
 from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.replay import record_outputs, replay
 from spikecut.pipeline.results import Decision, StopReason
-from spikecut.pipeline.rules import Both, Budget, Either, Hold, Patience
+from spikecut.pipeline.rules import Both, Either, Hold, Patience
 from spikecut.pipeline.runner import run
 
-from fakes import Script, counted, frames
+from fakes import Oracle, Script, counted, frames
 
 scripts = hnp.arrays(np.float32, (7, 6, 3), elements=st.integers(-32, 32).map(lambda n: n / 8))
 lengths = st.lists(st.integers(0, 8), min_size=7, max_size=7)
@@ -28,13 +29,18 @@ CONFORMAL = ConformalSets("surprise", np.array([0.2, 0.5, 0.9, 1.2, 1.5, 1.9]), 
 SIMES = PooledSets(
     np.sort(np.arange(60.0).reshape(1, 3, 20) % 7 / 2, 2), np.array([2, 4, 6]), 6, 0.2, correction="simes"
 )
+ORACLE = Oracle(np.arange(35.0).reshape(7, 5) * 5 % 11 / 2, look=2)
+PLANNED = Planned(ORACLE.policy, 6, 2, 0.4, planner=ORACLE)
 RULES: dict[str, Any] = {
     "topk": RULE,
     "leaky": LEAKY,
     "mean": ThresholdCutoff("confidence", "confidence", np.full(6, 0.7), Readout("mean", temperatures=np.full(6, 0.5))),
     "patience": Patience(3, 6),
     "patience of a leaky readout": Patience(2, 6, Readout("leaky", 0.5)),
-    "budget": Budget(np.arange(18.0).reshape(3, 6) % 5, np.zeros(6), seen=2),
+    "planned": PLANNED,
+    "planned, as published": Planned(ORACLE.policy, 6, 2, planner=ORACLE),
+    "planned, or clear": Either(PLANNED, RULE),
+    "planned, and patient": Both(Patience(2, 6), PLANNED),
     "both": Both(Patience(2, 6), LEAKY),
     "either": Either(confidence(0.95, 6), Hold(LEAKY, 2)),
     "hold": Hold(Patience(2, 6), 2),
@@ -83,7 +89,8 @@ def test_stop_times_are_those_of_a_sweep_over_the_recorded_outputs(name: str, ou
     trace = record_outputs(recordings, len(recordings), Script(outputs), horizon=6, batch_size=3)
     np.testing.assert_array_equal(trace, outputs)
     found = dict(replay(recordings, Script(outputs), rule, horizon=6))
-    swept = sweep(RecordedOutputs(trace, np.zeros(7, np.int64)), rule)
+    plans = Plans(ORACLE.table.astype(np.float32), ORACLE.policy)
+    swept = sweep(RecordedOutputs(trace, np.zeros(7, np.int64), plans=plans), rule)
     assert [found[i].label for i in range(7)] == swept.labels.tolist()  # type: ignore[union-attr]
     if swept.sets is not None:
         kept = [tuple(np.flatnonzero(one).tolist()) for one in swept.sets]

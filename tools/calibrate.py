@@ -11,16 +11,17 @@ from rich.console import Console
 from rich.table import Table
 
 from spikecut.models import checkpoint
-from spikecut.pipeline.calibration import outcome
+from spikecut.pipeline.calibration import equal_cost_confidence, outcome
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.evaluation import calibration_errors
 from spikecut.pipeline.fitted import FittedCutoff
-from spikecut.pipeline.fitting import Wish, check_wish, equal_fixed_steps, fit, sentence
+from spikecut.pipeline.fitting import FITS, Wish, check_wish, equal_fixed_steps, fit, sentence
 from spikecut.pipeline.metrics import wilson
+from spikecut.pipeline.planned import Planned
 from spikecut.pipeline.readout import Readout, fit_temperatures
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.sources.datasets import Part
-from spikecut.tools.cutoffs import beside, called
+from spikecut.tools.cutoffs import beside, called, policy_of
 from spikecut.tools.outputs import Gathered, gather, refuse_trained_on
 from spikecut.tools.pace import pace_of
 
@@ -47,17 +48,23 @@ def run_calibrate(
 ) -> int:
     """The command: fits the rules for every tolerated loss, prints the table, writes the files.
 
+    `all` is every rule, those that ask a policy only if one is there.
+
     Raises:
         ConfigError: if a rule, a tolerance or the delta cannot be, if recordings that trained the network are among
             them (unless forced), if they cannot carry a promise, or if a file would be overwritten.
     """
     wishes = [Wish(tolerance, delta, seed) for tolerance in dict.fromkeys(tolerances)]
-    rules = tuple(dict.fromkeys(rules))
+    named = FITS if "all" in rules else dict.fromkeys(rules)
     for wish in wishes:
-        for rule in rules:
+        for rule in named:
             check_wish(rule, wish)
     weights = checkpoint.locate(model)
     folder = out or (weights.parent if weights.parent != checkpoint.SHIPPED else Path())
+    policy = None
+    if any(FITS[rule].plans for rule in named):
+        policy = policy_of(weights, checkpoint.card_of(weights), folder)
+    rules = tuple(rule for rule in named if policy or "all" not in rules or not FITS[rule].plans)
     names = {(rule, wish.tolerance): called(rule, wish.tolerance) for wish in wishes for rule in rules}
     if len(set(names.values())) < len(names):
         raise ConfigError(f"tolerances {tolerances} are too close to one another to be told apart by name")
@@ -65,7 +72,7 @@ def run_calibrate(
     written = (*targets.values(), *([outputs] if outputs else []))
     if (taken := [str(path) for path in written if path.exists()]) and not overwrite:
         raise ConfigError(f"{taken[0]} exists", hint="choose another folder with --out, or pass --overwrite")
-    found = gather(data, model, part)
+    found = gather(data, model, part, policy)
     refuse_trained_on(found, force)
     if outputs:
         found.save(outputs)
@@ -119,6 +126,10 @@ def fitted_cutoff(found: Gathered, rule: str, wish: Wish, *, or_never: bool = Fa
     recorded = found.recorded
     cutoff = fit(rule, recorded, wish, or_never=or_never)
     seen = outcome(recorded, sweep(recorded, cutoff))
+    planned = {}
+    if isinstance(cutoff, Planned):
+        cost = seen.mean_steps + cutoff.cost
+        planned = {"mean_cost": cost, "equal_cost_confidence": equal_cost_confidence(recorded, cost)}
     return FittedCutoff(
         cutoff=cutoff,
         network=found.card.weights_sha256,
@@ -133,6 +144,7 @@ def fitted_cutoff(found: Gathered, rule: str, wish: Wish, *, or_never: bool = Fa
             "mean_steps": seen.mean_steps,
             "full_window_accuracy": float(recorded.correct()[:, -1].mean()),
             "equal_fixed_steps": equal_fixed_steps(recorded, seen.accuracy),
+            **planned,
         },
         delta=wish.delta,
         seed=wish.seed,
@@ -162,7 +174,7 @@ def _print(found: Gathered, fitted: Sequence[tuple[str, FittedCutoff]]) -> None:
         )
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(table)
-    console.print(
-        f"lost: right at the end of the window, wrong when stopped. Fitted and seen on the same {pace.things}.",
-        style="dim",
-    )
+    told = f"lost: right at the end of the window, wrong when stopped. Fitted and seen on the same {pace.things}."
+    if recorded.plans is not None and any(isinstance(cutoff.cutoff, Planned) for _, cutoff in fitted):
+        told += f"\nplanned: its policy costs {recorded.plans.cost:.2f} steps of computing, which the times leave out."
+    console.print(told, style="dim")

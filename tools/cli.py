@@ -17,7 +17,7 @@ import spikecut
 from spikecut.pipeline.errors import EnvironmentProblem, SourceError, SpikecutError
 from spikecut.tools.cli_compare import Cost, Evaluate, Replay, Report, Results
 from spikecut.tools.cli_data import Convert, Cut, Data, Simulate
-from spikecut.tools.cli_train import Calibrate, Recipe, Train
+from spikecut.tools.cli_train import Calibrate, Policy, Recipe, Train
 from spikecut.tools.cli_watch import Demo, Info, Run, Why
 from spikecut.tools.config import with_config
 
@@ -32,6 +32,7 @@ COMMANDS: dict[str, type] = {
     "cut": Cut,
     "recipe": Recipe,
     "train": Train,
+    "policy": Policy,
     "calibrate": Calibrate,
     "evaluate": Evaluate,
     "cost": Cost,
@@ -41,7 +42,7 @@ COMMANDS: dict[str, type] = {
     "simulate": Simulate,
     "data": Data,
 }
-_USES_TORCH = (Demo, Run, Replay, Recipe, Train, Calibrate, Evaluate, Cost, Why)
+_USES_TORCH = (Demo, Run, Replay, Recipe, Train, Policy, Calibrate, Evaluate, Cost, Why)
 _ABOUT = """Deciding early on event-camera streams.
 
 $ spikecut demo

@@ -101,6 +101,65 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Policy:
+    """Train the policy of SEENN-II for a network: it sees the first frames and chooses the number of steps.
+
+    $ spikecut policy Train --model runs/nmnist/nmnist.safetensors
+
+    $ spikecut policy Train --model nmnist --look 3 --beta 2 --out cutoffs
+    """
+
+    folder: tyro.conf.Positional[Path]
+    """The folder of <class>/<recording>, or of DVS128 Gesture."""
+    model: str = "nmnist"
+    """A shipped network's name, a .safetensors file, or a .py that makes one with from_norse (it is executed)."""
+    part: Part = "train"
+    """Which part of the folder. Recordings that trained a policy cannot calibrate its cutoffs."""
+    look: int | None = None
+    """How many first frames it sees; no budget is shorter. Default: a tenth of the window, a picture once."""
+    width: int | None = None
+    """The channels of its first block. Default: the most that cost an eighth of a step, of 4, 8, 16, 32, 64."""
+    beta: float = 1.0
+    """What a wrong answer costs, where a right one at the first budget earns 1."""
+    half_life: float = 0.0
+    """In how many steps the earning of a right answer is halved: 1 as published; 0 is a third of the window."""
+    epochs: int = 20
+    """How often every recording is seen."""
+    batch_size: int = 50
+    """How many recordings make one step of the optimiser."""
+    learning_rate: float = 3e-3
+    """The highest; it falls to 0 along a cosine."""
+    seed: int = 0
+    """For weights and order."""
+    out: Path | None = None
+    """Default: beside the network; for a shipped network the current folder."""
+    overwrite: bool = False
+    """Replace an existing policy."""
+
+    def run(self) -> int:
+        from spikecut.models.policy_training import PolicyPlan
+        from spikecut.tools.policy import run_policy
+
+        return run_policy(
+            self.folder,
+            model=self.model,
+            part=self.part,
+            look=self.look,
+            width=self.width,
+            plan=PolicyPlan(
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate,
+                beta=self.beta,
+                half_life=self.half_life,
+                seed=self.seed,
+            ),
+            out=self.out,
+            overwrite=self.overwrite,
+        )
+
+
+@dataclass(frozen=True)
 class Calibrate:
     """Fit when to stop on held-out recordings for a tolerated loss: Learn then Test, or the rules asked for.
 
@@ -141,14 +200,13 @@ class Calibrate:
     """Fit even on recordings that trained the network."""
 
     def run(self) -> int:
-        from spikecut.pipeline.fitting import FITS
         from spikecut.tools.calibrate import run_calibrate
 
         return run_calibrate(
             self.folder,
             model=self.model,
             part=self.part,
-            rules=tuple(FITS) if "all" in self.rule else self.rule,
+            rules=self.rule,
             tolerances=self.tolerance,
             delta=self.delta,
             readout=self.readout,

@@ -3,18 +3,24 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from spikecut.models import checkpoint
+from spikecut.models.policy_file import read_policy_card
+from spikecut.models.policy_training import PolicyPlan
 from spikecut.models.training import differences
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.fitting import FITS
 from spikecut.sources.counterparts import COUNTERPARTS
 from spikecut.sources.pictures import KNOWN
 from spikecut.tools.calibrate import run_calibrate
 from spikecut.tools.cost import run_cost
+from spikecut.tools.cutoffs import policy_beside
 from spikecut.tools.evaluate import run_evaluate
 from spikecut.tools.machine import use
-from spikecut.tools.material import check_parts, made_of, with_classes
+from spikecut.tools.material import check_parts, made_of, unsaid, with_classes
+from spikecut.tools.policy import run_policy
 from spikecut.tools.recipe import Recipe, read_recipe
 from spikecut.tools.report import run_report
 from spikecut.tools.simulate import run_counterpart, run_simulate
@@ -37,8 +43,9 @@ def run_recipe(
     """The command: one folder a seed in `out`. What is done already is not done again; what was cut short goes on.
 
     Raises:
-        ConfigError: if the recipe needs data that is not there, or both data and pictures are given; if a part of the
-            data is empty; if a folder holds a network made of something else; or if `torchrun` started this.
+        ConfigError: if the recipe, or a policy for it, needs data that is not there, or both data and pictures are
+            given; if a part of the data is empty; if a folder holds a network made of something else; or if `torchrun`
+            started this.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError(
@@ -47,6 +54,9 @@ def run_recipe(
         )
     recipe = read_recipe(named)
     wanted = {seed: planned(recipe, epochs, None, seed) for seed in seeds}
+    plans = any(FITS[rule].plans for rule in recipe.deciding.rules)
+    if plans and recipe.drawn_users and data is None:
+        raise ConfigError("a policy learns from recordings, which are not kept of drawn users", hint="--data FOLDER")
     use(threads)
     fit_on, test_on = _data(recipe, data, out, images, threads)
     source = None if recipe.drawn_users and data is None else fit_on
@@ -71,7 +81,11 @@ def run_recipe(
                 resume=True,
                 device=device,
             )
-        how = recipe.deciding
+        how, plan = recipe.deciding, replace(recipe.policy, seed=seed)
+        if plans and source is not None and not _planned(weights, plan):
+            told |= run_policy(
+                source, model=str(weights), part="train", look=None, width=None, plan=plan, out=None, overwrite=True
+            )
         told |= run_calibrate(
             fit_on,
             model=str(weights),
@@ -127,11 +141,20 @@ def _finished(run: Path, recipe: Recipe, source: Path | None) -> bool:
     before = checkpoint.read_card(weights.with_suffix(".json")).provenance.get("made_of")
     if before is None:
         print(f"warning: {weights} does not say what it was made of; it is taken as it is", file=sys.stderr)
-    elif others := differences(before, made_of(with_classes(recipe, source), source)):
+    elif others := differences({**unsaid(), **before}, {**unsaid(), **made_of(with_classes(recipe, source), source)}):
         raise ConfigError(
             f"{weights} was made of something else: {others}", hint="choose another --out, or ask for the same again"
         )
     return True
+
+
+def _planned(weights: Path, plan: PolicyPlan) -> bool:
+    """Whether this network's policy is there, made as it is asked for."""
+    policy = policy_beside(weights)
+    if not (policy.exists() and policy.with_suffix(".json").exists()):
+        return False
+    card = read_policy_card(policy.with_suffix(".json"))
+    return card.network == checkpoint.card_of(weights).weights_sha256 and card.provenance["plan"] == asdict(plan)
 
 
 def _data(recipe: Recipe, data: Path | None, out: Path, images: Path | None, jobs: int) -> tuple[Path, Path]:

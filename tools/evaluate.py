@@ -14,12 +14,24 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from spikecut.models import checkpoint
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.evaluation import Anytime, Assessment, Curve, anytime, assess, curve, risk_coverage
+from spikecut.pipeline.evaluation import (
+    Anytime,
+    Assessment,
+    Curve,
+    anytime,
+    assess,
+    at_equal_cost,
+    curve,
+    risk_coverage,
+)
+from spikecut.pipeline.fitted import FittedCutoff
 from spikecut.pipeline.metrics import Estimate
+from spikecut.pipeline.planned import Planned
 from spikecut.pipeline.recorded import Sweep
 from spikecut.sources.datasets import Part
-from spikecut.tools.cutoffs import available, find_cutoff, shown
+from spikecut.tools.cutoffs import asked_by, available, equal_cost_name, find_cutoff, shown, with_equal_cost
 from spikecut.tools.outputs import Gathered, gather, told_overlap
 from spikecut.tools.pace import pace_of
 
@@ -37,15 +49,21 @@ def run_evaluate(
     target = out / "evaluation.json"
     if target.exists() and not overwrite:
         raise ConfigError(f"{target} exists", hint="choose another folder with --out, or pass --overwrite")
-    found = gather(data, model, part)
-    names = [name for name in cutoffs or available(found.weights) if name != "none"]
-    rules = {shown(name, found.weights): find_cutoff(name, found.weights, found.card) for name in names}
+    weights = checkpoint.locate(model)
+    card = checkpoint.card_of(weights)
+    names = [name for name in cutoffs or available(weights) if name != "none"]
+    rules = with_equal_cost({shown(name, weights): find_cutoff(name, weights, card) for name in names})
+    found = gather(data, model, part, asked_by(rules.values()))
     recorded = found.recorded
     rows, sweeps = [], {}
     for name, rule in rules.items():
         seen, swept = assess(recorded, rule.cutoff, int(rule.observed.get("equal_fixed_steps", 0)), seed)
-        rows.append(_row(name, rule.promise, seen))
+        rows.append(_row(name, rule, seen))
         sweeps[name] = swept
+    for row in rows:
+        if (alike := equal_cost_name(row["name"])) in sweeps:
+            same = at_equal_cost(recorded, sweeps[row["name"]], row["policy_cost"], sweeps[alike], seed)
+            row["equal_cost"] = asdict(same)
     knowing = anytime(recorded)
     curves = [curve(recorded, score, seed=seed) for score in SCORES]
     fitted_here = [name for name, rule in rules.items() if rule.data == found.data]
@@ -94,8 +112,9 @@ def run_evaluate(
     return 3 if found.n_damaged else 0
 
 
-def _row(name: str, promise: str, seen: Assessment) -> dict[str, Any]:
-    return {"name": name, "promise": promise, **asdict(seen)}
+def _row(name: str, rule: FittedCutoff, seen: Assessment) -> dict[str, Any]:
+    cost = rule.cutoff.cost if isinstance(rule.cutoff, Planned) else 0.0
+    return {"name": name, "promise": rule.promise, **asdict(seen), "policy_cost": cost, "equal_cost": None}
 
 
 def _plain(value: Any) -> Any:
@@ -214,12 +233,27 @@ def _print(found: Gathered, knowing: Anytime, rows: Sequence[dict[str, Any]]) ->
     told = " set: prediction sets that hold the truth." if "set" in columns else ""
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table)
+    for row in rows:
+        if row["equal_cost"]:
+            console.print(_planned(row), highlight=False)
     console.print(
         "loss: points against the full window, read as the rule reads it. early loss: of the answers before the end,\n"
         f"those that turn from right to wrong. as full: same answer as the full window.{told}\n"
         f"Without any rule: mean accuracy over the steps {knowing.area:.3f}, optimal cutoff step {knowing.oct:.1f}, "
         f"AET {knowing.aet:.1f}, first right answer {knowing.earliest:.1f}, zero-loss floor {knowing.floor:.1f} steps.",
         style="dim",
+    )
+
+
+def _planned(row: dict[str, Any]) -> str:
+    """What a planned rule cost with its policy, and what SEENN-I did for as much."""
+    same = {name: Estimate(**raw) for name, raw in row["equal_cost"].items()}
+    steps, gain = same["cost"].value - row["policy_cost"], same["gain"]
+    return (
+        f"{row['name']}: {same['accuracy'].value:.1%} right for {same['cost'].value:.2f} steps ({steps:.2f} + "
+        f"{row['policy_cost']:.2f} for its policy). Confidence, set to cost as much on\nthe calibration recordings: "
+        f"{same['other_accuracy'].value:.1%} for {same['other_cost'].value:.2f}. Planning gains {gain.value:+.1f} "
+        f"points ({gain.low:+.1f} to {gain.high:+.1f})."
     )
 
 

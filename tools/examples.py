@@ -75,7 +75,7 @@ class Examples:
 
     def drawn(self, n: int, seed: int) -> "Examples":
         """About `n` of them: sources drawn at random until they hold as many, in the order of the folder."""
-        sizes = [1 if isinstance(s, LabelledRecording) else len(s.labels().spans) for s in self.sources]
+        sizes = [len(s.labels().spans) if isinstance(s, Session) else 1 for s in self.sources]
         order = np.random.default_rng(seed).permutation(len(sizes))
         enough = int(np.searchsorted(np.cumsum(np.array(sizes)[order]), n)) + 1
         kept = np.zeros(len(sizes), np.bool_)

@@ -9,6 +9,12 @@ from spikecut.models.checkpoint import ModelCard
 from spikecut.pipeline.matching import Match, Outcome, Score
 from spikecut.pipeline.results import Decision, StopReason
 
+_WAITING = {  # rules that stop for the time, whatever the evidence
+    "fixed": "the fixed time was reached",
+    "planned": "the steps that its policy granted",
+    "ltt_planned": "the steps that its policy granted",
+}
+
 
 def probability(decision: Decision) -> float:
     """What the summed evidence gives the answer: its entry of softmax(total)."""
@@ -20,8 +26,8 @@ def as_text(decision: Decision, card: ModelCard, truth: int | None, rule: str = 
     """One line for people."""
     mark = "" if truth is None else ("  right" if truth == decision.label else f"  wrong: {card.classes[truth]}")
     why = decision.reason.value
-    if rule == "fixed" and decision.reason is StopReason.cutoff:
-        why = "the fixed time was reached"
+    if rule in _WAITING and decision.reason is StopReason.cutoff:
+        why = _WAITING[rule]
     if decision.reason is StopReason.end_of_stream:
         why = f"best guess: {why}"
     return f"{_answer(decision, card)}  {why}{mark}"

@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spikecut.models.spec import NetworkSpec
+from spikecut.models.training import TrainingPlan
 from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.datasets import Division, LabelledRecording, list_recordings, origin_of, part_of
 from spikecut.sources.gesture_set import Session, open_gesture_set
@@ -91,6 +93,18 @@ def made_of(recipe: Recipe, data: Path | None, start: str = "") -> dict[str, str
         lines = _lines(_of(recipe, data, "train"))
         told = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
     return said | {"data": told, "first weights": start or "fresh"}
+
+
+def unsaid() -> dict[str, str]:
+    """What an older card leaves unsaid in `made_of`, since nobody could ask for it then: the default."""
+    said = {}
+    for name, table in (("network", NetworkSpec), ("training", TrainingPlan)):
+        for one in fields(table):
+            if one.default is not MISSING:
+                said[f"{name}.{one.name}"] = str(one.default)
+            elif one.default_factory is not MISSING:
+                said[f"{name}.{one.name}"] = str(one.default_factory())
+    return said
 
 
 def _of(recipe: Recipe, data: Path, part: Division) -> list[Session] | list[LabelledRecording] | list[LabelledPicture]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ import numpy as np
 
 from spikecut.models import checkpoint
 from spikecut.models.checkpoint import ModelCard
+from spikecut.models.policy import PolicyPlanner
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.planned import FirstFrames, Seen, plans_of
 from spikecut.pipeline.recorded import RecordedOutputs, load_outputs, save_outputs
 from spikecut.pipeline.replay import record_outputs
 from spikecut.sources.datasets import Part
@@ -25,7 +27,8 @@ class Gathered:
     """Outputs of one network on labelled recordings. `names` says which, `data` is the digest of them all.
 
     `n_trained_on` of the sources shaped the network's weights, `example` is one of those; `n_damaged` could not
-    be read whole.
+    be read whole. `first` are the first frames of each recording, where somebody asked for them, and `digests` those
+    of the sources.
     """
 
     recorded: RecordedOutputs
@@ -37,6 +40,8 @@ class Gathered:
     n_trained_on: int = 0
     example: str = ""
     n_damaged: int = 0
+    first: Seen | None = None
+    digests: tuple[str, ...] = ()
 
     def save(self, path: Path) -> None:
         """Writes a `.npz` that `gather` reads in place of the folder."""
@@ -54,29 +59,35 @@ class Gathered:
         save_outputs(path, self.recorded, about)
 
 
-def gather(data: Path, model: str, part: Part) -> Gathered:
+def gather(data: Path, model: str, part: Part, policy: PolicyPlanner | None = None, *, look: int = 0) -> Gathered:
     """Runs the network once, to the horizon, over one part of a folder; or reads what an earlier pass has saved.
 
+    A `policy` is asked about the first frames of every recording; with `look` so many of them are kept.
+
     Raises:
-        ConfigError: if nothing in the folder can be read, or the file belongs to another network.
+        ConfigError: if nothing in the folder can be read, or the file belongs to another network or another policy.
     """
     weights = checkpoint.locate(model)
     if data.is_file() and not holds_pictures(data):
-        return _from_file(data, weights)
+        return _from_file(data, weights, policy)
     stepper, card = checkpoint.load(weights)
     examples = examples_of(data, card, part)
     for note in examples.notes:
         print(f"note: {note}", file=sys.stderr)
-    overlap = examples.that_trained(card)
+    known = card.trained_on + (policy.trained_on if policy else ())
+    overlap = examples.that_trained(replace(card, trained_on=known))
     fates: list[Fate] = []
-    outputs = record_outputs(examples.streams(card, fates), len(examples), stepper, horizon=card.horizon)
+    first = FirstFrames(policy.look if policy else look)
+    streams = first.over(examples.streams(card, fates))
+    outputs = record_outputs(streams, len(examples), stepper, horizon=card.horizon)
     readable = np.array([fate.error is None for fate in fates])
     n_damaged = complain(fates)
     if not readable.any():
         raise ConfigError(f"{data}: none of its {len(examples)} {pace_of(card.spec).things} could be read")
     groups = [name for source in examples.sources for name in _whose(source)]
     kept = np.flatnonzero(readable)
-    recorded = RecordedOutputs(outputs[kept], examples.labels[kept], tuple(groups[i] for i in kept))
+    plans = plans_of(policy, first, kept.tolist()) if policy else None
+    recorded = RecordedOutputs(outputs[kept], examples.labels[kept], tuple(groups[i] for i in kept), plans=plans)
     return Gathered(
         recorded=recorded,
         card=card,
@@ -87,6 +98,8 @@ def gather(data: Path, model: str, part: Part) -> Gathered:
         n_trained_on=len(overlap),
         example=str(overlap[0].path) if overlap else "",
         n_damaged=n_damaged,
+        first=first.of(kept.tolist()) if look else None,
+        digests=tuple(examples.digests),
     )
 
 
@@ -94,7 +107,8 @@ def refuse_trained_on(found: Gathered, force: bool) -> None:
     """Refuses recordings that shaped the network's weights, found by content, not by name."""
     if found.n_trained_on and not force:
         raise ConfigError(
-            f"{told_overlap(found.n_trained_on, found.card)} trained this network, {found.example} among them",
+            f"{told_overlap(found.n_trained_on, found.card)} trained this network or its policy, {found.example} among "
+            "them",
             hint=f"use other {pace_of(found.card.spec).things}, or --part calibration; or insist with --force",
         )
 
@@ -105,7 +119,7 @@ def told_overlap(n: int, card: ModelCard) -> str:
     return f"{least}{n} of these {pace_of(card.spec).things}"
 
 
-def _from_file(path: Path, weights: Path) -> Gathered:
+def _from_file(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gathered:
     card = checkpoint.card_of(weights)
     recorded, about = load_outputs(path)
     mine = (card.weights_sha256, list(card.classes), card.spec.step_us)
@@ -117,6 +131,12 @@ def _from_file(path: Path, weights: Path) -> Gathered:
         raise ConfigError(
             f"{path}: outputs of {recorded.horizon} steps and {recorded.n_classes} classes; network {card.name!r} has "
             f"{card.horizon} and {card.spec.n_classes}"
+        )
+    if policy and (recorded.plans is None or recorded.plans.policy != policy.policy):
+        without = "without a policy" if recorded.plans is None else f"with policy {recorded.plans.policy[:12]}"
+        raise ConfigError(
+            f"{path}: outputs that were recorded {without}; {policy.policy[:12]} is asked for",
+            hint="record them anew: give the folder in the place of the file",
         )
     wanted = ("data", "part", "n_trained_on", "example", "n_damaged", "names")
     if missing := [name for name in wanted if name not in about]:

@@ -10,6 +10,7 @@ import dacite
 from spikecut.models.augment import Augmentation
 from spikecut.models.networks import NetworkSpec, build
 from spikecut.models.picture_augment import PictureAugmentation
+from spikecut.models.policy_training import PolicyPlan
 from spikecut.models.training import TrainingPlan
 from spikecut.pipeline.errors import ConfigError, SpikecutError
 from spikecut.pipeline.events import SensorSize
@@ -56,7 +57,8 @@ class Recipe:
     that a showing may begin later than the label. `drawn_users` draw gestures to train on where no data is given, and
     as many as `drawn_judges` those to calibrate and to test on. `counterpart` is what `spikecut simulate` makes from
     pictures in the place of the data. `published` is what others report, with its source. `onset` says when a
-    continuous stream holds something to recognise. `transforms` are Tonic's, by name and arguments, on the events of
+    continuous stream holds something to recognise. `policy` is how a policy is trained, if one of the rules asks one.
+    `transforms` are Tonic's, by name and arguments, on the events of
     what is trained on, and on nothing else; they are drawn once for the whole training.
 
     With `inputs = 3` in `network` it is about pictures: `sensor` is the size that they are brought to, and what only
@@ -83,6 +85,7 @@ class Recipe:
     onset: Onset | None = None
     transforms: tuple[dict[str, Any], ...] = ()
     deciding: Deciding = field(default_factory=Deciding)
+    policy: PolicyPlan = field(default_factory=PolicyPlan)
 
     def __post_init__(self) -> None:
         least = {"downsample": 1, "spare_steps": 0, "drawn_users": 0, "drawn_judges": 0}
@@ -139,9 +142,9 @@ def read_recipe(named: str | Path) -> Recipe:
         raise ConfigError(f"no recipe {str(named)!r}", hint=f"a .toml file, or one of {', '.join(shipped())}")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        network, training = table.get("network", {}), table.get("training", {})
-        if "n_classes" in network or "seed" in training:
-            wrong = "n_classes in [network]" if "n_classes" in network else "seed in [training]"
+        network = table.get("network", {})
+        said = [("n_classes", "network"), ("seed", "training"), ("seed", "policy")]
+        if wrong := next((f"{key} in [{part}]" for key, part in said if key in table.get(part, {})), ""):
             raise ConfigError(f"{wrong} is not the recipe's to say", hint="classes say the one, --seed the other")
         if isinstance(network, dict):  # what follows from the rest need not be said twice
             network |= {"n_classes": len(table.get("classes", ())), "frame": network.get("frame", _frame(table))}

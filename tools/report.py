@@ -4,7 +4,7 @@ import base64
 import csv
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,7 @@ def page(evaluation: dict[str, Any], run: Path, folder: Path, command: str) -> s
         _trained_on(evaluation),
         "<h2>Every rule</h2>",
         _table(evaluation),
+        *_planned(evaluation),
         "<h2>What it promises</h2><ul>",
         *(f"<li><b>{escape(row['name'])}</b>: {escape(row['promise'])}</li>" for row in evaluation["rules"]),
         "</ul>",
@@ -238,6 +239,34 @@ def _table(evaluation: dict[str, Any]) -> str:
     head = "".join(f"<th>{escape(one)}</th>" for one in heads)
     body = "".join("<tr>" + "".join(f"<td>{one}</td>" for one in row[: len(heads)]) + "</tr>" for row in rows)
     return f"<div class=wide><table><tr>{head}</tr>{body}</table></div>"
+
+
+def _planned(evaluation: dict[str, Any]) -> Iterator[str]:
+    """What planned rules cost in computing, their policy included, beside SEENN-I at the same cost."""
+    rows = [row for row in evaluation["rules"] if row.get("equal_cost")]
+    if not rows:
+        return
+    yield "<h2>Planned beforehand or decided on the way, at equal mean cost</h2>"
+    yield (
+        "<p>A policy is asked once a recording; its multiply-accumulates are told in steps of the network. Confidence "
+        "has the threshold that cost as much on the calibration recordings; the gain is paired.</p>"
+    )
+    heads = ("rule", "steps + policy", "cost", "right", "cost of confidence", "right", "gain, points")
+    body = []
+    for row in rows:
+        same = row["equal_cost"]
+        cells = [
+            escape(row["name"]),
+            f"{row['mean_steps'][0]:.2f} + {row['policy_cost']:.2f}",
+            _cell(same["cost"], 1, ".2f"),
+            _cell(same["accuracy"], 100, ".1f", " %"),
+            _cell(same["other_cost"], 1, ".2f"),
+            _cell(same["other_accuracy"], 100, ".1f", " %"),
+            _cell(same["gain"], 1, "+.1f"),
+        ]
+        body.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    head = "".join(f"<th>{one}</th>" for one in heads)
+    yield f"<div class=wide><table><tr>{head}</tr>{''.join(body)}</table></div>"
 
 
 def _cell(triple: Any, factor: float, form: str, unit: str = "") -> str:

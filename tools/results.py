@@ -11,6 +11,7 @@ from spikecut.models.checkpoint import ModelCard
 from spikecut.models.networks import build, fold
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.metrics import Estimate
+from spikecut.tools.cutoffs import equal_cost_name
 from spikecut.tools.pace import pace_of
 from spikecut.tools.recipe import read_recipe, shipped
 from spikecut.tools.run_folders import Chapter, Run, chapters_of, runs_in
@@ -104,14 +105,18 @@ def _told(chapter: Chapter, seed: int) -> Iterator[str]:
         right = np.array([run.right[rule] for run in runs], np.float64)
         steps = np.array([run.stops[rule] for run in runs], np.float64)
         whole = np.full(steps.shape, float(horizon))
-        fixed = np.array([np.full(n, run.fixed[rule] or horizon) for run in runs], np.float64)
+        fixed = np.array([np.full(n, run.fixed[rule]) for run in runs], np.float64)
+        policy = float(np.mean([run.policy_cost[rule] for run in runs]))
+        held = f"{fixed.mean():.3g} | {_plain(ratio(fixed, steps, groups, _rng(seed)), '.2f')}" if fixed.all() else " |"
         yield (
             f"| {rule} | {_percent(accuracy(right, groups, _rng(seed)))} "
             f"| {_points(over_seeds(full - right, groups, _rng(seed)))} "
-            f"| {_plain(over_seeds(steps, groups, _rng(seed), (1.0, float(horizon))), '.2f' if still else '.1f')} "
+            f"| {_plain(over_seeds(steps, groups, _rng(seed), (1.0, float(horizon))), '.2f' if still else '.1f')}"
+            f"{f' + {policy:.2f} for the policy' if policy else ''} "
             f"| {_plain(ratio(whole, steps, groups, _rng(seed)), '.2f')} "
-            f"| {fixed.mean():.3g} | {_plain(ratio(fixed, steps, groups, _rng(seed)), '.2f')} |"
+            f"| {held} |"
         )
+    yield from _planned(chapter, seed)
     costs = [run.cost for run in runs if run.cost]
     if costs:
         yield ""
@@ -138,6 +143,23 @@ def _cost_table(costs: Sequence[dict[str, Any]]) -> Iterator[str]:
             f"| {means['x_time']:.2f} | {means['additions_m']:.2f} | {means['multiplications_m']:.2f} "
             f"| {means['x_operations']:.2f} |"
         )
+
+
+def _planned(chapter: Chapter, seed: int) -> Iterator[str]:
+    """Planned rules against SEENN-I at equal cost, paired over the recordings."""
+    shared = _shared_rules(chapter.runs)
+    pairs = [(rule, equal_cost_name(rule)) for rule in shared if equal_cost_name(rule) in shared]
+    if not pairs:
+        return
+    yield ""
+    yield (
+        "A policy's cost is told in steps of the network, once a recording. *confidence as …* is SEENN-I at the "
+        "threshold that cost as much on the calibration recordings, the policy included."
+    )
+    for rule, alike in pairs:
+        planned, decided = (np.array([run.right[name] for run in chapter.runs], np.float64) for name in (rule, alike))
+        told = _points(over_seeds(planned - decided, chapter.first.groups, _rng(seed)))
+        yield f"Planning gains {told} points with {rule}."
 
 
 def _comparable(chapters: Sequence[Chapter]) -> Iterator[list[Chapter]]:

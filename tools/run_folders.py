@@ -44,6 +44,11 @@ class Run:
         return {row["name"]: row["fixed_steps"] for row in self.evaluation["rules"]}
 
     @property
+    def policy_cost(self) -> dict[str, float]:
+        """What each rule paid for a policy, in steps a recording; 0 for those that ask none."""
+        return {row["name"]: row.get("policy_cost", 0.0) for row in self.evaluation["rules"]}
+
+    @property
     def seed(self) -> int:
         """Of the training."""
         return int(self.card.provenance.get("plan", {}).get("seed", self.evaluation["seed"]))

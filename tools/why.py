@@ -20,10 +20,11 @@ from spikecut.models.checkpoint import ModelCard
 from spikecut.pipeline.cutoff import certainty, top2_gap
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import Frame
+from spikecut.pipeline.planned import FirstFrames, plans_of
 from spikecut.pipeline.readout import softmax
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.replay import record_outputs
-from spikecut.tools.cutoffs import available, find_cutoff, shown
+from spikecut.tools.cutoffs import asked_by, available, find_cutoff, shown
 from spikecut.tools.feeding import look_at, network_for, on_sensor, open_for
 from spikecut.tools.pace import pace_of
 
@@ -59,14 +60,18 @@ def run_why(
     frames = list(look_at(path, card)[0]) if still else _window(path, card, start_s)
     if not frames:
         raise EmptyRecording(path, f"no events from {start_s:g} s on")
-    outputs = record_outputs([frames], 1, stepper, horizon=card.horizon)
-    recorded = RecordedOutputs(outputs[:, : len(frames)], np.zeros(1, np.int64))
     names = [name for name in cutoffs or available(weights) if name != "none"]
+    rules = {name: find_cutoff(name, weights, card) for name in names}
+    policy = asked_by(rules.values())
+    first = FirstFrames(policy.look if policy else 0)
+    outputs = record_outputs(first.over([frames]), 1, stepper, horizon=card.horizon)
+    plans = plans_of(policy, first, [0]) if policy else None
+    recorded = RecordedOutputs(outputs[:, : len(frames)], np.zeros(1, np.int64), plans=plans)
     totals = recorded.logits()[0]
     full = int(totals[-1].argmax())
     answers = [Answer("full window", full, len(frames), as_full=True)]
-    for name in names:
-        swept = sweep(recorded, find_cutoff(name, weights, card).cutoff)
+    for name, rule in rules.items():
+        swept = sweep(recorded, rule.cutoff)
         answers.append(
             Answer(shown(name, weights), int(swept.labels[0]), int(swept.stops[0]), int(swept.labels[0]) == full)
         )
