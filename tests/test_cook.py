@@ -95,6 +95,21 @@ def test_called_again_it_trains_nothing_anew(runs: Path, digits: Path) -> None:
     assert weights.stat().st_mtime_ns == before
 
 
+def test_a_run_of_before_a_number_could_be_asked_for_is_still_finished(
+    runs: Path, digits: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(runs / "plain" / "seed0", out / "seed0")
+    path = out / "seed0" / "plain.json"
+    card = json.loads(path.read_text())
+    for name in ("network.inputs", "network.levels"):
+        del card["provenance"]["made_of"][name]
+    path.write_text(json.dumps(card))
+    before = (out / "seed0" / "plain.safetensors").stat().st_mtime_ns
+    assert main(["recipe", str(runs / "plain.toml"), "--data", str(digits), "--out", str(out)]) == 0
+    assert (out / "seed0" / "plain.safetensors").stat().st_mtime_ns == before
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
