@@ -96,9 +96,10 @@ def fit_planned(recorded: RecordedOutputs, tolerance: float) -> CutoffDecider[An
     assert recorded.plans is not None
     correct, lanes = recorded.correct(), np.arange(len(recorded))
     floor = correct[:, -1].mean() - tolerance - 1e-12
-    shares = np.unique(left_beyond(recorded.plans.logits))[::-1]
-    picks = np.unique(np.linspace(0, len(shares) - 1, 1_000).round().astype(int))
-    for share in shares[picks]:
+    shares = np.append(np.unique(left_beyond(recorded.plans.logits)), 1.0)
+    between = (shares[:-1] + shares[1:]) / 2  # so that the last digits of a batch of another size decide nothing
+    picks = np.unique(np.linspace(0, len(between) - 1, 1_000).round().astype(int))
+    for share in between[picks[::-1]]:
         granted = budgets(recorded.plans.logits, waiting.look, float(share))
         if correct[lanes, granted - 1].mean() >= floor and (granted < recorded.horizon).any():
             return replace(waiting, beyond=float(share))

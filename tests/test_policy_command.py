@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from spikecut.models import checkpoint
+from spikecut.models.policy import PolicySpec, macs_of_policy
 from spikecut.models.policy_file import read_policy_card
 from spikecut.pipeline.fitted import load_cutoff
 from spikecut.pipeline.planned import Planned
@@ -18,6 +19,7 @@ from spikecut.pipeline.results import Decision, StopReason
 from spikecut.sources.shapes import write_digits
 from spikecut.tools.cli import main
 from spikecut.tools.lines import as_text
+from spikecut.tools.policy import policy_spec
 
 N = 40
 
@@ -208,3 +210,15 @@ def test_a_run_does_not_say_that_a_planned_answer_was_sure(made: Path) -> None:
     assert "the steps that its policy granted" in as_text(decision, card, 0, "planned")
     assert "sure enough" in as_text(decision, card, 0, "topk")
     assert "last allowed step" in as_text(replace(decision, reason=StopReason.horizon), card, 0, "planned")
+
+
+def test_a_policy_is_as_wide_as_an_eighth_of_a_step_allows_and_looks_at_a_tenth_of_the_window() -> None:
+    card = checkpoint.read_card(checkpoint.SHIPPED / "nmnist.json")
+    widths = (64, 32, 16, 8, 4)
+    costs = [macs_of_policy(PolicySpec(2, card.spec.frame, 3, 30, width)) for width in widths]
+    for width, cost in zip(widths, costs, strict=True):
+        assert policy_spec(card, None, None, 8 * cost) == PolicySpec(2, card.spec.frame, 3, 30, width)
+        assert policy_spec(card, None, None, 8 * cost - 1).width == max(4, width // 2)
+    assert policy_spec(card, 5, 9, 1) == PolicySpec(2, card.spec.frame, 5, 30, 9)
+    picture = replace(card, spec=replace(card.spec, inputs=3))
+    assert policy_spec(picture, None, 4, 1).look == 1

@@ -83,7 +83,7 @@ def with_equal_cost(rules: dict[str, FittedCutoff]) -> dict[str, FittedCutoff]:
     both: dict[str, FittedCutoff] = {}
     for name, rule in rules.items():
         both[name] = rule
-        if isinstance(rule.cutoff, Planned):
+        if isinstance(rule.cutoff, Planned) and "equal_cost_confidence" in rule.observed:
             alpha, spent = rule.observed["equal_cost_confidence"], rule.observed["mean_cost"]
             alike = replace(confidence(alpha, rule.cutoff.horizon), readout=rule.cutoff.readout)
             promise = f"SEENN-I where it cost as much as {name} on the recordings it was fitted on, {spent:.2f} steps."
