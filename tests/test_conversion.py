@@ -14,6 +14,7 @@ from spikecut.models.layers import LogCounts
 from spikecut.models.layerwise import accuracy_by_step, outputs_and_layers, outputs_of
 from spikecut.models.losses import Loss
 from spikecut.models.networks import NetworkSpec, build, forward_step
+from spikecut.models.picture_augment import PictureAugmentation
 from spikecut.models.regularisation import rcs_ann_loss
 from spikecut.models.stepper import NetworkStepper
 from spikecut.models.training import TrainingPlan, TrainingRun
@@ -216,7 +217,9 @@ def quadrants(n: int, seed: int) -> tuple[Tensor, Tensor]:
 def test_a_network_for_pictures_learns_as_an_ann_and_as_it_is_stepped(normalisation: str, levels: int) -> None:
     spec = NetworkSpec("vgg-compact", (8, 16), 4, 1_000, SensorSize(8, 8), normalisation, inputs=3, levels=levels)
     rcs = 0.002 if levels else 0.0
-    run = TrainingRun(spec, TrainingPlan(8, 12, 20, 1e-2, averaging=0.05, loss=Loss(0.5, 0.5), rcs=rcs), 200)
+    still = PictureAugmentation(crop=0, flipped=False)  # where something is says what it is
+    plan = TrainingPlan(8, 12, 20, 1e-2, averaging=0.05, loss=Loss(0.5, 0.5), rcs=rcs, pictures=still)
+    run = TrainingRun(spec, plan, 200)
     for _ in range(12):
         run.train_epoch(*quadrants(200, 1))
     accuracy = accuracy_by_step(run.averaged(), *quadrants(200, 2), steps=8)

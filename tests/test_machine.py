@@ -13,7 +13,7 @@ use(1)
 import numba, numpy as np
 from spikecut.models.scan import fire
 from spikecut.models.surrogates import Surrogate
-fire(torch.ones(3, 2, 4, 8, 8), torch.full((4,), 0.3), 2, Surrogate())
+fire(torch.ones(3, 2, 4, 8, 8), torch.full((4,), 0.3), 3, 2, Surrogate())
 print(torch.get_num_threads(), numba.get_num_threads())
 """
 
