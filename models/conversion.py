@@ -80,29 +80,30 @@ class ConvertedCell(SNNCell):  # type: ignore[misc]
         spikes, after = super().forward(x, state)
         return spikes, after
 
-    def scan(self, x: Float[Tensor, "t B *shape"], steps: int | None = None) -> Float[Tensor, "T B *shape"]:
+    def scan(
+        self, x: Float[Tensor, "t B *shape"], steps: int | None = None, pool: int = 1
+    ) -> Float[Tensor, "T B *shape"]:
         """In training the activation of every step, else what the cells put out when stepped from rest.
 
-        A single step stands still for `steps` steps; an ANN has no use for that, its T stays 1.
+        A single step stands still for `steps` steps; an ANN has no use for that, its T stays 1. No maximum follows
+        such cells, so `pool` is 1.
         """
         if self.training:
             return qcfs(x, self.scale, self.levels)
-        return self._stepped(x, steps or len(x))[0]
+        return torch.stack([spikes for spikes, _ in self._stepped(x, steps or len(x))])
 
     def scan_watched(self, x: Float[Tensor, "t B *shape"], steps: int | None = None) -> Activity:
         """Spikes and membranes, these in thresholds; in training the rates of spikes, 0 to 1, and the currents `x`."""
         if self.training:
             return Activity(qcfs(x, self.scale, self.levels) / self.scale, x)
-        spikes, membranes = self._stepped(x, steps or len(x))
-        return Activity(spikes / self.scale, membranes / self.scale + 0.5)
+        spikes, membranes = zip(*((fired, state.u) for fired, state in self._stepped(x, steps or len(x))), strict=True)
+        return Activity(torch.stack(spikes) / self.scale, torch.stack(membranes) / self.scale + 0.5)
 
-    def _stepped(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-        state, spikes, membranes = None, [], []
+    def _stepped(self, x: Tensor, steps: int) -> Iterator[tuple[Tensor, ConvertedState]]:
+        state = None
         for current in x.expand(steps, *x.shape[1:]):
-            fired, state = self(current, state)
-            spikes.append(fired)
-            membranes.append(state.u)
-        return torch.stack(spikes), torch.stack(membranes)
+            spikes, state = self(current, state)
+            yield spikes, state
 
 
 @contextmanager
@@ -146,22 +147,19 @@ def _integrate(x: Tensor, state: ConvertedState, p: Scale, dt: float) -> tuple[T
 
 
 class _QCFS(torch.autograd.Function):
+    """In as few passes over memory as torch has for it: between two convolutions that is what takes the time."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, levels: int) -> Tensor:
-        ctx.save_for_backward(x, scale)
+        y = x.mul(levels / scale).add_(0.5).floor_().clamp_(0, levels).mul_(scale / levels)
+        ctx.save_for_backward(x, scale, y)
         ctx.levels = levels
-        return _stair(x, scale, levels).clamp_(0, levels).mul_(scale / levels)
+        return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        x, scale = ctx.saved_tensors
-        stair = _stair(x, scale, ctx.levels)
-        above = stair > ctx.levels
-        passed = (x > 0) & ~above
-        towards = torch.where(passed, stair / ctx.levels - x / scale, above.to(x.dtype))
-        return gradients[0] * passed, (gradients[0] * towards).sum(dtype=torch.float32), None
-
-
-def _stair(x: Tensor, scale: Tensor, levels: int) -> Tensor:
-    """Which stair an input is on, before clipping; in a tensor of its own."""
-    return x.mul(levels / scale).add_(0.5).floor_()
+        x, scale, y = ctx.saved_tensors
+        stairs = x.mul(ctx.levels / scale)
+        passed = torch.ops.aten.hardtanh_backward(gradients[0], stairs, 0.0, ctx.levels + 0.5)
+        scales = gradients[0].mul(y).addcmul_(passed, x, value=-1).sum(dtype=torch.float32) / scale
+        return passed, scales, None

@@ -5,7 +5,7 @@ in a fraction of the time.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64, Num
@@ -16,19 +16,18 @@ from spikecut.models.conversion import ConvertedCell
 from spikecut.models.layers import Averaged, FrameDropout, Residual, Traces
 from spikecut.models.neurons import LIFCell
 from spikecut.models.normalisation import TemporalBatchNorm
-from spikecut.models.scan import Activity
+from spikecut.models.turning import Driven
 
 _AT_ONCE = 512  # frames that an evaluation carries through a layer together
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How a network is gone through; `seen` takes what the cells did where that is wanted."""
+    """How a network is gone through; `seen` takes what its cells are given on the way."""
 
     steps: int
     bfloat16: bool
-    watched: bool = False
-    seen: list[Activity] = field(default_factory=list)
+    seen: list[Driven] | None = None
 
 
 def outputs_of(
@@ -43,16 +42,12 @@ def outputs_of(
     return _said(network, frames, _Way(steps or frames.shape[1], bfloat16))
 
 
-def outputs_and_activity(
+def outputs_and_layers(
     network: nn.Module, frames: Num[Tensor, "B t C H W"], *, steps: int | None = None, bfloat16: bool = False
-) -> tuple[Float[Tensor, "B T K"], list[Activity]]:
-    """The same outputs, and what every spiking layer did on the way, before any pooling; with gradients.
-
-    For regularisers, which look inside. Dearer than `outputs_of`: spikes and membranes are kept for every layer,
-    and pooling is a pass of its own.
-    """
-    way = _Way(steps or frames.shape[1], bfloat16, watched=True)
-    return _said(network, frames, way), way.seen
+) -> tuple[Float[Tensor, "B T K"], list[Driven]]:
+    """The same outputs, and every spiking layer with what it was given, for regularisers, which look inside."""
+    seen: list[Driven] = []
+    return _said(network, frames, _Way(steps or frames.shape[1], bfloat16, seen)), seen
 
 
 def accuracy_by_step(
@@ -75,22 +70,16 @@ def _said(network: nn.Module, frames: Tensor, way: _Way) -> Tensor:
 
 def _through_all(network: nn.Module, x: Tensor, way: _Way) -> Tensor:
     """The layers of a network, or of one way through a residual block, for all steps `(T, B, ...)`."""
-    for layer, pool in _with_pooling(network, way.watched):
+    for layer, pool in _with_pooling(network):
         if isinstance(layer, Residual):
             x = _through_all(layer.main, x, way) + _through_all(layer.shortcut, x, way)
         elif isinstance(layer, LIFCell | ConvertedCell):
-            x = _through_cells(layer, x, pool, way)
+            if way.seen is not None:
+                way.seen.append(Driven(layer, x, way.steps))
+            x = layer.scan(x, way.steps, pool)
         else:
             x = _through(layer, x, way)
     return x
-
-
-def _through_cells(cell: LIFCell | ConvertedCell, x: Tensor, pool: int, way: _Way) -> Tensor:
-    if way.watched:
-        way.seen.append(cell.scan_watched(x, way.steps))
-        spikes = way.seen[-1].spikes
-        return spikes if isinstance(cell, LIFCell) else spikes * cell.scale
-    return cell.scan(x, way.steps, pool) if isinstance(cell, LIFCell) else cell.scan(x, way.steps)
 
 
 def _through(layer: nn.Module, x: Tensor, way: _Way) -> Tensor:
@@ -116,15 +105,12 @@ def _lasting(x: Tensor, steps: int) -> Tensor:
     return x.expand(steps, *x.shape[1:]) if len(x) == 1 else x
 
 
-def _with_pooling(network: nn.Module, apart: bool) -> Iterator[tuple[nn.Module, int]]:
-    """The layers in their order; a maximum that follows a LIF layer comes as its pool, for one kernel does both.
-
-    Or, where cells are watched, it stays apart.
-    """
+def _with_pooling(network: nn.Module) -> Iterator[tuple[nn.Module, int]]:
+    """The layers in their order; a maximum that follows a LIF layer comes as its pool, for one kernel does both."""
     layers = list(network.children())
     for at, layer in enumerate(layers):
         following = layers[at + 1] if at + 1 < len(layers) else None
-        if isinstance(layer, LIFCell) and isinstance(following, nn.MaxPool2d) and not apart:
+        if isinstance(layer, LIFCell) and isinstance(following, nn.MaxPool2d):
             yield layer, int(following.kernel_size)  # type: ignore[arg-type]
-        elif apart or not (isinstance(layer, nn.MaxPool2d) and at and isinstance(layers[at - 1], LIFCell)):
+        elif not (isinstance(layer, nn.MaxPool2d) and at and isinstance(layers[at - 1], LIFCell)):
             yield layer, 1

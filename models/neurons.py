@@ -54,7 +54,7 @@ class LIFCell(LIFBoxCell):
         """
         steps = steps or len(x)
         if x.device.type == "cpu":
-            return _like(x, fire(_with_pixels(x), self._leaks(x), steps, pool, self.surrogate))
+            return _like(x, fire(_with_pixels(x), self.leaks(x.shape[2]), steps, pool, self.surrogate))
         spikes = self.scan_by_steps(x.expand(steps, *x.shape[1:])).spikes
         if pool > 1:
             merged = F.max_pool2d(spikes.flatten(0, 1), pool)
@@ -66,7 +66,7 @@ class LIFCell(LIFBoxCell):
         steps = steps or len(x)
         if x.device.type != "cpu":
             return self.scan_by_steps(x.expand(steps, *x.shape[1:]))
-        seen = fire_watched(_with_pixels(x), self._leaks(x), steps, self.surrogate)
+        seen = fire_watched(_with_pixels(x), self.leaks(x.shape[2]), steps, self.surrogate)
         return Activity(_like(x, seen.spikes), _like(x, seen.membranes))
 
     def scan_by_steps(self, x: Float[Tensor, "T B C *HW"]) -> Activity:
@@ -78,8 +78,9 @@ class LIFCell(LIFBoxCell):
             membranes.append(state.v)
         return Activity(torch.stack(spikes).to(x.dtype), torch.stack(membranes))
 
-    def _leaks(self, x: Float[Tensor, "T B C *HW"]) -> Float[Tensor, " C"]:
-        return torch.sigmoid(self.leak_logit).flatten().expand(x.shape[2]).contiguous()
+    def leaks(self, n_channels: int) -> Float[Tensor, " C"]:
+        """The leak of each channel."""
+        return torch.sigmoid(self.leak_logit).flatten().expand(n_channels).contiguous()
 
 
 def learn_with(network: nn.Module, surrogate: Surrogate) -> None:

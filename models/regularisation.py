@@ -1,7 +1,7 @@
 """What a training may ask of the activity inside a network, beside the loss of its outputs.
 
-All take the activity of every spiking layer (not the output) and give one number to be added to the
-loss with a weight. Layers count alike, however large they are.
+All look at every spiking layer (not at the output) and give one number to be added to the loss with a weight. Layers
+count alike, however large they are.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from spikecut.models.scan import Activity
-
-_SMALL = 1e-5  # as in the published code: keeps a silent layer from dividing by 0
+from spikecut.models.turning import SMALL, Driven, cosines, response
 
 
 def rcs_loss(
-    layers: Sequence[Activity], outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"], *, lasting: float = 0.3
+    layers: Sequence[Driven], outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"], *, lasting: float = 0.3
 ) -> Float[Tensor, ""]:
     """How much the activity on the way points elsewhere than the activity at the end: at least 1, less is better.
 
@@ -25,38 +24,38 @@ def rcs_loss(
     regularisation of cosine similarity, RCS, by Wu et al. (arXiv 2301.09522), as their code computes it. Only one
     recording a layer receives a gradient, so only for that one it is computed.
     """
-    right = lastingly_right(outputs, labels, lasting).nonzero().flatten().tolist()
-    if not right:
+    right = lastingly_right(outputs, labels, lasting).nonzero().flatten()
+    if not len(right):
         return outputs.new_zeros(())
     worst = []
     for layer in layers:
-        with torch.no_grad():  # one at a time: they fit into the cache
-            costs = [float(inverse_cosine(response(_of(layer, lane)))) for lane in right]
-        at = right[costs.index(max(costs))]
-        worst.append(inverse_cosine(response(_of(layer, at)))[0])
+        at = int(right[layer.cosines().to(right.device)[right].argmin()])
+        worst.append(1 / (cosines(response(layer.activity(at)))[0] + SMALL))
     return torch.stack(worst).mean()
 
 
 def rcs_ann_loss(
-    layers: Sequence[Activity], outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"]
+    currents: Sequence[Float[Tensor, "T B ..."]], outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"]
 ) -> Float[Tensor, ""]:
     """How far the strongest activation of a layer stands above the usual ones of a recording: less is better.
 
-    For every layer the highest current above 0 of the batch, over the root mean square of a recording's own,
-    for the worst of the recordings that the ANN gets right; averaged over layers, and 0 if it gets none right. Where
-    few activations tower above the rest, most cells of the spiking network made of it wait long for their
-    first spike: RCS for conversion (Wu et al., arXiv 2301.09522), as their code computes it, on what the
-    activations are given (`membranes` of an ANN's `Activity`).
+    Takes what every activation of an ANN is given. For every layer the highest current above 0 of the batch, over the
+    root mean square of a recording's own, for the worst of the recordings that the ANN gets right; averaged
+    over layers, and 0 if it gets none right. Where few activations tower above the rest, most cells of the spiking
+    network made of it wait long for their first spike: RCS for conversion (Wu et al., arXiv 2301.09522), as
+    their code computes it.
     """
     right = lastingly_right(outputs, labels, 1.0).nonzero().flatten()
     if not len(right):
         return outputs.new_zeros(())
     worst = []
-    for layer in layers:
-        currents = layer.membranes.relu()
+    for layer in (one.movedim(2, -1) for one in currents):  # as they lie in memory
+        cells = [0, *range(2, layer.ndim)]
         with torch.no_grad():
-            at = right[spread(currents)[right].argmin()]
-        worst.append(currents.max().float() / spread(currents[:, at : at + 1])[0])
+            squares = layer.relu().square().mean(cells, dtype=torch.float32)
+            lanes = torch.stack([layer.amax(cells).argmax(), right[squares[right].argmin()]])
+        top, own = layer.index_select(1, lanes).relu().float().unbind(1)
+        worst.append(top.max() / (own.square().mean() + SMALL).sqrt())
     return torch.stack(worst).mean()
 
 
@@ -70,41 +69,7 @@ def rate_loss(layers: Sequence[Activity], target: float = 0.0) -> Float[Tensor, 
     return torch.stack([(layer.spikes.float().mean() - target).clamp(min=0) for layer in layers]).mean()
 
 
-def response(layer: Activity) -> Float[Tensor, "T B *cells"]:
-    """The graded activity that RCS compares: the spike, and how far the membrane is on its way to the next.
-
-    The threshold is 1. At 0, where a spike leaves it, a membrane receives no gradient (`clamp` would give it one).
-    """
-    return layer.spikes + layer.membranes.relu()
-
-
-def inverse_cosine(responses: Float[Tensor, "T B *cells"]) -> Float[Tensor, " B"]:
-    """One over the mean cosine between a layer's activity at every step and its mean over the last 30 % of the steps.
-
-    That mean is a fixed aim and receives no gradient. Where 30 % are less than one step it is that of all steps.
-    """
-    cells = responses.movedim(2, -1).flatten(2)  # channels last, as they lie in memory
-    last = int(0.3 * len(cells))
-    aim = cells[-last:].detach().mean(0)  # -0 is the beginning: all steps
-    cosines = torch.einsum("tbf,bf->tb", cells, aim) / (_length(cells) * _length(aim))
-    return 1 / (cosines.mean(0) + _SMALL)
-
-
-def spread(currents: Float[Tensor, "T B *cells"]) -> Float[Tensor, " B"]:
-    """The root mean square over all cells of a layer, and over steps where there are several."""
-    return (currents.float().square().mean([0, *range(2, currents.ndim)]) + _SMALL).sqrt()
-
-
 def lastingly_right(outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"], lasting: float) -> Bool[Tensor, " B"]:
     """Whose outputs by themselves are right in all of the last steps: a share `lasting` of all, or all if that is 0."""
     last = int(lasting * outputs.shape[1])
     return (outputs[:, -last:].argmax(2) == labels[:, None]).all(1)
-
-
-def _of(layer: Activity, lane: int) -> Activity:
-    return Activity(layer.spikes[:, lane : lane + 1], layer.membranes[:, lane : lane + 1])
-
-
-def _length(cells: Float[Tensor, "*B F"]) -> Float[Tensor, "*B"]:
-    squares: Tensor = torch.linalg.vector_norm(cells, dim=-1).square()
-    return (squares + _SMALL).sqrt()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spikecut.models.augment import augment
 from spikecut.models.distributed import average_gradients, average_of, average_statistics, n_processes, share_of
-from spikecut.models.layerwise import outputs_and_activity, outputs_of
+from spikecut.models.layerwise import outputs_and_layers, outputs_of
 from spikecut.models.losses import Targets
 from spikecut.models.networks import NetworkSpec, build, unfolded
 from spikecut.models.neurons import learn_with
@@ -125,13 +125,15 @@ class TrainingRun:
         steps = None if self.spec.levels else plan.window
         if not (plan.rcs or plan.rate):
             return plan.loss(outputs_of(self.network, frames, steps=steps, bfloat16=plan.bfloat16), targets)
-        outputs, layers = outputs_and_activity(self.network, frames, steps=steps, bfloat16=plan.bfloat16)
+        outputs, layers = outputs_and_layers(self.network, frames, steps=steps, bfloat16=plan.bfloat16)
         loss = plan.loss(outputs, targets)
-        if plan.rcs:
-            mostly = targets.argmax(1) if targets.is_floating_point() else targets
-            loss = loss + plan.rcs * (rcs_ann_loss if self.spec.levels else rcs_loss)(layers, outputs, mostly)
+        mostly = targets.argmax(1) if targets.is_floating_point() else targets
+        if plan.rcs and self.spec.levels:
+            loss = loss + plan.rcs * rcs_ann_loss([layer.currents for layer in layers], outputs, mostly)
+        elif plan.rcs:
+            loss = loss + plan.rcs * rcs_loss(layers, outputs, mostly)
         if plan.rate:
-            loss = loss + plan.rate * rate_loss(layers, plan.rate_target)
+            loss = loss + plan.rate * rate_loss([layer.activity() for layer in layers], plan.rate_target)
         return loss
 
     def _windows(self, frames: Tensor) -> Tensor:

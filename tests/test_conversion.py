@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from spikecut.models.conversion import ConvertedCell, as_ann, qcfs
 from spikecut.models.layers import LogCounts
-from spikecut.models.layerwise import accuracy_by_step, outputs_and_activity, outputs_of
+from spikecut.models.layerwise import accuracy_by_step, outputs_and_layers, outputs_of
 from spikecut.models.losses import Loss
 from spikecut.models.networks import NetworkSpec, build, forward_step
-from spikecut.models.regularisation import rcs_ann_loss, spread
-from spikecut.models.scan import Activity
+from spikecut.models.regularisation import rcs_ann_loss
 from spikecut.models.stepper import NetworkStepper
 from spikecut.models.training import TrainingPlan, TrainingRun
 from spikecut.pipeline.errors import ModelError
@@ -124,9 +123,9 @@ def test_through_a_network_the_mean_is_nearly_that_of_an_ann_with_as_many_stairs
 def test_rates_of_the_first_layer_are_the_anns_to_the_last_digit() -> None:
     network, still = converted(), frames(20, 1)
     with torch.no_grad():
-        rates = outputs_and_activity(network, still, steps=4)[1][0].spikes.mean(0)
+        rates = outputs_and_layers(network, still, steps=4)[1][0].activity().spikes.mean(0)
         with as_ann(network):
-            activation = outputs_and_activity(network, still)[1][0].spikes[0]
+            activation = outputs_and_layers(network, still)[1][0].activity().spikes[0]
     torch.testing.assert_close(rates, activation, rtol=1e-4, atol=1e-5)
 
 
@@ -180,25 +179,23 @@ def test_what_cannot_be_converted_is_refused(change: dict[str, object], message:
 
 
 def test_rcs_for_conversion_is_that_of_the_published_code() -> None:
-    layers = [Activity(torch.zeros(1), torch.tensor(RCS[f"layer{name}_preact"])[None].float()) for name in "AB"]
-    for layer, name in zip(layers, "AB", strict=True):
-        currents = layer.membranes.relu()
-        torch.testing.assert_close(
-            currents.max() / spread(currents), torch.tensor(RCS[f"r_layer{name}"]), rtol=1e-5, atol=1e-5
-        )
+    layers = [torch.tensor(RCS[f"layer{name}_preact"])[None].float() for name in "AB"]
     outputs, labels = torch.tensor(RCS["outputs"]).float()[:, None], torch.tensor(RCS["labels"])
     assert rcs_ann_loss(layers, outputs, labels).item() == pytest.approx(RCS["loss"], rel=1e-5)
-    assert rcs_ann_loss(layers, outputs, (labels + 2) % 3).item() == 0
+    for layer, name in zip(layers, "AB", strict=True):
+        for at, expected in enumerate(RCS[f"r_layer{name}"]):
+            only = torch.where(torch.arange(3) == at, outputs[:, 0].argmax(1), -1)
+            assert rcs_ann_loss([layer], outputs, only).item() == pytest.approx(expected, rel=1e-5)
+    assert rcs_ann_loss(layers, outputs, torch.full((3,), -1)).item() == 0
 
 
-@given(st.integers(0, 1000))
-def test_rcs_for_conversion_pulls_as_its_formula_does(seed: int) -> None:
+@given(st.integers(0, 1000), st.sampled_from([(1, 4, 3, 2, 2), (1, 4, 5)]))
+def test_rcs_for_conversion_pulls_as_its_formula_does(seed: int, shape: tuple[int, ...]) -> None:
     random = torch.Generator().manual_seed(seed)
-    currents = torch.randn(1, 4, 3, 2, 2, generator=random).requires_grad_()
-    outputs = torch.randn(4, 1, 3, generator=random)
+    currents, outputs = torch.randn(*shape, generator=random).requires_grad_(), torch.randn(4, 1, 3, generator=random)
     labels = outputs[:, 0].argmax(1)
     labels[0] = (labels[0] + 1) % 3
-    (found,) = torch.autograd.grad(rcs_ann_loss([Activity(currents, currents)], outputs, labels), currents)
+    (found,) = torch.autograd.grad(rcs_ann_loss([currents], outputs, labels), currents)
     a = currents.relu()
     (wanted,) = torch.autograd.grad((a.max() / (a[0, 1:].flatten(1).square().mean(1) + 1e-5).sqrt()).max(), currents)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
@@ -229,13 +226,15 @@ def test_a_network_for_pictures_learns_as_an_ann_and_as_it_is_stepped(normalisat
 
 def test_a_converted_network_is_watched_as_an_ann_in_training_and_in_steps_otherwise() -> None:
     network, still = converted(), frames(4, 1)
-    said, layers = outputs_and_activity(network, still, steps=5)
+    said, layers = outputs_and_layers(network, still, steps=5)
     torch.testing.assert_close(said, outputs_of(network, still, steps=5), rtol=1e-4, atol=1e-4)
-    assert [tuple(layer.spikes.shape) for layer in layers] == [(5, 4, 6, 8, 9), (5, 4, 8, 4, 4)]
-    said, layers = outputs_and_activity(network.train(), still)
+    assert [tuple(layer.activity().spikes.shape) for layer in layers] == [(5, 4, 6, 8, 9), (5, 4, 8, 4, 4)]
+    said, layers = outputs_and_layers(network.train(), still)
     assert said.shape == (4, 1, 3)
-    assert all(layer.spikes.min() >= 0 and layer.spikes.max() <= 1 for layer in layers)
-    assert any((layer.membranes < 0).any() for layer in layers)
+    for layer in layers:
+        seen = layer.activity()
+        assert set((4 * seen.spikes).round(decimals=3).unique().tolist()) <= {0, 1, 2, 3, 4}
+        assert torch.equal(seen.membranes, layer.currents)
 
 
 def test_a_stepper_of_a_converted_network_fires_from_the_first_step() -> None:

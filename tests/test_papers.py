@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from spikecut.models import checkpoint
-from spikecut.models.layerwise import outputs_and_activity, outputs_of
+from spikecut.models.layerwise import outputs_and_layers, outputs_of
 from spikecut.models.networks import NetworkSpec, build
 from spikecut.models.neurons import LIFCell
 from spikecut.models.normalisation import TemporalBatchNorm
@@ -91,10 +91,10 @@ def test_step_by_step_kept_and_loaded_they_say_what_they_were_trained_to_say(
     name: str, normalisation: str, tmp_path: Path
 ) -> None:
     spec, network, frames = small(name, normalisation)
-    whole, layers = outputs_and_activity(network, frames)
+    whole, layers = outputs_and_layers(network, frames)
     torch.testing.assert_close(outputs_of(network, frames), whole)
     assert len(layers) == len(spec.channels)
-    assert all(0 < layer.spikes.mean().item() < 1 for layer in layers)
+    assert all(0 < layer.activity().spikes.mean().item() < 1 for layer in layers)
     checkpoint.save(tmp_path, checkpoint.ModelCard("it", spec, tuple("abcd"), spec.frame, 4), network)
     for stepper in (NetworkStepper(network, spec), checkpoint.load(tmp_path / "it")[0]):
         state = None

@@ -1,15 +1,19 @@
 """Truths about regularisers: RCS is the published one, the worst right recording alone is pulled, spikes cost."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from spikecut.models.layerwise import outputs_and_activity, outputs_of
+from spikecut.models.layerwise import outputs_and_layers, outputs_of
 from spikecut.models.networks import NetworkSpec, build
-from spikecut.models.regularisation import inverse_cosine, lastingly_right, rate_loss, rcs_loss, response
+from spikecut.models.neurons import LIFCell
+from spikecut.models.regularisation import lastingly_right, rate_loss, rcs_loss
 from spikecut.models.scan import Activity
+from spikecut.models.turning import Driven, cosines, response
 from spikecut.pipeline.events import SensorSize
 
 from golden import GOLDEN
@@ -20,6 +24,15 @@ LAYERS = [
     for name in ("layerA", "layerB")
 ]
 OUTPUTS, LABELS = torch.tensor(RCS["outputs_T_N_K"]).float().transpose(0, 1), torch.tensor(RCS["labels"])
+
+
+def inverse_cosine(responses: Tensor) -> Tensor:
+    return 1 / (cosines(responses) + 1e-5)
+
+
+def naive_rcs(layers: Sequence[Activity], right: Tensor) -> Tensor:
+    """What `rcs_loss` computes, for every recording with gradients."""
+    return torch.stack([inverse_cosine(response(layer))[right].max() for layer in layers]).mean()
 
 
 @pytest.mark.parametrize("at", [0, 1])
@@ -35,12 +48,9 @@ def test_of_a_few_steps_the_aim_is_all_of_them_or_the_last(steps: int) -> None:
 
 
 def test_rcs_is_that_of_the_published_code() -> None:
-    assert lastingly_right(OUTPUTS, LABELS, 0.3).tolist() == [bool(there) for there in RCS["mask_expected"]]
-    assert rcs_loss(LAYERS, OUTPUTS, LABELS).item() == pytest.approx(RCS["loss"], abs=1e-5)
-
-
-def test_rcs_of_wrong_answers_is_nothing() -> None:
-    assert rcs_loss(LAYERS, OUTPUTS, (LABELS + 1) % 4).item() == 0
+    right = lastingly_right(OUTPUTS, LABELS, 0.3)
+    assert right.tolist() == [bool(there) for there in RCS["mask_expected"]]
+    assert naive_rcs(LAYERS, right).item() == pytest.approx(RCS["loss"], abs=1e-5)
 
 
 def test_activity_that_never_turns_costs_one() -> None:
@@ -67,30 +77,54 @@ def test_being_right_lastingly_asks_of_the_last_steps_only_and_of_all_where_ther
     assert lastingly_right(outputs[:, 5:8], torch.tensor([0, 0]), 0.3).tolist() == [False, True]
 
 
+def driven(random: torch.Generator, *shape: int, steps: int) -> Driven:
+    """A layer of three channels and what it is given."""
+    cell = LIFCell(10_000, torch.tensor([0.1, 0.4, 0.9]))
+    return Driven(cell, (torch.randn(*shape, generator=random) * 2 + 0.5).requires_grad_(), steps)
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(0, 1000),
+    st.sampled_from([(7, 4, 3, 2, 5), (1, 4, 3, 2, 5), (7, 4, 3), (1, 4, 3)]),
+    st.sampled_from([2, 4, 7]),
+    st.booleans(),
+)
+def test_how_far_a_layer_turns_is_told_without_keeping_its_activity(
+    seed: int, shape: tuple[int, ...], steps: int, bfloat16: bool
+) -> None:
+    """The kernel against spikes and membranes; also of currents that stand still, and of few bits."""
+    layer = driven(torch.Generator().manual_seed(seed), *shape, steps=shape[0] if shape[0] > 1 else steps)
+    if bfloat16:
+        layer = Driven(layer.cell, layer.currents.bfloat16(), layer.steps)
+    activity = layer.activity()
+    assert len(activity.spikes) == layer.steps
+    torch.testing.assert_close(layer.cosines(), cosines(response(activity)).detach(), rtol=1e-4, atol=1e-5)
+    alone = layer.activity(2)
+    assert torch.equal(alone.spikes, activity.spikes[:, 2:3])
+    assert torch.equal(alone.membranes, activity.membranes[:, 2:3])
+
+
 @given(st.integers(0, 1000))
 def test_only_the_worst_right_recording_of_a_layer_receives_a_gradient(seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
-    spikes = (torch.rand(6, 4, 20, generator=random) < 0.4).float().requires_grad_()
-    membranes = (torch.randn(6, 4, 20, generator=random) * (1 - spikes)).detach().requires_grad_()
+    layers = [driven(random, 6, 4, 3, 2, 5, steps=6), driven(random, 1, 4, 3, 2, 2, steps=6)]
     outputs = torch.randn(4, 6, 3, generator=random)
+    outputs[:, -1] += outputs[:, -2]  # most are right at the end
     labels = outputs[:, -1].argmax(1)
-    labels[0] = (labels[0] + 1) % 3  # one is wrong
-    layer = Activity(spikes, membranes)
-    loss = rcs_loss([layer], outputs, labels)
-    loss.backward()
-    assert spikes.grad is not None
-    assert membranes.grad is not None
-
-    naive = (inverse_cosine(response(layer)) * torch.tensor([0.0, 1.0, 1.0, 1.0])).max()
-    assert loss.item() == pytest.approx(naive.item(), rel=1e-5)
-    worst = int(inverse_cosine(response(layer))[1:].argmax()) + 1
-    touched = [lane for lane in range(4) if spikes.grad[:, lane].any()]
-    assert touched == [worst]
-    for parameter in (spikes, membranes):
-        (expected,) = torch.autograd.grad(naive, parameter, retain_graph=True)
-        torch.testing.assert_close(parameter.grad, expected, rtol=1e-4, atol=1e-6)
-    assert not membranes.grad[membranes <= 0].any()  # a spike leaves its membrane at 0
-    assert membranes.grad[:, worst][membranes[:, worst] > 0].any()
+    labels[0] = (labels[0] + 1) % 3
+    right = lastingly_right(outputs, labels, 0.2)
+    assert right.tolist() == [False, True, True, True]
+    loss, naive = rcs_loss(layers, outputs, labels, lasting=0.2), naive_rcs([one.activity() for one in layers], right)
+    assert loss.item() == pytest.approx(naive.item(), rel=1e-4)
+    parameters = [one.currents for one in layers] + [one.cell.leak_logit for one in layers]
+    found, wanted = torch.autograd.grad(loss, parameters), torch.autograd.grad(naive, parameters)
+    for gradient, twin in zip(found, wanted, strict=True):
+        torch.testing.assert_close(gradient, twin, rtol=1e-3, atol=1e-6)
+    for gradient, layer in zip(found, layers, strict=False):
+        touched = [lane for lane in range(4) if gradient[:, lane].any()]
+        assert touched == [int(layer.cosines()[1:].argmin()) + 1]
+    assert rcs_loss(layers, outputs, (labels + 1) % 3 * 0 - 1, lasting=0.2).item() == 0
 
 
 def test_the_rate_above_its_target_is_what_costs() -> None:
@@ -106,12 +140,13 @@ def test_regularisers_reach_the_weights_of_every_layer() -> None:
     torch.manual_seed(0)
     network = build(NetworkSpec("compact", (4, 6), 3, 10_000, SensorSize(9, 8)))
     frames = torch.poisson(torch.full((5, 8, 2, 8, 9), 0.7))
-    outputs, layers = outputs_and_activity(network.eval(), frames)
+    outputs, layers = outputs_and_layers(network.eval(), frames)
     assert torch.equal(outputs, outputs_of(network, frames))
-    assert [tuple(layer.spikes.shape) for layer in layers] == [(8, 5, 4, 8, 9), (8, 5, 6, 4, 4)]
+    activities = [layer.activity() for layer in layers]
+    assert [tuple(seen.spikes.shape) for seen in activities] == [(8, 5, 4, 8, 9), (8, 5, 6, 4, 4)]
     labels, kernels = outputs[:, -2:].sum(1).argmax(1), [n for n, _ in network.named_parameters() if "original" in n]
     assert len(kernels) == 2
     parameters: list[Tensor] = [dict(network.named_parameters())[name] for name in kernels]
-    for loss in (rcs_loss(layers, outputs, labels, lasting=0.2), rate_loss(layers)):
+    for loss in (rcs_loss(layers, outputs, labels, lasting=0.2), rate_loss(activities)):
         gradients = torch.autograd.grad(loss, parameters, retain_graph=True)
         assert all(gradient.abs().sum() > 0 for gradient in gradients)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from spikecut.models import checkpoint
 from spikecut.models.augment import Augmentation, augment
 from spikecut.models.layers import FrameDropout
-from spikecut.models.layerwise import accuracy_by_step, outputs_and_activity, outputs_of
+from spikecut.models.layerwise import accuracy_by_step, outputs_and_layers, outputs_of
 from spikecut.models.losses import Loss
 from spikecut.models.networks import NetworkSpec, plain
 from spikecut.models.regularisation import rate_loss, rcs_loss
@@ -172,8 +172,11 @@ def test_a_weight_of_the_firing_rate_makes_spikes_rarer_and_one_of_rcs_turns_act
             run.train_epoch(frames, labels)
         with torch.no_grad():
             shown = bars(100, 2)
-            outputs, layers = outputs_and_activity(run.averaged().eval(), shown[0].float())
-            seen[name] = (rate_loss(layers).item(), rcs_loss(layers, outputs, shown[1]).item())
+            outputs, layers = outputs_and_layers(run.averaged().eval(), shown[0].float())
+            seen[name] = (
+                rate_loss([layer.activity() for layer in layers]).item(),
+                rcs_loss(layers, outputs, shown[1]).item(),
+            )
     assert seen["rate"][0] < 0.5 * seen["plain"][0]
     assert seen["rcs"][1] < seen["plain"][1]
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spikecut.models.training import TrainingRun
 
 _STATE = "training.pt"
+_WATCHED = 1000  # as many are watched between epochs where there are more: enough for two digits
 _CLOCK = "seconds.txt"  # of the epochs done, beside the state of the training
 
 
@@ -119,7 +120,8 @@ def _epochs(run: "TrainingRun", material: Material, recipe: Recipe, out: Path, c
     from spikecut.models.distributed import leads
     from spikecut.models.layerwise import accuracy_by_step
 
-    (frames, labels), (shown, shown_labels) = (map(torch.from_numpy, pair) for pair in (material.fit, material.watch))
+    (frames, labels), watch = (map(torch.from_numpy, pair) for pair in (material.fit, material.watch))
+    shown, shown_labels = (one[:: max(1, len(one) // _WATCHED)] for one in watch)
     pace, n_epochs = pace_of(recipe.network), run.plan.epochs
     seconds = _seconds_so_far(out) if run.epoch else 0.0
     while run.epoch < n_epochs:
