@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from spikecut.models.checkpoint import ModelCard, save
-from spikecut.models.networks import NetworkSpec, build, fold
+from spikecut.models.networks import NetworkSpec, build
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.recorded import RecordedOutputs, save_outputs
@@ -134,7 +134,7 @@ def test_other_evaluations_are_passed_over_with_a_word(tmp_path: Path, capsys: p
 def test_parameters_are_what_is_learned(tmp_path: Path) -> None:
     spec = replace(SPEC, normalisation="batch")
     write_run(tmp_path, 0, spec=spec)
-    learned = sum(weights.numel() for weights in fold(build(spec)).parameters())
+    learned = sum(weights.numel() for weights in build(spec).parameters())
     everything = sum(value.numel() for value in build(spec).state_dict().values())
     assert learned < everything
     assert f"; {learned:,} parameters;" in page([*runs_in(tmp_path)], "x", 0)

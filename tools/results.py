@@ -231,7 +231,7 @@ def _titled(card: ModelCard) -> tuple[str, str]:
 
 
 def _parameters(card: ModelCard) -> str:
-    """What is learned, as the network is stepped: no running statistics."""
+    """What is learned, as the network is kept: no running statistics."""
     return f"{sum(weights.numel() for weights in plain(build(card.spec)).parameters()):,}"
 
 
