@@ -19,11 +19,11 @@ class TrainingPlan:
 
     `window` is how many steps of a recording are shown at a time, or for how many a picture is. Where recordings are
     longer, every second showing begins at a random step: nobody tells a camera when a gesture begins. An ANN that is
-    to be converted sees the mean of the window instead, in one step. With `bfloat16` the
-    convolutions multiply in that type while training, in about half the time; weights, membranes and every
-    evaluation stay in float32. `rcs` and `rate` are the weights of the two regularisers beside the loss
-    (`regularisation`), `rate_target` the spikes a cell and step that cost nothing. `augmentation` varies recordings of
-    events, `pictures` pictures.
+    to be converted sees the mean of the window instead, in one step. With `bfloat16` the convolutions multiply in
+    that type while training, and their outputs are kept in it, in about half the time; weights, statistics,
+    membranes and every evaluation stay in float32. `rcs` and `rate` are the weights of the two regularisers
+    beside the loss (`regularisation`), `rate_target` the spikes a cell and step that cost nothing.
+    `augmentation` varies recordings of events, `pictures` pictures.
 
     Raises:
         ConfigError: for a number out of its range.

@@ -30,6 +30,7 @@ DECIDERS = {
 }
 NETWORKS = {
     "compact": NetworkSpec("compact", (4, 6), 3, 1_000, SENSOR),
+    "compact, of pictures": NetworkSpec("compact", (4, 6), 3, 1_000, SENSOR, inputs=3),
     "converted": NetworkSpec("compact", (4, 6), 3, 1_000, SENSOR, levels=4),
     "residual": NetworkSpec("resnet18", (4, 4, 6, 6), 3, 1_000, SENSOR, "batch", inputs=3),
     "residual, converted": NetworkSpec("resnet19", (4, 6, 6), 3, 1_000, SENSOR, "batch", inputs=3, levels=4),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spikecut.models.checkpoint import ModelCard
-from spikecut.models.networks import build, fold
+from spikecut.models.networks import build, plain
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.metrics import Estimate
 from spikecut.tools.pace import pace_of
@@ -184,7 +184,7 @@ def _titled(card: ModelCard) -> tuple[str, str]:
 
 def _parameters(card: ModelCard) -> str:
     """What is learned, as the network is stepped: no running statistics."""
-    return f"{sum(weights.numel() for weights in fold(build(card.spec)).parameters()):,}"
+    return f"{sum(weights.numel() for weights in plain(build(card.spec)).parameters()):,}"
 
 
 def _duration(runs: Sequence[Run]) -> str:
