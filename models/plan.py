@@ -22,8 +22,8 @@ class TrainingPlan:
     to be converted sees the mean of the window instead, in one step. With `bfloat16` the convolutions multiply in
     that type while training, and their outputs are kept in it, in about half the time; weights, statistics,
     membranes and every evaluation stay in float32. `rcs` and `rate` are the weights of the two regularisers
-    beside the loss (`regularisation`), `rate_target` the spikes a cell and step that cost nothing. `augmentation`
-    varies recordings of events, `pictures` pictures.
+    beside the loss (`regularisation`), `rate_target` the spikes a cell and step that cost nothing.
+    `augmentation` varies recordings of events, `pictures` pictures.
 
     Raises:
         ConfigError: for a number out of its range.
