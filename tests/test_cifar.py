@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from picture_layouts import as_python2, cifar_batches, coloured, write_cifar
 
 from spikecut.pipeline.errors import ConfigError, CorruptRecording, UnreadableSource
 from spikecut.sources.cifar import CIFAR10, CIFAR100, Cifar, cifar_files
 from spikecut.sources.pictures import open_pictures
+
+from picture_layouts import as_python2, cifar_batches, coloured, write_cifar
 
 BOTH = pytest.mark.parametrize("layout", [CIFAR10, CIFAR100], ids=lambda layout: layout.name)
 

@@ -7,7 +7,6 @@ import pickle
 from pathlib import Path
 
 import pytest
-from picture_layouts import COLOURS, cifar_batches, coloured, encoded, write_cifar, write_folders, write_tiny_imagenet
 
 from spikecut.sources import cifar
 from spikecut.sources.cifar import CIFAR10, Cifar
@@ -16,6 +15,8 @@ from spikecut.tools import picture_check
 from spikecut.tools.cli import main
 from spikecut.tools.data import run_data_check
 from spikecut.tools.picture_check import KNOWN, KnownSet, check_pictures
+
+from picture_layouts import COLOURS, cifar_batches, coloured, encoded, write_cifar, write_folders, write_tiny_imagenet
 
 
 def as_if_published(monkeypatch: pytest.MonkeyPatch, n_each: int) -> Cifar:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from picture_layouts import COLOURS, coloured, encoded, write_cifar, write_folders, zipped
 
 from spikecut.models.checkpoint import load, read_card
 from spikecut.pipeline.errors import ConfigError
@@ -19,6 +18,8 @@ from spikecut.tools.examples import examples_of
 from spikecut.tools.picture_digests import SKETCH, sketch_of
 from spikecut.tools.picture_material import pack_pictures, picture_parts
 from spikecut.tools.recipe import Recipe, read_recipe
+
+from picture_layouts import COLOURS, coloured, encoded, write_cifar, write_folders, zipped
 
 RECIPE = """
 title = "three colours"
@@ -386,3 +387,24 @@ def test_the_overlay_of_events_is_not_drawn_over_a_picture() -> None:
     frame = Frame(0, 0, 0, 1_000, np.zeros((3, 8, 8), np.uint8), 0)
     with pytest.raises(ConfigError, match="a frame of 3 channels"):
         overlay.see(overlay.begin(), Step(0, frame, zeros, zeros, 0.0))
+
+
+def test_a_policy_looks_at_a_picture_and_grants_its_steps(
+    run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    model = weights(tmp_path / "run")
+    assert main(["policy", str(pictures), "--model", model, "--epochs", "2"]) == 0
+    assert main(["calibrate", str(pictures), "--model", model, "--rule", "planned", "--tolerance", "0.1"]) == 0
+    capsys.readouterr()
+    assert (
+        main(["replay", str(pictures), "--model", model, "--part", "test", "--cutoff", "planned-10pt", "--json"]) == 0
+    )
+    rows = {row["rule"]: row for row in json.loads(capsys.readouterr().out)["rules"]}
+    out = tmp_path / "evaluation"
+    assert main(["evaluate", str(pictures), "--model", model, "--cutoff", "planned-10pt", "--out", str(out)]) == 0
+    (swept, *_) = json.loads((out / "evaluation.json").read_text())["rules"]
+    assert rows["planned-10pt"]["executed_steps"] == round(60 * swept["mean_steps"][0])
+    assert rows["planned-10pt"]["accuracy"][0] == pytest.approx(swept["accuracy"][0], abs=1e-4)
+    policy = json.loads((tmp_path / "run" / "colours.policy.json").read_text())
+    assert len(policy["trained_on"]) <= SKETCH

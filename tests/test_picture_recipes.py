@@ -5,13 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
-from picture_layouts import write_cifar, write_tiny_imagenet
 
 from spikecut.models.checkpoint import read_card
 from spikecut.models.networks import build
 from spikecut.sources.cifar import CIFAR10, CIFAR100
 from spikecut.tools.cli import main
 from spikecut.tools.recipe import FOLDER, read_recipe, shipped
+
+from picture_layouts import write_cifar, write_tiny_imagenet
 
 PICTURES = [name for name in shipped() if read_recipe(name).network.inputs == 3]
 NARROW = {"vgg-compact": "[4, 4]", "resnet18": "[4, 4, 6, 6]"}

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from picture_layouts import COLOURS, coloured, encoded, write_cifar, write_folders, write_tiny_imagenet, zipped
 
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, MissingLabels, UnknownFormat, UnreadableSource
 from spikecut.pipeline.events import SensorSize
@@ -16,6 +15,8 @@ from spikecut.sources.datasets import Part, fraction_of, split_digest
 from spikecut.sources.picture_files import bytes_of, colours, files_in, grey
 from spikecut.sources.picture_sets import PictureSet, fitted
 from spikecut.sources.pictures import holds_pictures, one_picture, open_pictures
+
+from picture_layouts import COLOURS, coloured, encoded, write_cifar, write_folders, write_tiny_imagenet, zipped
 
 THREE = np.array([10, 130, 250], np.uint8).reshape(3, 1, 1)
 

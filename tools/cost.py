@@ -20,6 +20,7 @@ from spikecut.models.operations import Operations, counting
 from spikecut.pipeline.cutoff import never
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import Frame
+from spikecut.pipeline.planned import Planned
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.results import Decision
 from spikecut.pipeline.runner import run
@@ -79,8 +80,9 @@ def run_cost(
     recordings = [frames for frames, fate in zip(read, fates, strict=True) if frames and fate.error is None]
     if not recordings:
         raise EmptyRecording(folder, f"none of its {len(read)} recordings could be read")
-    costs = costs_of({name: rule.cutoff for name, rule in rules.items()}, recordings, stepper, card.horizon, rounds)
     dense = dense_step(stepper, recordings[0][0])
+    deciders = {name: rule.cutoff for name, rule in rules.items()}
+    costs = costs_of(deciders, recordings, stepper, card.horizon, rounds, dense)
     report = {
         "model": card.name,
         "network": card.weights_sha256,
@@ -111,9 +113,17 @@ def run_cost(
 
 
 def costs_of(
-    rules: dict[str, CutoffDecider[Any]], recordings: Sequence[list[Frame]], stepper: Any, horizon: int, rounds: int
+    rules: dict[str, CutoffDecider[Any]],
+    recordings: Sequence[list[Frame]],
+    stepper: Any,
+    horizon: int,
+    rounds: int,
+    dense: int,
 ) -> list[Cost]:
-    """What every rule costs on the same recordings, given one by one; `stepper` has its `network` to look into."""
+    """What every rule costs on the same recordings, given one by one; `stepper` has its `network` to look into.
+
+    A policy's cost is told in steps, of `dense` operations each: it is an ANN, and multiplies.
+    """
     additions, multiplications = _operations(recordings, stepper, horizon)
     stops = {name: np.zeros(len(recordings), np.int64) for name in rules}
     seconds = {name: float("inf") for name in rules}
@@ -128,8 +138,11 @@ def costs_of(
     costs = []
     for name, at in stops.items():
         until = at[:, None] - 1
-        spent = [float(np.take_along_axis(one.cumsum(1), until, 1).mean()) for one in (additions, multiplications)]
-        costs.append(Cost(name, float(at.mean()), 1e3 * seconds[name] / len(recordings), spent[0], spent[1]))
+        added, multiplied = (np.take_along_axis(one.cumsum(1), until, 1).mean() for one in (additions, multiplications))
+        rule = rules[name]
+        policy = rule.cost * dense / 1e6 if isinstance(rule, Planned) else 0.0
+        ms = 1e3 * seconds[name] / len(recordings)
+        costs.append(Cost(name, float(at.mean()), ms, float(added), float(multiplied) + policy))
     return costs
 
 

@@ -1,6 +1,6 @@
 """By what pictures are known again: digests of their content, and the few of them that a card keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from spikecut.pipeline.errors import SpikecutError
 from spikecut.sources.picture_sets import LabelledPicture, PictureSet
@@ -27,5 +27,10 @@ def sketch_of(found: PictureSet) -> tuple[str, ...]:
     a card of a megabyte. Pictures that a published set has in two of its parts are not among them.
     """
     elsewhere = {*digests_of(found.of("calibration")), *digests_of(found.of("test"))}
-    mine = set(digests_of(found.of("train"))) - elsewhere - {_UNREADABLE}
-    return tuple(sorted(mine)[:SKETCH])
+    mine = set(digests_of(found.of("train"))) - elsewhere
+    return sketch(mine)
+
+
+def sketch(digests: Iterable[str]) -> tuple[str, ...]:
+    """The smallest of some digests: as good as drawn, and the same wherever the same are among others."""
+    return tuple(sorted(set(digests) - {_UNREADABLE})[:SKETCH])

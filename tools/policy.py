@@ -22,6 +22,7 @@ from spikecut.sources.datasets import Part
 from spikecut.tools.cutoffs import policy_beside
 from spikecut.tools.machine import commit, processor
 from spikecut.tools.outputs import gather
+from spikecut.tools.picture_digests import sketch
 
 _SHARE = 8  # asking the policy may cost this part of one step
 
@@ -87,7 +88,7 @@ def run_policy(
         step_macs=step_macs,
         metrics=metrics,
         provenance=provenance,
-        trained_on=tuple(dict.fromkeys(found.digests)),
+        trained_on=sketch(found.digests) if card.spec.inputs == 3 else tuple(dict.fromkeys(found.digests)),
     )
     save_policy(target, card_of_policy, policy)
     console.print(
