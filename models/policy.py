@@ -5,7 +5,6 @@ residual blocks, each of twice the channels and half the side of the one before.
 """
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from spikecut.models.operations import Operations, counting
 from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.events import SensorSize
@@ -113,53 +113,32 @@ def build_policy(spec: PolicySpec) -> nn.Module:
 
 
 def macs_of_policy(spec: PolicySpec) -> int:
-    """The multiply-accumulates of asking it once, see `macs_of`."""
+    """The multiply-accumulates of asking it once, all of its synapses."""
     with torch.random.fork_rng():
         policy = build_policy(spec).eval()
     frames = torch.zeros(1, spec.look, spec.inputs, spec.frame.height, spec.frame.width)
-    with torch.inference_mode():
-        return macs_of(policy, lambda: policy(frames))
+    with torch.inference_mode(), counting(policy) as done:
+        policy(frames)
+    return sum(done, Operations()).dense
 
 
 def macs_of_step(stepper: SteppedModel[Any], spec: NetworkSpec) -> int:
-    """The multiply-accumulates of one step of one lane, see `macs_of`.
+    """The multiply-accumulates of one step of one lane if no input is 0.
 
     Raises:
-        ModelError: if it holds no module, or one in which there is nothing to count.
+        ModelError: if it holds no module, or one in which there is nothing to count, or a layer that is not counted.
     """
     network = getattr(stepper, "network", None)
     frames = np.zeros((1, spec.inputs, spec.frame.height, spec.frame.width), np.uint8)
-    macs = macs_of(network, lambda: stepper.step(frames, None)) if isinstance(network, nn.Module) else 0
-    if not macs:
+    done: list[Operations] = []
+    if isinstance(network, nn.Module):
+        with counting(network) as done:
+            stepper.step(frames, None)
+    if not done:
         raise ModelError(
             "there is nothing to count in a step of this network", hint="it needs torch's Conv2d or Linear"
         )
-    return macs
-
-
-def macs_of(network: nn.Module, call: Callable[[], Any]) -> int:
-    """The multiply-accumulates of all convolutions and linear layers of a network while something is called.
-
-    They are dense: each weight counts wherever it is laid, also on a zero, a spike, or padding. What is done once a
-    neuron (membranes, biases, normalisation, pooling) is not counted.
-
-    >>> layer = nn.Linear(3, 2)
-    >>> macs_of(layer, lambda: layer(torch.zeros(5, 3)))
-    30
-    """
-    counts: list[int] = []
-
-    def note(layer: Any, _: Any, output: Tensor) -> None:
-        counts.append(output.numel() * layer.weight[0].numel())
-
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(note) for layer in layers]
-    try:
-        call()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return sum(counts)
+    return sum(done, Operations()).dense
 
 
 class PolicyPlanner:

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from spikecut.models import checkpoint
 from spikecut.models.operations import Operations, counting
+from spikecut.models.policy import macs_of_step
 from spikecut.pipeline.cutoff import never
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import Frame
@@ -80,7 +81,7 @@ def run_cost(
     recordings = [frames for frames, fate in zip(read, fates, strict=True) if frames and fate.error is None]
     if not recordings:
         raise EmptyRecording(folder, f"none of its {len(read)} recordings could be read")
-    dense = dense_step(stepper, recordings[0][0])
+    dense = macs_of_step(stepper, card.spec)
     deciders = {name: rule.cutoff for name, rule in rules.items()}
     costs = costs_of(deciders, recordings, stepper, card.horizon, rounds, dense)
     report = {
@@ -144,13 +145,6 @@ def costs_of(
         ms = 1e3 * seconds[name] / len(recordings)
         costs.append(Cost(name, float(at.mean()), ms, float(added), float(multiplied) + policy))
     return costs
-
-
-def dense_step(stepper: Any, frame: Frame) -> int:
-    """How many operations a step has if no input is 0."""
-    with counting(stepper.network) as done:
-        stepper.step(frame.pixels[None], None)
-    return sum(done, Operations()).dense
 
 
 def _operations(
