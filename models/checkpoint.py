@@ -3,20 +3,15 @@
 A network of one's own is a Python file, and that one is: see `network_file`.
 """
 
-import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save as to_bytes
 from torch import nn
 
+from spikecut.models.carded import read_carded, read_tensors, write_carded
 from spikecut.models.networks import NetworkSpec, build, plain
 from spikecut.models.stepper import NetworkStepper
 from spikecut.pipeline.errors import ModelError
@@ -54,18 +49,8 @@ class ModelCard:
 
 def save(folder: Path, card: ModelCard, network: nn.Module) -> ModelCard:
     """Writes weights and card into a folder; returns the card with the weights' hash filled in."""
-    folder.mkdir(parents=True, exist_ok=True)
     weights = folder / f"{card.name}.safetensors"
-    tensors = {name: value.contiguous() for name, value in plain(network).state_dict().items()}
-    partial = weights.with_name(weights.name + ".partial")
-    partial.write_bytes(to_bytes(tensors))
-    partial.replace(weights)
-    card = dataclasses.replace(card, weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest())
-    text = json.dumps({"kind": _KIND, "version": _VERSION, **dataclasses.asdict(card)}, indent=1)
-    partial = folder / f"{card.name}.json.partial"
-    partial.write_text(text + "\n")
-    partial.replace(folder / f"{card.name}.json")
-    return card
+    return write_carded(weights, card, plain(network).state_dict(), _KIND, _VERSION)
 
 
 def load(model: str | Path) -> tuple[SteppedModel[Any], ModelCard]:
@@ -96,19 +81,7 @@ def read_weights(weights: Path, card: ModelCard) -> dict[str, torch.Tensor]:
     Raises:
         ModelError: if the file is another than the card says, damaged, or holds what is no number.
     """
-    found = hashlib.sha256(weights.read_bytes()).hexdigest()
-    if found != card.weights_sha256:
-        raise ModelError(
-            f"{weights}: its SHA-256 begins {found[:12]}, the card says {card.weights_sha256[:12]}",
-            hint="weights and card are of different trainings, or the file is damaged",
-        )
-    try:
-        tensors: dict[str, torch.Tensor] = load_file(weights)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{weights}: the weights do not fit the card: {error}") from error
-    if broken := [name for name, value in tensors.items() if not torch.isfinite(value).all()]:
-        raise ModelError(f"{weights}: {broken[0]} holds numbers that are not finite")
-    return tensors
+    return read_tensors(weights, card.weights_sha256)
 
 
 def card_of(weights: Path) -> ModelCard:
@@ -148,9 +121,7 @@ def read_card(path: Path) -> ModelCard:
         ModelError: if it is missing, of another kind or version, or lacks a field.
     """
     try:
-        raw = json.loads(path.read_text())
-        if (raw.pop("kind", None), raw.pop("version", None)) != (_KIND, _VERSION):
-            raise ModelError(f"{path}: not a card of version {_VERSION} of a {_KIND}")
+        raw = read_carded(path, _KIND, _VERSION)
         spec, sensor = raw["spec"], SensorSize(**raw["sensor"])
         spec = NetworkSpec(**{**spec, "channels": tuple(spec["channels"]), "frame": SensorSize(**spec["frame"])})
         lists = {name: tuple(raw[name]) for name in ("classes", "trained_on")}

@@ -1,19 +1,13 @@
 """A policy on disk: `NAME.policy.safetensors` with the weights, `NAME.policy.json` with its card. Never executed."""
 
-import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as from_bytes
-from safetensors.torch import save as to_bytes
 from torch import nn
 
+from spikecut.models.carded import read_carded, read_tensors, write_carded
 from spikecut.models.checkpoint import ModelCard
 from spikecut.models.policy import PolicyPlanner, PolicySpec, build_policy
 from spikecut.pipeline.errors import ModelError
@@ -51,15 +45,7 @@ class PolicyCard:
 
 def save_policy(weights: Path, card: PolicyCard, policy: nn.Module) -> PolicyCard:
     """Writes the weights, and the card beside them; returns the card with the weights' hash filled in."""
-    weights.parent.mkdir(parents=True, exist_ok=True)
-    raw = to_bytes({name: value.contiguous() for name, value in policy.state_dict().items()})
-    card = dataclasses.replace(card, weights_sha256=hashlib.sha256(raw).hexdigest())
-    text = json.dumps({"kind": _KIND, "version": _VERSION, **dataclasses.asdict(card)}, indent=1)
-    for path, content in ((weights, raw), (weights.with_suffix(".json"), (text + "\n").encode())):
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(content)
-        partial.replace(path)
-    return card
+    return write_carded(weights, card, policy.state_dict(), _KIND, _VERSION)
 
 
 def load_policy(weights: Path, network: ModelCard) -> PolicyPlanner:
@@ -78,23 +64,11 @@ def load_policy(weights: Path, network: ModelCard) -> PolicyPlanner:
         raise ModelError(
             f"{weights}: budgets up to {card.spec.horizon} steps; the network's window has {network.horizon}"
         )
-    try:
-        raw = weights.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{weights}: cannot read the policy: {error.strerror}") from error
-    if (found := hashlib.sha256(raw).hexdigest()) != card.weights_sha256:
-        raise ModelError(
-            f"{weights}: its SHA-256 begins {found[:12]}, the card says {card.weights_sha256[:12]}",
-            hint="weights and card are of different trainings, or the file is damaged",
-        )
     policy = build_policy(card.spec)
     try:
-        tensors = from_bytes(raw)
-        policy.load_state_dict(tensors)
-    except (SafetensorError, RuntimeError) as error:
+        policy.load_state_dict(read_tensors(weights, card.weights_sha256))
+    except RuntimeError as error:
         raise ModelError(f"{weights}: the weights do not fit the card: {error}") from error
-    if broken := [name for name, value in tensors.items() if not torch.isfinite(value).all()]:
-        raise ModelError(f"{weights}: {broken[0]} holds numbers that are not finite")
     return PolicyPlanner(policy, card.spec, card.weights_sha256, card.cost, card.trained_on)
 
 
@@ -105,9 +79,7 @@ def read_policy_card(path: Path) -> PolicyCard:
         ModelError: if it is missing, of another kind or version, or lacks a field.
     """
     try:
-        raw = json.loads(path.read_text())
-        if (raw.pop("kind", None), raw.pop("version", None)) != (_KIND, _VERSION):
-            raise ModelError(f"{path}: not a card of version {_VERSION} of a {_KIND}")
+        raw = read_carded(path, _KIND, _VERSION)
         spec = PolicySpec(**{**raw["spec"], "frame": SensorSize(**raw["spec"]["frame"])})
         return PolicyCard(**{**raw, "spec": spec, "trained_on": tuple(raw["trained_on"])})
     except OSError as error:

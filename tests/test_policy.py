@@ -234,7 +234,7 @@ def test_a_policy_of_another_network_or_a_damaged_one_is_refused(tmp_path: Path)
     with pytest.raises(ModelError, match="its SHA-256 begins"):
         load_policy(path, NETWORK)
     path.unlink()
-    with pytest.raises(ModelError, match="cannot read the policy"):
+    with pytest.raises(ModelError, match="cannot read the weights"):
         load_policy(path, NETWORK)
     text = card.read_text()
     for wrong in (

@@ -1,0 +1,72 @@
+"""Weights and the card that they belong to: `NAME.safetensors` and `NAME.json`. Nothing in them is ever executed."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from spikecut.pipeline.errors import ModelError
+
+Card = TypeVar("Card")
+
+
+def write_carded(weights: Path, card: Card, tensors: Mapping[str, Tensor], kind: str, version: int) -> Card:
+    """Writes both files, each whole or not at all; returns the card with the weights' hash filled in.
+
+    `card` is a frozen dataclass with a field `weights_sha256`.
+    """
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    raw = to_bytes({name: value.contiguous() for name, value in tensors.items()})
+    card = dataclasses.replace(card, weights_sha256=hashlib.sha256(raw).hexdigest())  # type: ignore[type-var]
+    text = json.dumps({"kind": kind, "version": version, **dataclasses.asdict(card)}, indent=1)  # type: ignore[call-overload]
+    for path, content in ((weights, raw), (weights.with_suffix(".json"), (text + "\n").encode())):
+        partial = path.with_name(path.name + ".partial")
+        partial.write_bytes(content)
+        partial.replace(path)
+    return card
+
+
+def read_carded(path: Path, kind: str, version: int) -> dict[str, Any]:
+    """The fields of a card, as JSON has them.
+
+    Raises:
+        OSError: if it is missing.
+        ValueError: if it is not JSON.
+        ModelError: if it is of another kind or version.
+    """
+    raw: dict[str, Any] = json.loads(path.read_text())
+    if (raw.pop("kind", None), raw.pop("version", None)) != (kind, version):
+        raise ModelError(f"{path}: not a card of version {version} of a {kind}")
+    return raw
+
+
+def read_tensors(weights: Path, sha256: str) -> dict[str, Tensor]:
+    """The weights that a card belongs to.
+
+    Raises:
+        ModelError: if the file cannot be read, is another than the card says, damaged, or holds what is no number.
+    """
+    try:
+        raw = weights.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{weights}: cannot read the weights: {error.strerror}") from error
+    if (found := hashlib.sha256(raw).hexdigest()) != sha256:
+        raise ModelError(
+            f"{weights}: its SHA-256 begins {found[:12]}, the card says {sha256[:12]}",
+            hint="weights and card are of different trainings, or the file is damaged",
+        )
+    try:
+        tensors: dict[str, Tensor] = from_bytes(raw)
+    except SafetensorError as error:
+        raise ModelError(f"{weights}: the weights do not fit the card: {error}") from error
+    if broken := [name for name, value in tensors.items() if not torch.isfinite(value).all()]:
+        raise ModelError(f"{weights}: {broken[0]} holds numbers that are not finite")
+    return tensors
