@@ -344,29 +344,23 @@ def test_what_cannot_be_shown_is_named(tmp_path: Path) -> None:
         pictures_of(tmp_path, kind)
 
 
-def test_a_folder_of_other_recordings_is_not_mixed_with_simulated_ones(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("name", "flags", "said"),
+    [
+        ("image_0001.bin", [], "image_0001.bin"),
+        ("image_0099.bin", ["--overwrite"], "nothing says that it was simulated"),
+    ],
+)
+def test_other_recordings_are_not_mixed_with_simulated_ones_nor_overwritten(
+    name: str, flags: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images = _write_pictures(tmp_path / "images", 1)
-    real = tmp_path / "set" / "Caltech101" / "cat" / "image_0001.bin"
+    real = tmp_path / "set" / "Caltech101" / "cat" / name
     real.parent.mkdir(parents=True)
     real.write_bytes(b"real")
-    command = ["simulate", "ncaltech101", str(tmp_path / "set"), "--images", str(images)]
+    command = ["simulate", "ncaltech101", str(tmp_path / "set"), "--images", str(images), *flags]
     assert main(command) == 2
-    assert "image_0001.bin" in capsys.readouterr().err
-    assert real.read_bytes() == b"real"
-
-
-def test_what_nobody_says_was_simulated_is_not_overwritten_either(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = _write_pictures(tmp_path / "images", 1)
-    real = tmp_path / "set" / "Caltech101" / "cat" / "image_0099.bin"
-    real.parent.mkdir(parents=True)
-    real.write_bytes(b"real")
-    command = ["simulate", "ncaltech101", str(tmp_path / "set"), "--images", str(images), "--overwrite"]
-    assert main(command) == 2
-    assert "nothing says that it was simulated" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
     assert real.read_bytes() == b"real"
 
 

@@ -241,7 +241,7 @@ def test_an_archive_that_has_changed_is_read_anew(tmp_path: Path) -> None:
 def test_the_jpeg_copy_of_cifar_10_divides_as_the_docs_say(real_data: Path) -> None:
     path = real_data / "cifar10_jpeg.zip"
     if not path.is_file():
-        pytest.skip(f"no {path}")
+        pytest.skip(f"no pictures of CIFAR-10 at {path} (set SPIKECUT_DATA)")
     found = open_pictures(path)
     assert found.origin == "JPEG pictures: not the genuine archive"
     assert [len(found.of(part)) for part in ("train", "calibration", "test")] == [44_949, 5_051, 10_000]
