@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64, Num
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from spikecut.models.conversion import ConvertedCell
+from spikecut.models.conversion import ConvertedCell, as_ann
 from spikecut.models.layers import Averaged, FrameDropout, Residual, Traces
 from spikecut.models.neurons import LIFCell
 from spikecut.models.normalisation import TemporalBatchNorm
@@ -55,7 +55,18 @@ def accuracy_by_step(
 ) -> tuple[float, ...]:
     """The share of right answers if everyone were stopped after step 1, 2, …; frames go where the network is."""
     network.eval()
-    device, steps = next(network.parameters()).device, steps or frames.shape[1]
+    return _accuracy(network, frames, labels, steps or frames.shape[1])
+
+
+def accuracy_as_ann(network: nn.Module, frames: Num[Tensor, "N t C H W"], labels: Int64[Tensor, " N"]) -> float:
+    """The share of right answers of the ANN that a converted network was made from: what conversion is held against."""
+    network.eval()
+    with as_ann(network):
+        return _accuracy(network, frames, labels, frames.shape[1])[-1]
+
+
+def _accuracy(network: nn.Module, frames: Tensor, labels: Tensor, steps: int) -> tuple[float, ...]:
+    device = next(network.parameters()).device
     with torch.inference_mode():
         parts = torch.split(frames, max(1, _AT_ONCE // steps))
         said = [outputs_of(network, part.to(device).float(), steps=steps).cumsum(1).cpu() for part in parts]

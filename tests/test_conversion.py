@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from spikecut.models.conversion import ConvertedCell, as_ann, qcfs
 from spikecut.models.layers import LogCounts
-from spikecut.models.layerwise import accuracy_by_step, outputs_and_layers, outputs_of
+from spikecut.models.layerwise import accuracy_as_ann, accuracy_by_step, outputs_and_layers, outputs_of
 from spikecut.models.losses import Loss
 from spikecut.models.networks import NetworkSpec, build, forward_step
 from spikecut.models.picture_augment import PictureAugmentation
@@ -142,6 +142,16 @@ def test_an_ann_is_shown_the_mean_of_a_recording_and_a_stepped_network_every_fra
         said, state = forward_step(network, clips[:, t], state)
         seen.append(said)
     torch.testing.assert_close(outputs_of(network, clips), torch.stack(seen, 1), rtol=1e-4, atol=1e-4)
+
+
+def test_the_anns_accuracy_is_that_of_its_own_answers_to_the_means() -> None:
+    network, clips = converted(), frames(8, 6)
+    with torch.no_grad(), as_ann(network):
+        labels = outputs_of(network, clips.mean(1, keepdim=True))[:, 0].argmax(1)
+    labels[:2] = (labels[:2] + 1) % 3
+    network.train()
+    assert accuracy_as_ann(network, clips, labels) == 0.75
+    assert not any(module.training for module in network.modules())
 
 
 def test_of_counts_whose_logarithm_a_network_takes_the_logarithms_are_averaged() -> None:

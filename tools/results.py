@@ -86,6 +86,11 @@ def _told(chapter: Chapter, seed: int) -> Iterator[str]:
     yield ""
     spread = "" if len(runs) == 1 else f"; seeds {_range([100 * run.correct[:, -1].mean() for run in runs], '.1f')}"
     yield f"Full window: **{_percent(accuracy(full, groups, _rng(seed)))}**{spread}."
+    if anns := [run.card.metrics["accuracy_ann"] for run in runs if "accuracy_ann" in run.card.metrics]:
+        yield (
+            f"The ANN of {card.spec.levels} levels that it was converted from: "
+            f"{_range([100 * right for right in anns], '.1f')} % of the same recordings."
+        )
     if published:
         yield f"Published: {published}"
     yield ""

@@ -143,19 +143,22 @@ def _tested(run: "TrainingRun", material: Material, console: Console) -> dict[st
     """What the card says of the test part, which nothing has seen before."""
     import torch
 
-    from spikecut.models.layerwise import accuracy_by_step
+    from spikecut.models.layerwise import accuracy_as_ann, accuracy_by_step
     from spikecut.pipeline.metrics import wilson
 
     test, labels = map(torch.from_numpy, material.test())
-    accuracy = accuracy_by_step(run.averaged(), test[:, : run.plan.window], labels, steps=run.plan.window)
+    network, shown = run.averaged(), test[:, : run.plan.window]
+    accuracy = accuracy_by_step(network, shown, labels, steps=run.plan.window)
     n = len(labels)
     full = wilson(round(accuracy[-1] * n), n)
     console.print(f"test part, full window: {full.value:.1%} (95 % {full.low:.1%} to {full.high:.1%}, n = {n})")
+    ann = {"accuracy_ann": round(accuracy_as_ann(network, shown, labels), 4)} if run.spec.levels else {}
     return {
         "part": "test",
         "n": n,
         "accuracy_full_window": round(full.value, 4),
         "interval_95_wilson": [round(full.low, 4), round(full.high, 4)],
+        **ann,
         "accuracy_by_step": [round(a, 4) for a in accuracy],
     }
 
