@@ -43,7 +43,7 @@ weights: $(VENV)/installed ## trains, calibrates and measures the shipped networ
 	@test -n "$(DATA)" || { echo 'usage: make weights DATA=path/to/N-MNIST/Train'; exit 2; }
 	$(BIN)/spikecut recipe nmnist --data $(DATA) --out runs/nmnist
 	$(BIN)/spikecut replay $(DATA) --model runs/nmnist/seed0/nmnist.safetensors --part test
-	cp runs/nmnist/seed0/nmnist.safetensors runs/nmnist/seed0/nmnist*.json models/weights/
+	cd runs/nmnist/seed0 && cp nmnist.safetensors nmnist.json $(addsuffix -2pt.json,$(addprefix nmnist.,fixed topk confidence ltt)) ../../../models/weights/
 
 weights-gestures: $(VENV)/installed ## the same for the gestures, on drawn people (two hours on two cores, 9 GB)
 	$(BIN)/spikecut train gestures --out runs/gestures-first --threads 2

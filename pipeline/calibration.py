@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.cutoff import ThresholdCutoff, collapsing, confidence, entropy, fixed, never, topk
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.planned import Planned, budgets, left_beyond
+from spikecut.pipeline.planned import Planned, granted, left_beyond
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.recorded import RecordedOutputs, Sweep, first_stops, sweep
 from spikecut.pipeline.rules import Patience
@@ -96,12 +96,13 @@ def fit_planned(recorded: RecordedOutputs, tolerance: float) -> CutoffDecider[An
     assert recorded.plans is not None
     correct, lanes = recorded.correct(), np.arange(len(recorded))
     floor = correct[:, -1].mean() - tolerance - 1e-12
-    shares = np.append(np.unique(left_beyond(recorded.plans.logits)), 1.0)
+    left = left_beyond(recorded.plans.logits)
+    shares = np.append(np.unique(left), 1.0)
     between = (shares[:-1] + shares[1:]) / 2  # so that the last digits of a batch of another size decide nothing
     picks = np.unique(np.linspace(0, len(between) - 1, 1_000).round().astype(int))
     for share in between[picks[::-1]]:
-        granted = budgets(recorded.plans.logits, waiting.look, float(share))
-        if correct[lanes, granted - 1].mean() >= floor and (granted < recorded.horizon).any():
+        steps = granted(left, waiting.look, float(share))
+        if correct[lanes, steps - 1].mean() >= floor and (steps < recorded.horizon).any():
             return replace(waiting, beyond=float(share))
     return replace(never(recorded.horizon), readout=recorded.readout)
 

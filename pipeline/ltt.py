@@ -21,7 +21,7 @@ from scipy.stats import binom
 from spikecut.pipeline.calibration import planned
 from spikecut.pipeline.cutoff import ThresholdCutoff, never
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.planned import budgets
+from spikecut.pipeline.planned import granted, left_beyond
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import RecordedOutputs, first_stops
@@ -119,7 +119,8 @@ def fit_conditional(
 def fit_planned(recorded: RecordedOutputs, gap: float, delta: float = 0.05) -> CutoffDecider[Any]:
     """The budgets of SEENN-II with the same promise: the share of probability beyond them is tested from none on.
 
-    The policy must not have been trained on these recordings.
+    Where nothing shorter than the horizon is proven for anyone, no policy is asked. The policy must not have been
+    trained on these recordings.
 
     Raises:
         ConfigError: if no policy's plans were recorded, or gap or delta lie outside 0 to 1.
@@ -128,11 +129,13 @@ def fit_planned(recorded: RecordedOutputs, gap: float, delta: float = 0.05) -> C
     rule, lost = planned(recorded), _lost(recorded, recorded.readout)
     assert recorded.plans is not None
     proven: float | None = None
+    left = left_beyond(recorded.plans.logits)
     for share in 1 / (1 + _ODDS):
-        granted = budgets(recorded.plans.logits, rule.look, float(share))
-        if _p_value(lost[np.arange(len(lost)), granted - 1], gap) > delta:
+        steps = granted(left, rule.look, float(share))
+        if _p_value(lost[np.arange(len(lost)), steps - 1], gap) > delta:
             break
-        proven = float(share)
+        if (steps < recorded.horizon).any():
+            proven = float(share)
     if proven is None:
         return replace(never(recorded.horizon), readout=recorded.readout)
     return replace(rule, beyond=proven, rule="ltt_planned")

@@ -86,7 +86,7 @@ class Planned:
         check(evidence, self.horizon)
         budget, seen, held = state or (np.zeros(len(evidence.steps), np.int64), None, None)
         logits, held = self.readout.read(evidence, held)
-        if evidence.plans is None:
+        if evidence.plans is None and (evidence.steps <= self.look).any():
             seen = self._with(evidence, seen)
         asked = evidence.steps == self.look
         if asked.any():
@@ -105,10 +105,8 @@ class Planned:
                 hint="spikecut policy trains one, which lies beside the network; record the outputs anew with it",
             )
         early = evidence.steps <= self.look
-        if seen is None:
-            seen = np.zeros((len(early), self.look, *evidence.frames.shape[1:]), np.float32)
-        elif early.any():
-            seen = seen.copy()
+        shape = (len(early), self.look, *evidence.frames.shape[1:])
+        seen = np.zeros(shape, np.float32) if seen is None else seen.copy()
         seen[early, evidence.steps[early] - 1] = evidence.frames[early]
         return seen
 
@@ -134,7 +132,12 @@ def budgets(plans: Logits, look: int, beyond: float | None = None) -> Int64[ndar
     """
     if beyond is None:
         return np.asarray(look + plans.argmax(axis=1), np.int64)
-    return np.asarray(look + (left_beyond(plans) <= beyond).argmax(axis=1), np.int64)
+    return granted(left_beyond(plans), look, beyond)
+
+
+def granted(left: Float64[ndarray, "B P"], look: int, beyond: float) -> Int64[ndarray, " B"]:
+    """The fewest steps that leave at most this share beyond them, of what `left_beyond` says of each budget."""
+    return np.asarray(look + (left <= beyond).argmax(axis=1), np.int64)
 
 
 def left_beyond(plans: Logits) -> Float64[ndarray, "B P"]:

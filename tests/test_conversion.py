@@ -103,7 +103,7 @@ def frames(n: int, steps: int, rate: float = 0.6) -> Tensor:
 
 
 def test_through_a_network_the_mean_is_nearly_that_of_an_ann_with_as_many_stairs_as_there_were_steps() -> None:
-    """What remains is spikes that come unevenly: a tenth of the spread of the ANN's outputs after 4, and ever less."""
+    """What remains is spikes that come unevenly: after 4 steps a tenth or two of the spread of outputs, and ever less."""
     network, still = converted(), frames(20, 1)
     errors = {}
     with torch.no_grad():
@@ -116,7 +116,7 @@ def test_through_a_network_the_mean_is_nearly_that_of_an_ann_with_as_many_stairs
                 wanted = outputs_of(network, still)[:, 0]
             errors[steps] = float((means[:, steps - 1] - wanted).square().mean().sqrt() / wanted.std())
         from_four = {t: float((means[:, t - 1] - wanted).square().mean()) for t in (1, 2, 4)}
-    assert errors[64] < errors[16] < errors[4] < 0.3
+    assert errors[64] < errors[16] < errors[4] < 0.2
     assert errors[64] < 0.03
     assert from_four[4] < from_four[2] < from_four[1]
 
@@ -156,15 +156,12 @@ def test_the_anns_accuracy_is_that_of_its_own_answers_to_the_means() -> None:
 
 def test_of_counts_whose_logarithm_a_network_takes_the_logarithms_are_averaged() -> None:
     """As its spiking cells will add them up."""
-    network = build(replace(SPEC, architecture="compact-log"))
-    assert [type(layer).__name__ for layer in list(network.children())[:2]] == ["LogCounts", "Averaged"]
-    logs = LogCounts()(frames(3, 6)).mean(1, keepdim=True)
-    with torch.no_grad():
-        network.eval()
-        with as_ann(network):
-            torch.testing.assert_close(
-                outputs_of(network, logs.expm1()), outputs_of(network, logs.expm1().expand(3, 6, 2, 8, 9))
-            )
+    network, clips = converted(replace(SPEC, architecture="compact-log")), frames(3, 6)
+    logarithms = LogCounts()(clips).mean(1, keepdim=True)
+    with torch.no_grad(), as_ann(network):
+        ann = outputs_of(network, clips)
+        torch.testing.assert_close(ann, outputs_of(network, logarithms.expm1()))
+        assert not torch.allclose(ann, outputs_of(network, clips.mean(1, keepdim=True)), atol=1e-3)
 
 
 def test_maxima_become_means_where_a_network_is_converted() -> None:

@@ -128,9 +128,15 @@ def test_an_archive_says_what_its_folder_does(run: Path, pictures: Path, tmp_pat
     assert main(again) == 0
 
 
+@pytest.mark.parametrize("levels", [0, 4])
 def test_replay_really_stops_and_says_what_the_sweep_said(
-    run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+    levels: int, run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if levels:
+        recipe, run = write_recipe(tmp_path, levels=levels), tmp_path / "out" / "seed0"
+        assert main(["recipe", str(recipe), "--data", str(pictures), "--out", str(run.parent)]) == 0
+        assert read_card(run / "colours.json").metrics["accuracy_ann"] > 0.9
+        capsys.readouterr()
     assert main(["replay", str(pictures), "--model", weights(run), "--part", "test", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     swept = json.loads((run / "evaluation" / "evaluation.json").read_text())

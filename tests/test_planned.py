@@ -175,12 +175,13 @@ def test_a_plan_is_fitted_where_it_still_answers_right() -> None:
 
 
 def test_where_nothing_may_be_shorter_no_policy_is_asked() -> None:
-    outputs = np.zeros((4, 3, 2), np.float32)
+    """However many recordings there are to prove that granting everybody the horizon loses nothing."""
+    outputs = np.zeros((100, 3, 2), np.float32)
     outputs[:, :2, 1], outputs[:, 2, 0] = 1, 9
-    data = RecordedOutputs(outputs, np.zeros(4, np.int64), plans=Plans(np.zeros((4, 3), np.float32), "p"))
+    data = RecordedOutputs(outputs, np.zeros(100, np.int64), plans=Plans(np.zeros((100, 3), np.float32), "p"))
     for rule in (fit_planned(data, 0.0), fit_with_promise(data, 0.1)):
         assert rule.rule == "none"
-        assert sweep(data, rule).stops.tolist() == [3] * 4
+        assert sweep(data, rule).stops.tolist() == [3] * 100
 
 
 @pytest.mark.parametrize("name", [name for name, how in FITS.items() if how.plans])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,11 @@ def test_the_card_says_for_which_network_from_what_and_at_what_cost(made: Path, 
     assert card.provenance["plan"]["epochs"] == 2
     assert "CC BY-SA 4.0" in card.provenance["data_licence"]
     assert {"seed", "commit", "data", "machine", "command"} <= {*card.provenance, *card.provenance["plan"]}
+    again = shlex.split(card.provenance["command"])[1:]
+    again[again.index("DIR")], again[again.index("nmnist")] = str(digits), str(made / "nmnist.safetensors")
+    assert main([*again, "--out", str(made / "again by its command")]) == 0
+    twin = made / "again by its command" / "nmnist.policy.safetensors"
+    assert twin.read_bytes() == (made / "nmnist.policy.safetensors").read_bytes()
 
 
 def test_a_planned_cutoff_really_stops_where_the_sweep_says(

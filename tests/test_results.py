@@ -26,7 +26,16 @@ N = 30
 
 def write_run(folder: Path, seed: int, *, name: str = "mine", **how: Any) -> Path:
     """A run as `spikecut recipe` leaves it, of a network that was never trained; returns its folder."""
-    how = {"root": "/data", "right": 0.8, "epochs": 1, "users": 0, "spec": SPEC, "data": "d" * 64, **how}
+    how = {
+        "root": "/data",
+        "right": 0.8,
+        "epochs": 1,
+        "users": 0,
+        "spec": SPEC,
+        "data": "d" * 64,
+        "policy_cost": 0.0,
+        **how,
+    }
     run = folder / f"seed{seed}"
     plan = {"epochs": how["epochs"], "seed": seed}
     provenance = {"plan": plan, "attribution": "nobody's", "seconds": 40, **how.get("provenance", {})}
@@ -45,7 +54,8 @@ def write_run(folder: Path, seed: int, *, name: str = "mine", **how: Any) -> Pat
     evaluation.mkdir()
     save_outputs(evaluation / "outputs.npz", recorded, {"names": [names[i] for i in order]})
     told = {"kind": "spikecut evaluation", "version": 1, "model": name, "network": card.weights_sha256, "seed": seed}
-    told |= {"part": "test", "data_sha256": how["data"], "rules": [{"name": "fixed-1pt", "fixed_steps": 3}]}
+    rules = [{"name": "fixed-1pt", "fixed_steps": 3, "policy_cost": how["policy_cost"]}]
+    told |= {"part": "test", "data_sha256": how["data"], "rules": rules}
     (evaluation / "evaluation.json").write_text(json.dumps(told))
     with (evaluation / "decisions.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -80,6 +90,10 @@ def test_one_seed_a_side_is_said_to_compare_two_trainings(tmp_path: Path) -> Non
         ({"epochs": 2}, ("mine (epochs 1)", "mine (epochs 2)")),
         ({"data": "e" * 64}, ("mine (data dddddddddddddddd)", "mine (data eeeeeeeeeeeeeeee)")),
         (
+            {"provenance": {"made_of": {"data": "other", "first weights": "counted by their seed"}}},
+            ("mine (trained on None)", "mine (trained on other)"),
+        ),
+        (
             {"spec": replace(SPEC, normalisation="batch")},
             ("mine (normalisation kernel)", "mine (normalisation batch)"),
         ),
@@ -95,6 +109,29 @@ def test_what_differs_by_more_than_its_seed_is_another_chapter(
     chapters = [line for line in text.splitlines() if line.startswith("## mine")]
     assert chapters == [f"## {label}: nobody's" for label in told]
     assert text.count("(test part), seeds 0, 1; ") == 1
+
+
+def test_what_a_policy_costs_is_in_the_ratios(tmp_path: Path) -> None:
+    """Stops 1 to 5 equally often, 3 on average of 5, against a constant of 3; with 0.5 for a policy, 3.5."""
+    write_run(tmp_path / "without", 0)
+    write_run(tmp_path / "with", 0, name="planned", policy_cost=0.5)
+    rows = [line for line in page([*runs_in(tmp_path)], "x", 0).splitlines() if line.startswith("| fixed-1pt")]
+    ratios = {tuple(cell.split()[0] for cell in (row.split("|")[5], row.split("|")[7])) for row in rows}
+    assert ratios == {("1.67", "1.00"), ("1.43", "0.86")}
+
+
+def test_costs_are_means_of_what_every_seed_has_measured(tmp_path: Path) -> None:
+    """The constant that a rule is held against is another one for every seed."""
+    row = {"ms": 2.0, "x_time": 1.0, "additions_m": 0.0, "multiplications_m": 1.0, "x_operations": 1.0}
+    for seed in (0, 1):
+        run = write_run(tmp_path, seed)
+        (card,) = (one.card for one in runs_in(run))
+        rows = [{"rule": rule, "steps": 4.0 + seed, **row} for rule in ("none", "fixed-1pt", f"{3 + seed} steps")]
+        told = {"network": card.weights_sha256, "n": 9, "machine": "this", "dense_m_per_step": 1.0, "rules": rows}
+        (run / "cost.json").write_text(json.dumps(told))
+    text = page([*runs_in(tmp_path)], "x", 0)
+    shown = [line for line in text[text.index("Really stopped") :].splitlines() if line.startswith("| ")]
+    assert [line.split("|")[1:3] for line in shown[1:]] == [[" full window ", " 4.5 "], [" fixed-1pt ", " 4.5 "]]
 
 
 def _copied(tmp_path: Path) -> list[Path]:

@@ -98,7 +98,7 @@ class Cost:
     """
 
     folder: tyro.conf.Positional[Path]
-    """The folder of <class>/<recording>, or of DVS128 Gesture."""
+    """The folder of <class>/<recording>, or of DVS128 Gesture; pictures or their archive."""
     model: str = "nmnist"
     """A shipped network's name, a .safetensors file, or a .py that makes one with from_norse (it is executed)."""
     cutoff: tuple[str, ...] = ()

@@ -110,7 +110,7 @@ class Policy:
     """
 
     folder: tyro.conf.Positional[Path]
-    """The folder of <class>/<recording>, or of DVS128 Gesture."""
+    """The folder of <class>/<recording>, or of DVS128 Gesture; pictures or their archive."""
     model: str = "nmnist"
     """A shipped network's name, a .safetensors file, or a .py that makes one with from_norse (it is executed)."""
     part: Part = "train"
@@ -122,7 +122,7 @@ class Policy:
     beta: float = 1.0
     """What a wrong answer costs, where a right one at the first budget earns 1."""
     half_life: float = 0.0
-    """In how many steps the earning of a right answer is halved: 1 as published; 0 is a third of the window."""
+    """In how many steps the earning of a right answer is halved: 1 as published; 0 is a third of what it may add."""
     epochs: int = 20
     """How often every recording is seen."""
     batch_size: int = 50

@@ -24,6 +24,7 @@ from spikecut.tools.machine import commit, processor
 from spikecut.tools.outputs import gather
 from spikecut.tools.picture_digests import sketch
 
+_OPTIONS = ("look", "width", "beta", "half_life", "epochs", "batch_size", "seed")  # the rest only recipes say
 _SHARE = 8  # asking the policy may cost this part of one step
 
 
@@ -70,8 +71,10 @@ def run_policy(
         lambda epoch, loss: console.print(f"epoch {epoch}/{plan.epochs}  expected loss {loss:.4f}"),
     )
     metrics = _metrics(PolicyPlanner(policy, spec, "", macs / step_macs).plan(frames), right, spec)
+    said = {"look": spec.look, "width": spec.width, **asdict(plan)}
+    options = " ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in said.items() if name in _OPTIONS)
     provenance = {
-        "command": f"spikecut policy --data DIR --model {card.name} --part {part} --seed {plan.seed}",
+        "command": f"spikecut policy DIR --model {card.name} --part {part} {options}",
         **{name: card.provenance[name] for name in ("data_licence", "attribution") if name in card.provenance},
         "part": part,
         "data": found.data,

@@ -49,8 +49,8 @@ def page(runs: Sequence[Run], command: str, seed: int) -> str:
         "With several seeds they cover both noises: recordings (subjects, where they are known) by bootstrap, seeds by",
         "Student's t, so two seeds make them wide; with one seed, they cover recordings alone and are about that one",
         "training. An accuracy's is Wilson's for one seed, and never narrower than Wilson's for one seed's recordings.",
-        "*loss* is in points against the full window. *fixed* is the shortest constant that loses no more on the",
-        "calibration recordings. A sweep over recorded outputs, which equals what `spikecut replay` really stops.",
+        "*loss* is in points against the full window, read as the sum. *fixed* is the shortest constant that loses no",
+        "more on the calibration recordings. A sweep over recorded outputs; `spikecut replay` really stops as it says.",
     ]
     for chapter in chapters:
         lines += ["", *_told(chapter, seed)]
@@ -111,14 +111,15 @@ def _told(chapter: Chapter, seed: int) -> Iterator[str]:
         steps = np.array([run.stops[rule] for run in runs], np.float64)
         whole = np.full(steps.shape, float(horizon))
         fixed = np.array([np.full(n, run.fixed[rule]) for run in runs], np.float64)
-        policy = float(np.mean([run.policy_cost[rule] for run in runs]))
-        held = f"{fixed.mean():.3g} | {_plain(ratio(fixed, steps, groups, _rng(seed)), '.2f')}" if fixed.all() else " |"
+        policies = np.array([[run.policy_cost[rule]] for run in runs])
+        policy, paid = float(policies.mean()), steps + policies
+        held = f"{fixed.mean():.3g} | {_plain(ratio(fixed, paid, groups, _rng(seed)), '.2f')}" if fixed.all() else " |"
         yield (
             f"| {rule} | {_percent(accuracy(right, groups, _rng(seed)))} "
             f"| {_points(over_seeds(full - right, groups, _rng(seed)))} "
             f"| {_plain(over_seeds(steps, groups, _rng(seed), (1.0, float(horizon))), '.2f' if still else '.1f')}"
             f"{f' + {policy:.2f} for the policy' if policy else ''} "
-            f"| {_plain(ratio(whole, steps, groups, _rng(seed)), '.2f')} "
+            f"| {_plain(ratio(whole, paid, groups, _rng(seed)), '.2f')} "
             f"| {held} |"
         )
     yield from _planned(chapter, seed)
@@ -129,9 +130,9 @@ def _told(chapter: Chapter, seed: int) -> Iterator[str]:
 
 
 def _cost_table(costs: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """What stopping has really saved, means over seeds."""
-    first, shown = costs[0], [row["rule"] for row in costs[0]["rules"]]
-    by_rule = [{row["rule"]: row for row in cost["rules"]} for cost in costs]
+    """What stopping has really saved, means over seeds: rules that every seed has, so no constant of one seed alone."""
+    first, by_rule = costs[0], [{row["rule"]: row for row in cost["rules"]} for cost in costs]
+    shown = [rule for rule in by_rule[0] if all(rule in each for each in by_rule)]
     yield (
         f"Really stopped, one at a time, {first['n']} of the recordings{' a seed' if len(costs) > 1 else ''}, on "
         f"{first['machine']}; millions of synaptic operations, of which a dense step has "
@@ -141,7 +142,7 @@ def _cost_table(costs: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield "| rule | steps | ms | x time | additions | multiplications | x operations |"
     yield "|---|---|---|---|---|---|---|"
     for rule in shown:
-        rows = [each[rule] for each in by_rule if rule in each]
+        rows = [each[rule] for each in by_rule]
         means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0] if name != "rule"}
         yield (
             f"| {'full window' if rule == 'none' else rule} | {means['steps']:.1f} | {means['ms']:.1f} "
@@ -158,8 +159,8 @@ def _planned(chapter: Chapter, seed: int) -> Iterator[str]:
         return
     yield ""
     yield (
-        "A policy's cost is told in steps of the network, once a recording. *confidence as …* is SEENN-I at the "
-        "threshold that cost as much on the calibration recordings, the policy included."
+        "A policy's cost is told in steps of the network, once a recording; *x* counts it. *confidence as …* is "
+        "SEENN-I at the threshold that cost as much on the calibration recordings, the policy included."
     )
     for rule, alike in pairs:
         planned, decided = (np.array([run.right[name] for run in chapter.runs], np.float64) for name in (rule, alike))

@@ -18,6 +18,8 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import load_outputs
 from spikecut.tools.report import read_evaluation
 
+_TRAINED = {"data": "trained on", "downsample": "downsample", "spare_steps": "spare_steps", "transforms": "transforms"}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
@@ -61,7 +63,9 @@ class Run:
             name: value for name, value in self.card.provenance.get("plan", {}).items() if name not in ("seed", unused)
         }
         tested = {"part": self.evaluation["part"], "data": self.evaluation["data_sha256"][:16]}
-        return _flat({**asdict(self.card.spec), "horizon": self.card.horizon, **plan, **tested})
+        made_of = self.card.provenance.get("made_of", {})
+        trained = {said: made_of[name] for name, said in _TRAINED.items() if name in made_of}
+        return _flat({**asdict(self.card.spec), "horizon": self.card.horizon, **plan, **trained, **tested})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
