@@ -20,7 +20,8 @@ from spikecut.pipeline.errors import ConfigError, ModelError
 class PolicyPlan:
     """The numbers of a policy's training. AdamW, whose rate falls to 0 along a cosine over all batches.
 
-    `beta` is what a wrong answer costs where a right one at the first budget earns 1, so more of it makes budgets
+    At most about `recordings` are drawn to learn from: the network steps each of them to the horizon, which takes
+    longer than all the rest. `beta` is what a wrong answer costs where a right one at the first budget earns 1, so more of it makes budgets
     longer. What a right answer earns is halved every `half_life` steps: 1 as published, for horizons of a few steps;
     0 stands for a third of the steps that it may add to the first budget, and at least 1: one step, as published, at a
     horizon of four.
@@ -29,6 +30,7 @@ class PolicyPlan:
         ConfigError: for a number out of its range.
     """
 
+    recordings: int = 10_000
     epochs: int = 20
     batch_size: int = 50
     learning_rate: float = 3e-3
@@ -38,7 +40,7 @@ class PolicyPlan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 2), ("seed", 0)):
+        for name, least in (("recordings", 1), ("epochs", 1), ("batch_size", 2), ("seed", 0)):
             if (value := getattr(self, name)) < least:
                 raise ConfigError(f"policy: {name} is {value}; expected {least} or more")
         if not 0 < self.learning_rate < 1:

@@ -103,7 +103,7 @@ def frames(n: int, steps: int, rate: float = 0.6) -> Tensor:
 
 
 def test_through_a_network_the_mean_is_nearly_that_of_an_ann_with_as_many_stairs_as_there_were_steps() -> None:
-    """What remains is spikes that come unevenly: after 4 steps a tenth or two of the spread of outputs, and ever less."""
+    """What remains is spikes that come unevenly: after 4 steps a tenth or two of the spread, and ever less."""
     network, still = converted(), frames(20, 1)
     errors = {}
     with torch.no_grad():

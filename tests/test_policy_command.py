@@ -61,6 +61,10 @@ def test_the_card_says_for_which_network_from_what_and_at_what_cost(made: Path, 
     again = shlex.split(card.provenance["command"])[1:]
     again[again.index("DIR")], again[again.index("nmnist")] = str(digits), str(made / "nmnist.safetensors")
     assert main([*again, "--out", str(made / "again by its command")]) == 0
+    assert main([*again, "--recordings", "12", "--out", str(made / "of twelve")]) == 0
+    twelve = read_policy_card(made / "of twelve" / "nmnist.policy.json")
+    assert set(twelve.trained_on) < set(card.trained_on)
+    assert (twelve.metrics["n"], len(twelve.trained_on)) == (12, 12)
     twin = made / "again by its command" / "nmnist.policy.safetensors"
     assert twin.read_bytes() == (made / "nmnist.policy.safetensors").read_bytes()
 

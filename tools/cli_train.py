@@ -123,6 +123,8 @@ class Policy:
     """What a wrong answer costs, where a right one at the first budget earns 1."""
     half_life: float = 0.0
     """In how many steps the earning of a right answer is halved: 1 as published; 0 is a third of what it may add."""
+    recordings: int = 10_000
+    """The most that it learns from, drawn from the part: the network steps each of them to the horizon."""
     epochs: int = 20
     """How often every recording is seen."""
     batch_size: int = 50
@@ -152,6 +154,7 @@ class Policy:
                 learning_rate=self.learning_rate,
                 beta=self.beta,
                 half_life=self.half_life,
+                recordings=self.recordings,
                 seed=self.seed,
             ),
             out=self.out,

@@ -59,10 +59,19 @@ class Gathered:
         save_outputs(path, self.recorded, about)
 
 
-def gather(data: Path, model: str, part: Part, policy: PolicyPlanner | None = None, *, look: int = 0) -> Gathered:
+def gather(
+    data: Path,
+    model: str,
+    part: Part,
+    policy: PolicyPlanner | None = None,
+    *,
+    look: int = 0,
+    drawn: tuple[int, int] | None = None,
+) -> Gathered:
     """Runs the network once, to the horizon, over one part of a folder; or reads what an earlier pass has saved.
 
-    A `policy` is asked about the first frames of every recording; with `look` so many of them are kept.
+    A `policy` is asked about the first frames of every recording; with `look` so many of them are kept. With `drawn`,
+    a number and a seed, about so many are drawn where there are more.
 
     Raises:
         ConfigError: if nothing in the folder can be read, or the file belongs to another network or another policy.
@@ -74,6 +83,8 @@ def gather(data: Path, model: str, part: Part, policy: PolicyPlanner | None = No
     examples = examples_of(data, card, part)
     for note in examples.notes:
         print(f"note: {note}", file=sys.stderr)
+    if drawn is not None and drawn[0] < len(examples):
+        examples = examples.drawn(*drawn)
     known = card.trained_on + (policy.trained_on if policy else ())
     overlap = examples.that_trained(replace(card, trained_on=known))
     fates: list[Fate] = []

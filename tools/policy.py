@@ -24,7 +24,16 @@ from spikecut.tools.machine import commit, processor
 from spikecut.tools.outputs import gather
 from spikecut.tools.picture_digests import sketch
 
-_OPTIONS = ("look", "width", "beta", "half_life", "epochs", "batch_size", "seed")  # the rest only recipes say
+_OPTIONS = (
+    "look",
+    "width",
+    "beta",
+    "half_life",
+    "recordings",
+    "epochs",
+    "batch_size",
+    "seed",
+)  # the rest only recipes say
 _SHARE = 8  # asking the policy may cost this part of one step
 
 
@@ -58,7 +67,7 @@ def run_policy(
     macs = macs_of_policy(spec)
     made_by, console, started = commit(), Console(stderr=True), time.monotonic()
 
-    found = gather(data, model, part, look=spec.look)
+    found = gather(data, model, part, look=spec.look, drawn=(plan.recordings, plan.seed))
     frames, right = found.first, found.recorded.correct()
     assert frames is not None
     share = right[:, spec.look - 1].mean()
