@@ -24,16 +24,7 @@ from spikecut.tools.machine import commit, processor
 from spikecut.tools.outputs import gather
 from spikecut.tools.picture_digests import sketch
 
-_OPTIONS = (
-    "look",
-    "width",
-    "beta",
-    "half_life",
-    "recordings",
-    "epochs",
-    "batch_size",
-    "seed",
-)  # the rest only recipes say
+_BY_RECIPE = "weight_decay"  # the one number of a plan that the command line does not say
 _SHARE = 8  # asking the policy may cost this part of one step
 
 
@@ -81,7 +72,7 @@ def run_policy(
     )
     metrics = _metrics(PolicyPlanner(policy, spec, "", macs / step_macs).plan(frames), right, spec)
     said = {"look": spec.look, "width": spec.width, **asdict(plan)}
-    options = " ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in said.items() if name in _OPTIONS)
+    options = " ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in said.items() if name != _BY_RECIPE)
     provenance = {
         "command": f"spikecut policy DIR --model {card.name} --part {part} {options}",
         **{name: card.provenance[name] for name in ("data_licence", "attribution") if name in card.provenance},
