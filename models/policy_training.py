@@ -22,9 +22,9 @@ class PolicyPlan:
 
     At most about `recordings` are drawn to learn from: the network steps each of them to the horizon, which takes
     longer than all the rest. `beta` is what a wrong answer costs where a right one at the first budget earns 1, so more
-    of it makes budgets longer. What a right answer earns is halved every `half_life` steps: 1 as published, for horizons of a few steps;
-    0 stands for a third of the steps that it may add to the first budget, and at least 1: one step, as published, at a
-    horizon of four.
+    of it makes budgets longer. What a right answer earns is halved every `half_life` steps: 1 as published, for
+    horizons of a few steps; 0 stands for a third of the steps that it may add to the first budget, and at least 1: one
+    step, as published, at a horizon of four.
 
     Raises:
         ConfigError: for a number out of its range.

@@ -72,7 +72,7 @@ def run_policy(
     )
     metrics = _metrics(PolicyPlanner(policy, spec, "", macs / step_macs).plan(frames), right, spec)
     said = {"look": spec.look, "width": spec.width, **asdict(plan)}
-    options = " ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in said.items() if name != _BY_RECIPE)
+    options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in said.items() if name != _BY_RECIPE)
     provenance = {
         "command": f"spikecut policy DIR --model {card.name} --part {part} {options}",
         **{name: card.provenance[name] for name in ("data_licence", "attribution") if name in card.provenance},
