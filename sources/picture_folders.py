@@ -95,12 +95,18 @@ def _open_tiny_imagenet(images: Path, root: str, files: Sequence[str]) -> Pictur
     trained = re.compile(re.escape(root) + r"train/(n\d+)/images/[^/.][^/]*\.JPEG")
     matches = [match for match in map(trained.fullmatch, files) if match and match[1] in number]
     pictures = [picture(match[0], match[1], tests=False) for match in matches]
-    pictures += [picture(f"{root}val/images/{f}", wnid, tests=True) for f, wnid in shown.items() if wnid in number]
-    unlabelled = sum(file.startswith(f"{root}test/images/") for file in files)
-    notes = (f"{unlabelled:,} pictures in test have no labels: not used",) if unlabelled else ()
+    tested = [(f"{root}val/images/{f}", wnid) for f, wnid in shown.items() if wnid in number]
+    pictures += [picture(entry, wnid, tests=True) for entry, wnid in tested if entry in there]
+    notes = []
+    if absent := sum(entry not in there for entry, _ in tested):
+        notes.append(f"missing: {absent:,} of {len(tested):,} pictures in val")
+    if unlabelled := sum(file.startswith(f"{root}test/images/") for file in files):
+        notes.append(f"{unlabelled:,} pictures in test have no labels: not used")
     if not matches:
         raise EmptyRecording(images, f"no pictures in {root}train/<wnid>/images", hint="is it unpacked whole?")
-    return PictureSet(images, "Tiny-ImageNet, JPEG pictures as published", classes, _train_first(pictures), notes)
+    return PictureSet(
+        images, "Tiny-ImageNet, JPEG pictures as published", classes, _train_first(pictures), tuple(notes)
+    )
 
 
 def _part(name: str, *, tests: bool) -> Division:

@@ -108,9 +108,13 @@ def test_tiny_imagenet_is_counted_class_by_class(
     assert "4 pictures in test have no labels: not used" in text
     (root / "train" / "n01443537" / "images" / "n01443537_3.JPEG").unlink()
     (root / "test" / "images" / "test_1.JPEG").unlink()
+    (root / "val" / "images" / "val_1.JPEG").unlink()
     code, text = told(root, capsys)
     assert code == 3
     assert "goldfish: 4 of 5 to train on" in text
+    assert "salamander: 1 of 2 to test on" in text
+    assert "missing: 1 of 6 pictures in val" in text
+    assert "incomplete: 19 of the 21 pictures" in text
     assert "test: 3 of 4 without labels" in text
 
 

@@ -44,8 +44,9 @@ KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class PictureCheck:
-    """What lies in a folder or an archive of pictures. `known` is the set that it is a copy of, `whole` file by file.
+    """What lies in a folder or an archive of pictures. `known` is the set that it is a copy of.
 
+    It is `whole` if nothing is missing: CIFAR's files are told by their MD5, Tiny-ImageNet's pictures are counted.
     `usable` are the pictures without a fault.
     """
 
