@@ -2,8 +2,8 @@
 
 `train/<class>/…` and `test/<class>/…` (or `training` and `testing`, in any case) divide a set; of what trains, a tenth
 calibrates: those whose hash, that of `datasets.part_of`, lies from 0.8 to below 0.9. Where there is a folder
-`calibration` too, the three are the parts. An undivided set is divided by the same hash: below 0.8 train, below 0.9
-calibration, above test.
+`calibration` too, the three are the parts. `val` (or `valid`, `validation`) tests where no other folder does, and
+calibrates otherwise. An undivided set is divided by the same hash: below 0.8 train, below 0.9 calibration, above test.
 
 Tiny-ImageNet (Stanford CS231n, http://cs231n.stanford.edu/tiny-imagenet-200.zip) is `train/<wnid>/images/*.JPEG`,
 `val/images` with `val/val_annotations.txt`, and `words.txt`, which says what a number of WordNet means. The labels of
@@ -27,6 +27,7 @@ _DIVISIONS: dict[str, Division] = {
     "test": "test",
     "testing": "test",
 }
+_HELD_OUT = ("val", "valid", "validation")
 _CLASSES, _ANNOTATIONS = "wnids.txt", "val/val_annotations.txt"
 
 
@@ -56,7 +57,9 @@ def open_folders(images: Path) -> PictureSet:
         )
     classes = tuple(sorted({path.parent.name for path in paths}))
     number = {name: label for label, name in enumerate(classes)}
-    divisions = [_DIVISIONS.get(path.parent.parent.name.lower()) for path in paths]
+    above = [path.parent.parent.name.lower() for path in paths]
+    held_out: Division = "calibration" if {"test", "testing"}.intersection(above) else "test"
+    divisions = [held_out if name in _HELD_OUT else _DIVISIONS.get(name) for name in above]
     three, divided = "calibration" in divisions, "test" in divisions
     pictures = []
     for path, division in zip(paths, divisions, strict=True):

@@ -53,6 +53,22 @@ def test_folders_that_say_all_three_parts_do(tmp_path: Path) -> None:
     assert [len(found.of(part)) for part in ("train", "calibration", "test")] == [30, 30, 30]
 
 
+@pytest.mark.parametrize("name", ["val", "Valid", "validation"])
+def test_validation_tests_where_nothing_else_does_and_calibrates_otherwise(name: str, tmp_path: Path) -> None:
+    root = write_folders(tmp_path / "set", 30, 10)
+    parts = names(open_pictures(root))
+    (root / "test").rename(root / name)
+    assert names(open_pictures(root)) == parts
+    shutil.copytree(root / name, root / "Testing")
+    found = open_pictures(root)
+    assert {one.entry.split("/")[0]: one.part for one in found.pictures} == {
+        "train": "train",
+        name: "calibration",
+        "Testing": "test",
+    }
+    assert [len(found.of(part)) for part in ("train", "calibration", "test")] == [90, 30, 30]
+
+
 def test_a_folder_and_its_archive_are_the_same_set_however_it_is_named_inside(tmp_path: Path) -> None:
     root = write_folders(tmp_path / "set", 30, 10)
     here, there = open_pictures(root), open_pictures(zipped(root, below="deeper/within/"))
