@@ -96,7 +96,8 @@ def colours(raw: bytes, place: Path) -> UInt8[ndarray, "3 H W"]:
 
 
 def _decoded(raw: bytes, place: Path, flag: int) -> UInt8[ndarray, "H W *C"]:
-    if raw.startswith(b"\xff\xd8") and b"\xff\xd9" not in raw[-64:]:
+    last_scan = max(raw.rfind(b"\xff\xda"), 0)  # an end before it is a thumbnail's; bytes behind the end do no harm
+    if raw.startswith(b"\xff\xd8") and b"\xff\xd9" not in raw[last_scan:]:
         raise UnreadableSource(place, f"a JPEG picture that ends early, after {len(raw)} bytes")
     cv2 = opencv()
     image: Any = cv2.imdecode(np.frombuffer(raw, np.uint8), flag) if raw else None

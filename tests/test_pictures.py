@@ -120,6 +120,16 @@ def test_a_picture_that_ends_early_is_refused(suffix: str, cut: int) -> None:
         colours(raw[:-cut], Path("one").with_suffix(suffix))
 
 
+def test_what_lies_behind_a_jpeg_and_a_thumbnail_before_it_are_no_matter() -> None:
+    raw = encoded(coloured(0, np.random.default_rng(0)), ".jpg")
+    thumbnail = b"\xff\xe1" + (len(raw) + 2).to_bytes(2, "big") + raw
+    whole = raw[:2] + thumbnail + raw[2:]
+    for behind in (b"", bytes(500), raw):
+        assert np.array_equal(colours(whole + behind, Path("one.jpg")), colours(raw, Path("one.jpg")))
+    with pytest.raises(UnreadableSource, match="a JPEG picture that ends early"):
+        colours(whole[:-2], Path("one.jpg"))
+
+
 def test_a_picture_damaged_in_its_archive_is_refused(tmp_path: Path) -> None:
     path = zipped(write_folders(tmp_path / "set", 1))
     raw = bytearray(path.read_bytes())
