@@ -53,7 +53,7 @@ def bytes_of(images: Path, entry: str) -> bytes:
     """One file, whole.
 
     Raises:
-        UnreadableSource: if it is not there, or damaged in its archive.
+        UnreadableSource: if it is not there, damaged in its archive, encrypted, or packed as Python cannot unpack.
     """
     try:
         if images.is_dir():
@@ -65,6 +65,9 @@ def bytes_of(images: Path, entry: str) -> bytes:
         raise UnreadableSource(images / entry, "no such file in this archive") from error
     except (zipfile.BadZipFile, zlib.error) as error:
         raise UnreadableSource(images / entry, f"damaged in its archive: {error}") from error
+    except RuntimeError as error:  # encrypted; or, not implemented, in a method that Python lacks
+        hint = "unpack it with the program that packed it, and give the folder"
+        raise UnreadableSource(images / entry, f"cannot be unpacked: {error}", hint=hint) from error
 
 
 def crc32_of(images: Path, entry: str) -> int:

@@ -140,6 +140,18 @@ def test_a_picture_damaged_in_its_archive_is_refused(tmp_path: Path) -> None:
         [one.pixels() for one in open_pictures(path).pictures]
 
 
+@pytest.mark.parametrize(
+    ("at", "value", "said"), [(8, 1, "is encrypted"), (10, 9, "compression")], ids=["encrypted", "deflate64"]
+)
+def test_a_picture_that_python_cannot_unpack_is_refused(at: int, value: int, said: str, tmp_path: Path) -> None:
+    path = zipped(write_folders(tmp_path / "set", 1))
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"PK\x01\x02") + at] = value  # of the first file, in the list at the archive's end
+    path.write_bytes(bytes(raw))
+    with pytest.raises(UnreadableSource, match=rf"blue/0000\.png: cannot be unpacked: .*{said}"):
+        open_pictures(path).pictures[0].pixels()
+
+
 def test_files_that_are_not_used_are_counted_by_cause(tmp_path: Path) -> None:
     root = write_folders(tmp_path / "set", 2)
     (root / "red" / "notes.txt").write_text("")
