@@ -1,6 +1,7 @@
 """Sets of pictures in folders and archives: which parts they have, what of them is read, what is refused."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -269,11 +270,20 @@ def test_a_folder_of_recordings_holds_no_pictures(tmp_path: Path) -> None:
     assert not holds_pictures(tmp_path / "nowhere")
 
 
-def test_an_archive_that_has_changed_is_read_anew(tmp_path: Path) -> None:
-    path = write_cifar(tmp_path, n_each=20)
+def _zip_of(folder: Path, n_each: int) -> Path:
+    return zipped(write_folders(folder, 2 * n_each))
+
+
+@pytest.mark.parametrize("write", [write_cifar, _zip_of], ids=["tar", "zip"])
+def test_an_archive_that_has_changed_is_read_anew(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write(tmp_path / "set", n_each=20)
     before = open_pictures(path)
     assert open_pictures(path) is before
-    assert len(open_pictures(write_cifar(tmp_path, n_each=30)).pictures) == 180
+    assert len(before.pictures) == 120
+    after = open_pictures(write(tmp_path / "set", n_each=30))
+    assert after.path == path
+    assert len(after.pictures) == 180
+    assert after.pictures[-1].pixels().shape == (3, 32, 32)
 
 
 def test_the_jpeg_copy_of_cifar_10_divides_as_the_docs_say(real_data: Path) -> None:
