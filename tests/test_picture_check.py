@@ -64,6 +64,7 @@ def test_what_is_missing_or_changed_of_cifar_10_is_named(
     code, text = told(folder, capsys)
     assert code == 3
     assert "missing file: 1 data_batch_3" in text
+    assert text.count("data_batch_3") == 1
     assert "test_batch: its MD5 is another than that of the published file" in text
     assert "incomplete: 100 of the 120 pictures of CIFAR-10 can be used" in text
     assert f"see {KNOWN['CIFAR-10'].home}" in text
@@ -78,6 +79,7 @@ def test_a_file_of_cifar_that_would_run_code_is_unreadable_and_the_others_are_co
     code, text = told(folder, capsys)
     assert code == 3
     assert "unreadable: 1 data_batch_2: asks for builtins.print" in text
+    assert "missing" not in text
     assert "100 of the 120" in text
     (folder / "batches.meta").write_bytes(b"nothing")
     code, text = told(folder, capsys)

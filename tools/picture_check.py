@@ -141,7 +141,7 @@ def _cifar(files: CifarFiles) -> tuple[PictureSet, list[Fault]]:
     faults += [Fault("not as published", name, said) for name in files.changed if name not in broken]
     sound = replace(files, files={name: raw for name, raw in files.files.items() if name not in broken})
     try:
-        return open_cifar(sound), faults
+        return replace(open_cifar(sound), notes=()), faults  # what is missing is among the faults
     except SpikecutError as error:
         if layout.meta[0] in files.files:
             faults.append(unreadable(layout.meta[0], files.path / layout.meta[0], error))
