@@ -28,7 +28,8 @@ _DIVISIONS: dict[str, Division] = {
     "testing": "test",
 }
 _HELD_OUT = ("val", "valid", "validation")
-_CLASSES, _ANNOTATIONS = "wnids.txt", "val/val_annotations.txt"
+CLASSES = "wnids.txt"  # the list of Tiny-ImageNet's classes
+_ANNOTATIONS = "val/val_annotations.txt"
 
 
 def open_folders(images: Path) -> PictureSet:
@@ -77,13 +78,13 @@ def tiny_imagenet(files: Sequence[str]) -> str | None:
 
     None if it is not among them.
     """
-    roots = [file.removesuffix(_CLASSES) for file in files if PurePosixPath(file).name == _CLASSES]
+    roots = [file.removesuffix(CLASSES) for file in files if PurePosixPath(file).name == CLASSES]
     return min(roots, key=len, default=None)
 
 
 def _open_tiny_imagenet(images: Path, root: str, files: Sequence[str]) -> PictureSet:
     there = set(files)
-    wnids = sorted(_text(images, root + _CLASSES).split())
+    wnids = sorted(_text(images, root + CLASSES).split())
     classes = _words(wnids, _text(images, f"{root}words.txt") if f"{root}words.txt" in there else "")
     number = {wnid: label for label, wnid in enumerate(wnids)}
     if f"{root}{_ANNOTATIONS}" not in there:

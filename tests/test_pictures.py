@@ -247,6 +247,20 @@ def test_a_picture_in_an_archive_is_found_by_its_path(tmp_path: Path) -> None:
         one_picture(tmp_path / "nowhere.png")
 
 
+def test_a_picture_of_unpacked_tiny_imagenet_has_the_class_that_the_set_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_tiny_imagenet(tmp_path)
+    trains = Path("train", "n01443537", "images", "n01443537_1.JPEG")
+    assert one_picture(root / trains)[1] == "goldfish"
+    assert one_picture(root / "val" / "images" / "val_2.JPEG")[1] == "Egyptian cat"
+    assert one_picture(root / "test" / "images" / "test_0.JPEG")[1] == "images"  # nobody published what it shows
+    monkeypatch.chdir(root / "val")
+    assert one_picture(Path("images", "val_2.JPEG"))[1] == "Egyptian cat"
+    (root / "val" / "val_annotations.txt").unlink()
+    assert one_picture(root / trains)[1] == "images"
+
+
 def test_what_is_no_set_of_pictures_is_said_to_be_none(tmp_path: Path) -> None:
     with pytest.raises(UnreadableSource, match="cannot read"):
         open_pictures(tmp_path / "nowhere")
