@@ -2,8 +2,8 @@
 
 `train/<class>/…` and `test/<class>/…` (or `training` and `testing`, in any case) divide a set; of what trains, a tenth
 calibrates: those whose hash, that of `datasets.part_of`, lies from 0.8 to below 0.9. Where there is a folder
-`calibration` too, the three are the parts. An undivided set is divided by the same hash: below 0.8 train, below 0.9
-calibration, above test.
+`calibration` too, the three are the parts. `val` (or `valid`, `validation`) tests where no other folder does, and
+calibrates otherwise. An undivided set is divided by the same hash: below 0.8 train, below 0.9 calibration, above test.
 
 Tiny-ImageNet (Stanford CS231n, http://cs231n.stanford.edu/tiny-imagenet-200.zip) is `train/<wnid>/images/*.JPEG`,
 `val/images` with `val/val_annotations.txt`, and `words.txt`, which says what a number of WordNet means. The labels of
@@ -27,7 +27,9 @@ _DIVISIONS: dict[str, Division] = {
     "test": "test",
     "testing": "test",
 }
-_CLASSES, _ANNOTATIONS = "wnids.txt", "val/val_annotations.txt"
+_HELD_OUT = ("val", "valid", "validation")
+CLASSES = "wnids.txt"  # the list of Tiny-ImageNet's classes
+_ANNOTATIONS = "val/val_annotations.txt"
 
 
 def open_folders(images: Path) -> PictureSet:
@@ -56,7 +58,9 @@ def open_folders(images: Path) -> PictureSet:
         )
     classes = tuple(sorted({path.parent.name for path in paths}))
     number = {name: label for label, name in enumerate(classes)}
-    divisions = [_DIVISIONS.get(path.parent.parent.name.lower()) for path in paths]
+    above = [path.parent.parent.name.lower() for path in paths]
+    held_out: Division = "calibration" if {"test", "testing"}.intersection(above) else "test"
+    divisions = [held_out if name in _HELD_OUT else _DIVISIONS.get(name) for name in above]
     three, divided = "calibration" in divisions, "test" in divisions
     pictures = []
     for path, division in zip(paths, divisions, strict=True):
@@ -74,13 +78,13 @@ def tiny_imagenet(files: Sequence[str]) -> str | None:
 
     None if it is not among them.
     """
-    roots = [file.removesuffix(_CLASSES) for file in files if PurePosixPath(file).name == _CLASSES]
+    roots = [file.removesuffix(CLASSES) for file in files if PurePosixPath(file).name == CLASSES]
     return min(roots, key=len, default=None)
 
 
 def _open_tiny_imagenet(images: Path, root: str, files: Sequence[str]) -> PictureSet:
     there = set(files)
-    wnids = sorted(_text(images, root + _CLASSES).split())
+    wnids = sorted(_text(images, root + CLASSES).split())
     classes = _words(wnids, _text(images, f"{root}words.txt") if f"{root}words.txt" in there else "")
     number = {wnid: label for label, wnid in enumerate(wnids)}
     if f"{root}{_ANNOTATIONS}" not in there:
@@ -95,12 +99,18 @@ def _open_tiny_imagenet(images: Path, root: str, files: Sequence[str]) -> Pictur
     trained = re.compile(re.escape(root) + r"train/(n\d+)/images/[^/.][^/]*\.JPEG")
     matches = [match for match in map(trained.fullmatch, files) if match and match[1] in number]
     pictures = [picture(match[0], match[1], tests=False) for match in matches]
-    pictures += [picture(f"{root}val/images/{f}", wnid, tests=True) for f, wnid in shown.items() if wnid in number]
-    unlabelled = sum(file.startswith(f"{root}test/images/") for file in files)
-    notes = (f"{unlabelled:,} pictures in test have no labels: not used",) if unlabelled else ()
+    tested = [(f"{root}val/images/{f}", wnid) for f, wnid in shown.items() if wnid in number]
+    pictures += [picture(entry, wnid, tests=True) for entry, wnid in tested if entry in there]
+    notes = []
+    if absent := sum(entry not in there for entry, _ in tested):
+        notes.append(f"missing: {absent:,} of {len(tested):,} pictures in val")
+    if unlabelled := sum(file.startswith(f"{root}test/images/") for file in files):
+        notes.append(f"{unlabelled:,} pictures in test have no labels: not used")
     if not matches:
         raise EmptyRecording(images, f"no pictures in {root}train/<wnid>/images", hint="is it unpacked whole?")
-    return PictureSet(images, "Tiny-ImageNet, JPEG pictures as published", classes, _train_first(pictures), notes)
+    return PictureSet(
+        images, "Tiny-ImageNet, JPEG pictures as published", classes, _train_first(pictures), tuple(notes)
+    )
 
 
 def _part(name: str, *, tests: bool) -> Division:

@@ -1,17 +1,18 @@
 """Sets of labelled pictures, whatever they lie in: CIFAR's archives, Tiny-ImageNet, class folders, zip archives."""
 
 import zipfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from spikecut.pipeline.errors import UnknownFormat, UnreadableSource
+from spikecut.pipeline.errors import EmptyRecording, MissingLabels, UnknownFormat, UnreadableSource
 from spikecut.sources.cifar import CIFAR10, CIFAR100, cifar_files, is_tar, open_cifar
 from spikecut.sources.datasets import SUFFIXES as RECORDINGS
 from spikecut.sources.picture_files import SUFFIXES, colours, files_in
-from spikecut.sources.picture_folders import open_folders
+from spikecut.sources.picture_folders import CLASSES, open_folders
 from spikecut.sources.picture_sets import PictureSet
 
 KNOWN = "cifar-10-python.tar.gz, cifar-100-python.tar.gz, tiny-imagenet-200, and folders or zips of <class>/<picture>"
@@ -49,7 +50,7 @@ def holds_pictures(path: Path) -> bool:
 
 
 def one_picture(path: Path) -> tuple[UInt8[ndarray, "3 H W"], str]:
-    """One picture, and the name of its class: that of its folder, or what its archive says.
+    """One picture, and the name of its class: that of its folder, or what its archive or Tiny-ImageNet says.
 
     A picture in an archive is the archive's path with its own behind it: `cifar-10-python.tar.gz/test_batch/00017`.
 
@@ -57,7 +58,7 @@ def one_picture(path: Path) -> tuple[UInt8[ndarray, "3 H W"], str]:
         UnreadableSource: if there is no such picture.
     """
     if path.is_file():
-        return colours(path.read_bytes(), path), path.parent.name
+        return colours(path.read_bytes(), path), _class_in_tiny_imagenet(path.resolve()) or path.parent.name
     for above in path.parents:
         if _is_archive(above) if above.is_file() else above.is_dir() and cifar_files(above) is not None:
             for picture in open_pictures(above).pictures:
@@ -65,6 +66,15 @@ def one_picture(path: Path) -> tuple[UInt8[ndarray, "3 H W"], str]:
                     return picture.pixels(), picture.class_name
             break
     raise UnreadableSource(path, "no such picture")
+
+
+def _class_in_tiny_imagenet(file: Path) -> str | None:
+    """What an unpacked copy says of its `train/<wnid>/images/…` or `val/images/…`."""
+    for above in file.parents[2:4]:
+        if (above / CLASSES).is_file():
+            with suppress(EmptyRecording, MissingLabels):
+                return next((one.class_name for one in open_pictures(above).pictures if one.path == file), None)
+    return None
 
 
 @lru_cache(maxsize=1)

@@ -44,9 +44,9 @@ class Array:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, kind, by_columns, raw = state
-        if not (isinstance(kind, _Bytes) and isinstance(raw, bytes) and by_columns in (False, 0)):
-            raise pickle.UnpicklingError("an array of something else than bytes by rows")
-        self.values = np.frombuffer(raw, np.uint8).reshape(shape)
+        if not (isinstance(kind, _Bytes) and isinstance(raw, bytes)):
+            raise pickle.UnpicklingError("an array of something else than bytes")
+        self.values = np.frombuffer(raw, np.uint8).reshape(shape, order="F" if by_columns else "C")
 
 
 class _Bytes:

@@ -86,10 +86,21 @@ def test_no_other_name_is_ever_looked_up(module: str, name: str, tmp_path: Path)
 
 def test_what_stands_for_arrays_makes_arrays_of_bytes_and_nothing_else(tmp_path: Path) -> None:
     folder = write_cifar(tmp_path, packed=False)
-    for data in (np.zeros((1, 3072), np.float64), np.array([[None]]), np.zeros((3072, 2), np.uint8).T):
+    for data in (np.zeros((1, 3072), np.float64), np.array([[None]])):
         (folder / "data_batch_1").write_bytes(as_python2({b"data": data, b"labels": [0] * len(data)}))
         with pytest.raises(CorruptRecording, match="data_batch_1"):
             open_pictures(folder)
+
+
+def test_an_array_by_columns_holds_the_same_pictures(tmp_path: Path) -> None:
+    folder = write_cifar(tmp_path, packed=False)
+    before = open_pictures(folder)
+    said = pickle.loads((folder / "data_batch_1").read_bytes(), encoding="bytes")
+    by_columns = as_python2({**said, b"data": np.asfortranarray(said[b"data"])})
+    assert by_columns != as_python2(said)
+    (folder / "data_batch_1").write_bytes(by_columns)
+    for one, other in zip(before.pictures, open_pictures(folder).pictures, strict=True):
+        assert np.array_equal(one.pixels(), other.pixels())
 
 
 @pytest.mark.parametrize(

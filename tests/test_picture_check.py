@@ -64,6 +64,7 @@ def test_what_is_missing_or_changed_of_cifar_10_is_named(
     code, text = told(folder, capsys)
     assert code == 3
     assert "missing file: 1 data_batch_3" in text
+    assert text.count("data_batch_3") == 1
     assert "test_batch: its MD5 is another than that of the published file" in text
     assert "incomplete: 100 of the 120 pictures of CIFAR-10 can be used" in text
     assert f"see {KNOWN['CIFAR-10'].home}" in text
@@ -78,6 +79,7 @@ def test_a_file_of_cifar_that_would_run_code_is_unreadable_and_the_others_are_co
     code, text = told(folder, capsys)
     assert code == 3
     assert "unreadable: 1 data_batch_2: asks for builtins.print" in text
+    assert "missing" not in text
     assert "100 of the 120" in text
     (folder / "batches.meta").write_bytes(b"nothing")
     code, text = told(folder, capsys)
@@ -108,9 +110,13 @@ def test_tiny_imagenet_is_counted_class_by_class(
     assert "4 pictures in test have no labels: not used" in text
     (root / "train" / "n01443537" / "images" / "n01443537_3.JPEG").unlink()
     (root / "test" / "images" / "test_1.JPEG").unlink()
+    (root / "val" / "images" / "val_1.JPEG").unlink()
     code, text = told(root, capsys)
     assert code == 3
     assert "goldfish: 4 of 5 to train on" in text
+    assert "salamander: 1 of 2 to test on" in text
+    assert "missing: 1 of 6 pictures in val" in text
+    assert "incomplete: 19 of the 21 pictures" in text
     assert "test: 3 of 4 without labels" in text
 
 

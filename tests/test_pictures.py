@@ -1,6 +1,7 @@
 """Sets of pictures in folders and archives: which parts they have, what of them is read, what is refused."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,22 @@ def test_folders_that_say_all_three_parts_do(tmp_path: Path) -> None:
         part: part for part in ("train", "calibration", "test")
     }
     assert [len(found.of(part)) for part in ("train", "calibration", "test")] == [30, 30, 30]
+
+
+@pytest.mark.parametrize("name", ["val", "Valid", "validation"])
+def test_validation_tests_where_nothing_else_does_and_calibrates_otherwise(name: str, tmp_path: Path) -> None:
+    root = write_folders(tmp_path / "set", 30, 10)
+    parts = names(open_pictures(root))
+    (root / "test").rename(root / name)
+    assert names(open_pictures(root)) == parts
+    shutil.copytree(root / name, root / "Testing")
+    found = open_pictures(root)
+    assert {one.entry.split("/")[0]: one.part for one in found.pictures} == {
+        "train": "train",
+        name: "calibration",
+        "Testing": "test",
+    }
+    assert [len(found.of(part)) for part in ("train", "calibration", "test")] == [90, 30, 30]
 
 
 def test_a_folder_and_its_archive_are_the_same_set_however_it_is_named_inside(tmp_path: Path) -> None:
@@ -104,6 +121,16 @@ def test_a_picture_that_ends_early_is_refused(suffix: str, cut: int) -> None:
         colours(raw[:-cut], Path("one").with_suffix(suffix))
 
 
+def test_what_lies_behind_a_jpeg_and_a_thumbnail_before_it_are_no_matter() -> None:
+    raw = encoded(coloured(0, np.random.default_rng(0)), ".jpg")
+    thumbnail = b"\xff\xe1" + (len(raw) + 2).to_bytes(2, "big") + raw
+    whole = raw[:2] + thumbnail + raw[2:]
+    for behind in (b"", bytes(500), raw):
+        assert np.array_equal(colours(whole + behind, Path("one.jpg")), colours(raw, Path("one.jpg")))
+    with pytest.raises(UnreadableSource, match="a JPEG picture that ends early"):
+        colours(whole[:-2], Path("one.jpg"))
+
+
 def test_a_picture_damaged_in_its_archive_is_refused(tmp_path: Path) -> None:
     path = zipped(write_folders(tmp_path / "set", 1))
     raw = bytearray(path.read_bytes())
@@ -112,6 +139,18 @@ def test_a_picture_damaged_in_its_archive_is_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(raw))
     with pytest.raises(UnreadableSource, match="damaged in its archive"):
         [one.pixels() for one in open_pictures(path).pictures]
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "said"), [(8, 1, "is encrypted"), (10, 9, "compression")], ids=["encrypted", "deflate64"]
+)
+def test_a_picture_that_python_cannot_unpack_is_refused(at: int, value: int, said: str, tmp_path: Path) -> None:
+    path = zipped(write_folders(tmp_path / "set", 1))
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"PK\x01\x02") + at] = value  # of the first file, in the list at the archive's end
+    path.write_bytes(bytes(raw))
+    with pytest.raises(UnreadableSource, match=rf"blue/0000\.png: cannot be unpacked: .*{said}"):
+        open_pictures(path).pictures[0].pixels()
 
 
 def test_files_that_are_not_used_are_counted_by_cause(tmp_path: Path) -> None:
@@ -208,6 +247,20 @@ def test_a_picture_in_an_archive_is_found_by_its_path(tmp_path: Path) -> None:
         one_picture(tmp_path / "nowhere.png")
 
 
+def test_a_picture_of_unpacked_tiny_imagenet_has_the_class_that_the_set_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_tiny_imagenet(tmp_path)
+    trains = Path("train", "n01443537", "images", "n01443537_1.JPEG")
+    assert one_picture(root / trains)[1] == "goldfish"
+    assert one_picture(root / "val" / "images" / "val_2.JPEG")[1] == "Egyptian cat"
+    assert one_picture(root / "test" / "images" / "test_0.JPEG")[1] == "images"  # nobody published what it shows
+    monkeypatch.chdir(root / "val")
+    assert one_picture(Path("images", "val_2.JPEG"))[1] == "Egyptian cat"
+    (root / "val" / "val_annotations.txt").unlink()
+    assert one_picture(root / trains)[1] == "images"
+
+
 def test_what_is_no_set_of_pictures_is_said_to_be_none(tmp_path: Path) -> None:
     with pytest.raises(UnreadableSource, match="cannot read"):
         open_pictures(tmp_path / "nowhere")
@@ -231,11 +284,20 @@ def test_a_folder_of_recordings_holds_no_pictures(tmp_path: Path) -> None:
     assert not holds_pictures(tmp_path / "nowhere")
 
 
-def test_an_archive_that_has_changed_is_read_anew(tmp_path: Path) -> None:
-    path = write_cifar(tmp_path, n_each=20)
+def _zip_of(folder: Path, n_each: int) -> Path:
+    return zipped(write_folders(folder, 2 * n_each))
+
+
+@pytest.mark.parametrize("write", [write_cifar, _zip_of], ids=["tar", "zip"])
+def test_an_archive_that_has_changed_is_read_anew(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write(tmp_path / "set", n_each=20)
     before = open_pictures(path)
     assert open_pictures(path) is before
-    assert len(open_pictures(write_cifar(tmp_path, n_each=30)).pictures) == 180
+    assert len(before.pictures) == 120
+    after = open_pictures(write(tmp_path / "set", n_each=30))
+    assert after.path == path
+    assert len(after.pictures) == 180
+    assert after.pictures[-1].pixels().shape == (3, 32, 32)
 
 
 def test_the_jpeg_copy_of_cifar_10_divides_as_the_docs_say(real_data: Path) -> None:
