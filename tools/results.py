@@ -85,7 +85,7 @@ def _told(chapter: Chapter, seed: int) -> Iterator[str]:
     )
     yield ""
     spread = "" if len(runs) == 1 else f"; seeds {_range([100 * run.correct[:, -1].mean() for run in runs], '.1f')}"
-    yield f"Full window: **{_percent(accuracy(full, groups, _rng(seed)))}**{spread}."
+    yield f"Full window: **{_percent(accuracy(full, groups, seed))}**{spread}."
     if anns := [run.card.metrics["accuracy_ann"] for run in runs if "accuracy_ann" in run.card.metrics]:
         yield (
             f"The ANN of {card.spec.levels} levels that it was converted from: "
@@ -113,13 +113,13 @@ def _told(chapter: Chapter, seed: int) -> Iterator[str]:
         fixed = np.array([np.full(n, run.fixed[rule]) for run in runs], np.float64)
         policies = np.array([[run.policy_cost[rule]] for run in runs])
         policy, paid = float(policies.mean()), steps + policies
-        held = f"{fixed.mean():.3g} | {_plain(ratio(fixed, paid, groups, _rng(seed)), '.2f')}" if fixed.all() else " |"
+        held = f"{fixed.mean():.3g} | {_plain(ratio(fixed, paid, groups, seed), '.2f')}" if fixed.all() else " |"
         yield (
-            f"| {rule} | {_percent(accuracy(right, groups, _rng(seed)))} "
-            f"| {_points(over_seeds(full - right, groups, _rng(seed)))} "
-            f"| {_plain(over_seeds(steps, groups, _rng(seed), (1.0, float(horizon))), '.2f' if still else '.1f')}"
+            f"| {rule} | {_percent(accuracy(right, groups, seed))} "
+            f"| {_points(over_seeds(full - right, groups, seed))} "
+            f"| {_plain(over_seeds(steps, groups, seed, (1.0, float(horizon))), '.2f' if still else '.1f')}"
             f"{f' + {policy:.2f} for the policy' if policy else ''} "
-            f"| {_plain(ratio(whole, paid, groups, _rng(seed)), '.2f')} "
+            f"| {_plain(ratio(whole, paid, groups, seed), '.2f')} "
             f"| {held} |"
         )
     yield from _planned(chapter, seed)
@@ -164,7 +164,7 @@ def _planned(chapter: Chapter, seed: int) -> Iterator[str]:
     )
     for rule, alike in pairs:
         planned, decided = (np.array([run.right[name] for run in chapter.runs], np.float64) for name in (rule, alike))
-        told = _points(over_seeds(planned - decided, chapter.first.groups, _rng(seed)))
+        told = _points(over_seeds(planned - decided, chapter.first.groups, seed))
         yield f"Planning gains {told} points with {rule}."
 
 
@@ -204,13 +204,13 @@ def _paired(chapters: Sequence[Chapter], seed: int) -> Iterator[str]:
         cells = []
         for other in others:
             mine, theirs = ([run.correct[:, span].mean(1) for run in one.runs] for one in (other, base))
-            cells.append(_points(between(np.array(mine), np.array(theirs), groups, _rng(seed))))
+            cells.append(_points(between(np.array(mine), np.array(theirs), groups, seed)))
         yield f"| {said} | " + " | ".join(cells) + " |"
     for rule in rules:
         cells = []
         for other in others:
             mine, theirs = ([run.stops[rule] for run in one.runs] for one in (other, base))
-            steps = between(np.array(mine, np.float64), np.array(theirs, np.float64), groups, _rng(seed))
+            steps = between(np.array(mine, np.float64), np.array(theirs, np.float64), groups, seed)
             cells.append(_plain(steps, "+.2f"))
         yield f"| steps of {rule} | " + " | ".join(cells) + " |"
     lone = [other.label for other in others if len(other.runs) == len(base.runs) == 1]
@@ -249,10 +249,6 @@ def _duration(runs: Sequence[Run]) -> str:
     if max(told) < 120:
         return f"{_range(told, '.0f')} seconds "
     return f"{_range([seconds / 60 for seconds in told], '.0f')} minutes "
-
-
-def _rng(seed: int) -> np.random.Generator:
-    return np.random.default_rng(seed)
 
 
 def _range(values: Sequence[float], form: str) -> str:

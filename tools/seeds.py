@@ -9,6 +9,7 @@ arXiv 0712.1111).
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -23,49 +24,49 @@ _DRAWS = 2_000
 def over_seeds(
     values: Float64[ndarray, "S N"],
     groups: Int64[ndarray, " N"],
-    rng: np.random.Generator,
+    seed: int,
     bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Estimate:
     """The mean of what every seed did with every recording, with its 95 % interval, kept inside `bounds`.
 
     With one seed it is about that one training: nobody knows how far another would lie.
     """
-    return _interval([values], groups, rng, bounds)
+    return _interval([values], groups, seed, bounds)
 
 
 def between(
     first: Float64[ndarray, "S N"],
     second: Float64[ndarray, "R N"],
     groups: Int64[ndarray, " N"],
-    rng: np.random.Generator,
+    seed: int,
 ) -> Estimate:
     """How far two methods lie apart, first minus second, on the same recordings; each with seeds of its own.
 
     The seeds' noise is taken to be the same on both sides and read off both. With one seed a side there is nothing
     to read it off: the interval is that of two trainings, and no evidence about two methods.
     """
-    return _interval([first, second], groups, rng, (-np.inf, np.inf))
+    return _interval([first, second], groups, seed, (-np.inf, np.inf))
 
 
 def ratio(
     above: Float64[ndarray, "S N"],
     below: Float64[ndarray, "S N"],
     groups: Int64[ndarray, " N"],
-    rng: np.random.Generator,
+    seed: int,
 ) -> Estimate:
     """mean(above) / mean(below) of the same seeds and recordings, all above 0.
 
     The interval is that of its logarithm, to first order (delta method), so it never reaches 0.
     """
     value = float(above.mean() / below.mean())
-    log = over_seeds(above / above.mean() - below / below.mean(), groups, rng)
+    log = over_seeds(above / above.mean() - below / below.mean(), groups, seed)
     return Estimate(value, value * float(np.exp(log.low)), value * float(np.exp(log.high)))
 
 
-def accuracy(right: Float64[ndarray, "S N"], groups: Int64[ndarray, " N"], rng: np.random.Generator) -> Estimate:
+def accuracy(right: Float64[ndarray, "S N"], groups: Int64[ndarray, " N"], seed: int) -> Estimate:
     """A share of right answers: Wilson's interval for one seed; never narrower than that for several, or for groups.
 
-    >>> all_right = accuracy(np.ones((1, 40)), np.arange(40), np.random.default_rng(0))
+    >>> all_right = accuracy(np.ones((1, 40)), np.arange(40), 0)
     >>> round(all_right.low, 3), all_right.high
     (0.912, 1.0)
     """
@@ -73,14 +74,14 @@ def accuracy(right: Float64[ndarray, "S N"], groups: Int64[ndarray, " N"], rng: 
     score = wilson(round(float(right.mean(axis=0).sum())), n)
     if len(right) == 1 and len(np.unique(groups)) == n:
         return score
-    drawn = over_seeds(right, groups, rng, (0.0, 1.0))
+    drawn = over_seeds(right, groups, seed, (0.0, 1.0))
     return Estimate(drawn.value, min(drawn.low, score.low), max(drawn.high, score.high))
 
 
 def _interval(
     arms: Sequence[Float64[ndarray, "_ N"]],
     groups: Int64[ndarray, " N"],
-    rng: np.random.Generator,
+    seed: int,
     bounds: tuple[float, float],
 ) -> Estimate:
     """The mean of one arm, or the difference of two."""
@@ -89,15 +90,23 @@ def _interval(
     means = [arm.mean(axis=0) for arm in arms]
     each = means[0] if len(means) == 1 else means[0] - means[1]
     sizes = np.bincount(groups).astype(np.float64)
-    picks = rng.integers(0, len(sizes), (_DRAWS, len(sizes)))
-    draws = np.bincount(groups, each)[picks].sum(axis=1) / sizes[picks].sum(axis=1)
     freedom = sum(len(arm) - 1 for arm in arms)
+    counts, noise = _drawn(len(sizes), freedom, seed)
+    draws = (counts @ np.bincount(groups, each)) / (counts @ sizes)
     if freedom:
         variance = max(0.0, sum(_seed_squares(arm, groups) for arm in arms) / freedom)
         error = np.sqrt(variance * sum(1 / len(arm) for arm in arms))
-        draws = draws + error * rng.standard_t(freedom, _DRAWS)
+        draws = draws + error * noise
     value, (low, high) = float(each.mean()), np.quantile(draws, [0.025, 0.975])
     return Estimate(value, max(bounds[0], float(low)), min(bounds[1], float(high)))
+
+
+@lru_cache(maxsize=1)
+def _drawn(n: int, freedom: int, seed: int) -> tuple[Float64[ndarray, "D n"], Float64[ndarray, " D"]]:
+    """How often each of n groups is drawn, and Student's t, for every draw; a table asks for the same many times."""
+    rng = np.random.default_rng(seed)
+    counts = np.array([np.bincount(picks, minlength=n) for picks in rng.integers(0, n, (_DRAWS, n))], np.float64)
+    return counts, rng.standard_t(freedom, _DRAWS) if freedom else np.zeros(_DRAWS)
 
 
 def _seed_squares(arm: Float64[ndarray, "S N"], groups: Int64[ndarray, " N"]) -> float:
