@@ -76,6 +76,23 @@ class Readout:
 SUM = Readout()
 
 
+def temperatures_said(said: str, horizon: int) -> Float64[ndarray, " T"]:
+    """The temperature of every step from a word: a number for all of them, or `t`, the step.
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    if said == "t":
+        return np.arange(1.0, horizon + 1)
+    try:
+        value = float(said)
+    except ValueError:
+        value = np.nan
+    if not 0 < value < np.inf:
+        raise ConfigError(f"temperature {said!r}; expected a number above 0, t or fitted")
+    return np.full(horizon, value)
+
+
 def fit_temperatures(
     logits: Float32[ndarray, "N T K"], labels: "np.ndarray[tuple[int], np.dtype[np.int64]]"
 ) -> Float64[ndarray, " T"]:

@@ -275,7 +275,12 @@ def test_names_of_cutoffs_that_nobody_wrote_do_not_disturb(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "how",
-    [["--readout", "leaky", "--leak", "0.1"], ["--readout", "mean", "--temperature", "fitted"], ["--temperature", "t"]],
+    [
+        ["--readout", "leaky", "--leak", "0.1"],
+        ["--readout", "mean", "--temperature", "fitted"],
+        ["--temperature", "t"],
+        ["--temperature", "8"],
+    ],
 )
 def test_rules_are_fitted_with_another_readout_and_keep_it(
     how: list[str], evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.readout import Readout, fit_temperatures, softmax
+from spikecut.pipeline.readout import Readout, fit_temperatures, softmax, temperatures_said
 from spikecut.pipeline.results import Evidence
 
 outputs_of_two = hnp.arrays(np.float32, (3, 5, 4), elements=st.integers(-32, 32).map(lambda n: n / 8))
@@ -56,6 +56,14 @@ def test_a_fitted_temperature_is_the_one_that_made_the_labels(true: float) -> No
     found = fit_temperatures(logits, labels)
     assert found[0] == pytest.approx(true, rel=0.06)
     assert found[1] == 1
+
+
+def test_temperatures_are_said_as_a_number_or_as_the_step() -> None:
+    assert temperatures_said("8", 3).tolist() == [8, 8, 8]
+    assert temperatures_said("t", 3).tolist() == [1, 2, 3]
+    for wrong in ("0", "-1", "inf", "nan", "warm"):
+        with pytest.raises(ConfigError, match=f"temperature '{wrong}'; expected a number above 0"):
+            temperatures_said(wrong, 3)
 
 
 def test_a_readout_that_cannot_be_is_refused() -> None:

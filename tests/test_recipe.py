@@ -83,6 +83,7 @@ def test_what_cannot_be_is_named(tmp_path: Path, more: str, network: str, said: 
         ("", "", '[deciding]\nrules = ["topp"]', "no rule 'topp'"),
         ("", "", "[deciding]\ntolerances = [2.0]", "a tolerated loss of 2.0"),
         ("", "", '[deciding]\nreadout = "median"', "readout 'median'"),
+        ("", "", '[deciding]\ntemperature = "-8"', "temperature '-8'; expected a number above 0, t or fitted"),
         ("", "", '[deciding]\ndefault = "confidence-3pt"', "default is 'confidence-3pt', which is not fitted"),
         ("", "", "[training.augmentation]\nmirrored = [0, 2, 1]", "mirrored has 3 labels for 2 classes"),
         ("", "", "[training.augmentation]\nmirrored = [1, 0]\nflipped = true", "flipped with mirrored"),

@@ -4,7 +4,6 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from rich.console import Console
@@ -18,14 +17,12 @@ from spikecut.pipeline.fitted import FittedCutoff
 from spikecut.pipeline.fitting import FITS, Wish, check_wish, equal_fixed_steps, fit, sentence
 from spikecut.pipeline.metrics import wilson
 from spikecut.pipeline.planned import Planned
-from spikecut.pipeline.readout import Readout, fit_temperatures
+from spikecut.pipeline.readout import Readout, fit_temperatures, temperatures_said
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.sources.datasets import Part
 from spikecut.tools.cutoffs import beside, called, policy_of
 from spikecut.tools.outputs import Gathered, gather, refuse_trained_on
 from spikecut.tools.pace import pace_of
-
-Temperature = Literal["1", "t", "fitted"]
 
 
 def run_calibrate(
@@ -38,7 +35,7 @@ def run_calibrate(
     delta: float,
     readout: str,
     leak: float,
-    temperature: Temperature,
+    temperature: str,
     seed: int,
     or_never: bool,
     out: Path | None,
@@ -51,14 +48,16 @@ def run_calibrate(
     `all` is every rule, those that ask a policy only if one is there.
 
     Raises:
-        ConfigError: if a rule, a tolerance or the delta cannot be, if recordings that trained the network are among
-            them (unless forced), if they cannot carry a promise, or if a file would be overwritten.
+        ConfigError: if a rule, a tolerance, a temperature or the delta cannot be, if recordings that trained the
+            network are among them (unless forced), if they cannot carry a promise, or if a file would be overwritten.
     """
     wishes = [Wish(tolerance, delta, seed) for tolerance in dict.fromkeys(tolerances)]
     named = FITS if "all" in rules else dict.fromkeys(rules)
     for wish in wishes:
         for rule in named:
             check_wish(rule, wish)
+    if temperature != "fitted":
+        temperatures_said(temperature, 1)
     weights = checkpoint.locate(model)
     folder = out or (weights.parent if weights.parent != checkpoint.SHIPPED else Path())
     policy = None
@@ -96,9 +95,7 @@ def run_calibrate(
     return 3 if found.n_damaged else 0
 
 
-def read_with(
-    recorded: RecordedOutputs, kind: str, leak: float, temperature: Temperature, seed: int
-) -> RecordedOutputs:
+def read_with(recorded: RecordedOutputs, kind: str, leak: float, temperature: str, seed: int) -> RecordedOutputs:
     """The recordings to fit rules on, read as asked for.
 
     Temperatures to be fitted take three of ten recordings (or people) for themselves, since a promise needs
@@ -107,8 +104,10 @@ def read_with(
     plain = Readout(kind, leak if kind == "leaky" else 0.0, recorded.members)
     if temperature == "1":
         return recorded if kind == "sum" else recorded.read_by(plain)
-    if temperature == "t":
-        return recorded.read_by(dataclasses.replace(plain, temperatures=np.arange(1.0, recorded.horizon + 1)))
+    if temperature != "fitted":
+        return recorded.read_by(
+            dataclasses.replace(plain, temperatures=temperatures_said(temperature, recorded.horizon))
+        )
     for_temperatures, rest = recorded.read_by(plain).split(0.3, seed)
     values = fit_temperatures(for_temperatures.logits(), for_temperatures.labels)
     fitted = rest.read_by(dataclasses.replace(plain, temperatures=values))

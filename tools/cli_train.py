@@ -187,8 +187,8 @@ class Calibrate:
     """What the rules read of the outputs so far (sr1, economy and calimera always the mean)."""
     leak: float = 0.05
     """The share that a leaky readout forgets at every step."""
-    temperature: Literal["1", "t", "fitted"] = "1"
-    """What the readout is divided by: nothing, the step, or values fitted on three tenths of the recordings."""
+    temperature: str = "1"
+    """What the readout is divided by: a number, `t` (the step), or `fitted` on three tenths of the recordings."""
     seed: int = 0
     """For splits of the recordings."""
     or_never: bool = False

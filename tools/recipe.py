@@ -3,7 +3,7 @@
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import dacite
 
@@ -15,7 +15,7 @@ from spikecut.models.training import TrainingPlan
 from spikecut.pipeline.errors import ConfigError, SpikecutError
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.fitting import Wish, check_wish
-from spikecut.pipeline.readout import Readout
+from spikecut.pipeline.readout import Readout, temperatures_said
 from spikecut.pipeline.recognition import Onset
 from spikecut.sources.counterparts import COUNTERPARTS
 from spikecut.tools.cutoffs import called
@@ -34,11 +34,13 @@ class Deciding:
     rules: tuple[str, ...] = ("fixed", "topk", "confidence", "ltt")
     tolerances: tuple[float, ...] = (0.01, 0.02)
     readout: str = "sum"
-    temperature: Literal["1", "t", "fitted"] = "1"
+    temperature: str = "1"
     default: str = "confidence-2pt"
 
     def __post_init__(self) -> None:
         Readout(self.readout)
+        if self.temperature != "fitted":
+            temperatures_said(self.temperature, 1)
         for rule in self.rules:
             for tolerance in self.tolerances:
                 check_wish(rule, Wish(tolerance))
