@@ -14,6 +14,7 @@ from numpy import ndarray
 from spikecut.pipeline.calibration import optimal_cutoff_steps
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.metrics import Estimate, bootstrap_difference, bootstrap_mean, bootstrap_ratio, wilson
+from spikecut.pipeline.planned import Planned
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.readout import softmax
 from spikecut.pipeline.recorded import RecordedOutputs, Sweep, sweep
@@ -154,7 +155,8 @@ def assess(
 ) -> tuple[Assessment, Sweep]:
     """One rule, beside the full window and the constant `fixed_steps` (0: none to compare with).
 
-    The full window is read as the rule reads, where it has a readout of its own.
+    The full window is read as the rule reads, where it has a readout of its own. Ratios count what a rule pays for a
+    policy, in steps; the mean of steps does not.
     """
     if own := getattr(decider, "readout", None):
         recorded = recorded.read_by(own)
@@ -165,15 +167,16 @@ def assess(
     early = swept.stops < horizon
     final = recorded.logits()[:, -1].argmax(axis=1)
     steps = swept.stops.astype(np.float64)
+    paid = steps + (decider.cost if isinstance(decider, Planned) else 0.0)
     by_step = np.array([lost[swept.stops <= t].mean() if (swept.stops <= t).any() else np.nan for t in _steps(horizon)])
     held = None if swept.sets is None else swept.sets[np.arange(n), recorded.labels]
     return Assessment(
         accuracy=wilson(int(right.sum()), n),
         loss=bootstrap_mean(100.0 * (correct[:, -1].astype(np.float64) - right), rng),
         mean_steps=bootstrap_mean(steps, rng),
-        earlier_than_full=bootstrap_ratio(np.full(n, float(horizon)), steps, rng),
+        earlier_than_full=bootstrap_ratio(np.full(n, float(horizon)), paid, rng),
         fixed_steps=fixed_steps,
-        earlier_than_fixed=bootstrap_ratio(np.full(n, float(fixed_steps)), steps, rng) if fixed_steps else None,
+        earlier_than_fixed=bootstrap_ratio(np.full(n, float(fixed_steps)), paid, rng) if fixed_steps else None,
         early_loss=_percent(wilson(int(lost[early].sum()), int(early.sum()))) if early.any() else None,
         early_loss_by_step=by_step,
         agreement=wilson(int((swept.labels == final).sum()), n),

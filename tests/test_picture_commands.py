@@ -311,9 +311,9 @@ def test_the_archive_of_cifar_10_is_trained_on_and_its_pictures_are_found_by_nam
     assert "Data: CIFAR-10's layout, but not its published files." in text
     assert "4 steps; trained" in text
     assert "| everybody stopped after | 1 | 2 | 3 | 4 |" in text
-    assert (
-        f"The ANN of 4 levels that it was converted from: {100 * card.metrics.get('accuracy_ann', 0):.1f} %" in text
-    ) == (levels > 0)
+    assert ("that it was converted from" in text) == (levels > 0)
+    if levels:
+        assert f"The ANN of 4 levels that it was converted from: {100 * card.metrics['accuracy_ann']:.1f} %" in text
 
 
 def test_a_run_that_was_cut_short_goes_on_to_the_same_weights(pictures: Path, run: Path, tmp_path: Path) -> None:

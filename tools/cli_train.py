@@ -131,6 +131,8 @@ class Policy:
     """How many recordings make one step of the optimiser."""
     learning_rate: float = 3e-3
     """The highest; it falls to 0 along a cosine."""
+    weight_decay: float = 1e-2
+    """By how much weights shrink, of AdamW."""
     seed: int = 0
     """For weights and order."""
     out: Path | None = None
@@ -155,6 +157,7 @@ class Policy:
                 beta=self.beta,
                 half_life=self.half_life,
                 recordings=self.recordings,
+                weight_decay=self.weight_decay,
                 seed=self.seed,
             ),
             out=self.out,

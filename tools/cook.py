@@ -95,7 +95,7 @@ def run_recipe(
             delta=0.05,
             readout=how.readout,
             leak=0.05,
-            temperature=how.temperature,
+            temperature=str(how.temperature),
             seed=seed,
             or_never=True,
             out=None,

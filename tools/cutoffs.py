@@ -79,14 +79,15 @@ def asked_by(rules: Iterable[FittedCutoff]) -> PolicyPlanner | None:
 
 
 def with_equal_cost(rules: dict[str, FittedCutoff]) -> dict[str, FittedCutoff]:
-    """The rules, each planned one followed by SEENN-I at the threshold that cost as much where both were fitted."""
+    """The rules, each planned one followed by SEENN-I where it cost most nearly as much where both were fitted."""
     both: dict[str, FittedCutoff] = {}
     for name, rule in rules.items():
         both[name] = rule
         if isinstance(rule.cutoff, Planned) and "equal_cost_confidence" in rule.observed:
             alpha, spent = rule.observed["equal_cost_confidence"], rule.observed["mean_cost"]
             alike = replace(confidence(alpha, rule.cutoff.horizon), readout=rule.cutoff.readout)
-            promise = f"SEENN-I where it cost as much as {name} on the recordings it was fitted on, {spent:.2f} steps."
+            spent_on = "on the recordings it was fitted on"
+            promise = f"SEENN-I where it cost most nearly as much as {name} {spent_on}, {spent:.2f} steps."
             both[equal_cost_name(name)] = replace(rule, cutoff=alike, observed={}, promise=promise)
     return both
 

@@ -24,7 +24,6 @@ from spikecut.tools.machine import commit, processor
 from spikecut.tools.outputs import gather
 from spikecut.tools.picture_digests import sketch
 
-_BY_RECIPE = "weight_decay"  # the one number of a plan that the command line does not say
 _SHARE = 8  # asking the policy may cost this part of one step
 
 
@@ -72,7 +71,7 @@ def run_policy(
     )
     metrics = _metrics(PolicyPlanner(policy, spec, "", macs / step_macs).plan(frames), right, spec)
     said = {"look": spec.look, "width": spec.width, **asdict(plan)}
-    options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in said.items() if name != _BY_RECIPE)
+    options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in said.items())
     provenance = {
         "command": f"spikecut policy DIR --model {card.name} --part {part} {options}",
         **{name: card.provenance[name] for name in ("data_licence", "attribution") if name in card.provenance},

@@ -34,13 +34,13 @@ class Deciding:
     rules: tuple[str, ...] = ("fixed", "topk", "confidence", "ltt")
     tolerances: tuple[float, ...] = (0.01, 0.02)
     readout: str = "sum"
-    temperature: str = "1"
+    temperature: str | float = "1"
     default: str = "confidence-2pt"
 
     def __post_init__(self) -> None:
         Readout(self.readout)
         if self.temperature != "fitted":
-            temperatures_said(self.temperature, 1)
+            temperatures_said(str(self.temperature), 1)
         for rule in self.rules:
             for tolerance in self.tolerances:
                 check_wish(rule, Wish(tolerance))

@@ -160,7 +160,7 @@ def _planned(chapter: Chapter, seed: int) -> Iterator[str]:
     yield ""
     yield (
         "A policy's cost is told in steps of the network, once a recording; *x* counts it. *confidence as …* is "
-        "SEENN-I at the threshold that cost as much on the calibration recordings, the policy included."
+        "SEENN-I at the threshold that cost most nearly as much on the calibration recordings, the policy included."
     )
     for rule, alike in pairs:
         planned, decided = (np.array([run.right[name] for run in chapter.runs], np.float64) for name in (rule, alike))
