@@ -14,7 +14,7 @@ from numpy import ndarray
 from spikecut.pipeline.calibration import optimal_cutoff_steps
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.metrics import Estimate, bootstrap_difference, bootstrap_mean, bootstrap_ratio, wilson
-from spikecut.pipeline.planned import Planned
+from spikecut.pipeline.planned import policy_cost
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.readout import softmax
 from spikecut.pipeline.recorded import RecordedOutputs, Sweep, sweep
@@ -167,7 +167,7 @@ def assess(
     early = swept.stops < horizon
     final = recorded.logits()[:, -1].argmax(axis=1)
     steps = swept.stops.astype(np.float64)
-    paid = steps + (decider.cost if isinstance(decider, Planned) else 0.0)
+    paid = steps + policy_cost(decider)
     by_step = np.array([lost[swept.stops <= t].mean() if (swept.stops <= t).any() else np.nan for t in _steps(horizon)])
     held = None if swept.sets is None else swept.sets[np.arange(n), recorded.labels]
     return Assessment(

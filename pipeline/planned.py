@@ -8,6 +8,7 @@ were recorded (`Plans`), so the rule is fitted and compared like any other.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, Num
@@ -16,7 +17,7 @@ from numpy import ndarray
 from spikecut.pipeline.cutoff import Held, check, leader
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.events import Frame
-from spikecut.pipeline.protocols import Planner
+from spikecut.pipeline.protocols import CutoffDecider, Planner
 from spikecut.pipeline.readout import SUM, Readout
 from spikecut.pipeline.results import Evidence, Verdict
 
@@ -117,6 +118,11 @@ class Planned:
         assert self.planner is not None
         assert seen is not None
         return self.planner.plan(seen[asked])
+
+
+def policy_cost(decider: CutoffDecider[Any]) -> float:
+    """What a rule pays once a recording for asking a policy, in steps of the network; 0 where it asks none."""
+    return decider.cost if isinstance(decider, Planned) else 0.0
 
 
 def budgets(plans: Logits, look: int, beyond: float | None = None) -> Int64[ndarray, " B"]:

@@ -21,7 +21,7 @@ from spikecut.models.policy import macs_of_step
 from spikecut.pipeline.cutoff import never
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import Frame
-from spikecut.pipeline.planned import Planned
+from spikecut.pipeline.planned import policy_cost
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.results import Decision
 from spikecut.pipeline.runner import run
@@ -140,8 +140,7 @@ def costs_of(
     for name, at in stops.items():
         until = at[:, None] - 1
         added, multiplied = (np.take_along_axis(one.cumsum(1), until, 1).mean() for one in (additions, multiplications))
-        rule = rules[name]
-        policy = rule.cost * dense / 1e6 if isinstance(rule, Planned) else 0.0
+        policy = policy_cost(rules[name]) * dense / 1e6
         ms = 1e3 * seconds[name] / len(recordings)
         costs.append(Cost(name, float(at.mean()), ms, float(added), float(multiplied) + policy))
     return costs

@@ -28,7 +28,7 @@ from spikecut.pipeline.evaluation import (
 )
 from spikecut.pipeline.fitted import FittedCutoff
 from spikecut.pipeline.metrics import Estimate
-from spikecut.pipeline.planned import Planned
+from spikecut.pipeline.planned import policy_cost
 from spikecut.pipeline.recorded import Sweep
 from spikecut.sources.datasets import Part
 from spikecut.tools.cutoffs import asked_by, available, equal_cost_name, find_cutoff, shown, with_equal_cost
@@ -113,8 +113,8 @@ def run_evaluate(
 
 
 def _row(name: str, rule: FittedCutoff, seen: Assessment) -> dict[str, Any]:
-    cost = rule.cutoff.cost if isinstance(rule.cutoff, Planned) else 0.0
-    return {"name": name, "promise": rule.promise, **asdict(seen), "policy_cost": cost, "equal_cost": None}
+    about = {"name": name, "promise": rule.promise, **asdict(seen)}
+    return {**about, "policy_cost": policy_cost(rule.cutoff), "equal_cost": None}
 
 
 def _plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ from spikecut.pipeline.cutoff import fixed
 from spikecut.pipeline.errors import EmptyRecording
 from spikecut.pipeline.fitted import FittedCutoff
 from spikecut.pipeline.metrics import Estimate, bootstrap_mean, bootstrap_ratio, wilson
-from spikecut.pipeline.planned import Planned
+from spikecut.pipeline.planned import policy_cost
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.replay import replay
 from spikecut.pipeline.results import Decision
@@ -161,7 +161,7 @@ def _row(
 ) -> dict[str, Any]:
     full, constant = passes[0], next((p for p in passes if p.name == beside), None)
     right = _right(this, labels)
-    cost = rule.cutoff.cost if isinstance(rule.cutoff, Planned) else 0.0
+    cost = policy_cost(rule.cutoff)
     steps, ms = _steps(this), np.array([d.latency_us / 1000 for d in this.decisions])
     return {
         "rule": this.name,
