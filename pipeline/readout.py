@@ -76,12 +76,14 @@ class Readout:
 SUM = Readout()
 
 
-def temperatures_said(said: str, horizon: int) -> Float64[ndarray, " T"]:
-    """The temperature of every step from a word: a number for all of them, or `t`, the step.
+def temperatures_said(said: str, horizon: int) -> Float64[ndarray, " T"] | None:
+    """The temperature of every step from a word: a number for all of them, or `t`, the step; None for `fitted`.
 
     Raises:
         ConfigError: for anything else.
     """
+    if said == "fitted":
+        return None
     if said == "t":
         return np.arange(1.0, horizon + 1)
     try:

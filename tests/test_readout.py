@@ -59,8 +59,9 @@ def test_a_fitted_temperature_is_the_one_that_made_the_labels(true: float) -> No
 
 
 def test_temperatures_are_said_as_a_number_or_as_the_step() -> None:
-    assert temperatures_said("8", 3).tolist() == [8, 8, 8]
-    assert temperatures_said("t", 3).tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(temperatures_said("8", 3), [8, 8, 8])
+    np.testing.assert_array_equal(temperatures_said("t", 3), [1, 2, 3])
+    assert temperatures_said("fitted", 3) is None
     for wrong in ("0", "-1", "inf", "nan", "warm"):
         with pytest.raises(ConfigError, match=f"temperature '{wrong}'; expected a number above 0"):
             temperatures_said(wrong, 3)

@@ -56,8 +56,7 @@ def run_calibrate(
     for wish in wishes:
         for rule in named:
             check_wish(rule, wish)
-    if temperature != "fitted":
-        temperatures_said(temperature, 1)
+    temperatures_said(temperature, 1)  # refused before the network runs
     weights = checkpoint.locate(model)
     folder = out or (weights.parent if weights.parent != checkpoint.SHIPPED else Path())
     policy = None
@@ -104,10 +103,8 @@ def read_with(recorded: RecordedOutputs, kind: str, leak: float, temperature: st
     plain = Readout(kind, leak if kind == "leaky" else 0.0, recorded.members)
     if temperature == "1":
         return recorded if kind == "sum" else recorded.read_by(plain)
-    if temperature != "fitted":
-        return recorded.read_by(
-            dataclasses.replace(plain, temperatures=temperatures_said(temperature, recorded.horizon))
-        )
+    if (said := temperatures_said(temperature, recorded.horizon)) is not None:
+        return recorded.read_by(dataclasses.replace(plain, temperatures=said))
     for_temperatures, rest = recorded.read_by(plain).split(0.3, seed)
     values = fit_temperatures(for_temperatures.logits(), for_temperatures.labels)
     fitted = rest.read_by(dataclasses.replace(plain, temperatures=values))

@@ -39,8 +39,7 @@ class Deciding:
 
     def __post_init__(self) -> None:
         Readout(self.readout)
-        if self.temperature != "fitted":
-            temperatures_said(str(self.temperature), 1)
+        temperatures_said(str(self.temperature), 1)
         for rule in self.rules:
             for tolerance in self.tolerances:
                 check_wish(rule, Wish(tolerance))
