@@ -219,7 +219,9 @@ def test_a_codec_that_is_missing_is_an_environment_problem(tmp_path: Path, monke
     assert ".avi" in (caught.value.hint or "")
 
 
-@pytest.mark.skipif(int(cv2.__version__.split(".")[0]) < 5, reason="OpenCV 4 does not say")
+@pytest.mark.skipif(
+    int(cv2.__version__.split(".")[0]) < 5, reason="OpenCV 4 drops such an image without an error to test for"
+)
 def test_an_image_that_opencv_refuses_is_an_environment_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
