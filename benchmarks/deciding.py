@@ -4,11 +4,10 @@ import time
 
 import numpy as np
 
-from spikecut.pipeline.evaluation import curve
-from spikecut.pipeline.fitting import FITS, Wish, fit
-from spikecut.pipeline.planned import Plans
-from spikecut.pipeline.recorded import RecordedOutputs
+from spikecut.pipeline.metrics.evaluation import curve
+from spikecut.pipeline.recorded import Plans, RecordedOutputs
 from spikecut.pipeline.results import Evidence
+from spikecut.pipeline.rules.fit import FITS, Wish, fit
 
 
 def main() -> None:

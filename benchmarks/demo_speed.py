@@ -11,13 +11,13 @@ from typing import cast
 
 import torch
 
-from spikecut.models import checkpoint
-from spikecut.pipeline.cutoff import never
-from spikecut.sources.datasets import Part
-from spikecut.sources.shapes import write_digits
-from spikecut.tools.cutoffs import find_cutoff
-from spikecut.tools.examples import examples_of
-from spikecut.tools.replay import one_pass
+from spikecut.models.files import checkpoint
+from spikecut.pipeline.rules.thresholds import never
+from spikecut.sources.datasets.class_folders import Part
+from spikecut.sources.simulation.drawn_digits import write_digits
+from spikecut.tools.batch.examples import examples_of
+from spikecut.tools.batch.replay import one_pass
+from spikecut.tools.cutoff_lookup import find_cutoff
 
 ROUNDS = 5
 

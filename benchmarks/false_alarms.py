@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from spikecut.models import checkpoint
+from spikecut.models.files import checkpoint
 from spikecut.pipeline.recognition import Onset, recognise
 from spikecut.pipeline.results import Decision
-from spikecut.tools.cutoffs import find_cutoff
-from spikecut.tools.feeding import open_for
-from spikecut.tools.run import Tally
+from spikecut.tools.cutoff_lookup import find_cutoff
+from spikecut.tools.frame_streams import open_for
+from spikecut.tools.session.run import Tally
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.fitting import Wish, fit
 from spikecut.pipeline.recorded import RecordedOutputs, load_outputs, sweep
+from spikecut.pipeline.rules.fit import Wish, fit
 
 DRAWS = 200
 Halves = Iterator[tuple[RecordedOutputs, RecordedOutputs]]

@@ -10,11 +10,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from spikecut.models.layerwise import outputs_and_layers, outputs_of
-from spikecut.models.losses import evidence_loss
-from spikecut.models.networks import build
-from spikecut.models.regularisation import rcs_ann_loss, rcs_loss
+from spikecut.models.architectures.networks import build
 from spikecut.models.spec import NetworkSpec
+from spikecut.models.training.layerwise import outputs_and_layers, outputs_of
+from spikecut.models.training.losses import evidence_loss
+from spikecut.models.training.regularisation import rcs_ann_loss, rcs_loss
 from spikecut.pipeline.events import SensorSize
 from spikecut.tools.machine import use
 

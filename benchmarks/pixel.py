@@ -6,8 +6,8 @@ from itertools import islice
 
 import numpy as np
 
-from spikecut.sources.dvs import DvsSpec, see
-from spikecut.sources.gestures import DrawnSession
+from spikecut.sources.simulation.gestures import DrawnSession
+from spikecut.sources.simulation.pixel import DvsSpec, see
 
 N_IMAGES, ROUNDS = 1_500, 3
 CLEAN = DvsSpec(0.15, 0.15, 0.03)

@@ -11,10 +11,10 @@ import numpy as np
 from numpy import ndarray
 
 from spikecut.pipeline.binning import CountBinner
-from spikecut.pipeline.metrics import wilson
-from spikecut.sources.clips import cut
-from spikecut.sources.gesture_labels import GESTURES
-from spikecut.sources.gestures import SENSOR, drawn_session, drawn_users
+from spikecut.pipeline.metrics.intervals import wilson
+from spikecut.sources.datasets.gesture_labels import GESTURES
+from spikecut.sources.datasets.segments import cut
+from spikecut.sources.simulation.gestures import SENSOR, drawn_session, drawn_users
 
 LOOKS = {"the first 20 ms": 20_000, "the first 300 ms": 300_000, "the whole gesture": None}
 PAIRS = ((3, 4), (5, 6))

@@ -11,11 +11,11 @@ import numba
 import torch
 from torch import Tensor, nn
 
-from spikecut.models.layerwise import outputs_of
-from spikecut.models.losses import evidence_loss
-from spikecut.models.networks import build, forward_step
+from spikecut.models.architectures.networks import build, forward_step
+from spikecut.models.training.layerwise import outputs_of
+from spikecut.models.training.losses import evidence_loss
 from spikecut.tools.machine import use
-from spikecut.tools.recipe import read_recipe
+from spikecut.tools.training.recipe import read_recipe
 
 ROUNDS = 6
 WAYS = {

@@ -9,14 +9,30 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 from numpy import ndarray
 
-from spikecut.pipeline.cutoff import SCORES
 from spikecut.pipeline.errors import ConfigError, ModelError
-from spikecut.pipeline.planned import Plans
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.results import Evidence
+from spikecut.pipeline.scores import SCORES
 
 _KIND, _VERSION = "spikecut recorded outputs", 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plans:
+    """What a policy said of the first frames of each recording: a logit for every budget that it could grant.
+
+    These are the last P numbers of steps up to the horizon: it looks at T - P + 1 frames. `policy` is the SHA-256 of
+    its weights, `cost` what asking it costs in steps of the network.
+    """
+
+    logits: Float32[ndarray, "N P"]
+    policy: str
+    cost: float = 0.0
+
+    def pick(self, which: Int64[ndarray, " L"]) -> "Plans":
+        """Those of some of the recordings."""
+        return Plans(self.logits[which], self.policy, self.cost)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

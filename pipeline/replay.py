@@ -13,12 +13,12 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from spikecut.pipeline.cutoff import never
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
+from spikecut.pipeline.lanes import select_lanes
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.results import Decision, Evidence, StopReason
-from spikecut.pipeline.rules import select_lanes
+from spikecut.pipeline.rules.thresholds import never
 from spikecut.pipeline.runner import remaining, run
 
 S = TypeVar("S")

@@ -1,18 +1,12 @@
 """Where events come from: recorded files and drawn scenes."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal, Protocol
 
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnknownFormat, UnreadableSource
-from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.events import SensorSize
+from spikecut.sources.formats.base import KNOWN, Recording, TextLayout
 
-KNOWN = (
-    "AEDAT 2.0 and 3.1 (.aedat), ATIS bin (.bin), Tonic's gestures (.npy), spikecut HDF5 (.h5), videos, "
-    "and text whose columns are told"
-)
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _OTHERS = {
     b"PK\x03\x04": "a zip archive",
@@ -29,44 +23,6 @@ _OTHERS = {
 def is_video(head: bytes) -> bool:
     """Whether a file that begins so is a video: MP4 or QuickTime, AVI, Matroska or WebM."""
     return head[4:8] == b"ftyp" or (head[:4] == b"RIFF" and head[8:12] == b"AVI ") or head[:4] == b"\x1aE\xdf\xa3"
-
-
-class Recording(Protocol):
-    """A recorded file as an `EventSource`. Every pass over it reads the file anew, in bounded memory."""
-
-    @property
-    def path(self) -> Path: ...
-
-    @property
-    def format(self) -> str: ...
-
-    @property
-    def sensor(self) -> SensorSize: ...
-
-    def __iter__(self) -> Iterator[EventBatch]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class TextLayout:
-    """What the numbers of a line of text are: `columns` in their order, and the unit of the times.
-
-    Raises:
-        ConfigError: if the columns are not x, y, t and p, each once, or the unit is another.
-
-    >>> TextLayout("xytp").time_unit
-    'us'
-    """
-
-    columns: str
-    time_unit: Literal["us", "s"] = "us"
-
-    def __post_init__(self) -> None:
-        if sorted(self.columns) != sorted("xytp"):
-            raise ConfigError(
-                f"columns {self.columns!r}; expected x, y, t and p, each once", hint="such as xytp or txyp"
-            )
-        if self.time_unit not in ("us", "s"):
-            raise ConfigError(f"times in {self.time_unit!r}; expected us or s")
 
 
 def open_recording(
@@ -91,7 +47,7 @@ def open_recording(
         UnsupportedVersion, CorruptRecording, LimitExceeded: as the reader of its format says.
         ConfigError: if the sensor is not known and cannot be inferred, or a batch would hold no events.
     """
-    from spikecut.sources.records import first_bytes
+    from spikecut.sources.formats.fixed_records import first_bytes
 
     if batch_events < 1:
         raise ConfigError(f"batches of {batch_events} events; there must be at least 1")
@@ -102,11 +58,11 @@ def open_recording(
     if not head:
         raise EmptyRecording(path, "the file is empty (0 bytes)")
     if head.startswith(_HDF5):
-        from spikecut.sources.hdf5 import open_hdf5
+        from spikecut.sources.formats.hdf5 import open_hdf5
 
         return open_hdf5(path, sensor, batch_events)
     if is_video(head):
-        from spikecut.sources.video import open_video
+        from spikecut.sources.simulation.video import open_video
 
         return open_video(path, sensor)
     for magic, name in _OTHERS.items():
@@ -114,23 +70,23 @@ def open_recording(
             hint = "a network made for pictures looks at it: --model NETWORK" if "picture" in name else None
             raise UnknownFormat(path, f"this is {name}; spikecut reads {KNOWN}", hint=hint)
     if head.startswith(b"\x93NUMPY"):
-        from spikecut.sources.tonic_npy import open_tonic_npy
+        from spikecut.sources.formats.tonic_npy import open_tonic_npy
 
         return open_tonic_npy(path, batch_events)
     if head.startswith(b"#!AER-DAT3"):
-        from spikecut.sources.aedat3 import open_aedat3
+        from spikecut.sources.formats.aedat3 import open_aedat3
 
         return open_aedat3(path, sensor)
     if head.startswith(b"#!AER-DAT"):
-        from spikecut.sources.aedat2 import open_aedat2
+        from spikecut.sources.formats.aedat2 import open_aedat2
 
         return open_aedat2(path, batch_events)
     if path.suffix.lower() == ".bin":
-        from spikecut.sources.atis import open_atis
+        from spikecut.sources.formats.atis import open_atis
 
         return open_atis(path, sensor, batch_events)
     if text is not None and 0 not in head:
-        from spikecut.sources.text import open_text
+        from spikecut.sources.formats.text import open_text
 
         return open_text(path, sensor, text, batch_events)
     if all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in head):

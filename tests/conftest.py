@@ -7,21 +7,28 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-CHECKED = {
-    "pipeline": ["binning", "calibration", "cutoff", "events", "metrics", "planned", "replay", "results", "runner"],
-    "models": [
-        "layerwise",
-        "losses",
-        "normalisation",
-        "patches",
-        "policy",
-        "policy_training",
-        "regularisation",
-        "retiming",
-        "surrogates",
-    ],
-}
-install_import_hook([f"spikecut.{part}.{name}" for part in CHECKED for name in CHECKED[part]], "beartype.beartype")
+CHECKED = (
+    "pipeline.binning",
+    "pipeline.events",
+    "pipeline.replay",
+    "pipeline.results",
+    "pipeline.runner",
+    "pipeline.scores",
+    "pipeline.rules.observed",
+    "pipeline.rules.step_budget",
+    "pipeline.rules.thresholds",
+    "pipeline.metrics.intervals",
+    "models.architectures.normalisation",
+    "models.cells.surrogates",
+    "models.policy.network",
+    "models.policy.training",
+    "models.training.drop_and_mix",
+    "models.training.layerwise",
+    "models.training.losses",
+    "models.training.regularisation",
+    "models.training.time_augment",
+)
+install_import_hook([f"spikecut.{name}" for name in CHECKED], "beartype.beartype")
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -72,3 +72,19 @@ def counted(items: Sequence[Frame], taken: list[int]) -> Iterator[Frame]:
     for item in items:
         taken.append(item.index)
         yield item
+
+
+@dataclass
+class FakeClock:
+    """Time passes only when somebody sleeps, or works."""
+
+    time_s: float = 100.0
+    slept: list[float] = field(default_factory=list)
+
+    def now_s(self) -> float:
+        return self.time_s
+
+    def sleep_s(self, seconds: float) -> None:
+        assert seconds > 0
+        self.slept.append(seconds)
+        self.time_s += seconds

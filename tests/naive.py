@@ -1,4 +1,4 @@
-"""Slow twins of pipeline/kernels.py, pipeline/binning.py and sources/text_kernels.py, so plain that they need no test.
+"""Slow twins of the kernels of pipeline and sources and of pipeline/binning.py, so plain that they need no test.
 
 When one of them disagrees with the compiled code, the one here is right.
 """

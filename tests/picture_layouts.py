@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spikecut.sources.cifar import CIFAR10, CIFAR100, Cifar
+from spikecut.sources.datasets.images.cifar import CIFAR10, CIFAR100, Cifar
 
 COLOURS = ("red", "green", "blue")
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts, EventBatch, SensorSize
 from spikecut.pipeline.protocols import EventSource
-from spikecut.sources import Recording, TextLayout, open_recording
-from spikecut.sources.aedat2 import write_aedat2
-from spikecut.sources.atis import write_atis
-from spikecut.sources.hdf5 import write_hdf5
+from spikecut.sources import open_recording
+from spikecut.sources.formats.aedat2 import write_aedat2
+from spikecut.sources.formats.atis import write_atis
+from spikecut.sources.formats.base import Recording, TextLayout
+from spikecut.sources.formats.hdf5 import write_hdf5
 
 DVS128 = SensorSize(128, 128)
 DATA = Path(__file__).parent / "data"

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from spikecut.models.networks import NetworkSpec, build
-from spikecut.models.policy import PolicyPlanner, PolicySpec, build_policy
-from spikecut.models.stepper import NetworkStepper
+from spikecut.models.architectures.networks import NetworkSpec, build
+from spikecut.models.engines.norse import NetworkStepper
+from spikecut.models.policy.network import PolicyPlanner, PolicySpec, build_policy
 from spikecut.pipeline.binning import CountBinner
-from spikecut.pipeline.calibration import FITTERS
-from spikecut.pipeline.cutoff import confidence, fixed, never, topk
 from spikecut.pipeline.events import EventBatch, SensorSize
-from spikecut.pipeline.planned import Planned
+from spikecut.pipeline.rules.observed import FITTERS
+from spikecut.pipeline.rules.step_budget import Planned
+from spikecut.pipeline.rules.thresholds import confidence, fixed, never, topk
 from spikecut.pipeline.runner import watch
-from spikecut.tools.video import VideoSink
+from spikecut.tools.views.video import VideoSink
 
 from contracts import check_binner, check_decider, check_model, check_sink, long_stream
 from fakes import Script, frames

@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from test_training import PLAN, SPEC, TEBN, bars
 
-from spikecut.models.distributed import leads, together
 from spikecut.models.layers import FrameDropout
-from spikecut.models.training import TrainingRun
+from spikecut.models.training.distributed import leads, together
+from spikecut.models.training.epochs import TrainingRun
+
+from small_training import PLAN, SPEC, TEBN, bars
 
 
 def trained(kind: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Replay:
     """One JSON object instead of the table."""
 
     def run(self) -> int:
-        from spikecut.tools.replay import run_replay
+        from spikecut.tools.batch.replay import run_replay
 
         return run_replay(
             self.folder,
@@ -74,7 +74,7 @@ class Evaluate:
     """Everything as one JSON object instead of the table."""
 
     def run(self) -> int:
-        from spikecut.tools.evaluate import run_evaluate
+        from spikecut.tools.batch.evaluate import run_evaluate
 
         return run_evaluate(
             self.folder,
@@ -115,7 +115,7 @@ class Cost:
     """Write the figures there too, as JSON."""
 
     def run(self) -> int:
-        from spikecut.tools.cost import run_cost
+        from spikecut.tools.batch.cost import run_cost
 
         return run_cost(
             self.folder,
@@ -148,7 +148,7 @@ class Report:
     """For the intervals of a comparison."""
 
     def run(self) -> int:
-        from spikecut.tools.report import run_report
+        from spikecut.tools.reports.report import run_report
 
         return run_report(self.run_, compare=self.compare or (), out=self.out, seed=self.seed)
 
@@ -170,6 +170,6 @@ class Results:
     """For the intervals."""
 
     def run(self) -> int:
-        from spikecut.tools.results import run_results
+        from spikecut.tools.reports.results import run_results
 
         return run_results(self.run_folders, self.out, self.seed)

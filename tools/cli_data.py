@@ -36,8 +36,8 @@ class Convert:
     """One JSON object."""
 
     def run(self) -> int:
-        from spikecut.sources import TextLayout
-        from spikecut.tools.convert import run_convert
+        from spikecut.sources.formats.base import TextLayout
+        from spikecut.tools.recordings.convert import run_convert
 
         text = TextLayout(self.columns, self.time_unit) if self.columns is not None else None
         return run_convert(
@@ -76,8 +76,8 @@ class Cut:
     """WIDTHxHEIGHT, for formats that do not name their sensor."""
 
     def run(self) -> int:
-        from spikecut.sources import TextLayout
-        from spikecut.tools.cut import run_cut
+        from spikecut.sources.formats.base import TextLayout
+        from spikecut.tools.recordings.cut import run_cut
 
         return run_cut(
             self.streams,
@@ -122,7 +122,7 @@ class Simulate:
     """Draw anew what is there."""
 
     def run(self) -> int:
-        from spikecut.tools.simulate import run_counterpart, run_simulate
+        from spikecut.tools.recordings.simulate import run_counterpart, run_simulate
 
         seed, jobs, overwrite = self.seed, self.jobs, self.overwrite
         if self.what == "gestures":
@@ -160,6 +160,6 @@ class Data:
     """One JSON object instead of the table."""
 
     def run(self) -> int:
-        from spikecut.tools.data import run_data_check
+        from spikecut.tools.checks.data_check import run_data_check
 
         return run_data_check(self.folder, read=self.read, as_json=self.json)

@@ -40,7 +40,7 @@ class Train:
     """Where to train."""
 
     def run(self) -> int:
-        from spikecut.tools.train import run_train
+        from spikecut.tools.training.train import run_train
 
         return run_train(
             self.recipe,
@@ -86,7 +86,7 @@ class Recipe:
     """Where to train."""
 
     def run(self) -> int:
-        from spikecut.tools.cook import run_recipe
+        from spikecut.tools.follow_recipe import run_recipe
 
         return run_recipe(
             self.recipe,
@@ -141,8 +141,8 @@ class Policy:
     """Replace an existing policy."""
 
     def run(self) -> int:
-        from spikecut.models.policy_training import PolicyPlan
-        from spikecut.tools.policy import run_policy
+        from spikecut.models.policy.training import PolicyPlan
+        from spikecut.tools.training.policy import run_policy
 
         return run_policy(
             self.folder,
@@ -206,7 +206,7 @@ class Calibrate:
     """Fit even on recordings that trained the network."""
 
     def run(self) -> int:
-        from spikecut.tools.calibrate import run_calibrate
+        from spikecut.tools.batch.calibrate import run_calibrate
 
         return run_calibrate(
             self.folder,

@@ -28,7 +28,7 @@ class Demo:
     """Replace an existing video at SAVE."""
 
     def run(self) -> int:
-        from spikecut.tools.demo import run_demo
+        from spikecut.tools.session.demo import run_demo
 
         return run_demo(self.out, count=self.count, seed=self.seed, save=self.save, overwrite=self.overwrite)
 
@@ -62,8 +62,8 @@ class Run:
     """One JSON object a decision; in labelled sessions a summary follows."""
 
     def run(self) -> int:
-        from spikecut.tools.feeding import network_for
-        from spikecut.tools.run import parse_speed, run_run
+        from spikecut.tools.frame_streams import network_for
+        from spikecut.tools.session.run import parse_speed, run_run
 
         return run_run(
             self.file,
@@ -95,7 +95,7 @@ class Info:
     """One JSON object."""
 
     def run(self) -> int:
-        from spikecut.tools.info import run_info
+        from spikecut.tools.recordings.info import run_info
 
         return run_info(self.file, json=self.json, sensor=self.sensor)
 
@@ -125,7 +125,7 @@ class Why:
     """One JSON object instead of the tables."""
 
     def run(self) -> int:
-        from spikecut.tools.why import run_why
+        from spikecut.tools.reports.why import run_why
 
         return run_why(
             self.file,

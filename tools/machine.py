@@ -57,7 +57,7 @@ def processor(device: str = "cpu") -> str:
     """What computes, as a card says it: processor, threads, processes, version of PyTorch."""
     import torch
 
-    from spikecut.models.distributed import n_processes
+    from spikecut.models.training.distributed import n_processes
 
     name = _model() if device == "cpu" else torch.cuda.get_device_name(device)
     return f"{name}, {torch.get_num_threads()} threads, {n_processes()} processes, torch {torch.__version__}"

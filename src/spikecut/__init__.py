@@ -1,5 +1,6 @@
 """Deciding early on event-camera streams: a spiking network that stops the moment the evidence suffices."""
 
+import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,17 +13,21 @@ if (Path(__file__).parent / "pipeline").is_file():  # git wrote the links as tex
     )
 
 if TYPE_CHECKING:
-    from spikecut.models.checkpoint import load as load_network
-    from spikecut.models.norse_network import from_norse
+    from spikecut.models.files.checkpoint import load as load_network
+    from spikecut.models.files.norse_network import from_norse
     from spikecut.pipeline.binning import CountBinner
-    from spikecut.pipeline.cutoff import ThresholdCutoff, confidence, fixed, never, topk
     from spikecut.pipeline.errors import SpikecutError
     from spikecut.pipeline.events import EventBatch, Frame, SensorSize
-    from spikecut.pipeline.fitted import load_cutoff
     from spikecut.pipeline.replay import record_outputs, replay
     from spikecut.pipeline.results import Decision, Rest, Step, StopReason
+    from spikecut.pipeline.rules.cutoff_file import load_cutoff
+    from spikecut.pipeline.rules.thresholds import ThresholdCutoff, confidence, fixed, never, topk
     from spikecut.pipeline.runner import run, watch
     from spikecut.sources import open_recording
+
+from spikecut.moved import MovedFinder
+
+sys.meta_path.append(MovedFinder())
 
 try:
     __version__ = version("spikecut")
@@ -30,12 +35,12 @@ except PackageNotFoundError:  # run from a checkout that was never installed
     __version__ = "0+unknown"
 
 _HOMES = {
-    "spikecut.models.norse_network": "from_norse",
+    "spikecut.models.files.norse_network": "from_norse",
     "spikecut.pipeline.binning": "CountBinner",
-    "spikecut.pipeline.cutoff": "ThresholdCutoff confidence fixed never topk",
+    "spikecut.pipeline.rules.thresholds": "ThresholdCutoff confidence fixed never topk",
     "spikecut.pipeline.errors": "SpikecutError",
     "spikecut.pipeline.events": "EventBatch Frame SensorSize",
-    "spikecut.pipeline.fitted": "load_cutoff",
+    "spikecut.pipeline.rules.cutoff_file": "load_cutoff",
     "spikecut.pipeline.replay": "record_outputs replay",
     "spikecut.pipeline.results": "Decision Rest Step StopReason",
     "spikecut.pipeline.runner": "run watch",
@@ -72,7 +77,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Each public name is loaded from its home when it is first used, so that `import spikecut` is instant."""
     if name == "load_network":
-        return import_module("spikecut.models.checkpoint").load
+        return import_module("spikecut.models.files.checkpoint").load
     for home, names in _HOMES.items():
         if name in names.split():
             return getattr(import_module(home), name)

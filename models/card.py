@@ -1,0 +1,33 @@
+"""What must be known to use a network, and what should be known to trust it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from spikecut.models.spec import NetworkSpec
+from spikecut.pipeline.events import SensorSize
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What must be known to use a network, and what should be known to trust it.
+
+    `horizon` is the number of steps it was trained for. `trained_on` holds the first 16 hexadecimal
+    digits of the SHA-256 of every recording that shaped the weights, so that nobody tests on them by
+    accident. `onset` says when a continuous stream holds something to recognise (the fields of
+    `recognition.Onset`); without it every window is decided. `metrics` come with their n; `provenance`
+    says data, licence, seed, commit and command. Of a network that has no file of weights (`from_norse`),
+    `weights_sha256` is its `fingerprint`.
+    """
+
+    name: str
+    spec: NetworkSpec
+    classes: tuple[str, ...]
+    sensor: SensorSize
+    horizon: int
+    weights_sha256: str = ""
+    default_cutoff: str = "confidence-2pt"
+    onset: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    trained_on: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Spiking cells, their surrogate gradients, and their counterparts in training."""

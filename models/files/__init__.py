@@ -1,0 +1,1 @@
+"""Networks on disk, and networks of the user's own."""

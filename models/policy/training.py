@@ -1,0 +1,120 @@
+"""Training the policy of SEENN-II: what every budget would have earned is known, so its expectation is exact.
+
+The spiking network is frozen. It has run to the horizon once for every recording, and whether it would have been right
+after each step is all that the policy is taught: no sampling, no gradient through the spikes.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float32, Num
+from torch import Tensor, nn
+
+from spikecut.models.policy.network import PolicySpec, build_policy
+from spikecut.pipeline.errors import ConfigError, ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPlan:
+    """The numbers of a policy's training. AdamW, whose rate falls to 0 along a cosine over all batches.
+
+    At most about `recordings` are drawn to learn from: the network steps each of them to the horizon, which takes
+    longer than all the rest. `beta` is what a wrong answer costs where a right one at the first budget earns 1, so more
+    of it makes budgets longer. What a right answer earns is halved every `half_life` steps: 1 as published, for
+    horizons of a few steps; 0 stands for a third of the steps that it may add to the first budget, and at least 1: one
+    step, as published, at a horizon of four.
+
+    Raises:
+        ConfigError: for a number out of its range.
+    """
+
+    recordings: int = 10_000
+    epochs: int = 20
+    batch_size: int = 50
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    beta: float = 1.0
+    half_life: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("recordings", 1), ("epochs", 1), ("batch_size", 2), ("seed", 0)):
+            if (value := getattr(self, name)) < least:
+                raise ConfigError(f"policy: {name} is {value}; expected {least} or more")
+        if not 0 < self.learning_rate < 1:
+            raise ConfigError(f"policy: learning_rate is {self.learning_rate}; expected above 0 and below 1")
+        for name in ("weight_decay", "beta", "half_life"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise ConfigError(f"policy: {name} is {value}; expected a number of 0 or more")
+
+
+def policy_loss(
+    logits: Float32[Tensor, "N P"],
+    right: Bool[Tensor, "N P"],
+    first_accuracy: float,
+    beta: float,
+    half_life: float = 1.0,
+) -> Float32[Tensor, ""]:
+    """What the policy is expected to lose: `beta` for a wrong answer, and minus 2^(-k / half_life) for a right one.
+
+    `right` says whether the network would have been right with each budget, k of them longer than the first. Of a
+    stream the first budget is `look`: what the network knew before cannot be had any more, so it earns nothing.
+    Recordings that are wrong with the first budget weigh A / (1 - A) for the share A of all that are right with it,
+    so that hard ones and easy ones balance (Li et al., section 3.3). Where A is 1 or 0 there is nothing to balance, and
+    all weigh 1.
+
+    >>> from math import log
+    >>> sure = torch.tensor([[0.0, 0.0], [log(3), 0.0]])  # probabilities 1/2, 1/2 and 3/4, 1/4
+    >>> round(policy_loss(sure, torch.tensor([[True, True], [False, True]]), 0.5, beta=2.0).item(), 6)
+    0.3125
+    """
+    later = torch.arange(right.shape[1], device=logits.device) / half_life
+    earned = torch.where(right, 2.0**-later, -beta)
+    hard = first_accuracy / (1 - first_accuracy) if 0 < first_accuracy < 1 else 1.0
+    weights = torch.where(right[:, 0], 1.0, hard)
+    return -(weights * (logits.softmax(1) * earned).sum(1)).mean()
+
+
+def train_policy(
+    frames: Num[Tensor, "N look C H W"],
+    right: Bool[Tensor, "N T"],
+    spec: PolicySpec,
+    plan: PolicyPlan,
+    told: Callable[[int, float], None] = lambda epoch, loss: None,
+) -> nn.Module:
+    """A policy for a network that would have been `right` after each step of these recordings; reproducible.
+
+    `frames` are the first of each, as the network got them. `told` hears every epoch's number and mean loss.
+
+    Raises:
+        ModelError: if there is no whole batch, or the loss is no number.
+    """
+    if len(frames) < plan.batch_size:
+        raise ModelError(
+            f"{len(frames)} recordings do not fill one batch of {plan.batch_size}", hint="a smaller --batch-size"
+        )
+    right = right[:, spec.look - 1 :]
+    first, half_life = float(right[:, 0].float().mean()), plan.half_life or max(1.0, (spec.n_budgets - 1) / 3)
+    generator = torch.Generator().manual_seed(plan.seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(plan.seed)
+        policy = build_policy(spec)
+    n_batches = len(frames) // plan.batch_size
+    optimizer = torch.optim.AdamW(policy.parameters(), plan.learning_rate, weight_decay=plan.weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, plan.epochs * n_batches)
+    for epoch in range(1, plan.epochs + 1):
+        order = torch.randperm(len(frames), generator=generator)
+        losses = []
+        for picks in torch.split(order, plan.batch_size)[:n_batches]:
+            loss = policy_loss(policy(frames[picks].float()), right[picks], first, plan.beta, half_life)
+            if not loss.isfinite():
+                raise ModelError(f"epoch {epoch}: the policy's loss is {loss.item()}; training diverged")
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+        told(epoch, sum(losses) / len(losses))
+    return policy.eval()

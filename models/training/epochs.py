@@ -1,0 +1,230 @@
+"""Training on binned recordings: an epoch, and the state that lets a killed run go on."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spikecut.models.architectures.networks import NetworkSpec, build, unfolded
+from spikecut.models.cells.lif import learn_with
+from spikecut.models.training.augment import augment
+from spikecut.models.training.distributed import (
+    average_gradients,
+    average_of,
+    average_statistics,
+    n_processes,
+    share_of,
+)
+from spikecut.models.training.drop_and_mix import mixed
+from spikecut.models.training.image_augment import augment_pictures
+from spikecut.models.training.layerwise import outputs_and_layers, outputs_of
+from spikecut.models.training.losses import Targets
+from spikecut.models.training.plan import TrainingPlan as TrainingPlan
+from spikecut.models.training.regularisation import rate_loss, rcs_ann_loss, rcs_loss
+from spikecut.models.training.time_augment import retimed
+from spikecut.pipeline.errors import ConfigError, ModelError
+
+
+class TrainingRun:
+    """A network on its way: weights, their running average, optimiser, schedule, randomness.
+
+    The average of the weights over the last epochs is what is evaluated and kept: with a few hundred
+    recordings the last step of the optimiser is a matter of luck. Each step moves it by the share `averaging`; the
+    first steps by more, so that it is the plain mean of what was seen and nothing of the beginning stays in it. The
+    statistics of batch normalisation are the last ones, averages themselves: as the rate falls to 0 the weights come
+    to rest, and their average fits them. `made_of` says what else it is made of (its data), a line for each thing: a
+    run of something else does not go on from its state.
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        plan: TrainingPlan,
+        n_recordings: int,
+        device: str = "cpu",
+        *,
+        made_of: Mapping[str, str] | None = None,
+    ) -> None:
+        if n_recordings < plan.batch_size:
+            raise ModelError(f"{n_recordings} recordings do not fill one batch of {plan.batch_size}")
+        if len(mirrored := plan.augmentation.mirrored) not in (0, spec.n_classes):
+            raise ConfigError(
+                f"augmentation: mirrored has {len(mirrored)} labels for a network of {spec.n_classes} classes"
+            )
+        if plan.batch_size < n_processes():
+            raise ModelError(f"a batch of {plan.batch_size} leaves nothing for some of {n_processes()} processes")
+        self.spec, self.plan, self.device = spec, plan, torch.device(device)
+        self.epoch, self.made_of = 0, dict(made_of or {})
+        self.generator = torch.Generator().manual_seed(plan.seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(plan.seed)
+            self.network = build(spec).to(self.device)
+        learn_with(self.network, plan.surrogate)
+        self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.optimizer = torch.optim.AdamW(_decayed_and_not(self.network, plan.weight_decay), lr=plan.learning_rate)
+        steps = plan.epochs * (n_recordings // plan.batch_size)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, plan.learning_rate, total_steps=steps, pct_start=0.15
+        )
+
+    def start_from(self, weights: dict[str, Tensor]) -> None:
+        """Begins with the weights of a trained network of the same kind instead of fresh ones.
+
+        Raises:
+            ModelError: if they do not fit.
+        """
+        try:
+            self.network.load_state_dict(unfolded(weights, self.network))
+        except (KeyError, RuntimeError) as error:
+            raise ModelError(f"these weights are not those of a {self.spec.architecture!r} network: {error}") from error
+        self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
+
+    def train_epoch(self, frames: Tensor, labels: Tensor) -> float:
+        """One pass over recordings `(N, T, 2, H, W)`, or pictures `(N, 1, 3, H, W)`; returns the mean loss.
+
+        Where several processes train together, each is given all recordings and computes its share of every batch.
+        """
+        self.network.train()
+        order = torch.randperm(len(frames), generator=self.generator)
+        batches = torch.split(order, self.plan.batch_size)
+        losses = []
+        for picks in batches[: len(frames) // self.plan.batch_size]:
+            varied, meant = self._shown(frames[picks], labels[picks])
+            with torch.random.fork_rng():
+                torch.manual_seed(int(torch.randint(2**31, (1,), generator=self.generator)))
+                mine = share_of(meant)
+                loss = self._loss(share_of(varied).to(self.device), mine.to(self.device))
+                loss = loss * (len(mine) * n_processes() / len(meant))  # their mean is that of the whole batch
+            if not loss.isfinite():
+                raise ModelError(f"epoch {self.epoch + 1}: the loss is {loss.item()}; training diverged")
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            average_gradients(self.network)
+            nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+            self.optimizer.step()
+            self.schedule.step()
+            average_statistics(self.network)
+            share = max(self.plan.averaging, 1 / self.schedule.last_epoch)  # which counts the steps done
+            for name, weight in self.network.named_parameters():
+                self.average[name].lerp_(weight.detach(), share)
+            for name, statistic in self.network.named_buffers():
+                self.average[name].copy_(statistic)
+            losses.append(loss.item())
+        self.epoch += 1
+        return average_of(sum(losses) / len(losses))
+
+    def _shown(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
+        """What a batch looks like this time, and what it then shows: a varied window, or the varied picture."""
+        if self.spec.inputs == 3:
+            shown, labels = augment_pictures(frames[:, 0].to(self.device), labels, self.plan.pictures, self.generator)
+            return shown[:, None].float(), labels
+        how = self.plan.augmentation
+        window = self._windows(retimed(frames, how.rate, how.delay_steps, self.generator))
+        varied, labels = augment(window.float(), labels, how, self.generator)
+        return mixed(varied, labels, how.mix, self.spec.n_classes, self.generator)
+
+    def _loss(self, frames: Tensor, targets: Targets) -> Tensor:
+        plan = self.plan
+        steps = None if self.spec.levels else plan.window
+        if not (plan.rcs or plan.rate):
+            return plan.loss(outputs_of(self.network, frames, steps=steps, bfloat16=plan.bfloat16), targets)
+        outputs, layers = outputs_and_layers(self.network, frames, steps=steps, bfloat16=plan.bfloat16)
+        loss = plan.loss(outputs, targets)
+        mostly = targets.argmax(1) if targets.is_floating_point() else targets
+        if plan.rcs and self.spec.levels:
+            loss = loss + plan.rcs * rcs_ann_loss([layer.currents for layer in layers], outputs, mostly)
+        elif plan.rcs:
+            loss = loss + plan.rcs * rcs_loss(layers, outputs, mostly)
+        if plan.rate:
+            loss = loss + plan.rate * rate_loss([layer.activity() for layer in layers], plan.rate_target)
+        return loss
+
+    def _windows(self, frames: Tensor) -> Tensor:
+        spare = frames.shape[1] - self.plan.window
+        if spare == 0:
+            return frames
+        late, start = torch.rand(2, len(frames), generator=self.generator)
+        starts = torch.where(late < 0.5, 0, (start * (spare + 1)).long())
+        steps = starts[:, None] + torch.arange(self.plan.window)
+        return frames[torch.arange(len(frames))[:, None], steps]
+
+    def _made_for(self) -> str:
+        return repr((self.spec, self.plan, self.schedule.total_steps))
+
+    def averaged(self) -> nn.Module:
+        """A network with the averaged weights, to evaluate or to keep."""
+        network = build(self.spec).to(self.device)
+        network.load_state_dict(self.average)
+        return network
+
+    def save(self, path: Path) -> None:
+        """Everything that going on needs, written whole or not at all."""
+        partial = path.with_name(path.name + ".partial")
+        state = {
+            "epoch": self.epoch,
+            "made_for": self._made_for(),
+            "made_of": self.made_of,
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+        with partial.open("wb") as file:  # where a disk is full, a path given to torch raises no OSError
+            torch.save(state, file)
+        partial.replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Goes on where `save` left off.
+
+        Raises:
+            ModelError: if the file does not belong to a run with these numbers, made of the same.
+        """
+        try:
+            saved: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.device)
+            if others := differences(saved.get("made_of", {}), self.made_of):
+                raise ModelError(
+                    f"{path}: cannot go on from here: {others}", hint="choose another --out, or remove it to start anew"
+                )
+            if saved.get("made_for") != self._made_for():
+                raise ValueError("it was saved by a run with other numbers (epochs, seed, network or augmentation)")
+            self.network.load_state_dict(saved["network"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.schedule.load_state_dict(saved["schedule"])
+            self.generator.set_state(saved["generator"].cpu())
+            self.average, self.epoch = saved["average"], saved["epoch"]
+        except ModelError:
+            raise
+        except pickle.UnpicklingError as error:
+            raise ModelError(f"{path}: not the state of a training", hint="remove it to start anew") from error
+        except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+            raise ModelError(f"{path}: cannot go on from here: {error}", hint="remove it to start anew") from error
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What of two trainings is not the same, by its name and with both values; nothing where all is.
+
+    >>> differences({"epochs": "60", "data": "a"}, {"epochs": "2", "data": "a"})
+    'epochs was 60, now it is 2'
+    """
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    said = [f"{name} was {before.get(name, 'not said')}, now it is {now.get(name, 'not said')}" for name in names[:3]]
+    return "; ".join(said) + (f"; and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _decayed_and_not(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters in two groups, each in the order of the network: weights that decay, and all the rest."""
+    decayed = {
+        f"{name}.{inner}"
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+        for inner in ("weight", "parametrizations.weight.original")
+    }
+    named = list(network.named_parameters())
+    return [
+        {"params": [value for name, value in named if name in decayed], "weight_decay": weight_decay},
+        {"params": [value for name, value in named if name not in decayed], "weight_decay": 0.0},
+    ]

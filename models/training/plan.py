@@ -1,0 +1,58 @@
+"""The numbers of a training: what a recipe says of it, and what a card keeps."""
+
+import math
+from dataclasses import dataclass, field
+
+from spikecut.models.cells.surrogates import Surrogate
+from spikecut.models.training.augment import Augmentation
+from spikecut.models.training.image_augment import PictureAugmentation
+from spikecut.models.training.losses import Loss
+from spikecut.pipeline.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """The numbers of a training run. AdamW, one cycle of the learning rate, gradients clipped at 1.
+
+    `weight_decay` acts on the weights of convolutions and linear layers alone: gains, scales, biases and leaks have
+    a meaning at other values than 0. `averaging` is the share of every step in the average that is kept.
+
+    `window` is how many steps of a recording are shown at a time, or for how many a picture is. Where recordings are
+    longer, every second showing begins at a random step: nobody tells a camera when a gesture begins. An ANN that is
+    to be converted sees the mean of the window instead, in one step. With `bfloat16` the convolutions multiply in
+    that type while training, and their outputs are kept in it, in about half the time; weights, statistics,
+    membranes and every evaluation stay in float32. `rcs` and `rate` are the weights of the two regularisers
+    beside the loss (`regularisation`), `rate_target` the spikes a cell and step that cost nothing.
+    `augmentation` varies recordings of events, `pictures` pictures.
+
+    Raises:
+        ConfigError: for a number out of its range.
+    """
+
+    window: int
+    epochs: int = 60
+    batch_size: int = 25
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    averaging: float = 0.02
+    seed: int = 0
+    bfloat16: bool = False
+    loss: Loss = field(default_factory=Loss)
+    rcs: float = 0.0
+    rate: float = 0.0
+    rate_target: float = 0.0
+    surrogate: Surrogate = field(default_factory=Surrogate)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    pictures: PictureAugmentation = field(default_factory=PictureAugmentation)
+
+    def __post_init__(self) -> None:
+        for name, least in (("window", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            if (value := getattr(self, name)) < least:
+                raise ConfigError(f"training: {name} is {value}; expected {least} or more")
+        if not 0 < self.averaging <= 1:
+            raise ConfigError(f"training: averaging is {self.averaging}; expected a share above 0, to 1")
+        if not 0 < self.learning_rate < 1:
+            raise ConfigError(f"training: learning_rate is {self.learning_rate}; expected above 0 and below 1")
+        for name in ("rcs", "rate", "rate_target", "weight_decay"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise ConfigError(f"training: {name} is {value}; expected a number of 0 or more")

@@ -1,0 +1,192 @@
+"""Learn then test: thresholds of any score with a promise about recordings that nobody has seen.
+
+The promise: *with a probability of at least 1 - delta over the draw of the calibration recordings, stopping early turns
+at most a share `gap` of right answers into wrong ones*, for recordings drawn independently in the same way. Several
+recordings of one person are not independent: where there are such, the promise is for these people, and for new ones
+it may be less; the sentence that is stored with a rule says so.
+Every threshold is a hypothesis "it costs more than the gap", tested with the exact binomial tail, from the safest to
+the boldest, until one cannot be refused: the order is fixed before the data are seen, so testing many costs nothing.
+Ringel et al., arXiv 2402.00857 (marginal and conditional); Angelopoulos et al., arXiv 2110.01052 (the principle).
+"""
+
+from dataclasses import replace
+from math import ceil, log
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64
+from numpy import ndarray
+from scipy.stats import binom
+
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.protocols import CutoffDecider
+from spikecut.pipeline.readout import Readout
+from spikecut.pipeline.recorded import RecordedOutputs, first_stops
+from spikecut.pipeline.rules.observed import planned
+from spikecut.pipeline.rules.step_budget import granted, left_beyond
+from spikecut.pipeline.rules.thresholds import ThresholdCutoff, never
+
+_ODDS = np.exp(np.arange(140, -31, -1) / 10)
+GRIDS = {
+    "confidence": _ODDS / (1 + _ODDS),  # finest where certainty is: 0.9999992 down to 0.05
+    "entropy": _ODDS / (1 + _ODDS),
+    "top2_gap": 2.0 ** (np.arange(80, -41, -1) / 8),
+}
+
+
+def recordings_needed(gap: float, delta: float, n_lost: int = 0) -> int:
+    """The fewest calibration recordings that can carry the promise when `n_lost` of them are lost.
+
+    >>> [recordings_needed(0.01, 0.05, lost) for lost in (0, 1, 2)]
+    [299, 473, 628]
+    """
+    enough = max(n_lost + 1, ceil(log(delta) / log(1 - gap)))
+    while binom.cdf(n_lost, enough, gap) > delta:
+        enough *= 2
+    short = enough // 2
+    while enough - short > 1:
+        middle = (short + enough) // 2
+        short, enough = (short, middle) if binom.cdf(n_lost, middle, gap) <= delta else (middle, enough)
+    return enough
+
+
+def fit_marginal(
+    recorded: RecordedOutputs,
+    gap: float,
+    delta: float = 0.05,
+    *,
+    score: str = "confidence",
+    readout: Readout | None = None,
+    grid: Float64[ndarray, " G"] | None = None,
+) -> ThresholdCutoff:
+    """One threshold for all steps: on average over recordings, the gap is kept.
+
+    The readout and its temperatures must not have been fitted on these recordings. Where not even the safest
+    threshold can be proven, the rule never stops early.
+
+    Raises:
+        ConfigError: if gap or delta lie outside 0 to 1, or the score has no grid.
+    """
+    _check(gap, delta)
+    readout = readout or recorded.readout
+    scores, lost = recorded.scores(score, readout), _lost(recorded, readout)
+    best = np.inf
+    for level in _grid(score) if grid is None else grid:
+        stops = first_stops(scores >= level)
+        if _p_value(lost[np.arange(len(lost)), stops - 1], gap) > delta:
+            break
+        best = float(level)
+    return ThresholdCutoff("ltt", score, np.full(recorded.horizon, best), readout, inclusive=True)
+
+
+def fit_conditional(
+    recorded: RecordedOutputs,
+    gap: float,
+    delta: float = 0.05,
+    *,
+    score: str = "confidence",
+    readout: Readout | None = None,
+    grid: Float64[ndarray, " G"] | None = None,
+    seed: int | None = 0,
+) -> ThresholdCutoff:
+    """A threshold for every step: among those that stop by step t the gap is kept, for every t. Early is as safe.
+
+    Half of the recordings propose thresholds, the other half tests them, from the last step to the first. With
+    `seed` None the halves are the first and the second, as in the published code.
+    """
+    _check(gap, delta)
+    readout = readout or recorded.readout
+    half = len(recorded) // 2
+    if seed is None:
+        propose, test = recorded.pick(np.arange(half)), recorded.pick(np.arange(half, len(recorded)))
+    else:
+        propose, test = recorded.split(0.5, seed)
+    levels = _grid(score) if grid is None else grid
+    proposed = _propose(propose, gap, score, readout, levels)
+    scores, lost, horizon = test.scores(score, readout), _lost(test, readout), recorded.horizon
+    thresholds, lanes = np.full(horizon, np.inf), np.arange(len(test))
+    for t in range(horizon - 1, -1, -1):
+        trial = thresholds.copy()
+        trial[t] = proposed[t]
+        stops = first_stops(scores >= trial)
+        costs = lost[lanes, stops - 1]
+        if any(_p_value(costs[stops <= u + 1], gap) > delta for u in range(t, horizon)):
+            break
+        thresholds = trial
+    return ThresholdCutoff("ltt_conditional", score, thresholds, readout, inclusive=True)
+
+
+def fit_planned(recorded: RecordedOutputs, gap: float, delta: float = 0.05) -> CutoffDecider[Any]:
+    """The budgets of SEENN-II with the same promise: the share of probability beyond them is tested from none on.
+
+    Where nothing shorter than the horizon is proven for anyone, no policy is asked. The policy must not have been
+    trained on these recordings.
+
+    Raises:
+        ConfigError: if no policy's plans were recorded, or gap or delta lie outside 0 to 1.
+    """
+    _check(gap, delta)
+    rule, lost = planned(recorded), _lost(recorded, recorded.readout)
+    assert recorded.plans is not None
+    proven: float | None = None
+    left = left_beyond(recorded.plans.logits)
+    for share in 1 / (1 + _ODDS):
+        steps = granted(left, rule.look, float(share))
+        if _p_value(lost[np.arange(len(lost)), steps - 1], gap) > delta:
+            break
+        if (steps < recorded.horizon).any():
+            proven = float(share)
+    if proven is None:
+        return replace(never(recorded.horizon), readout=recorded.readout)
+    return replace(rule, beyond=proven, rule="ltt_planned")
+
+
+def fit_fixed(recorded: RecordedOutputs, gap: float, delta: float = 0.05) -> ThresholdCutoff:
+    """The shortest constant number of steps with the same promise, tested from the longest down."""
+    _check(gap, delta)
+    lost = _lost(recorded, recorded.readout)
+    steps = recorded.horizon
+    while steps > 1 and _p_value(lost[:, steps - 2], gap) <= delta:
+        steps -= 1
+    return ThresholdCutoff(
+        "ltt_fixed", "step", np.full(recorded.horizon, float(steps)), recorded.readout, inclusive=True
+    )
+
+
+def _propose(
+    recorded: RecordedOutputs, gap: float, score: str, readout: Readout, levels: Float64[ndarray, " G"]
+) -> Float64[ndarray, " T"]:
+    """For each step in turn the smallest level with which those stopped so far keep the gap."""
+    scores, lost, lanes = recorded.scores(score, readout), _lost(recorded, readout), np.arange(len(recorded))
+    proposed = np.full(recorded.horizon, np.inf)
+    for t in range(recorded.horizon):
+        for level in sorted(levels):
+            trial = proposed.copy()
+            trial[t] = level
+            stops = first_stops(scores >= trial)
+            here = stops <= t + 1
+            if not here.any() or lost[lanes, stops - 1][here].mean() <= gap:
+                proposed = trial
+                break
+    return proposed
+
+
+def _lost(recorded: RecordedOutputs, readout: Readout) -> Bool[ndarray, "N T"]:
+    """Whether stopping after each step turns an answer that is right at the end into a wrong one."""
+    correct = recorded.correct(readout)
+    return np.asarray(correct[:, -1:] & ~correct)
+
+
+def _p_value(lost: Bool[ndarray, " N"], gap: float) -> float:
+    return float(binom.cdf(int(lost.sum()), len(lost), gap))
+
+
+def _grid(score: str) -> Float64[ndarray, " G"]:
+    if score not in GRIDS:
+        raise ConfigError(f"no grid of thresholds for the score {score!r}; there are {', '.join(GRIDS)}")
+    return np.asarray(GRIDS[score], np.float64)
+
+
+def _check(gap: float, delta: float) -> None:
+    if not 0 < gap < 1 or not 0 < delta < 1:
+        raise ConfigError(f"a gap of {gap} at a delta of {delta}; both lie between 0 and 1")

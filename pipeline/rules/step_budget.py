@@ -1,0 +1,187 @@
+"""SEENN-II: how long to go on is chosen from the first frames, before the evidence has come.
+
+Li, Geller, Kim, Panda (NeurIPS 2023, arXiv 2304.01230), section 3.3. A small network, the policy, looks at the picture;
+of a stream it sees the first `look` frames, which have come anyway, and a budget below `look` does not exist. It is
+asked once, behind the seam `Planner`. The rule here spends what it grants. Sweeps read what it said when outputs
+were recorded (`Plans`), so the rule is fitted and compared like any other.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64, Num
+from numpy import ndarray
+
+from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.events import Frame
+from spikecut.pipeline.protocols import CutoffDecider, Planner
+from spikecut.pipeline.readout import SUM, Readout
+from spikecut.pipeline.recorded import Plans
+from spikecut.pipeline.results import Evidence, Verdict
+from spikecut.pipeline.rules.thresholds import Held, check, leader
+
+Counts = Int64[ndarray, " B"]
+Seen = Num[ndarray, "B look C H W"]
+Logits = Float32[ndarray, "B P"]
+State = tuple[Counts, Seen | None, Held | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planned:
+    """Stops a lane after as many steps as a policy granted it from its first `look` frames. The score is the budget.
+
+    `beyond` makes the budgets of all lanes longer or shorter, see `budgets`; None takes them as published.
+    `policy` is the SHA-256 of the policy's weights and `cost` its price in steps of the network. `planner` is the
+    policy itself: it has a file of its own, and is handed to the rule by whoever runs it on frames.
+
+    Raises:
+        ConfigError: if it looks at no frame or beyond the horizon, or `beyond` is no share.
+        ModelError: if the planner is another policy.
+    """
+
+    policy: str
+    horizon: int
+    look: int = 1
+    beyond: float | None = None
+    cost: float = 0.0
+    readout: Readout = SUM
+    rule: str = "planned"
+    planner: Planner | None = field(default=None, metadata={"saved": False})
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.look <= self.horizon:
+            raise ConfigError(f"a look at {self.look} frames before a horizon of {self.horizon}; expected 1 to that")
+        if self.beyond is not None and not 0 <= self.beyond <= 1:
+            raise ConfigError(f"beyond is {self.beyond}; a share of probability lies between 0 and 1")
+        if self.planner is not None and (self.planner.policy, self.planner.look) != (self.policy, self.look):
+            raise ModelError(
+                f"this cutoff was fitted for policy {self.policy[:12]} and {self.look} first frames; the one given is "
+                f"{self.planner.policy[:12]} and looks at {self.planner.look}",
+                hint="fit one for this policy: spikecut calibrate --rule planned",
+            )
+
+    def decide(self, evidence: Evidence, state: State | None = None) -> tuple[Verdict, State]:
+        """The verdict on every lane; the state is its budget, 0 until it is chosen, and its first frames.
+
+        Raises:
+            ModelError: as every rule; or if there are neither frames and a planner nor recorded plans.
+        """
+        check(evidence, self.horizon)
+        budget, seen, held = state or (np.zeros(len(evidence.steps), np.int64), None, None)
+        logits, held = self.readout.read(evidence, held)
+        if evidence.plans is None and (evidence.steps <= self.look).any():
+            seen = self._with(evidence, seen)
+        asked = evidence.steps == self.look
+        if asked.any():
+            budget = budget.copy()
+            budget[asked] = budgets(self._said(evidence, seen, asked), self.look, self.beyond)
+        if not (evidence.steps < self.look).any():  # all have been planned
+            seen = None
+        stop = (budget > 0) & (evidence.steps >= budget)
+        return Verdict(stop, leader(logits), budget.astype(np.float32)), (budget, seen, held)
+
+    def _with(self, evidence: Evidence, seen: Seen | None) -> Seen:
+        """The first frames of every lane, with those of this step among them."""
+        if evidence.frames is None or self.planner is None:
+            raise ModelError(
+                "a planned cutoff without its policy: it looks at the first frames, or at what was recorded of them",
+                hint="spikecut policy trains one, which lies beside the network; record the outputs anew with it",
+            )
+        early = evidence.steps <= self.look
+        shape = (len(early), self.look, *evidence.frames.shape[1:])
+        seen = np.zeros(shape, np.float32) if seen is None else seen.copy()
+        seen[early, evidence.steps[early] - 1] = evidence.frames[early]
+        return seen
+
+    def _said(self, evidence: Evidence, seen: Seen | None, asked: Bool[ndarray, " B"]) -> Float32[ndarray, "L P"]:
+        """What the policy says of the lanes that have shown it enough."""
+        if evidence.plans is not None:
+            return np.asarray(evidence.plans[asked])
+        assert self.planner is not None
+        assert seen is not None
+        return self.planner.plan(seen[asked])
+
+
+def policy_cost(decider: CutoffDecider[Any]) -> float:
+    """What a rule pays once a recording for asking a policy, in steps of the network; 0 where it asks none."""
+    return decider.cost if isinstance(decider, Planned) else 0.0
+
+
+def budgets(plans: Logits, look: int, beyond: float | None = None) -> Int64[ndarray, " B"]:
+    """How many steps a policy grants: those of its largest logit; of equal ones the fewest.
+
+    With `beyond` a lane gets the fewest steps that leave at most this share of the policy's probability on longer
+    budgets. So 1 grants `look` steps and 0 the horizon, and less is never earlier; one number fits all lanes to a
+    tolerated loss.
+
+    >>> plans = np.log(np.array([[0.1, 0.6, 0.2, 0.1]], np.float32))
+    >>> [int(budgets(plans, 1, beyond)[0]) for beyond in (None, 1.0, 0.5, 0.25, 0.0)]
+    [2, 1, 2, 3, 4]
+    """
+    if beyond is None:
+        return np.asarray(look + plans.argmax(axis=1), np.int64)
+    return granted(left_beyond(plans), look, beyond)
+
+
+def granted(left: Float64[ndarray, "B P"], look: int, beyond: float) -> Int64[ndarray, " B"]:
+    """The fewest steps that leave at most this share beyond them, of what `left_beyond` says of each budget."""
+    return np.asarray(look + (left <= beyond).argmax(axis=1), np.int64)
+
+
+def left_beyond(plans: Logits) -> Float64[ndarray, "B P"]:
+    """The share of the policy's probability on budgets longer than each; exact however small it is."""
+    weights = np.exp(plans.astype(np.float64) - plans.max(axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    later = np.cumsum(weights[:, :0:-1], axis=1)[:, ::-1]
+    return np.concatenate([later, np.zeros((len(plans), 1))], axis=1)
+
+
+class FirstFrames:
+    """Notes the first frames of many streams while somebody else reads them, for a policy to look at afterwards.
+
+    Where a stream's clock is reset, its first frames are those after it, as for the network.
+    """
+
+    def __init__(self, look: int) -> None:
+        self.look = look
+        self._seen: list[list[Num[ndarray, "C H W"]]] = []
+
+    def over(self, streams: Iterable[Iterable[Frame]]) -> Iterator[Iterable[Frame]]:
+        """The streams as they are; of each that is read, the first frames are kept."""
+        for frames in streams:
+            seen: list[Num[ndarray, "C H W"]] = []
+            self._seen.append(seen)
+            yield self._noting(frames, seen)
+
+    def _noting(self, frames: Iterable[Frame], seen: list[Num[ndarray, "C H W"]]) -> Iterator[Frame]:
+        segment: int | None = None
+        for frame in frames:
+            if frame.segment != segment:
+                seen.clear()
+                segment = frame.segment
+            if len(seen) < self.look:
+                seen.append(frame.pixels)
+            yield frame
+
+    def of(self, which: Sequence[int]) -> Seen:
+        """The first frames of some of the streams; a frame that never came is empty.
+
+        Raises:
+            ConfigError: if none of them has a single frame.
+        """
+        picked = [self._seen[i] for i in which]
+        like = next((seen[0] for seen in picked if seen), None)
+        if like is None:
+            raise ConfigError("no stream has a single frame to look at")
+        frames = np.zeros((len(picked), self.look, *like.shape), like.dtype)
+        for target, seen in zip(frames, picked, strict=True):
+            for at, pixels in enumerate(seen):
+                target[at] = pixels
+        return frames
+
+
+def plans_of(planner: Planner, first: FirstFrames, which: Sequence[int]) -> Plans:
+    """What a policy says of streams whose first frames were noted."""
+    return Plans(planner.plan(first.of(which)), planner.policy, planner.cost)

@@ -1,0 +1,152 @@
+"""When to stop: a score of the evidence so far, and a threshold for every step.
+
+A lane stops at the first step whose score is *above* (with `inclusive`: at or above) that step's threshold. Equal
+leaders go to the lowest class. The forced end at the horizon belongs to the loop, not to the rule.
+
+| rule | score | threshold | source |
+|---|---|---|---|
+| `fixed` | the step itself | the same for all | the baseline of every comparison |
+| `topk` | lead of the first over the second class | one a step, fitted | Wu et al., arXiv 2301.09522, section 3 |
+| `confidence` | largest softmax probability | one for all steps | SEENN-I, Li et al., arXiv 2304.01230, section 3.2 |
+| `entropy` | 1 - entropy / ln K | one for all steps | DT-SNN, Li et al., arXiv 2305.17346 |
+| `msprt` | the lead | ln((K - 1) / epsilon) | matrix SPRT, Armitage 1950; equal to `topk` with one beta |
+| `collapsing` | the lead | beta (1 - t/T)^kappa | a bound that gives in as time runs out |
+| `sr1` | g1 p(1) + g2 (p(1) - p(2)) | -g3 t/T | Mori et al., IEEE TNNLS 29:4569 (2018) |
+| `ltt` | any of these | fitted with a guarantee | `pipeline/rules/ltt.py` |
+
+What waits for as many steps as a policy granted beforehand (SEENN-II) is `pipeline/rules/step_budget.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64
+from numpy import ndarray
+
+from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.readout import SUM, Readout
+from spikecut.pipeline.results import Evidence, Verdict
+from spikecut.pipeline.scores import SCORES
+
+Held = Float32[ndarray, "B M"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThresholdCutoff:
+    """Stops a lane at the first step t whose score exceeds `thresholds[t - 1]`; infinity never stops.
+
+    `rule` is the name people know it by, `score` one of `SCORES`, and `weights` are what a score of several parts
+    mixes them with. Its only state is what a leaky readout holds.
+    """
+
+    rule: str
+    score: str
+    thresholds: Float64[ndarray, " T"]
+    readout: Readout = SUM
+    inclusive: bool = False
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.score not in SCORES:
+            raise ConfigError(f"score {self.score!r}; expected one of {', '.join(SCORES)}")
+        if not len(self.thresholds) or np.isnan(self.thresholds).any():
+            raise ConfigError(f"rule {self.rule!r} needs a threshold for every step, and no NaN among them")
+
+    @property
+    def horizon(self) -> int:
+        """The number of steps it was made for."""
+        return len(self.thresholds)
+
+    def decide(self, evidence: Evidence, state: Held | None = None) -> tuple[Verdict, Held | None]:
+        """The verdict on every lane after one step.
+
+        Raises:
+            ModelError: if the network said something that is not a number, or the step lies beyond
+                the horizon.
+        """
+        check(evidence, self.horizon)
+        logits, state = self.readout.read(evidence, state)
+        score = SCORES[self.score](logits, evidence.steps, self.weights)
+        return Verdict(self.reached(score, evidence.steps), leader(logits), score), state
+
+    def reached(self, score: Float32[ndarray, " B"], steps: Int64[ndarray, " B"]) -> Bool[ndarray, " B"]:
+        """Which scores are enough to stop after so many steps."""
+        limits = self.thresholds[steps - 1]
+        return np.asarray(score >= limits if self.inclusive else score > limits)
+
+
+def check(evidence: Evidence, horizon: int) -> None:
+    """Refuses outputs that are no numbers, and steps beyond the horizon.
+
+    Raises:
+        ModelError: saying at which step.
+    """
+    if not np.isfinite(evidence.total).all():
+        raise ModelError(
+            f"step {evidence.steps.min()}: the network's output is not finite",
+            hint="the checkpoint is damaged, or its training diverged",
+        )
+    if evidence.steps.max() > horizon:
+        raise ModelError(f"step {evidence.steps.max()} of a cutoff made for {horizon} steps")
+
+
+def leader(logits: Float32[ndarray, "B K"]) -> Int64[ndarray, " B"]:
+    """The class with the largest logit; of equal ones the lowest."""
+    return np.asarray(logits.argmax(axis=1), np.int64)
+
+
+def fixed(steps: int, horizon: int) -> ThresholdCutoff:
+    """Stops every lane after the same number of steps."""
+    if not 1 <= steps <= horizon:
+        raise ConfigError(f"a fixed cutoff after {steps} steps; expected 1 to {horizon}")
+    return ThresholdCutoff("fixed", "step", np.full(horizon, steps - 1.0))
+
+
+def topk(thresholds: Sequence[float] | Float64[ndarray, " T"]) -> ThresholdCutoff:
+    """The Top-K cutoff of Wu et al.: stops when the lead of the first class exceeds beta_t."""
+    return ThresholdCutoff("topk", "top2_gap", np.asarray(thresholds, np.float64))
+
+
+def confidence(alpha: float, horizon: int) -> ThresholdCutoff:
+    """SEENN-I: stops when the largest softmax probability exceeds alpha."""
+    if not 0 <= alpha <= 1:
+        raise ConfigError(f"alpha is {alpha}; a probability lies between 0 and 1")
+    return ThresholdCutoff("confidence", "confidence", np.full(horizon, float(alpha)))
+
+
+def never(horizon: int) -> ThresholdCutoff:
+    """No cutoff: every lane runs to the horizon."""
+    return ThresholdCutoff("none", "confidence", np.full(horizon, np.inf))
+
+
+def entropy(alpha: float, horizon: int) -> ThresholdCutoff:
+    """DT-SNN: stops when 1 - entropy / ln K exceeds alpha."""
+    if not 0 <= alpha <= 1:
+        raise ConfigError(f"alpha is {alpha}; it lies between 0 and 1")
+    return ThresholdCutoff("entropy", "entropy", np.full(horizon, float(alpha)))
+
+
+def msprt(epsilon: float, n_classes: int, horizon: int) -> ThresholdCutoff:
+    """The matrix SPRT with one bound: nothing is fitted.
+
+    If outputs were exact log-likelihoods, at most a share epsilon of recordings would be answered wrongly before the
+    horizon. They never are, and at the horizon an answer is forced: the promise is the model's, not the data's.
+    """
+    if not 0 < epsilon < 1 or n_classes < 2:
+        raise ConfigError(f"epsilon {epsilon} for {n_classes} classes; expected 0 to 1, and two classes or more")
+    return ThresholdCutoff("msprt", "top2_gap", np.full(horizon, np.log((n_classes - 1) / epsilon)))
+
+
+def collapsing(beta: float, kappa: float, horizon: int) -> ThresholdCutoff:
+    """A bound on the lead that falls from beta to 0 as the horizon comes near: beta (1 - t/T)^kappa."""
+    if beta < 0 or kappa < 0:
+        raise ConfigError(f"a bound of {beta} that collapses with {kappa}; neither may be negative")
+    left = 1 - np.arange(1, horizon + 1) / horizon
+    return ThresholdCutoff("collapsing", "top2_gap", beta * left**kappa)
+
+
+def sr1(gammas: tuple[float, float, float], horizon: int) -> ThresholdCutoff:
+    """SR1 of Mori et al.: stops when g1 p(1) + g2 (p(1) - p(2)) + g3 t/T is above 0; p is softmax of the mean."""
+    time = np.arange(1, horizon + 1) / horizon
+    return ThresholdCutoff("sr1", "sr1", -gammas[2] * time, Readout("mean"), weights=gammas[:2])

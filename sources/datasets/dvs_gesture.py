@@ -1,0 +1,230 @@
+"""The folder of DVS128 Gesture (Amir et al., CVPR 2017), as published and as Tonic keeps it.
+
+Published: `userNN_lighting.aedat` with `userNN_lighting_labels.csv`, listed in `trials_to_train.txt` (users 1 to 23)
+and `trials_to_test.txt` (24 to 29). Tonic's copy: `ibmGestureTrain/userNN_lighting/K.npy` and `ibmGestureTest/…`, one
+file for each class K of 0 to 10, already cut, times in ms. Where each lies in a folder of its usual name (DvsGesture,
+DVSGesture), the folder around it will do as well.
+"""
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikecut.pipeline.errors import CorruptRecording, EmptyRecording, MissingLabels, UnreadableSource
+from spikecut.pipeline.events import EventBatch
+from spikecut.sources import open_recording
+from spikecut.sources.datasets.class_folders import Part
+from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, SessionLabels, labels_beside, read_labels
+from spikecut.sources.datasets.segments import cut, whole
+from spikecut.sources.formats.tonic_npy import open_tonic_npy
+
+HOME = "https://research.ibm.com/interactive/dvsgesture/ (DVS128 Gesture, CC BY 4.0)"
+LISTS = {"train": "trials_to_train.txt", "test": "trials_to_test.txt"}
+TONIC = {"train": "ibmGestureTrain", "test": "ibmGestureTest"}
+MAPPING = "gesture_mapping.csv"
+_USUAL = ("DvsGesture", "DVSGesture")
+_NAME = re.compile(r"user(\d+)_(\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One person under one light. `path` is the recording, or Tonic's folder of cut gestures."""
+
+    path: Path
+    user: int
+    lighting: str
+    part: Part
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the gestures lie in files of their own, as in Tonic's copy."""
+        return self.path.suffix != ".aedat"
+
+    @property
+    def labels_path(self) -> Path:
+        return labels_beside(self.path)
+
+    def missing(self) -> list[Path]:
+        """The files without which the session is of no use, as far as they are not there."""
+        needed = [self.path] if self.is_cut else [self.path, self.labels_path]
+        return [path for path in needed if not path.exists()]
+
+    def labels(self) -> SessionLabels:
+        """The gestures of the session; for Tonic's copy all that is known is their class.
+
+        Raises:
+            MissingLabels, CorruptRecording: as `read_labels` says.
+        """
+        if self.is_cut:
+            return SessionLabels(tuple(GestureSpan(label, 0, 0) for label in self._cut_files()), ())
+        return read_labels(self.labels_path)
+
+    def clips(self) -> Iterator[tuple[GestureSpan, EventBatch]]:
+        """Every gesture with its events, in the order of `labels`, in one pass over the recording."""
+        if not self.is_cut:
+            yield from cut(open_recording(self.path), self.labels().spans)
+            return
+        for label, path in self._cut_files().items():
+            batch = whole(open_tonic_npy(path))
+            yield GestureSpan(label, batch.start_us, batch.end_us), batch
+
+    def files(self) -> list[Path]:
+        """All that holds events."""
+        return list(self._cut_files().values()) if self.is_cut else [self.path]
+
+    def digest(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of its files."""
+        total = hashlib.sha256()
+        for path in self.files():
+            with path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+        return total.hexdigest()[:16]
+
+    def _cut_files(self) -> dict[int, Path]:
+        names = {label: self.path / f"{label}.npy" for label in range(len(GESTURES))}
+        return {label: path for label, path in names.items() if path.is_file()}
+
+
+@dataclass(frozen=True, slots=True)
+class GestureSet:
+    """The sessions that a folder's lists name, in order of user and lighting; some may be missing on disk."""
+
+    folder: Path
+    sessions: tuple[Session, ...]
+    notes: tuple[str, ...]
+
+    def of(self, part: Part) -> list[Session]:
+        """The sessions of one part that can be opened."""
+        return [s for s in self.sessions if part in ("all", s.part) and not s.missing()]
+
+
+def is_gesture_set(folder: Path) -> bool:
+    """Whether this looks like DVS128 Gesture, published or Tonic's, rather than `<class>/<recording>`."""
+    return _looks_like_one(_inner(folder))
+
+
+def open_gesture_set(folder: Path) -> GestureSet:
+    """The sessions of a folder, divided by person, so that thresholds are fitted on people who neither train nor test.
+
+    The test list tests. Of the training list, users whose number leaves 3 when divided by 4 (3, 7, 11, 15, 19 and
+    23: as many as test) calibrate, the others train.
+
+    Raises:
+        UnreadableSource: if there is no such folder.
+        MissingLabels: if neither the two lists nor Tonic's folders are there.
+        EmptyRecording: if the lists name nobody.
+        CorruptRecording: naming the row, if a list holds something else than `userNN_lighting.aedat`, a session
+            twice, or somebody to test who also trains; or if the mapping numbers the classes otherwise.
+    """
+    if not folder.is_dir():
+        raise UnreadableSource(folder, "no such folder", hint=f"give the folder that holds {LISTS['train']}")
+    folder = _inner(folder)
+    if any((folder / name).is_dir() for name in TONIC.values()):
+        found, notes = _tonic(folder)
+    else:
+        found = [session for part, name in LISTS.items() for session in _listed(folder / name, part)]
+        notes = _mapping(folder)
+    if not found:
+        raise EmptyRecording(folder, "no sessions", hint=f"they come with the data set: {HOME}")
+    _apart(folder, found)
+    return GestureSet(folder, tuple(sorted(found, key=lambda s: (s.user, s.lighting))), tuple(notes))
+
+
+def _inner(folder: Path) -> Path:
+    return next((f for f in (folder, *(folder / name for name in _USUAL)) if _looks_like_one(f)), folder)
+
+
+def _looks_like_one(folder: Path) -> bool:
+    known = [*LISTS.values(), *TONIC.values()]
+    return any((folder / name).exists() for name in known) or any(folder.glob("user*_labels.csv"))
+
+
+def _tonic(folder: Path) -> tuple[list[Session], list[str]]:
+    found: list[Session] = []
+    notes: list[str] = []
+    for part, name in TONIC.items():
+        if not (folder / name).is_dir():
+            notes.append(f"{name} is missing; its people cannot {part}")
+        for path in sorted(path for path in (folder / name).glob("*") if path.is_dir()):
+            if session := _session(path, path.name, part):
+                found.append(session)
+            else:
+                notes.append(f"{name}/{path.name} is passed over: no userNN_lighting")
+    return found, notes
+
+
+def _listed(file: Path, part: str) -> Iterator[Session]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        n = len(list(file.parent.glob("user*.aedat")))
+        raise MissingLabels(
+            file,
+            f"cannot read this list; without it nobody knows who trains and who tests ({n} recordings lie here)",
+            hint=f"it belongs to the data set: {HOME}; where nobody is to {part}, an empty file will do",
+        ) from error
+    for number, line in enumerate(lines, start=1):
+        name = line.strip()
+        if not name:
+            continue
+        session = _session(file.parent / name, name.removesuffix(".aedat"), part)
+        if session is None or not name.endswith(".aedat"):
+            raise CorruptRecording(file, f"row {number}: {name!r}; expected userNN_lighting.aedat")
+        yield session
+
+
+def _session(path: Path, name: str, part: str) -> Session | None:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    user = int(match[1])
+    if part == "test":
+        return Session(path, user, match[2], "test")
+    return Session(path, user, match[2], "calibration" if user % 4 == 3 else "train")
+
+
+def _apart(folder: Path, sessions: Iterable[Session]) -> None:
+    """Nobody is listed twice, and who tests does not train."""
+    seen: dict[str, Session] = {}
+    for session in sessions:
+        if session.name in seen:
+            raise CorruptRecording(folder, f"{session.name} is listed twice", hint="keep one of the two")
+        seen[session.name] = session
+    testing = {s.user for s in seen.values() if s.part == "test"}
+    if both := sorted(testing & {s.user for s in seen.values() if s.part != "test"}):
+        raise CorruptRecording(
+            folder,
+            f"user {both[0]} is to test, and also to train or calibrate",
+            hint="divide the lists by person: a network must be tested on people it has not seen",
+        )
+
+
+def _mapping(folder: Path) -> list[str]:
+    """Notes on the mapping, whose names have blanks at their ends in the genuine file.
+
+    It is published beside the archive, so it may lie beside the folder.
+    """
+    path = next((f for f in (folder / MAPPING, folder.absolute().parent / MAPPING) if f.is_file()), None)
+    if path is None:
+        return [f"{MAPPING} is missing; the classes are numbered as published"]
+    try:
+        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        return [f"{MAPPING} cannot be read ({error}); the classes are numbered as published"]
+    published = {str(label): name for label, name in enumerate(GESTURES, start=1)}
+    for number, row in enumerate(rows[1:], start=2):
+        name, label = ([cell.strip() for cell in row] + ["", ""])[:2]
+        if (name or label) and published.get(label) != name.replace("_", " "):
+            raise CorruptRecording(
+                path,
+                f"row {number}: {name},{label}; expected the published classes, hand_clapping,1 to other_gestures,11",
+                hint="labels by another mapping would be read as the wrong gestures",
+            )
+    return []

@@ -1,0 +1,1 @@
+"""File formats of event recordings: one module each."""

@@ -1,0 +1,260 @@
+"""The compiled loops that turn records into columns, and tell records from garbage.
+
+A record alone cannot be told from garbage, a row of them can. A record whose time leaps by more than
+10 ms from the one before, or that no camera could have written, is a suspect. Suspects, and only they,
+are weighed against the records that follow: sound files are read at full speed.
+
+All of it stands in one file because Numba's cache notices changes only in the file of the function that
+is called: a loop that calls another file's would go on with the old one.
+"""
+
+# mypy: allow-untyped-decorators, allow-any-decorated
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from spikecut.sources.formats.ordering import REORDER_US, RESET_US
+
+DVS128_BYTES, ATIS_BYTES = 8, 5
+AHEAD = 32  # records that are asked about a suspect
+LEAP_US = REORDER_US
+MARK_ROW, MARK_US = 240, 1 << 13  # in ATIS files this row is no event: it moves the clock on
+EVENT, SIGNAL, OUTSIDE, IMPOSSIBLE = 0, 1, 2, 3  # what a record can be; a signal is sound but no event
+BELIEVE, DROP = 0, -1
+
+# Where a kernel keeps its place between blocks: an int64 each.
+STATE = 12
+CONSUMED, STARTED, CLOCK, RAW, PENDING, SIGNALS, SIGNAL_AT, BAD, BAD_BYTES, BAD_AT, OUTSIDE_AT, OFFSET = range(STATE)
+WRAP_PAUSE_US = 600_000_000  # a longer silence across the wrap is taken for a reset of the clock
+_CIRCLE = 1 << 32
+
+
+@njit(cache=True, nogil=True)
+def decode_dvs128(
+    data: Any,
+    final: bool,
+    shift: bool,
+    width: int,
+    height: int,
+    state: Any,
+    t: Any,
+    x: Any,
+    y: Any,
+    p: Any,
+) -> int:
+    """Columns from a block of records; returns how many events, `state` says how many bytes."""
+    size = data.shape[0]
+    at, n = 0, np.uint64(0)
+    clock, before, started = state[CLOCK], state[RAW], state[STARTED]
+    while at + DVS128_BYTES <= size:
+        address = np.int64(data[at]) << 24 | np.int64(data[at + 1]) << 16 | np.int64(data[at + 2]) << 8
+        address |= np.int64(data[at + 3])
+        raw = np.int64(data[at + 4]) << 24 | np.int64(data[at + 5]) << 16 | np.int64(data[at + 6]) << 8
+        raw |= np.int64(data[at + 7])
+        step = step_from(raw, before, clock >= _CIRCLE) if started else np.int64(0)
+        if (address & 0x7FFF0000) or step > LEAP_US or step < -LEAP_US:
+            if not final and size - at < (AHEAD + 2) * DVS128_BYTES:
+                break
+            told = weigh(data, at, DVS128_BYTES, width, height, started, before, shift)
+            if told != BELIEVE:
+                skipped = DVS128_BYTES if told == DROP else told
+                note_bad(state, at, skipped)
+                at += skipped
+                continue
+        if address & 0x80008000:
+            if state[SIGNALS] == 0:
+                state[SIGNAL_AT] = state[OFFSET] + at
+            state[SIGNALS] += 1
+            at += DVS128_BYTES
+            continue
+        t[n] = clock + step if started else raw
+        if not started or not -RESET_US <= step < -LEAP_US:  # a late one moves no clock
+            clock, before, started = t[n], raw, 1
+        x[n] = 127 - (address >> 1 & 127)
+        y[n] = 127 - (address >> 8 & 127)
+        p[n] = 1 - (address & 1)
+        n += np.uint64(1)
+        at += DVS128_BYTES
+    state[CLOCK], state[RAW], state[STARTED], state[CONSUMED] = clock, before, started, at
+    return int(n)
+
+
+@njit(cache=True, nogil=True)
+def decode_atis(
+    data: Any,
+    final: bool,
+    shift: bool,
+    width: int,
+    height: int,
+    state: Any,
+    t: Any,
+    x: Any,
+    y: Any,
+    p: Any,
+) -> int:
+    """Columns from a block of records; returns how many events, `state` says how many bytes.
+
+    Marks count only between two believed events: one read out of garbage would shift all that follows.
+    `pending` is how many wait for the second of them; after a record that was not believed it is -1.
+    """
+    size = data.shape[0]
+    at, n = 0, np.uint64(0)
+    clock, marked, pending, started = state[CLOCK], state[RAW], state[PENDING], state[STARTED]
+    while at + ATIS_BYTES <= size:
+        row = data[at + 1]
+        if row == MARK_ROW:
+            if pending < 0:
+                note_bad(state, at, ATIS_BYTES)
+            else:
+                pending += 1
+            at += ATIS_BYTES
+            continue
+        high = data[at + 2]
+        passed = marked + MARK_US * max(pending, 0)
+        time = passed + (np.int64(high & 0x7F) << 16 | np.int64(data[at + 3]) << 8 | np.int64(data[at + 4]))
+        if started and (time - clock > LEAP_US or clock - time > LEAP_US):
+            if not final and size - at < (AHEAD + 2) * ATIS_BYTES:
+                break
+            told = weigh(data, at, ATIS_BYTES, width, height, 1, clock - passed, shift)
+            if told != BELIEVE:
+                skipped = ATIS_BYTES if told == DROP else told
+                for mark in range(pending):
+                    note_bad(state, at - (pending - mark) * ATIS_BYTES, ATIS_BYTES)
+                note_bad(state, at, skipped)
+                at, pending = at + skipped, -1
+                continue
+        if not (clock - RESET_US <= time < clock - LEAP_US) or not started:  # a late one moves no clock
+            clock, started, marked, pending = time, 1, passed, 0
+        if (data[at] >= width or row >= height) and state[OUTSIDE_AT] < 0:
+            state[OUTSIDE_AT] = state[OFFSET] + at
+        t[n] = time
+        x[n] = data[at]
+        y[n] = row
+        p[n] = high >> 7
+        n += np.uint64(1)
+        at += ATIS_BYTES
+    state[CLOCK], state[RAW], state[PENDING], state[STARTED], state[CONSUMED] = (
+        clock,
+        marked,
+        pending,
+        started,
+        at,
+    )
+    return int(n)
+
+
+@njit(cache=True, nogil=True)
+def note_bad(state: Any, at: int, n_bytes: int) -> None:
+    """Adds a stretch that could not be decoded; less than a record counts as one event."""
+    state[BAD] += 1
+    state[BAD_BYTES] += n_bytes
+    if state[BAD_AT] < 0:
+        state[BAD_AT] = state[OFFSET] + at
+
+
+@njit(cache=True, nogil=True)
+def peek(data: Any, at: int, size: int, width: int, height: int) -> Any:
+    """What the record at `at` is, and its time as it stands in the file: 8 bytes AEDAT 2.0, 5 bytes ATIS."""
+    if size == DVS128_BYTES:
+        address = np.int64(data[at]) << 24 | np.int64(data[at + 1]) << 16 | np.int64(data[at + 2]) << 8
+        raw = np.int64(data[at + 4]) << 24 | np.int64(data[at + 5]) << 16 | np.int64(data[at + 6]) << 8
+        if address & 0x7FFF0000:
+            return IMPOSSIBLE, raw
+        return (SIGNAL if address & 0x80008000 else EVENT), raw | np.int64(data[at + 7])
+    raw = np.int64(data[at + 2] & 0x7F) << 16 | np.int64(data[at + 3]) << 8 | np.int64(data[at + 4])
+    if data[at + 1] == MARK_ROW:
+        return SIGNAL, raw
+    return (EVENT if data[at] < width and data[at + 1] < height else OUTSIDE), raw
+
+
+@njit(cache=True, nogil=True)
+def apart(later: int, earlier: int, size: int) -> int:
+    """From one time to another; the 32 bits of AEDAT 2.0 are a circle: a quarter back, the rest ahead."""
+    if size == DVS128_BYTES:
+        return ((later - earlier + (1 << 30)) & 0xFFFFFFFF) - (1 << 30)
+    return later - earlier
+
+
+@njit(cache=True, nogil=True)
+def survey(data: Any, at: int, size: int, width: int, height: int) -> Any:
+    """What the next AHEAD records look like if they begin at `at`.
+
+    Returns how many there are, how many no sensor writes (or seldom: triggers), how many step back in
+    time by a leap, and the typical (median) step, in µs.
+    """
+    steps = np.zeros(AHEAD, np.int64)
+    n, bad, back, n_steps, before, marked = 0, 0, 0, 0, np.int64(-1), np.int64(0)
+    while n < AHEAD and at + size <= data.shape[0]:
+        kind, raw = peek(data, at, size, width, height)
+        bad += kind >= OUTSIDE or (kind == SIGNAL and size == DVS128_BYTES)
+        if kind in (EVENT, OUTSIDE):
+            if before >= 0:
+                step = apart(raw + marked, before, size)
+                back += step < -LEAP_US
+                steps[n_steps] = abs(step)
+                n_steps += 1
+            before = raw + marked
+        elif size == ATIS_BYTES:
+            marked += MARK_US
+        n += 1
+        at += size
+    typical = np.sort(steps[:n_steps])[n_steps // 2] if n_steps else np.int64(0)
+    return n, bad, back, typical
+
+
+@njit(cache=True, nogil=True)
+def weigh(data: Any, at: int, size: int, width: int, height: int, started: int, last: int, shift: bool) -> int:
+    """What to do with the suspect at `at`; `last` is the time before it, in the file's own count.
+
+    - a number of bytes to skip, if from there on the records make sense and from here they do not:
+      most from here are impossible, or time runs eight times as smoothly from there (of all offsets
+      the smoothest: read one byte late, time in an ATIS file runs smoothly, too, but 256 times as fast);
+    - DROP, if it is impossible, if the records after it are garbage or time jumps about in them, or if
+      most of them are nearer to the time before it than to its own, which is then a slip;
+    - BELIEVE else. A step back of a second at most is believed too: ordering.py judges it.
+    """
+    n, bad, back, typical = survey(data, at, size, width, height)
+    if shift:
+        best, smoothest, sound = 0, np.int64(0), False
+        for skip in range(1, size):
+            m, m_bad, m_back, m_typical = survey(data, at + skip, size, width, height)
+            if m >= 8 and m_bad * 2 <= m and (best == 0 or m_typical < smoothest):
+                best, smoothest = skip, m_typical
+                sound = m_bad * 8 <= m and m_back * 8 <= m
+        if best and (bad * 2 > n or smoothest * 8 < typical):
+            return best if sound else DROP  # not sound yet: more garbage lies before the place to go on
+    kind, raw = peek(data, at, size, width, height)
+    if kind == IMPOSSIBLE:
+        return DROP
+    if not started or -RESET_US <= apart(raw, last, size) < 0:
+        return BELIEVE
+    if back * 8 > n:
+        return DROP
+    against, votes, garbage, marked = 0, 0, 0, np.int64(0)
+    for ahead in range(1, AHEAD + 1):
+        place = at + ahead * size
+        if place + size > data.shape[0]:
+            break
+        kind, then = peek(data, place, size, width, height)
+        if kind in (EVENT, OUTSIDE):
+            votes += 1
+            then += marked
+            against += abs(apart(then, last, size)) < abs(apart(then, raw, size))
+        elif kind == IMPOSSIBLE:
+            garbage += 1
+        elif size == ATIS_BYTES:
+            marked += MARK_US
+    return DROP if against * 2 > votes or garbage > votes else BELIEVE
+
+
+@njit(cache=True, nogil=True)
+def step_from(raw: int, before: int, wrapped: bool) -> int:
+    """How far the clock went from one 32-bit time to the next."""
+    step = raw - before
+    if step < WRAP_PAUSE_US - _CIRCLE:
+        return step + _CIRCLE
+    if wrapped and step > _CIRCLE - 1_000_000:  # a late event from before the wrap
+        return step - _CIRCLE
+    return step

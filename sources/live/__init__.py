@@ -1,0 +1,1 @@
+"""Sources that play in real time."""

@@ -1,0 +1,1 @@
+"""Simulated event cameras and drawn scenes. Whatever comes from here is simulated data."""

@@ -1,0 +1,219 @@
+"""Drawn gestures: a person performs the eleven classes of DVS128 Gesture before a simulated DVS128.
+
+A counterpart of the data set of Amir et al. (CVPR 2017), not the data set: no real person was recorded. What
+varies, and by how much, was fixed in docs/adr/0007-drawn-gestures.md before any network was trained on it.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Float64
+from numpy import ndarray
+
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.sources.datasets.class_folders import Part
+from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan
+from spikecut.sources.formats.aedat3 import write_aedat3
+from spikecut.sources.simulation.choreography import TURN, Manner, fidget, lifted, perform
+from spikecut.sources.simulation.figure import HEIGHT, WIDTH, Body, draw, limbs, wall
+from spikecut.sources.simulation.pixel import DvsSpec, see
+
+VERSION = 1  # of the drawings; another version is another data set
+SENSOR = SensorSize(WIDTH, HEIGHT)
+LIGHTINGS = ("fluorescent", "fluorescent_led", "lab", "led", "natural")
+ORDER = (0, 1, 2, 4, 3, 5, 6, 7, 7, 8, 9, 10)  # as in the genuine user01_natural
+IMAGE_US = 2_500
+_FLICKER = {  # depth of the light's modulation, and its frequencies in Hz
+    "fluorescent": ((0.02, 0.07), (100, 120)),
+    "fluorescent_led": ((0.01, 0.05), (100, 120)),
+    "lab": ((0.0, 0.03), (100, 120)),
+    "led": ((0.0, 0.02), (100, 120)),
+    "natural": ((0.0, 0.0), (100,)),
+}
+_BRIGHT = {"fluorescent": 0.5, "fluorescent_led": 0.7, "lab": 0.4, "led": 0.6, "natural": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnSession:
+    """One person under one light, performing the classes of `order` in turn; an `EventSource`.
+
+    An `order` of `None` goes on for ever, in random order: a live source. A `quick` session has gestures
+    of at most 3 s and short pauses: for training, where only the beginnings of gestures count.
+    """
+
+    user: int
+    lighting: str
+    seed: int = 0
+    order: tuple[int, ...] | None = ORDER
+    quick: bool = False
+
+    def __post_init__(self) -> None:
+        if self.lighting not in LIGHTINGS:
+            raise ConfigError(f"lighting {self.lighting!r}; expected one of {', '.join(LIGHTINGS)}")
+        if self.order is not None and not all(0 <= label < len(GESTURES) for label in self.order):
+            raise ConfigError(f"order {self.order}; classes run from 0 to {len(GESTURES) - 1}")
+
+    @property
+    def sensor(self) -> SensorSize:
+        return SENSOR
+
+    @property
+    def name(self) -> str:
+        """As the genuine files are named."""
+        return f"user{self.user:02d}_{self.lighting}"
+
+    def spans(self) -> Iterator[GestureSpan]:
+        """When which gesture is performed, by the clock of the events."""
+        for label, start_us, end_us in self._acts():
+            if label is not None:
+                yield GestureSpan(label, start_us, end_us)
+
+    def __iter__(self) -> Iterator[EventBatch]:
+        rng = self._rng("noise")
+        return see(self._images(), _camera(self.lighting, self._rng("camera")), rng)
+
+    def _rng(self, purpose: str) -> np.random.Generator:
+        """Randomness of its own for everything that varies; a person is the same under every light."""
+        who = [VERSION, self.seed, self.user]
+        if purpose != "person":
+            who += [LIGHTINGS.index(self.lighting), *purpose.encode()]
+        return np.random.default_rng(who)
+
+    def _acts(self) -> Iterator[tuple[int | None, int, int]]:
+        """Pauses (`None`) and gestures in turn, tiling time on the grid of the images."""
+        rng = self._rng("acts")
+        t = round(rng.uniform(1, 60) * 1e6 / IMAGE_US) * IMAGE_US
+        labels: Iterator[int] = (
+            iter(self.order) if self.order is not None else (int(rng.integers(len(GESTURES))) for _ in repeat(None))
+        )
+        for label in labels:
+            for what, seconds in ((None, _pause_s(rng)), (label, _gesture_s(rng))):
+                if self.quick:
+                    seconds = min(seconds, 0.4 if what is None else 3.0)
+                end = t + round(seconds * 1e6 / IMAGE_US) * IMAGE_US
+                yield what, t, end
+                t = end
+        yield None, t, t + round(_pause_s(rng) * 1e6 / IMAGE_US) * IMAGE_US
+
+    def _images(self) -> Iterator[tuple[int, Float32[ndarray, "128 128"]]]:
+        person, rng = self._rng("person"), self._rng("scene")
+        background, mean = wall(rng)
+        manner = Manner.of(person)
+        body = Body.of(person, mean)
+        scale, blur = rng.uniform(76, 104), rng.uniform(1.0, 1.8)
+        stand = np.array([64 + rng.normal(0, 5), rng.uniform(36, 50)])
+        sway = [_Sway.of(amount, rng) for amount in (0.9, 0.35)]
+        shake = [_Sway.of(rng.choice([0.0, 0.0, 0.15, 0.3]), rng, quick=3.0) for _ in range(2)]
+        nods = _Sway.of(0.008, rng)
+        (least, most), frequencies = _FLICKER[self.lighting]
+        flicker, flicker_hz = rng.uniform(least, most), float(rng.choice(frequencies))
+        light = _BRIGHT[self.lighting] * rng.uniform(0.7, 1.4)
+        for label, start_us, end_us in self._acts():
+            times_us = np.arange(start_us, end_us, IMAGE_US)
+            t = times_us * 1e-6
+            since, seconds = t - t[0], (end_us - start_us) * 1e-6
+            if label is None:
+                hands = fidget(since, seconds, rng)
+            else:
+                hands = lifted(perform(label, since, manner, rng), since, seconds, rng)
+            trembling = np.stack([sway.at(t) for sway in shake], axis=1)
+            recoil = 0.03 * scale * (hands[:, :, 0] * [-1, 1]).sum(1)  # the trunk answers the arms
+            neck = stand + np.stack([sway[0].at(t) - recoil, sway[1].at(t)], axis=1) - trembling
+            parts = limbs(body, hands, neck, nods.at(t), scale)
+            glow = light * (1 + flicker * np.sin(TURN * flicker_hz * t))
+            for k, time_us in enumerate(times_us.tolist()):
+                image = np.empty((HEIGHT, WIDTH), np.float32)
+                draw(image, background, trembling[k, 0], trembling[k, 1], parts[k], glow[k], blur)
+                yield time_us, image
+
+
+@dataclass(frozen=True, slots=True)
+class _Sway:
+    """A slow, aimless movement: three sines."""
+
+    amount: float
+    hz: Float64[ndarray, " 3"]
+    phase: Float64[ndarray, " 3"]
+
+    @classmethod
+    def of(cls, amount: float, rng: np.random.Generator, quick: float = 1.0) -> "_Sway":
+        return cls(float(amount) * rng.uniform(0.5, 1.5), quick * rng.uniform(0.12, 0.8, 3), rng.uniform(0, TURN, 3))
+
+    def at(self, t: Float64[ndarray, " T"]) -> Float64[ndarray, " T"]:
+        return np.asarray(self.amount * np.sin(TURN * t[:, None] * self.hz + self.phase).mean(1))
+
+
+def _gesture_s(rng: np.random.Generator) -> float:
+    return float(np.clip(6.2 * np.exp(rng.normal(0, 0.28)), 3.5, 18.5))
+
+
+def _pause_s(rng: np.random.Generator) -> float:
+    return float(np.clip(1.3 * np.exp(rng.normal(0, 0.7)), 0.3, 6.0))
+
+
+def _camera(lighting: str, rng: np.random.Generator) -> DvsSpec:
+    """A DVS128 with its biases as somebody had set them; in dim light it is slower and noisier."""
+    dim = 1 - _BRIGHT[lighting]
+    threshold = rng.uniform(0.10, 0.20)
+    tilt = np.exp(rng.normal(0, 0.08))
+    return DvsSpec(
+        threshold_on=float(threshold * tilt),
+        threshold_off=float(threshold / tilt),
+        mismatch=float(rng.uniform(0.02, 0.05)),
+        shot_noise_hz=float(rng.uniform(0.02, 0.25) * (1 + 2 * dim)),
+        leak_hz=float(rng.uniform(0.02, 0.15)),
+        bandwidth_hz=float(rng.uniform(150, 400) * (1 - 0.5 * dim)),
+        refractory_us=int(rng.uniform(200, 1000)),
+        hot_pixels=float(rng.uniform(0, 0.0005)),
+        hot_hz=float(rng.uniform(20, 150)),
+    )
+
+
+def drawn_part(user: int) -> Part:
+    """Which part a drawn user belongs to: of every 29 the last six test, as in the genuine set.
+
+    Of the others, those whose number leaves 3 when divided by 4 calibrate.
+    """
+    if (user - 1) % 29 >= 23:
+        return "test"
+    return "calibration" if user % 4 == 3 else "train"
+
+
+def drawn_users(n_users: int, part: Part) -> list[int]:
+    """The users 1 to `n_users` of one part."""
+    return [user for user in range(1, n_users + 1) if part in ("all", drawn_part(user))]
+
+
+def drawn_session(user: int, seed: int = 0, *, quick: bool = False) -> DrawnSession:
+    """A user's one session; the lights are dealt in turn."""
+    return DrawnSession(user, LIGHTINGS[user % len(LIGHTINGS)], seed, quick=quick)
+
+
+def write_session(folder: Path, session: DrawnSession) -> Path:
+    """Writes `NAME.aedat` and `NAME_labels.csv`, whole or not at all; returns the recording's path."""
+    rows = ["class,startTime_usec,endTime_usec"]
+    rows += [f"{span.label + 1},{span.start_us},{span.end_us}" for span in session.spans()]
+    target = folder / f"{session.name}.aedat"
+    partial = target.with_name(target.name + ".partial")
+    write_aedat3(partial, session)
+    (folder / f"{session.name}_labels.csv").write_text("\n".join(rows) + "\n")
+    partial.replace(target)
+    return target
+
+
+def write_lists(folder: Path, sessions: Iterable[DrawnSession]) -> None:
+    """Writes what else the genuine folder holds: the trial lists and the mapping; and a word on its origin."""
+    names = {session.user: f"{session.name}.aedat\n" for session in sessions}
+    for file, parts in (("trials_to_train.txt", ("train", "calibration")), ("trials_to_test.txt", ("test",))):
+        (folder / file).write_text("".join(name for user, name in names.items() if drawn_part(user) in parts))
+    mapping = "".join(f"{name.replace(' ', '_')},{label}\n" for label, name in enumerate(GESTURES, start=1))
+    (folder / "gesture_mapping.csv").write_text("action,label\n" + mapping)
+    (folder / "README.txt").write_text(
+        "Drawn gestures in the layout of DVS128 Gesture, made by spikecut simulate gestures: a drawn figure before a\n"
+        f"simulated camera, drawing version {VERSION}. No real person was recorded, and this is not the data set of\n"
+        "Amir et al., A low power, fully event-based gesture recognition system, CVPR 2017.\n"
+    )

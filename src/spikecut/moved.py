@@ -1,0 +1,186 @@
+"""Names of modules before the folders were divided: each still imports, with a DeprecationWarning.
+
+`MOVED` maps the old name to the modules that now hold what it held. Old names that are folders today (`OLD_PACKAGES`)
+look up what they held in the modules given there.
+"""
+
+import importlib
+import warnings
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+MOVED = {
+    "models.augment": "models.training.augment",
+    "models.carded": "models.files.weights_io",
+    "models.checkpoint": "models.files.checkpoint models.card",
+    "models.conversion": "models.cells.conversion",
+    "models.distributed": "models.training.distributed",
+    "models.fingerprint": "models.files.fingerprint",
+    "models.layered": "models.architectures.layer_table",
+    "models.layerwise": "models.training.layerwise",
+    "models.losses": "models.training.losses",
+    "models.network_file": "models.files.network_file",
+    "models.networks": "models.architectures.networks models.spec",
+    "models.neurons": "models.cells.lif",
+    "models.normalisation": "models.architectures.normalisation",
+    "models.norse_network": "models.files.norse_network",
+    "models.operations": "models.synaptic_operations",
+    "models.papers": "models.architectures.paper_networks",
+    "models.patches": "models.training.drop_and_mix",
+    "models.picture_augment": "models.training.image_augment",
+    "models.picture_nets": "models.architectures.image_networks",
+    "models.picture_operations": "models.training.image_operations",
+    "models.plan": "models.training.plan",
+    "models.policy_file": "models.policy.file",
+    "models.policy_training": "models.policy.training",
+    "models.probing": "models.files.lane_independence",
+    "models.regularisation": "models.training.regularisation",
+    "models.retiming": "models.training.time_augment",
+    "models.scan": "models.cells.lif_scan",
+    "models.states": "models.state_trees",
+    "models.stepper": "models.engines.norse",
+    "models.surrogates": "models.cells.surrogates",
+    "models.turning": "models.training.layer_activity",
+    "pipeline.calibration": "pipeline.rules.observed",
+    "pipeline.conformal": "pipeline.rules.conformal",
+    "pipeline.cutoff": "pipeline.rules.thresholds pipeline.scores",
+    "pipeline.ects": "pipeline.rules.ects",
+    "pipeline.ensemble": "pipeline.rules.ensemble",
+    "pipeline.evaluation": "pipeline.metrics.evaluation",
+    "pipeline.fitted": "pipeline.rules.cutoff_file",
+    "pipeline.fitting": "pipeline.rules.fit",
+    "pipeline.ltt": "pipeline.rules.ltt",
+    "pipeline.matching": "pipeline.metrics.session_score",
+    "pipeline.planned": "pipeline.rules.step_budget pipeline.recorded",
+    "sources.aedat2": "sources.formats.aedat2",
+    "sources.aedat3": "sources.formats.aedat3",
+    "sources.atis": "sources.formats.atis",
+    "sources.choreography": "sources.simulation.choreography",
+    "sources.cifar": "sources.datasets.images.cifar",
+    "sources.clips": "sources.datasets.segments",
+    "sources.counterparts": "sources.simulation.simulated_datasets",
+    "sources.decoding": "sources.formats.decoding",
+    "sources.dvs": "sources.simulation.pixel",
+    "sources.dvs_kernels": "sources.simulation.pixel_kernels",
+    "sources.figure": "sources.simulation.figure",
+    "sources.gesture_labels": "sources.datasets.gesture_labels",
+    "sources.gesture_set": "sources.datasets.dvs_gesture",
+    "sources.gestures": "sources.simulation.gestures",
+    "sources.hdf5": "sources.formats.hdf5",
+    "sources.ordering": "sources.formats.ordering",
+    "sources.pacing": "sources.live.pacing",
+    "sources.picture_files": "sources.datasets.images.image_files",
+    "sources.picture_folders": "sources.datasets.images.image_folders",
+    "sources.picture_sets": "sources.datasets.images.image_sets",
+    "sources.pictures": "sources.datasets.images.open_images",
+    "sources.pieces": "sources.datasets.time_split",
+    "sources.plain_pickle": "sources.datasets.images.plain_pickle",
+    "sources.published": "sources.datasets.catalog",
+    "sources.records": "sources.formats.fixed_records",
+    "sources.screen": "sources.simulation.saccades",
+    "sources.shapes": "sources.simulation.drawn_digits",
+    "sources.text": "sources.formats.text",
+    "sources.text_kernels": "sources.formats.text_kernels",
+    "sources.tonic_npy": "sources.formats.tonic_npy",
+    "sources.tonic_sets": "sources.datasets.tonic",
+    "sources.video": "sources.simulation.video",
+    "tools.calibrate": "tools.batch.calibrate",
+    "tools.canvas": "tools.views.canvas",
+    "tools.convert": "tools.recordings.convert",
+    "tools.cook": "tools.follow_recipe",
+    "tools.cost": "tools.batch.cost",
+    "tools.cut": "tools.recordings.cut",
+    "tools.cutoffs": "tools.cutoff_lookup",
+    "tools.data": "tools.checks.data_check",
+    "tools.demo": "tools.session.demo",
+    "tools.evaluate": "tools.batch.evaluate",
+    "tools.examples": "tools.batch.examples",
+    "tools.feeding": "tools.frame_streams",
+    "tools.findings": "tools.checks.faults",
+    "tools.frame_cache": "tools.training.frame_cache",
+    "tools.gesture_check": "tools.checks.gesture_check",
+    "tools.info": "tools.recordings.info",
+    "tools.lines": "tools.session.decision_text",
+    "tools.material": "tools.training.training_data",
+    "tools.name_check": "tools.checks.name_check",
+    "tools.outputs": "tools.batch.outputs",
+    "tools.overlay": "tools.views.overlay",
+    "tools.pace": "tools.time_unit",
+    "tools.packing": "tools.training.packing",
+    "tools.palette": "tools.views.palette",
+    "tools.panels": "tools.views.panels",
+    "tools.picture_check": "tools.checks.image_check",
+    "tools.picture_digests": "tools.image_digests",
+    "tools.picture_info": "tools.recordings.image_info",
+    "tools.picture_material": "tools.training.image_data",
+    "tools.plots": "tools.reports.plots",
+    "tools.policy": "tools.training.policy",
+    "tools.recipe": "tools.training.recipe",
+    "tools.replay": "tools.batch.replay",
+    "tools.report": "tools.reports.report",
+    "tools.results": "tools.reports.results",
+    "tools.run": "tools.session.run",
+    "tools.run_folders": "tools.reports.run_folders",
+    "tools.run_picture": "tools.session.run_image",
+    "tools.scene": "tools.views.scene",
+    "tools.seeds": "pipeline.metrics.seeds",
+    "tools.set_check": "tools.checks.set_check",
+    "tools.simulate": "tools.recordings.simulate",
+    "tools.train": "tools.training.train",
+    "tools.video": "tools.views.video",
+    "tools.why": "tools.reports.why",
+    "tools.window": "tools.views.window",
+}
+OLD_PACKAGES = {
+    "pipeline.metrics": "pipeline.metrics.intervals",
+    "pipeline.rules": "pipeline.rules.patience pipeline.lanes",
+    "sources.datasets": "sources.datasets.class_folders",
+    "models.policy": "models.policy.network",
+    "models.training": "models.training.epochs",
+}
+
+
+class _MovedModule(ModuleType):
+    """A module under its old name: attributes come from where they are now."""
+
+    def __getattr__(self, name: str) -> Any:
+        return look_up(self.__name__, name)
+
+
+class MovedFinder(MetaPathFinder, Loader):
+    """Finds modules of `MOVED` by their old names."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """A module of `MOVED`, or None."""
+        return ModuleSpec(fullname, self) if fullname.removeprefix("spikecut.") in MOVED else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """An empty module that looks its attributes up."""
+        return _MovedModule(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Warns that the name is an old one."""
+        new = MOVED[module.__name__.removeprefix("spikecut.")].split()[0]
+        warnings.warn(f"{module.__name__} is now spikecut.{new}", DeprecationWarning, stacklevel=2)
+
+
+def look_up(module: str, name: str) -> Any:
+    """What an old module held under a name.
+
+    Raises:
+        AttributeError: if it held no such thing.
+    """
+    if name.startswith("__"):  # what Python asks any module, such as __path__; nothing is imported for that
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    old = module.removeprefix("spikecut.")
+    for home in (MOVED.get(old) or OLD_PACKAGES[old]).split():
+        try:
+            return getattr(importlib.import_module(f"spikecut.{home}"), name)
+        except AttributeError:
+            continue
+    raise AttributeError(f"module {module!r} has no attribute {name!r}")

@@ -1,0 +1,74 @@
+"""Truths about scoring a stream: every decision and every label is counted exactly once."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spikecut.pipeline.errors import EventError
+from spikecut.pipeline.metrics.session_score import Match, Matcher, Outcome, Score, match
+
+SPANS = [(3, 1_000_000, 2_000_000), (5, 3_000_000, 4_000_000)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(1, 50), st.integers(1, 50)), max_size=8),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 900)), max_size=20),
+    st.integers(0, 30),
+)
+def test_every_decision_and_every_label_is_counted_once(
+    pieces: list[tuple[int, int, int]], decisions: list[tuple[int, int]], early: int
+) -> None:
+    spans, at = [], 0
+    for label, pause, length in pieces:
+        spans.append((label, at + pause, at + pause + length))
+        at += pause + length
+    decisions = sorted(decisions, key=lambda decision: decision[1])
+    matcher = Matcher(spans, early_us=early)
+    for label, time_us in decisions:
+        matcher.passed(time_us)
+        matcher.decided(label, time_us)
+    matcher.passed(10_000)
+    score = matcher.score(2.0)
+    assert score.n_labels == len(spans)
+    assert score.right + score.wrong + score.repeated + score.false_alarms == len(decisions)
+    assert len(score.delays_us) == score.right + score.wrong
+    assert all(-early <= delay for delay in score.delays_us)
+
+
+def test_the_worked_example() -> None:
+    matcher = Matcher(SPANS)
+    found = []
+    for label, time_us in [(1, 500_000), (3, 850_000), (3, 1_500_000), (4, 1_900_000), (3, 2_500_000)]:
+        assert matcher.passed(time_us) == []
+        found.append(matcher.decided(label, time_us))
+    assert [m.outcome for m in found] == [
+        Outcome.false_alarm,  # nothing is labelled there, nor soon
+        Outcome.right,  # 150 ms before the hand-made onset
+        Outcome.repeated,
+        Outcome.false_alarm,  # a second answer, and another
+        Outcome.false_alarm,  # between two gestures
+    ]
+    assert found[1].delay_us == -150_000
+    assert matcher.passed(5_000_000) == [1]
+    assert matcher.score(0.5) == Score(1, 0, 1, 1, 3, 0.5, (-150_000,))
+    assert matcher.score(0.5).false_alarms_per_minute == 6
+
+
+def test_scores_of_two_recordings_add_up() -> None:
+    one = match([(3, 1_100_000)], SPANS, 5_000_000, 1.0)
+    two = match([(9, 3_100_000)], SPANS, 5_000_000, 2.0)
+    assert one + two == Score(1, 1, 2, 0, 0, 3.0, (100_000, 100_000))
+
+
+def test_labels_that_overlap_are_refused() -> None:
+    with pytest.raises(EventError, match="overlap"):
+        Matcher([(1, 0, 10), (2, 9, 20)])
+
+
+def test_before_the_onset_only_the_right_answer_counts_as_one() -> None:
+    """A span from 1 s on: right at 0.9 s answers it; another at 0.9 s is a false alarm, and the span stays open."""
+    early = Matcher([(3, 1_000_000, 2_000_000)])
+    assert early.decided(3, 900_000) == Match(Outcome.right, 0, -100_000)
+    hasty = Matcher([(3, 1_000_000, 2_000_000)])
+    assert hasty.decided(5, 900_000).outcome is Outcome.false_alarm
+    assert hasty.decided(3, 1_500_000) == Match(Outcome.right, 0, 500_000)

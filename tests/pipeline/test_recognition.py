@@ -1,0 +1,147 @@
+"""Truths about continuous recognition: silence is never named, every bin comes out once, a movement is named once."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.events import Frame
+from spikecut.pipeline.recognition import Activity, Onset, recognise
+from spikecut.pipeline.results import Decision, Rest, Step
+from spikecut.pipeline.rules.thresholds import ThresholdCutoff, never
+
+from fakes import Script
+
+STEP_US = 20_000
+HORIZON = 10
+ONSET = Onset(margin_hz=2_000.0, again_us=400_000)
+QUIET, MOVING = 40, 1_000  # events in a bin: 2 and 50 k events/s
+
+
+def bins(counts: list[int], number: int = 0, segment: int = 0, start_us: int = 0) -> list[Frame]:
+    pixels = np.zeros((2, 2, 2), np.float32)
+    pixels[0, 0, 0] = number
+    times = [start_us + k * STEP_US for k in range(len(counts))]
+    return [Frame(k, segment, t, t + STEP_US, pixels, n) for k, (t, n) in enumerate(zip(times, counts, strict=True))]
+
+
+def after(n_steps: int) -> ThresholdCutoff:
+    """Stops once the leader is `n_steps` ahead: the scripted network adds one a step."""
+    return ThresholdCutoff("topk", "top2_gap", np.full(HORIZON, n_steps - 0.5))
+
+
+def network() -> Script:
+    outputs = np.zeros((4, HORIZON, 4), np.float32)
+    for number in range(4):
+        outputs[number, :, number] = 1
+    return Script(outputs)
+
+
+def named(frames: list[Frame], n_steps: int = 5, onset: Onset = ONSET) -> list[Decision]:
+    items = recognise(frames, network(), after(n_steps), horizon=HORIZON, onset=onset)
+    return [item for item in items if isinstance(item, Decision)]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, 3_000), max_size=120), st.integers(1, 12), st.integers(1, 4))
+def test_every_bin_comes_out_once_and_in_order(counts: list[int], n_steps: int, confirm: int) -> None:
+    frames = bins(counts)
+    onset = Onset(confirm_bins=confirm, quiet_us=60_000, again_us=100_000)
+    items = recognise(frames, network(), after(n_steps), horizon=HORIZON, onset=onset)
+    seen = [item.frame.index for item in items if isinstance(item, Step | Rest)]
+    assert seen == list(range(len(frames)))
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10_000), st.floats(0.5, 15))
+def test_a_camera_that_only_makes_noise_is_never_named(seed: int, kilo_events_s: float) -> None:
+    counts = np.random.default_rng(seed).poisson(kilo_events_s * 1000 * STEP_US * 1e-6, 500).tolist()
+    assert named(bins(counts), n_steps=1) == []
+
+
+def test_a_movement_is_named_once_as_early_as_the_decider_allows() -> None:
+    frames = bins([QUIET] * 30 + [MOVING] * 100 + [QUIET] * 30, number=2)
+    (decision,) = named(frames)
+    assert decision.label == 2
+    assert decision.steps == 5
+    # the rate is smoothed over three bins: it is over twice the floor and the margin in the first moving bin,
+    # and the second confirms it; the network begins with the first
+    assert decision.start_us == 30 * STEP_US
+
+
+def test_after_a_moment_of_quiet_the_same_movement_is_named_again() -> None:
+    one = [MOVING] * 20 + [QUIET] * 30
+    assert [d.label for d in named(bins([QUIET] * 20 + one + one, number=1))] == [1, 1]
+
+
+def test_a_movement_that_turns_into_another_without_a_pause_gets_a_second_answer() -> None:
+    first = bins([QUIET] * 20 + [MOVING] * 40, number=1)
+    second = bins([MOVING] * 60, number=3, start_us=first[-1].end_us)
+    assert [d.label for d in named(first + second)] == [1, 3]
+
+
+def test_a_twitch_is_no_gesture() -> None:
+    """Movement that ends before the decider was sure gets no answer, not even a guess."""
+    onset = Onset(margin_hz=2_000.0, quiet_us=60_000)
+    assert named(bins([QUIET] * 20 + [MOVING] + [QUIET] * 60), n_steps=HORIZON, onset=onset) == []
+
+
+def test_at_the_horizon_there_is_an_answer() -> None:
+    items = recognise(bins([QUIET] * 20 + [MOVING] * 15), network(), never(HORIZON), horizon=HORIZON, onset=ONSET)
+    assert [item.steps for item in items if isinstance(item, Decision)] == [HORIZON]
+
+
+def test_a_reset_of_the_clock_ends_a_movement_and_loses_no_bin() -> None:
+    first = bins([QUIET] * 20 + [MOVING] * 6)
+    second = bins([QUIET] * 20 + [MOVING] * 20, number=1, segment=1)
+    items = list(recognise(first + second, network(), after(8), horizon=HORIZON, onset=ONSET))
+    assert sum(isinstance(item, Step | Rest) for item in items) == len(first + second)
+    assert [item.label for item in items if isinstance(item, Decision)] == [1]
+
+
+def test_a_noisy_camera_has_a_higher_floor_and_still_shows_a_movement() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.poisson(300, 60).tolist()  # 15 k events/s
+    assert [d.label for d in named(bins(noise + [1_500] * 30 + noise, number=1))] == [1]
+
+
+def test_what_is_remembered_of_a_long_stream_is_a_few_numbers() -> None:
+    def endless() -> Iterator[Frame]:
+        rng = np.random.default_rng(0)
+        pixels = np.zeros((2, 2, 2), np.float32)
+        for k in range(200_000):
+            count = MOVING if k % 200 > 150 else int(rng.poisson(QUIET))
+            yield Frame(k, 0, k * STEP_US, (k + 1) * STEP_US, pixels, count)
+
+    import tracemalloc
+
+    items = recognise(endless(), network(), after(3), horizon=HORIZON, onset=ONSET)
+    for _ in islice(items, 2_000):
+        pass
+    tracemalloc.start()
+    for _ in islice(items, 20_000):
+        pass
+    now, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert now < 100_000
+
+
+def test_the_floor_follows_down_at_once_and_up_slowly() -> None:
+    onset = Onset(smooth_us=1)
+    activity = Activity()
+    for frame in bins([1_000] * 3 + [100]):
+        activity = activity.after(frame, onset)
+    assert activity.floor_hz == pytest.approx(5_000, rel=1e-6)
+    for frame in bins([1_000] * 500):  # ten seconds: half the time of forgetting
+        activity = activity.after(frame, onset)
+    assert activity.floor_hz == pytest.approx(5_000 * np.exp(0.5), rel=1e-3)
+
+
+@pytest.mark.parametrize("wrong", [{"fall": 3.0}, {"margin_hz": -1.0}, {"confirm_bins": 0}, {"quiet_us": 0}])
+def test_an_onset_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        Onset(**wrong)  # type: ignore[arg-type]

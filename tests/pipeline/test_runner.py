@@ -1,0 +1,90 @@
+"""Truths about the loop: it really stops, it says why, and it never looks at the future."""
+
+import numpy as np
+import pytest
+
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.results import Decision, Rest, Step, StopReason
+from spikecut.pipeline.rules.thresholds import confidence, fixed, never, topk
+from spikecut.pipeline.runner import run, watch
+
+from fakes import Script, counted, frames
+
+
+def script(*steps: tuple[float, float]) -> Script:
+    return Script(np.array([steps], np.float32))
+
+
+RISING = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.0, 2.0), (0.0, 3.0))
+
+
+def test_after_the_decision_neither_network_nor_stream_is_asked_again() -> None:
+    model, taken = script(*RISING), list[int]()
+    *steps, decision = run(counted(frames([0] * 5), taken), model, topk([0.5] * 5), horizon=5)
+    assert isinstance(decision, Decision)
+    assert (decision.label, decision.steps, decision.reason) == (0, 2, StopReason.cutoff)
+    assert model.executed == 2 == len(steps)
+    assert taken == [0, 1]
+
+
+def test_the_last_allowed_step_decides_in_any_case() -> None:
+    *_, decision = run(frames([0] * 5), script(*RISING), never(4), horizon=4)
+    assert isinstance(decision, Decision)
+    assert (decision.label, decision.steps, decision.reason) == (1, 4, StopReason.horizon)
+
+
+def test_a_recording_that_ends_first_still_gets_an_answer() -> None:
+    *_, decision = run(frames([0] * 3), script(*RISING), never(5), horizon=5)
+    assert isinstance(decision, Decision)
+    assert (decision.steps, decision.reason) == (3, StopReason.end_of_stream)
+
+
+def test_a_decision_counts_time_and_events_from_the_first_bin_to_the_last_it_read() -> None:
+    *_, decision = run(frames([0] * 5), script(*RISING), fixed(3, 5), horizon=5)
+    assert isinstance(decision, Decision)
+    assert (decision.start_us, decision.time_us, decision.latency_us, decision.n_events) == (0, 30, 30, 3)
+
+
+def test_totals_are_sums_of_outputs() -> None:
+    steps = [item for item in run(frames([0] * 5), script(*RISING), never(5), horizon=5) if isinstance(item, Step)]
+    assert [step.total.tolist() for step in steps] == np.cumsum(RISING, axis=0).tolist()
+    assert [step.index for step in steps] == [0, 1, 2, 3, 4]
+
+
+def test_a_stream_without_frames_yields_nothing() -> None:
+    assert list(run([], script(*RISING), never(5), horizon=5)) == []
+
+
+def test_a_clock_reset_starts_the_network_from_rest() -> None:
+    stream = [*frames([0] * 2), *frames([0] * 3, segment=1)]
+    *_, decision = run(stream, script(*RISING), never(5), horizon=5)
+    assert isinstance(decision, Decision)
+    assert decision.steps == 3
+    assert decision.total.tolist() == [1.0, 1.0]
+
+
+def test_watching_gives_one_decision_a_window_and_rests_in_between() -> None:
+    items = list(watch(frames([0] * 9), script(*RISING), confidence(0.7, 4), horizon=4))
+    kinds = ["".join({Step: "s", Decision: "D", Rest: "."}[type(item)] for item in items)]
+    assert kinds == ["ssD..ssD..sD"]
+    last = items[-1]
+    assert isinstance(last, Decision)
+    assert last.reason is StopReason.end_of_stream
+
+
+def test_watching_loses_no_frame() -> None:
+    stream = frames([0] * 17)
+    items = watch(stream, script(*RISING), confidence(0.7, 4), horizon=4)
+    seen = [item.frame.index for item in items if not isinstance(item, Decision)]
+    assert seen == list(range(17))
+
+
+def test_a_clock_reset_ends_the_rest() -> None:
+    stream = [*frames([0] * 3), *frames([0] * 2, segment=1)]
+    items = list(watch(stream, script(*RISING), confidence(0.7, 4), horizon=4))
+    assert ["".join({Step: "s", Decision: "D", Rest: "."}[type(item)] for item in items)] == ["ssD.ssD"]
+
+
+def test_a_horizon_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="horizon of 0 steps"):
+        list(run(frames([0]), script(*RISING), never(1), horizon=0))

@@ -1,0 +1,149 @@
+"""Truths about AEDAT 3.1: worked bytes, foreign packets, the overflow word, and damage that is passed over."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spikecut.pipeline.errors import CorruptRecording, SourceError, UnsupportedVersion
+from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.sources import open_recording
+from spikecut.sources.formats.aedat3 import DVS128, PACKET, write_aedat3
+
+import faults
+from source_contract import check_source, pattern
+
+HEADER = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#Start-Time: 2016-07-01 10:00:00\r\n#!END-HEADER\r\n"
+
+
+def packet(events: list[tuple[int, int]], kind: int = 1, overflow: int = 0, capacity: int | None = None) -> bytes:
+    n = len(events)
+    header = np.array((kind, 1, 8, 4, overflow, capacity or n, n, n), PACKET)
+    spare = b"\0" * 8 * ((capacity or n) - n)
+    return header.tobytes() + np.array(events, "<u4").tobytes() + spare
+
+
+def word(x: int, y: int, p: int, valid: int = 1) -> int:
+    return x << 17 | y << 2 | p << 1 | valid
+
+
+def file_of(tmp_path: Path, *parts: bytes) -> Path:
+    path = tmp_path / "a.aedat"
+    path.write_bytes(HEADER + b"".join(parts))
+    return path
+
+
+def test_bytes_worked_by_hand(tmp_path: Path) -> None:
+    """x 3, y 5, ON: 3 << 17 | 5 << 2 | 1 << 1 | 1 = 0x60017."""
+    assert word(3, 5, 1) == 0x60017
+    recording = open_recording(file_of(tmp_path, packet([(0x60017, 1_000), (word(127, 0, 0), 1_007)])))
+    assert (recording.format, recording.sensor) == ("AEDAT 3.1", DVS128)
+    assert check_source(recording).lists()[:4] == [[1_000, 1_007], [3, 127], [5, 0], [1, 0]]
+
+
+def test_other_packets_are_passed_over(tmp_path: Path) -> None:
+    special, frame = packet([(1, 2), (3, 4)], kind=0), packet([(9, 9)] * 40, kind=2)
+    path = file_of(tmp_path, special, packet([(word(1, 1, 1), 10)]), frame, packet([(word(2, 2, 0), 20)]))
+    found = check_source(open_recording(path))
+    assert found.t.tolist() == [10, 20]
+    assert not found.lost
+
+
+def test_events_marked_invalid_are_dropped_and_counted(tmp_path: Path) -> None:
+    found = check_source(open_recording(file_of(tmp_path, packet([(word(1, 1, 1, valid=0), 10), (word(2, 2, 0), 20)]))))
+    assert found.t.tolist() == [20]
+    assert found.lost.events_by_cause() == {"invalid": 1}
+
+
+def test_the_overflow_word_carries_time_past_31_bits(tmp_path: Path) -> None:
+    before, after = packet([(word(1, 1, 1), 2**31 - 5)]), packet([(word(1, 1, 1), 3)], overflow=1)
+    found = check_source(open_recording(file_of(tmp_path, before, after)))
+    assert found.t.tolist() == [2**31 - 5, 2**31 + 3]
+    assert found.segment.tolist() == [0, 0]
+
+
+def test_unused_places_of_a_packet_are_passed_over(tmp_path: Path) -> None:
+    path = file_of(tmp_path, packet([(word(1, 1, 1), 10)], capacity=7), packet([(word(2, 2, 0), 20)]))
+    assert check_source(open_recording(path)).t.tolist() == [10, 20]
+
+
+@given(st.integers(1, 400), st.sampled_from([0, 2**31 - 300, 2**33 + 17]), st.integers(1, 100))
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, n: int, start: int, packet_events: int
+) -> None:
+    path = tmp_path_factory.mktemp("aedat3") / "a.aedat"
+    batch = pattern(n)
+    t = batch.t - batch.t[0] + start
+    moved = EventBatch(t, batch.x, batch.y, batch.p, start, int(t[-1]) + 1, DVS128)
+    assert write_aedat3(path, [moved], packet_events) == n
+    found = check_source(open_recording(path))
+    assert found.lists()[:4] == [column.tolist() for column in (moved.t, moved.x, moved.y, moved.p)]
+
+
+def test_a_file_cut_at_any_byte_gives_every_complete_event(tmp_path: Path) -> None:
+    path = tmp_path / "a.aedat"
+    write_aedat3(path, [pattern(20)], packet_events=6)
+    data = path.read_bytes()
+    body = len(data) - 20 * 8 - 4 * PACKET.itemsize
+    whole = check_source(open_recording(path)).t.tolist()
+    for at in range(body, len(data)):
+        path.write_bytes(data[:at])
+        found = check_source(open_recording(path))
+        packets, inside = divmod(at - body, PACKET.itemsize + 48)
+        complete = packets * 6 + max(0, inside - PACKET.itemsize) // 8
+        assert found.t.tolist() == whole[:complete]
+        assert bool(found.lost) == (inside > 0 and complete < 20)
+
+
+def test_a_garbled_packet_costs_itself_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.aedat"
+    write_aedat3(path, [pattern(600)], packet_events=100)
+    data = bytearray(path.read_bytes())
+    begin = len(data) - 600 * 8 - 6 * PACKET.itemsize
+    at = begin + 2 * (PACKET.itemsize + 800)
+    data[at : at + PACKET.itemsize] = b"\xff" * PACKET.itemsize
+    path.write_bytes(data)
+    found = check_source(open_recording(path))
+    assert len(found.t) == 500
+    assert found.lost.losses["unreadable"].bytes == PACKET.itemsize + 800  # type: ignore[index]
+    assert found.lost.losses["unreadable"].at_byte == at  # type: ignore[index]
+
+
+def test_a_packet_that_claims_more_than_there_is_costs_itself(tmp_path: Path) -> None:
+    bold = bytearray(packet([(word(1, 1, 1), 10)]))
+    bold[16:28] = np.array([2**20] * 3, "<u4").tobytes()
+    found = check_source(open_recording(file_of(tmp_path, bytes(bold), packet([(word(2, 2, 0), 20)]))))
+    assert found.t.tolist() == [20]
+    assert found.lost.total >= 1
+
+
+def test_sixty_mutants_are_read_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.aedat"
+    write_aedat3(path, [pattern(1_000)], packet_events=128)
+    for _, mutant in faults.mutants(path.read_bytes(), 60, seed=3):
+        path.write_bytes(mutant)
+        try:
+            check_source(open_recording(path))
+        except SourceError:
+            continue
+
+
+def test_other_versions_and_endless_headers_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.aedat"
+    path.write_bytes(HEADER.replace(b"3.1", b"3.0"))
+    with pytest.raises(UnsupportedVersion, match=r"AEDAT 3\.0; spikecut reads AEDAT 2\.0 and 3\.1"):
+        open_recording(path)
+    path.write_bytes(HEADER.replace(b"RAW", b"Serial-TS"))
+    with pytest.raises(UnsupportedVersion, match="Serial-TS"):
+        open_recording(path)
+    path.write_bytes(HEADER.replace(b"END", b"ENT"))
+    with pytest.raises(CorruptRecording, match="no #!END-HEADER line"):
+        open_recording(path)
+
+
+def test_a_header_without_a_known_camera_takes_the_sensor_it_is_given(tmp_path: Path) -> None:
+    path = tmp_path / "a.aedat"
+    path.write_bytes(HEADER.replace(b"DVS128", b"CeleX") + packet([(word(200, 1, 1), 5)]))
+    assert check_source(open_recording(path, sensor=SensorSize(300, 200))).x.tolist() == [200]

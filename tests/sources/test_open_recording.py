@@ -1,0 +1,179 @@
+"""The door for files: whatever lies behind it, one of the formats or one clear sentence."""
+
+import gzip
+import os
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+
+from spikecut.pipeline.errors import ConfigError, EmptyRecording, SourceError, UnknownFormat, UnreadableSource
+from spikecut.pipeline.events import EventBatch
+from spikecut.sources import open_recording
+
+from source_contract import DATA, DVS128, FORMATS, check_source, golden, opened, pattern, write_golden
+
+SUFFIXES = list(FORMATS)
+
+
+@pytest.mark.parametrize("name", sorted(golden()))
+def test_the_golden_recordings_hold_what_they_always_held(name):
+    found = check_source(opened(DATA / name))
+    assert {"events": len(found.t), **found.digests()} == golden()[name]
+    assert not found.lost
+
+
+def test_the_golden_recordings_can_be_made_again(tmp_path):
+    write_golden(tmp_path)
+    assert (tmp_path / "golden.toml").read_text() == (DATA / "golden.toml").read_text()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_same_events_come_out_however_the_file_is_cut_into_batches(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    FORMATS[suffix](path, [pattern(3_000)])
+    whole = check_source(opened(path))
+    assert len(whole.t) == 3_000
+    for batch_events in (1, 7, 100, 2_999, 10**6):
+        assert check_source(opened(path, batch_events)) == whole
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_damage_is_the_same_however_the_file_is_cut_into_batches(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    FORMATS[suffix](path, [pattern(3_000)])
+    data = bytearray(path.read_bytes())
+    garbage = np.random.default_rng(2).bytes(300)
+    path.write_bytes(data[:5_000] + garbage + data[5_203:])
+    try:
+        whole = check_source(opened(path))
+    except SourceError:
+        assert suffix == ".h5"  # structure is damaged: nothing can be saved
+        return
+    assert whole.lost
+    for batch_events in (1, 7, 100):
+        assert check_source(opened(path, batch_events)) == whole
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_content_decides_not_the_name(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    FORMATS[suffix](path, [pattern(10)])
+    if suffix == ".bin":  # of the two formats without a signature the one that is known by its suffix
+        with pytest.raises(UnknownFormat, match=r"suffix|begins with|text") as caught:
+            open_recording(path.rename(tmp_path / "a.dat"))
+        assert ".bin" in str(caught.value.hint)
+    elif suffix == ".txt":  # the other is read as text only by who says what its columns are
+        with pytest.raises(UnknownFormat, match="this is text") as caught:
+            open_recording(path)
+        assert "--columns xytp --sensor" in str(caught.value.hint)
+        assert len(check_source(opened(path.rename(tmp_path / "a.dat"))).t) == 10
+    else:
+        assert len(check_source(open_recording(path.rename(tmp_path / "a.bin"))).t) == 10
+
+
+@pytest.mark.parametrize(("x", "y"), [(37, 32), (31, 139), (80, 75), (82, 73)])
+def test_an_atis_recording_may_begin_like_another_format(tmp_path, x, y):
+    """At (37, 32) it begins like a Prophesee recording, at (31, 139) like gzip: one of 21,600 files does."""
+    path = tmp_path / "image_0031.bin"
+    path.write_bytes(bytes([x, y, 0x80, 1, 0]) * 20)
+    found = check_source(open_recording(path))
+    assert (found.x.tolist(), found.y.tolist()) == ([x] * 20, [y] * 20)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_memory_is_the_same_after_twenty_times_the_recording(tmp_path, suffix):
+    peaks = []
+    for n in (200_000, 4_000_000):
+        path = tmp_path / f"{n}{suffix}"
+        FORMATS[suffix](path, _long(n))
+        for _ in range(2):  # the first pass compiles and imports
+            tracemalloc.start()
+            total = sum(len(batch) for batch in opened(path, 4_096))
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        assert total == n
+        peaks.append(peak)
+    assert peaks[1] < 1.1 * peaks[0] + 100_000
+
+
+def _long(n):
+    part = pattern(20_000, pause_us=2)
+    for begin in range(0, n, 20_000):
+        t = part.t - part.t[0] + begin * 3
+        yield EventBatch(t, part.x, part.y, part.p, int(t[0]), int(t[-1]) + 1, DVS128)
+
+
+def test_zero_bytes_are_an_empty_recording(tmp_path):
+    (tmp_path / "none.aedat").touch()
+    with pytest.raises(EmptyRecording, match="0 bytes"):
+        open_recording(tmp_path / "none.aedat")
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    with pytest.raises(UnreadableSource, match=r"gone\.aedat"):
+        open_recording(tmp_path / "gone.aedat")
+    with pytest.raises(UnreadableSource, match="directory"):
+        open_recording(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_named(tmp_path):
+    path = tmp_path / "locked.aedat"
+    path.write_bytes(b"#!AER-DAT2.0\r\n")
+    path.chmod(0)
+    with pytest.raises(UnreadableSource, match="permission"):
+        open_recording(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "looks_like"),
+    [
+        (b"% evt 3.0\n% geometry 1280x720\n", "Prophesee"),
+        (b"Event Stream\x02\x00\x00", "event stream"),
+        (gzip.compress(b"events", mtime=0), "gzip"),
+        (b"\x89PNG\r\n\x1a\n", "PNG"),
+        (b"\x93NUMPY\x01\x00", "NumPy"),
+        (b"0.003811 96 133 0\n0.003820 96 133 1\n", "text"),
+        (b"\x01\x02\x03\x04\x05", "begins with"),
+    ],
+)
+def test_an_unknown_file_is_described_with_what_could_be_read_instead(tmp_path, content, looks_like):
+    path = tmp_path / "stranger.dat"
+    path.write_bytes(content)
+    with pytest.raises(UnknownFormat, match=looks_like) as caught:
+        open_recording(path)
+    assert "AEDAT 2.0" in str(caught.value)
+
+
+def test_a_zip_archive_is_told_from_a_recording_by_its_content(tmp_path):
+    with zipfile.ZipFile(tmp_path / "digits.bin", "w") as archive:
+        archive.writestr("0.bin", b"\0" * 5)
+    with pytest.raises(UnknownFormat, match="zip"):
+        open_recording(tmp_path / "digits.bin")
+
+
+def test_real_recordings_of_other_kinds_are_refused_by_name(real_data):
+    for name, looks_like in (
+        ("faery_dvs.es", "event stream"),
+        ("faery_evt2.raw", "Prophesee"),
+        ("tonic_sample.aedat4", "4.0"),
+        ("rpg_events.txt", "text"),
+        ("expelliarmus_evt3_sample.npy", "NumPy"),
+    ):
+        with pytest.raises(SourceError, match=looks_like):
+            open_recording(real_data / "formats" / name)
+
+
+def test_a_batch_holds_at_least_one_event(tmp_path):
+    with pytest.raises(ConfigError, match="0 events"):
+        open_recording(DATA / "tiny.aedat", batch_events=0)
+
+
+def test_the_door_opens_without_loading_what_lies_behind():
+    code = "import sys, spikecut.sources; print([m for m in ('h5py', 'numba', 'torch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

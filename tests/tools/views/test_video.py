@@ -1,0 +1,233 @@
+"""Files that videos leave behind: whole, playable, and never over somebody else's."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
+from spikecut.pipeline.events import Frame
+from spikecut.pipeline.results import Decision, Rest, Step, StopReason
+from spikecut.tools.views import video as video_module
+from spikecut.tools.views.palette import OverlayStyle
+from spikecut.tools.views.video import ANIMATIONS, CODECS, VideoSink
+
+STEP_US = 10_000
+SMALL = OverlayStyle(scale=0.25)
+
+
+def step(index: int) -> Step:
+    pixels = np.zeros((2, 34, 34), np.uint8)
+    pixels[index % 2, index % 34] = 1
+    frame = Frame(index, 0, index * STEP_US, (index + 1) * STEP_US, pixels, 34)
+    total = np.array([0.0, index], np.float32)
+    return Step(index, frame, total, total, float(index))
+
+
+def decision(steps: int) -> Decision:
+    total = np.array([0.0, steps], np.float32)
+    return Decision(1, steps, StopReason.cutoff, 1.0, 0, steps * STEP_US, 34 * steps, total)
+
+
+def sink(path: Path, **more: object) -> VideoSink:
+    arguments: dict[str, object] = {"names": ("no", "yes"), "horizon": 10, "step_us": STEP_US, "style": SMALL}
+    return VideoSink(path, **(arguments | more))  # type: ignore[arg-type]
+
+
+def record(path: Path, **more: object) -> VideoSink:
+    """Three steps, a decision held for 0.2 s, two bins at rest."""
+    with sink(path, hold_s=0.2, **more) as video:
+        for index in range(3):
+            video.write(step(index))
+        video.write(decision(3))
+        for index in range(3, 5):
+            video.write(Rest(step(index).frame))
+    return video
+
+
+def interrupted(video: VideoSink, error: BaseException, after: int = 1) -> None:
+    """Something goes wrong in the loop around the sink."""
+    with video:
+        for index in range(after):
+            video.write(step(index))
+        raise error
+
+
+def count_images(path: Path) -> int:
+    reader = cv2.VideoCapture(str(path))
+    images = 0
+    while reader.read()[0]:
+        images += 1
+    reader.release()
+    return images
+
+
+@pytest.mark.parametrize("suffix", sorted(CODECS))
+def test_as_many_images_are_read_as_were_written(tmp_path: Path, suffix: str) -> None:
+    video = record(tmp_path / f"out{suffix}")
+    assert video.n_images == 3 + 5 + 2
+    assert count_images(video.path) == 10
+    assert [path.name for path in tmp_path.iterdir()] == [f"out{suffix}"]
+
+
+@pytest.mark.parametrize("suffix", ANIMATIONS)
+def test_an_animation_shows_every_moment_for_as_long_as_the_video_would(tmp_path: Path, suffix: str) -> None:
+    video = record(tmp_path / f"out{suffix}")
+    read, animation = cv2.imreadanimation(str(video.path))
+    assert read
+    assert [int(duration) for duration in animation.durations] == [40, 40, 40, 200, 40, 40]
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.5, 0.73])
+@pytest.mark.parametrize("suffix", sorted(CODECS))
+def test_no_codec_trims_the_picture(tmp_path: Path, suffix: str, scale: float) -> None:
+    video = record(tmp_path / f"out{suffix}", style=OverlayStyle(scale=scale))
+    reader = cv2.VideoCapture(str(video.path))
+    height, width, _ = reader.read()[1].shape
+    reader.release()
+    assert (width, height) == pytest.approx((960 * scale, 540 * scale), abs=1)
+
+
+def test_the_images_show_what_the_overlay_drew(tmp_path: Path) -> None:
+    video = record(tmp_path / "out.avi", style=OverlayStyle())
+    reader = cv2.VideoCapture(str(video.path))
+    images = [reader.read()[1] for _ in range(10)]
+    reader.release()
+    above_timeline = [image[469, 20 + 276].astype(int) for image in images]  # where 3 of 10 steps are over
+    marker = [red - blue > 80 for blue, _, red in above_timeline]
+    assert marker == [False] * 3 + [True] * 7
+
+
+@pytest.mark.parametrize(("speed", "images"), [(None, 10), (1.0, 2), (0.25, 10), (0.1, 25), (0.125, 20), (100.0, 0)])
+def test_a_video_lasts_as_long_as_its_speed_says(tmp_path: Path, speed: float | None, images: int) -> None:
+    with sink(tmp_path / "out.mkv", speed=speed) as video:
+        for index in range(10):
+            video.write(step(index))
+    assert video.n_images == images
+    assert video.path.exists() == (images > 0)
+
+
+def test_one_file_takes_recordings_one_after_another_and_a_card(tmp_path: Path) -> None:
+    with sink(tmp_path / "out.mkv", title="first", truth=0) as video:
+        for title in ("second", "third"):
+            video.write(step(0))
+            video.begin(title, truth=1)
+        video.write(step(0))
+        video.card(["done", "recordings\t3"], seconds=0.4)
+    assert count_images(video.path) == 3 + 10
+
+
+def test_a_file_that_is_there_stays_as_it_is_unless_told(tmp_path: Path) -> None:
+    path = tmp_path / "out.mkv"
+    path.write_bytes(b"somebody's")
+    with pytest.raises(ConfigError, match="there already"):
+        sink(path)
+    assert path.read_bytes() == b"somebody's"
+    record(path, overwrite=True)
+    assert count_images(path) == 10
+
+
+def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "out.mkv"
+    path.write_bytes(b"somebody's")
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(sink(path, overwrite=True), KeyboardInterrupt())
+    assert path.read_bytes() == b"somebody's"
+
+
+@pytest.mark.parametrize("suffix", sorted(CODECS))
+def test_an_error_on_the_way_leaves_a_file_that_plays(tmp_path: Path, suffix: str) -> None:
+    video = sink(tmp_path / f"out{suffix}")
+    with pytest.raises(ZeroDivisionError) as caught:
+        interrupted(video, ZeroDivisionError(), after=7)
+    assert not video.path.exists()
+    assert count_images(video.partial) == 7
+    assert str(video.partial) in caught.value.__notes__[0]
+
+
+def test_an_error_before_the_first_image_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        interrupted(sink(tmp_path / "out.mkv"), ZeroDivisionError(), after=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_process_leaves_an_mkv_that_plays(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; sys.path[:0] = sys.argv[2:]\n"
+        "from pathlib import Path; from test_video import sink, step\n"
+        "with sink(Path(sys.argv[1])) as video:\n"
+        "    for index in range(400): video.write(step(index))\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    path = tmp_path / "out.mkv"
+    done = subprocess.run(
+        [sys.executable, "-c", code, path, Path(__file__).parent, Path(__file__).parents[2]], check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert count_images(tmp_path / "out.partial.mkv") >= 300
+
+
+def test_an_unknown_suffix_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        sink(tmp_path / "out.mov")
+    assert caught.value.hint == "known are .mkv .mp4 .avi .webp .gif"
+
+
+def test_a_missing_folder_is_named_before_anything_is_drawn(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentProblem, match="no folder"):
+        sink(tmp_path / "nowhere" / "out.mkv")
+
+
+@pytest.mark.parametrize("values", [{"fps": 0.0}, {"speed": 0.0}, {"hold_s": -1.0}])
+def test_rates_that_cannot_be_are_refused(tmp_path: Path, values: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="positive"):
+        sink(tmp_path / "out.mkv", **values)
+
+
+def test_a_sink_that_is_not_open_says_how_to_open_it(tmp_path: Path) -> None:
+    video = sink(tmp_path / "out.mkv")
+    with pytest.raises(ConfigError) as caught:
+        video.write(step(0))
+    assert "with VideoSink" in (caught.value.hint or "")
+
+
+def test_an_animation_beyond_memory_is_refused_with_a_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_module, "_MOST_BYTES", 3 * 240 * 136 * 3)
+    video = sink(tmp_path / "out.webp")
+    with pytest.raises(ConfigError, match="more than 3 images") as caught:
+        interrupted(video, ZeroDivisionError(), after=4)
+    assert ".mkv" in (caught.value.hint or "")
+    assert len(cv2.imreadanimation(str(video.partial))[1].frames) == 3
+
+
+def test_a_codec_that_is_missing_is_an_environment_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deaf:
+        fourcc = staticmethod(cv2.VideoWriter.fourcc)
+
+        def __init__(self, *_: object) -> None: ...
+
+        def isOpened(self) -> bool:
+            return False
+
+        def release(self) -> None: ...
+
+    monkeypatch.setattr(cv2, "VideoWriter", Deaf)
+    with pytest.raises(EnvironmentProblem, match="mp4v") as caught, sink(tmp_path / "out.mkv"):
+        pass
+    assert ".avi" in (caught.value.hint or "")
+
+
+@pytest.mark.skipif(
+    int(cv2.__version__.split(".")[0]) < 5, reason="OpenCV 4 drops such an image without an error to test for"
+)
+def test_an_image_that_opencv_refuses_is_an_environment_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = sink(tmp_path / "out.mkv")
+    monkeypatch.setattr(video._overlay, "draw", lambda scene: np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(EnvironmentProblem, match="refused"):
+        interrupted(video, ZeroDivisionError())

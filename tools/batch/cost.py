@@ -1,0 +1,188 @@
+"""`spikecut cost`: what stopping early saves of time and of operations, one recording at a time, really stopped."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
+from rich.console import Console
+from rich.table import Table
+
+from spikecut.models.files import checkpoint
+from spikecut.models.policy.network import macs_of_step
+from spikecut.models.synaptic_operations import Operations, counting
+from spikecut.pipeline.errors import ConfigError, EmptyRecording
+from spikecut.pipeline.events import Frame
+from spikecut.pipeline.protocols import CutoffDecider
+from spikecut.pipeline.results import Decision
+from spikecut.pipeline.rules.step_budget import policy_cost
+from spikecut.pipeline.rules.thresholds import never
+from spikecut.pipeline.runner import run
+from spikecut.sources.datasets.class_folders import Part
+from spikecut.tools.batch.examples import Fate, complain, examples_of
+from spikecut.tools.batch.replay import with_fixed
+from spikecut.tools.cutoff_lookup import available, find_cutoff, shown, unfitted
+from spikecut.tools.machine import processor
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Means over recordings: steps made, milliseconds of the loop, millions of operations by kind."""
+
+    rule: str
+    steps: float
+    ms: float
+    additions_m: float
+    multiplications_m: float
+
+    @property
+    def operations_m(self) -> float:
+        return self.additions_m + self.multiplications_m
+
+
+def run_cost(
+    folder: Path,
+    *,
+    model: str,
+    cutoffs: Sequence[str],
+    part: Part,
+    n: int,
+    rounds: int,
+    seed: int,
+    out: Path | None,
+) -> int:
+    """The command: the full window, the fixed horizons and the rules asked for, side by side.
+
+    Frames are read beforehand, so the time is that of the network and the rule. All rules take turns in every round.
+
+    Raises:
+        ConfigError: if there are less than one recording or round.
+        EmptyRecording: if no recording could be read.
+    """
+    if n < 1 or rounds < 1:
+        raise ConfigError(f"{n} recordings in {rounds} rounds; both must be at least 1")
+    weights = checkpoint.locate(model)
+    stepper, card = checkpoint.load(weights)
+    names = [name for name in cutoffs or available(weights) if name != "none"]
+    rules = {"none": unfitted(card)} | with_fixed(
+        {shown(name, weights): find_cutoff(name, weights, card) for name in names}
+    )
+    fates: list[Fate] = []
+    examples = examples_of(folder, card, part).drawn(n, seed)
+    read = [list(islice(frames, card.horizon)) for frames in examples.streams(card, fates)]
+    n_damaged = complain(fates)
+    recordings = [frames for frames, fate in zip(read, fates, strict=True) if frames and fate.error is None]
+    if not recordings:
+        raise EmptyRecording(folder, f"none of its {len(read)} recordings could be read")
+    dense = macs_of_step(stepper, card.spec)
+    deciders = {name: rule.cutoff for name, rule in rules.items()}
+    costs = costs_of(deciders, recordings, stepper, card.horizon, rounds, dense)
+    report = {
+        "model": card.name,
+        "network": card.weights_sha256,
+        "n": len(recordings),
+        "part": part,
+        "seed": seed,
+        "horizon": card.horizon,
+        "machine": processor(),
+        "dense_m_per_step": dense / 1e6,
+        "rules": [
+            {
+                "rule": cost.rule,
+                "steps": cost.steps,
+                "ms": cost.ms,
+                "additions_m": cost.additions_m,
+                "multiplications_m": cost.multiplications_m,
+                "x_steps": costs[0].steps / cost.steps,
+                "x_time": costs[0].ms / cost.ms,
+                "x_operations": costs[0].operations_m / max(cost.operations_m, 1e-12),
+            }
+            for cost in costs
+        ],
+    }
+    if out:
+        out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    _print(report)
+    return 3 if n_damaged else 0
+
+
+def costs_of(
+    rules: dict[str, CutoffDecider[Any]],
+    recordings: Sequence[list[Frame]],
+    stepper: Any,
+    horizon: int,
+    rounds: int,
+    dense: int,
+) -> list[Cost]:
+    """What every rule costs on the same recordings, given one by one; `stepper` has its `network` to look into.
+
+    A policy's cost is told in steps, of `dense` operations each: it is an ANN, and multiplies.
+    """
+    additions, multiplications = _operations(recordings, stepper, horizon)
+    stops = {name: np.zeros(len(recordings), np.int64) for name in rules}
+    seconds = {name: float("inf") for name in rules}
+    for _ in range(rounds):
+        for name, rule in rules.items():
+            started = time.perf_counter()
+            for i, frames in enumerate(recordings):
+                for said in run(frames, stepper, rule, horizon=horizon):
+                    if isinstance(said, Decision):
+                        stops[name][i] = said.steps
+            seconds[name] = min(seconds[name], time.perf_counter() - started)
+    costs = []
+    for name, at in stops.items():
+        until = at[:, None] - 1
+        added, multiplied = (np.take_along_axis(one.cumsum(1), until, 1).mean() for one in (additions, multiplications))
+        policy = policy_cost(rules[name]) * dense / 1e6
+        ms = 1e3 * seconds[name] / len(recordings)
+        costs.append(Cost(name, float(at.mean()), ms, float(added), float(multiplied) + policy))
+    return costs
+
+
+def _operations(
+    recordings: Sequence[list[Frame]], stepper: Any, horizon: int
+) -> tuple[Float64[ndarray, "N T"], Float64[ndarray, "N T"]]:
+    """Additions and multiplications of every step of every recording, in millions."""
+    additions, multiplications = np.zeros((2, len(recordings), horizon))
+    with counting(stepper.network) as done:
+        for i, frames in enumerate(recordings):
+            for t, _ in enumerate(run(frames, stepper, never(horizon), horizon=horizon)):
+                step = sum(done, Operations())
+                if done:  # the decision comes after the last step, without another
+                    additions[i, t], multiplications[i, t] = step.additions / 1e6, step.multiplications / 1e6
+                done.clear()
+    return additions, multiplications
+
+
+def _print(report: dict[str, Any]) -> None:
+    title = f"{report['model']}, {report['n']} recordings ({report['part']}), one at a time; {report['machine']}"
+    table = Table(title=title, box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+    for column in ("rule", "steps", "x", "time", "x", "additions", "multiplications", "x"):
+        table.add_column(column, justify="left" if column == "rule" else "right", no_wrap=True)
+    for row in report["rules"]:
+        full = row["rule"] == "none"
+        table.add_row(
+            "full window" if full else row["rule"],
+            f"{row['steps']:.2f}",
+            "" if full else f"{row['x_steps']:.2f}",
+            f"{row['ms']:.2f} ms",
+            "" if full else f"{row['x_time']:.2f}",
+            f"{row['additions_m']:.2f} M",
+            f"{row['multiplications_m']:.2f} M",
+            "" if full else f"{row['x_operations']:.2f}",
+        )
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    console.print(table)
+    console.print(
+        f"A step through every synapse would be {report['dense_m_per_step']:.2f} M multiplications. Counted are those "
+        "behind inputs\nthat are not 0: additions behind spikes, multiplications behind graded inputs. "
+        "x: times less than the full window.",
+        style="dim",
+    )

@@ -1,0 +1,163 @@
+"""Recorded outputs for calibrating and evaluating: from a folder, with one pass of the network, or from a file."""
+
+import hashlib
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikecut.models.card import ModelCard
+from spikecut.models.files import checkpoint
+from spikecut.models.policy.network import PolicyPlanner
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.recorded import RecordedOutputs, load_outputs, save_outputs
+from spikecut.pipeline.replay import record_outputs
+from spikecut.pipeline.rules.step_budget import FirstFrames, Seen, plans_of
+from spikecut.sources.datasets.class_folders import Part
+from spikecut.sources.datasets.dvs_gesture import Session
+from spikecut.sources.datasets.images.open_images import holds_pictures
+from spikecut.tools.batch.examples import Fate, Source, complain, examples_of
+from spikecut.tools.time_unit import pace_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """Outputs of one network on labelled recordings. `names` says which, `data` is the digest of them all.
+
+    `n_trained_on` of the sources shaped the network's weights, `example` is one of those; `n_damaged` could not
+    be read whole. `first` are the first frames of each recording, where somebody asked for them, and `digests` those
+    of the sources.
+    """
+
+    recorded: RecordedOutputs
+    card: ModelCard
+    weights: Path
+    names: tuple[str, ...]
+    data: str
+    part: str
+    n_trained_on: int = 0
+    example: str = ""
+    n_damaged: int = 0
+    first: Seen | None = None
+    digests: tuple[str, ...] = ()
+
+    def save(self, path: Path) -> None:
+        """Writes a `.npz` that `gather` reads in place of the folder."""
+        about = {
+            "network": self.card.weights_sha256,
+            "classes": list(self.card.classes),
+            "step_us": self.card.spec.step_us,
+            "names": list(self.names),
+            "data": self.data,
+            "part": self.part,
+            "n_trained_on": self.n_trained_on,
+            "example": self.example,
+            "n_damaged": self.n_damaged,
+        }
+        save_outputs(path, self.recorded, about)
+
+
+def gather(
+    data: Path,
+    model: str,
+    part: Part,
+    policy: PolicyPlanner | None = None,
+    *,
+    look: int = 0,
+    drawn: tuple[int, int] | None = None,
+) -> Gathered:
+    """Runs the network once, to the horizon, over one part of a folder; or reads what an earlier pass has saved.
+
+    A `policy` is asked about the first frames of every recording; with `look` so many of them are kept. With `drawn`,
+    a number and a seed, about so many are drawn where there are more.
+
+    Raises:
+        ConfigError: if nothing in the folder can be read, or the file belongs to another network or another policy.
+    """
+    weights = checkpoint.locate(model)
+    if data.is_file() and not holds_pictures(data):
+        return _from_file(data, weights, policy)
+    stepper, card = checkpoint.load(weights)
+    examples = examples_of(data, card, part)
+    for note in examples.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if drawn is not None and drawn[0] < len(examples):
+        examples = examples.drawn(*drawn)
+    known = card.trained_on + (policy.trained_on if policy else ())
+    overlap = examples.that_trained(replace(card, trained_on=known))
+    fates: list[Fate] = []
+    first = FirstFrames(policy.look if policy else look)
+    streams = first.over(examples.streams(card, fates))
+    outputs = record_outputs(streams, len(examples), stepper, horizon=card.horizon)
+    readable = np.array([fate.error is None for fate in fates])
+    n_damaged = complain(fates)
+    if not readable.any():
+        raise ConfigError(f"{data}: none of its {len(examples)} {pace_of(card.spec).things} could be read")
+    groups = [name for source in examples.sources for name in _whose(source)]
+    kept = np.flatnonzero(readable)
+    plans = plans_of(policy, first, kept.tolist()) if policy else None
+    recorded = RecordedOutputs(outputs[kept], examples.labels[kept], tuple(groups[i] for i in kept), plans=plans)
+    return Gathered(
+        recorded=recorded,
+        card=card,
+        weights=weights,
+        names=tuple(fates[i].name for i in kept),
+        data=hashlib.sha256("".join(sorted(examples.digests)).encode()).hexdigest(),
+        part=part,
+        n_trained_on=len(overlap),
+        example=str(overlap[0].path) if overlap else "",
+        n_damaged=n_damaged,
+        first=first.of(kept.tolist()) if look else None,
+        digests=tuple(examples.digests),
+    )
+
+
+def refuse_trained_on(found: Gathered, force: bool) -> None:
+    """Refuses recordings that shaped the network's weights, found by content, not by name."""
+    if found.n_trained_on and not force:
+        raise ConfigError(
+            f"{told_overlap(found.n_trained_on, found.card)} trained this network or its policy, {found.example} among "
+            "them",
+            hint=f"use other {pace_of(found.card.spec).things}, or --part calibration; or insist with --force",
+        )
+
+
+def told_overlap(n: int, card: ModelCard) -> str:
+    """How many of some examples trained a network, in words: of pictures a card knows only a sample."""
+    least = "at least " if card.spec.inputs == 3 else ""
+    return f"{least}{n} of these {pace_of(card.spec).things}"
+
+
+def _from_file(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gathered:
+    card = checkpoint.card_of(weights)
+    recorded, about = load_outputs(path)
+    mine = (card.weights_sha256, list(card.classes), card.spec.step_us)
+    if (about.get("network"), about.get("classes"), about.get("step_us")) != mine:
+        raise ConfigError(
+            f"{path}: outputs of another network than {card.name!r}", hint="--model says which; or record them anew"
+        )
+    if recorded.horizon != card.horizon or recorded.n_classes != card.spec.n_classes:
+        raise ConfigError(
+            f"{path}: outputs of {recorded.horizon} steps and {recorded.n_classes} classes; network {card.name!r} has "
+            f"{card.horizon} and {card.spec.n_classes}"
+        )
+    if policy and (recorded.plans is None or recorded.plans.policy != policy.policy):
+        without = "without a policy" if recorded.plans is None else f"with policy {recorded.plans.policy[:12]}"
+        raise ConfigError(
+            f"{path}: outputs that were recorded {without}; {policy.policy[:12]} is asked for",
+            hint="record them anew: give the folder in the place of the file",
+        )
+    wanted = ("data", "part", "n_trained_on", "example", "n_damaged", "names")
+    if missing := [name for name in wanted if name not in about]:
+        raise ConfigError(f"{path}: recorded outputs that do not say their {missing[0]!r}", hint="record them anew")
+    values: dict[str, Any] = {name: about[name] for name in wanted[:-1]}
+    return Gathered(recorded=recorded, card=card, weights=weights, names=tuple(about["names"]), **values)
+
+
+def _whose(source: Source) -> list[str]:
+    """The subject of each example of a source: a session's user, or else the recording itself."""
+    if isinstance(source, Session):
+        return [f"user {source.user}"] * len(source.labels().spans)
+    return [str(source.path)]

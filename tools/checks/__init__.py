@@ -1,0 +1,1 @@
+"""What of a data set lies in a folder."""

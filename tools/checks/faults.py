@@ -1,0 +1,50 @@
+"""What a check of a data set finds: faults by kind, and what both checks need to find them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+from spikecut.pipeline.errors import SpikecutError
+from spikecut.pipeline.events import DropCause, DropCounts
+from spikecut.sources.datasets.class_folders import Part
+
+PARTS: tuple[Part, ...] = ("train", "calibration", "test", "all")
+SHOWN = 12  # names of a long list
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong in a word or two, with which file, what was found there, and how many files it is about."""
+
+    kind: str
+    file: str
+    message: str = ""
+    n: int = 1
+
+
+def losses(name: str, lost: DropCounts) -> Iterator[Fault]:
+    """What reading a recording has cost, cause by cause; a camera's own signals are no loss."""
+    for cause, loss in lost.losses.items():
+        if cause is not DropCause.special:
+            yield Fault("damaged", name, f"{loss.events:,} events lost: {cause.sentence}")
+
+
+def unreadable(name: str, path: Path, error: SpikecutError) -> Fault:
+    """The error of one file, without repeating its path."""
+    return Fault("unreadable", name, str(error).removeprefix(f"{path}: "))
+
+
+def watched(items: Sequence[T], read: bool) -> Iterable[T]:
+    """The items, under a bar on a terminal where every event is read."""
+    console = Console(stderr=True)
+    return track(items, "reading", console=console, transient=True, disable=not (read and console.is_terminal))
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")

@@ -1,0 +1,186 @@
+"""What of N-MNIST, N-Caltech101 or CIFAR10-DVS lies in a folder, and what is missing; any other class folders, too.
+
+Of a simulated counterpart nothing is missing: what lies there is counted, beside how many were published.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikecut.pipeline.errors import SpikecutError
+from spikecut.pipeline.events import NOTHING_LOST
+from spikecut.sources import open_recording
+from spikecut.sources.datasets.catalog import PublishedSet, imitated, recognise
+from spikecut.sources.datasets.class_folders import (
+    MADE_BY,
+    Division,
+    LabelledRecording,
+    Part,
+    class_roots,
+    list_recordings,
+    origin_of,
+    part_of,
+    recordings_in,
+    split_digest,
+    subfolders,
+)
+from spikecut.tools.checks.faults import PARTS, Fault, losses, some, unreadable, watched
+from spikecut.tools.checks.name_check import check_names
+
+_USELESS = ("unreadable", "other sensor", "no events")
+
+
+@dataclass(frozen=True, slots=True)
+class SetCheck:
+    """What lies in a folder of class folders.
+
+    `published` is the set that this is a copy of, or, where `drawn` says who simulated it, a counterpart of;
+    `divisions` are those that a copy of this shape should hold. `n_events` is known once all were read.
+    """
+
+    folder: Path
+    drawn: str
+    published: PublishedSet | None
+    divisions: tuple[Division | None, ...]
+    recordings: tuple[LabelledRecording, ...]
+    usable: tuple[LabelledRecording, ...]
+    faults: tuple[Fault, ...]
+    notes: tuple[str, ...]
+    n_events: int | None = None
+
+    @property
+    def n_published(self) -> dict[str, int]:
+        """How many recordings of each class were published in these divisions; of a set that is not known, none."""
+        counts: Counter[str] = Counter()
+        for division in self.divisions:
+            counts.update(self.published.counts[division] if self.published else {})
+        return dict(counts)
+
+    @property
+    def expected(self) -> dict[str, int]:
+        """How many recordings of each class there should be; where no published ones should, as many as there are."""
+        if self.drawn or self.published is None:
+            return dict(Counter(recording.class_name for recording in self.recordings))
+        return self.n_published
+
+    @property
+    def n_expected(self) -> int:
+        return sum(self.expected.values())
+
+    def counted(self) -> dict[str, dict[str, int]]:
+        """Recordings of all classes, then of each class: by part, as far as they can be used."""
+        classes = sorted({*self.expected, *(recording.class_name for recording in self.recordings)})
+        by_part = {part: Counter(r.class_name for r in part_of(self.usable, part)) for part in PARTS}
+        table: dict[str, dict[str, int]] = {"recordings": {part: by_part[part].total() for part in PARTS}}
+        return table | {name: {part: by_part[part][name] for part in PARTS} for name in classes}
+
+    def splits(self) -> dict[Part, tuple[int, str]]:
+        """How many recordings each part has that lie there, and the digest of their names."""
+        parts = {part: part_of(self.recordings, part) for part in PARTS if part != "all"}
+        return {part: (len(members), split_digest(members)) for part, members in parts.items()}
+
+    @property
+    def verdict(self) -> str:
+        if self.drawn or self.published is None:
+            return self._on_what_is_there()
+        n = self.n_expected
+        whole = set(self.divisions) == set(self.published.counts)
+        name = self.published.name if whole else f"{self.published.name} to {self.divisions[0]}"
+        there = {place for r in self.usable if (place := self.published.place_of(r, self.divisions[0])) is not None}
+        if len(there) < n:
+            return f"incomplete: {len(there):,} of the {n:,} recordings of {name} can be used"
+        if self.faults:
+            return f"not whole, though all {n:,} recordings of {name} can be used"
+        return f"complete: {name} as published, {n:,} recordings of {len(self.expected)} classes"
+
+    def _on_what_is_there(self) -> str:
+        """The verdict where no published recording is missed."""
+        n, what = self.n_expected, "simulated recordings" if self.drawn else "recordings"
+        if self.faults:
+            return f"not whole: {len(self.usable):,} of {n:,} {what} can be used"
+        told = f"{n:,} {what} of {len(self.expected)} classes"
+        if not self.drawn:
+            return f"sound, not a set that is known here: {told}"
+        real = f"; {self.published.name} has {sum(self.n_published.values()):,}" if self.published else ""
+        return f"sound: {told}{real}"
+
+
+def check_set(folder: Path, *, read: bool = False) -> SetCheck:
+    """Compares every name with the published ones and opens every recording; reads all the events where `read` says so.
+
+    Raises:
+        UnreadableSource: if there is no such folder.
+        EmptyRecording: if it has no recordings.
+    """
+    recordings = list_recordings(folder)
+    drawn = origin_of(folder)
+    published = imitated(drawn) or recognise(recordings)
+    divisions = _divisions(folder, published)
+    faults = [] if drawn or published is None else list(check_names(published, recordings, divisions))
+    usable: list[LabelledRecording] = []
+    n_events, seen = 0, dict[bytes, str]()
+    for recording in watched(recordings, read):
+        n, damage = _looked_at(recording, folder, published, read, seen)
+        n_events += n
+        faults += damage
+        if not any(fault.kind in _USELESS for fault in damage):
+            usable.append(recording)
+    return SetCheck(
+        folder,
+        drawn,
+        published,
+        divisions,
+        tuple(recordings),
+        tuple(usable),
+        tuple(faults),
+        tuple(_told(folder, drawn)),
+        n_events if read else None,
+    )
+
+
+def _divisions(folder: Path, published: PublishedSet | None) -> tuple[Division | None, ...]:
+    """What a copy of this shape should hold: `Train` alone is no incomplete set if it was asked for by name."""
+    if published is None:
+        return ()
+    roots = class_roots(folder)
+    if None in published.counts or roots.get(None) != folder:
+        return tuple(published.counts)
+    return ("test",) if folder.resolve().name.lower() == "test" else ("train",)
+
+
+def _looked_at(
+    recording: LabelledRecording, folder: Path, published: PublishedSet | None, read: bool, seen: dict[bytes, str]
+) -> tuple[int, list[Fault]]:
+    """How many events one recording holds, if it is read, and what is wrong with it."""
+    name, sensor = str(recording.path.relative_to(folder)), published.sensor if published else None
+    n, lost = 0, NOTHING_LOST
+    try:
+        opened = open_recording(recording.path, sensor=sensor)
+        if sensor is not None and opened.sensor != sensor:
+            return 0, [Fault("other sensor", name, f"{opened.sensor} pixels; expected {sensor}")]
+        if not read:
+            return 0, []
+        for batch in opened:
+            n, lost = n + len(batch), lost + batch.lost
+    except SpikecutError as error:
+        return n, [unreadable(name, recording.path, error)]
+    faults = list(losses(name, lost))
+    if not n:
+        faults.append(Fault("no events", name))
+    first = seen.setdefault(hashlib.sha256(recording.path.read_bytes()).digest(), name)
+    if first != name:
+        faults.append(Fault("same content", name, f"as {first}"))
+    return n, faults
+
+
+def _told(folder: Path, drawn: str) -> Iterator[str]:
+    for root in class_roots(folder).values():
+        if drawn and not (root / MADE_BY).is_file():
+            yield f"nothing says that the recordings in {root.name} were simulated, too"
+        for below in subfolders(root):
+            files = [path.name for path in below.iterdir() if path.is_file() and not path.name.startswith(".")]
+            others = sorted(set(files) - {path.name for path in recordings_in(below)})
+            if others:
+                yield f"no recordings, and so not used: {some([f'{below.name}/{name}' for name in others])}"

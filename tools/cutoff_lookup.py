@@ -1,0 +1,159 @@
+"""Which cutoff a command means: a rule's name, a file, or none."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from spikecut.models.card import ModelCard
+from spikecut.models.policy.file import SUFFIX, load_policy
+from spikecut.models.policy.network import PolicyPlanner
+from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.rules.cutoff_file import FittedCutoff, load_cutoff
+from spikecut.pipeline.rules.fit import FITS
+from spikecut.pipeline.rules.step_budget import Planned
+from spikecut.pipeline.rules.thresholds import confidence, never
+
+_NAME = re.compile(r"(\w+)-(\d+(?:\.\d+)?)pt")
+
+
+def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> FittedCutoff:
+    """The rule called `wanted`, checked to have been fitted for this network; a planned one with its policy.
+
+    `confidence-1pt` means the file beside the weights for a tolerated loss of 1 point, `confidence` the one
+    for the same tolerance as the network's default, `none` the full window, anything else a path; without
+    a wish it is the network's default.
+
+    Raises:
+        ModelError: if there is no such cutoff, or it belongs to another network, or its policy is not there.
+    """
+    name = wanted or card.default_cutoff
+    if name == "none":
+        return unfitted(card)
+    if name in FITS:
+        name = f"{name}-{card.default_cutoff.partition('-')[2]}"
+    path = beside(weights, name) if name.split("-")[0] in FITS else Path(name)
+    if not path.is_file():
+        raise ModelError(
+            f"no cutoff {name!r} ({path} does not exist)",
+            hint=f"spikecut calibrate fits one; there are: {', '.join(['none', *available(weights)])}",
+        )
+    fitted = load_cutoff(path)
+    fitted.check(card.weights_sha256, card.classes, card.spec.step_us)
+    rule = fitted.cutoff
+    if not isinstance(rule, Planned):
+        return fitted
+    policy = policy_of(weights, card, path.parent)
+    if policy is None:
+        raise ModelError(
+            f"{path}: its policy is missing, {policy_beside(weights).name}",
+            hint="it lies beside the cutoff or beside the network; spikecut policy trains one",
+        )
+    return replace(fitted, cutoff=replace(rule, planner=policy))
+
+
+def policy_of(weights: Path, card: ModelCard, *folders: Path) -> PolicyPlanner | None:
+    """The policy that was trained for a network: in one of the folders, or beside the network; None without any.
+
+    Raises:
+        ModelError: if it is another network's, or damaged.
+    """
+    beside_it = policy_beside(weights)
+    paths = (*(folder / beside_it.name for folder in folders), beside_it)
+    found = next((path for path in paths if path.is_file()), None)
+    return None if found is None else load_policy(found, card)
+
+
+def asked_by(rules: Iterable[FittedCutoff]) -> PolicyPlanner | None:
+    """The policy that these cutoffs ask, to be asked while outputs are recorded; None if none of them does.
+
+    Raises:
+        ConfigError: if they ask different ones.
+    """
+    asked = [rule.cutoff.planner for rule in rules if isinstance(rule.cutoff, Planned)]
+    found: dict[str, PolicyPlanner] = {one.policy: one for one in asked if isinstance(one, PolicyPlanner)}
+    if len(found) > 1:
+        told = " and ".join(name[:12] for name in found)
+        raise ConfigError(f"cutoffs that ask different policies, {told}", hint="look at one after the other")
+    return next(iter(found.values()), None)
+
+
+def with_equal_cost(rules: dict[str, FittedCutoff]) -> dict[str, FittedCutoff]:
+    """The rules, each planned one followed by SEENN-I where it cost most nearly as much where both were fitted."""
+    both: dict[str, FittedCutoff] = {}
+    for name, rule in rules.items():
+        both[name] = rule
+        if isinstance(rule.cutoff, Planned) and "equal_cost_confidence" in rule.observed:
+            alpha, spent = rule.observed["equal_cost_confidence"], rule.observed["mean_cost"]
+            alike = replace(confidence(alpha, rule.cutoff.horizon), readout=rule.cutoff.readout)
+            spent_on = "on the recordings it was fitted on"
+            promise = f"SEENN-I where it cost most nearly as much as {name} {spent_on}, {spent:.2f} steps."
+            both[equal_cost_name(name)] = replace(rule, cutoff=alike, observed={}, promise=promise)
+    return both
+
+
+def equal_cost_name(planned: str) -> str:
+    """What SEENN-I at the cost of a planned rule is called.
+
+    >>> equal_cost_name("planned-1pt")
+    'confidence as planned-1pt'
+    """
+    return f"confidence as {planned}"
+
+
+def unfitted(card: ModelCard) -> FittedCutoff:
+    """No cutoff: the whole window."""
+    identity = card.weights_sha256, card.classes, card.spec.step_us
+    return FittedCutoff(never(card.horizon), *identity, 0.0, 0, "", "It never stops early.")
+
+
+def available(weights: Path) -> list[str]:
+    """The cutoffs that have a file beside the weights, the smallest tolerance first."""
+    names = [path.name.removeprefix(f"{_stem(weights)}.").removesuffix(".json") for path in _files(weights)]
+    known = [match for match in map(_NAME.fullmatch, names) if match and match[1] in FITS]
+    rules = list(FITS)
+    return [match[0] for match in sorted(known, key=lambda match: (float(match[2]), rules.index(match[1])))]
+
+
+def called(rule: str, tolerance: float) -> str:
+    """What a fitted cutoff is called: its rule, and the tolerated loss in points.
+
+    >>> called("topk", 0.005), called("fixed", 0.02)
+    ('topk-0.5pt', 'fixed-2pt')
+    """
+    return f"{rule}-{f'{100 * tolerance:.6f}'.rstrip('0').rstrip('.')}pt"
+
+
+def shown(wanted: str, weights: Path) -> str:
+    """What a cutoff is called in a table: of a file its name, without that of the network.
+
+    >>> shown("fits/nmnist.ltt-1pt.json", Path("nmnist.safetensors"))
+    'ltt-1pt'
+    """
+    return Path(wanted).name.removesuffix(".json").removeprefix(f"{_stem(weights)}.")
+
+
+def beside(weights: Path, name: str) -> Path:
+    """Where a network's cutoff lies: `NAME.safetensors` and `NAME.py` have `NAME.RULE-POINTSpt.json`.
+
+    >>> beside(Path("nets.py:small"), "ltt-2pt").name
+    'nets.small.ltt-2pt.json'
+    """
+    return weights.with_name(f"{_stem(weights)}.{name}.json")
+
+
+def policy_beside(weights: Path) -> Path:
+    """Where a network's policy lies.
+
+    >>> policy_beside(Path("nets.py:small")).name
+    'nets.small.policy.safetensors'
+    """
+    return weights.with_name(f"{_stem(weights)}{SUFFIX}")
+
+
+def _files(weights: Path) -> list[Path]:
+    return sorted(weights.parent.glob(f"{_stem(weights)}.*.json"))
+
+
+def _stem(weights: Path) -> str:
+    return weights.name.replace(".py:", ".") if ".py:" in weights.name else weights.stem

@@ -1,0 +1,1 @@
+"""Files of recordings: described, converted, cut, simulated."""

@@ -1,0 +1,214 @@
+"""`spikecut cut`: class folders from recordings, whole or in pieces, for training and everything after it."""
+
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+from spikecut.pipeline.errors import ConfigError, EmptyRecording
+from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts
+from spikecut.sources import open_recording
+from spikecut.sources.datasets.class_folders import MADE_BY, SUFFIXES, Part, class_roots, origin_of, subfolders
+from spikecut.sources.datasets.time_split import Piece, Stretch, events_of, longest_stretch, planned
+from spikecut.sources.formats.base import Recording, TextLayout
+from spikecut.sources.formats.fixed_records import new_folder
+from spikecut.tools.checks.faults import PARTS, some
+from spikecut.tools.recordings.convert import write_events
+from spikecut.tools.recordings.info import parse_sensor
+
+_TEXT = (".txt", ".csv")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One recording, what it shows, and how it is cut."""
+
+    class_name: str
+    recording: Recording
+    stretch: Stretch
+    pieces: Sequence[Piece]
+
+    def file_of(self, piece: Piece, suffix: str) -> Path:
+        """Where a piece goes below the new folder; its number tells its time."""
+        name = self.recording.path.stem
+        if piece.part == "all":
+            return Path(self.class_name) / f"{name}{suffix}"
+        return Path(str(piece.part)) / self.class_name / f"{name}_{piece.number:03d}{suffix}"
+
+
+@dataclass(slots=True)
+class CutReport:
+    """What became of the events: `n_read = n_written + n_between + n_outside + n_elsewhere + lost.total`.
+
+    `n_between` lie in pieces between two parts, `n_outside` before the first piece or after the last, `n_elsewhere`
+    before or after a reset of the clock. `n_files` are the recordings written, by part; `n_silent` were not, having
+    no events.
+    """
+
+    n_files: Counter[Part] = field(default_factory=Counter)
+    n_silent: int = 0
+    n_written: int = 0
+    n_between: int = 0
+    n_outside: int = 0
+    n_elsewhere: int = 0
+    lost: DropCounts = NOTHING_LOST
+
+
+def open_streams(
+    folder: Path, *, piece_us: int | None, skip_us: int, sensor: str | None, text: TextLayout | None
+) -> tuple[list[Stream], list[str]]:
+    """The recordings of a folder or of its class folders, each read once to see how long it is; and what is none.
+
+    In a folder without class folders a recording's class is its name up to the first `_`. With `text`, .txt and .csv
+    are recordings too.
+
+    Raises:
+        UnreadableSource: if there is no such folder.
+        EmptyRecording: if it holds no recordings, or one of them no events.
+        ConfigError: if the folder is divided into parts, two recordings would have one name, or one is too short.
+        SourceError: if a recording cannot be read.
+    """
+    suffixes = SUFFIXES + (_TEXT if text else ())
+    found, others = _recordings(folder, suffixes)
+    if not found:
+        told = "" if text else "; text is read once --columns says what it is"
+        raise EmptyRecording(folder, "no recordings", hint=f"expected files ending in {', '.join(suffixes)}{told}")
+    (class_name, stem), n = Counter((class_name, path.stem) for class_name, path in found).most_common(1)[0]
+    if n > 1:
+        raise ConfigError(f"{folder}: {n} recordings of {class_name!r} are called {stem!r}", hint="rename one of them")
+    streams = []
+    for class_name, path in _seen(found, "reading"):
+        recording = open_recording(path, sensor=parse_sensor(sensor), text=text)
+        stretch = longest_stretch(recording)
+        streams.append(Stream(class_name, recording, stretch, planned(recording, stretch, piece_us, skip_us)))
+    return streams, others
+
+
+def cut_streams(streams: Sequence[Stream], folder: Path, suffix: str, origin: str = "") -> CutReport:
+    """Writes every piece into a new folder, which appears when it is complete; no more in memory than a batch.
+
+    `origin` is who made the recordings, if a program did; word of it is left for `origin_of`.
+
+    Raises:
+        ConfigError: if the folder holds something already, or the format cannot hold a recording.
+        SourceError: if a recording cannot be read.
+    """
+    report = CutReport()
+    with new_folder(folder) as new:
+        for stream in _seen(streams, "cutting"):
+            n_inside = n_files = 0
+            for piece, group in groupby(events_of(stream.recording, stream.stretch, stream.pieces), lambda it: it[0]):
+                batches = (batch for _, batch in group)
+                if piece.part is None:
+                    n = sum(map(len, batches))
+                    report.n_between += n
+                else:
+                    target = stream.file_of(piece, suffix)
+                    (new / target).parent.mkdir(parents=True, exist_ok=True)
+                    n = write_events(new / target, folder / target, batches, stream.recording.sensor)
+                    report.n_files[piece.part] += 1
+                    report.n_written += n
+                    n_files += 1
+                n_inside += n
+            report.n_silent += sum(piece.part is not None for piece in stream.pieces) - n_files
+            report.n_outside += stream.stretch.n_events - n_inside
+            report.n_elsewhere += stream.stretch.n_elsewhere
+            report.lost += stream.stretch.lost
+        for root in class_roots(new).values() if origin else ():
+            (root / MADE_BY).write_text(f"{origin}, cut\n")
+    return report
+
+
+def run_cut(
+    folder: Path,
+    out: Path,
+    *,
+    piece: float | None,
+    skip: float,
+    suffix: str,
+    sensor: str | None,
+    text: TextLayout | None,
+) -> int:
+    """The command; `piece` and `skip` are seconds. 0 if every event was read, 3 if some were lost.
+
+    Raises:
+        ConfigError: if a length cannot be; and as `open_streams` and `cut_streams`.
+    """
+    piece_us = None if piece is None else _microseconds("--piece", piece, at_least=1)
+    skip_us = _microseconds("--skip", skip, at_least=0)
+    streams, others = open_streams(folder, piece_us=piece_us, skip_us=skip_us, sensor=sensor, text=text)
+    origin = origin_of(folder)
+    report = cut_streams(streams, out, suffix, origin)
+    _tell(out, streams, report, piece_us, origin)
+    if others:
+        print(f"no recordings, and so not used: {some(others)}", file=sys.stderr)
+    for cause, loss in report.lost.losses.items():
+        print(f"left out {loss.events:,}: {cause.sentence}", file=sys.stderr)
+    return 3 if any(cause is not DropCause.special for cause in report.lost.losses) else 0
+
+
+def _tell(out: Path, streams: Sequence[Stream], report: CutReport, piece_us: int | None, origin: str) -> None:
+    """What was written, on stdout; what was not, on stderr."""
+    classes = sorted({stream.class_name for stream in streams})
+    n, what = report.n_files.total(), "whole recordings" if piece_us is None else f"pieces of {piece_us / 1e6:g} s"
+    print(f"{out}: {n:,} {what} of {len(classes)} classes: {some(classes)}")
+    kind = f"simulated recordings ({origin})" if origin else "recordings as they are"
+    print(f"  from {len(streams):,} {kind}: {report.n_written:,} events, none added or changed; times begin at 0")
+    if piece_us is None:
+        print("  divided by their names (spikecut data check)")
+    else:
+        shares = ", ".join(f"{part} {report.n_files[part]:,}" for part in PARTS if part != "all")
+        print(f"  divided by time within each recording: {shares}")
+        print("  pieces of one recording are alike: a test on them tells little about other things of the same class")
+    for n_events, why in (
+        (report.n_between, "in pieces left out between two parts"),
+        (report.n_outside, "before the first piece or after the last whole one"),
+        (report.n_elsewhere, "before or after a reset of the clock"),
+    ):
+        if n_events:
+            print(f"not used: {n_events:,} events {why}", file=sys.stderr)
+    if report.n_silent:
+        print(f"not written: {report.n_silent:,} pieces without an event", file=sys.stderr)
+
+
+def _recordings(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[tuple[str, Path]], list[str]]:
+    """Every recording with its class, and the names of what is passed over."""
+    roots = class_roots(folder)
+    if len(roots) > 1:
+        raise ConfigError(
+            f"{folder}: is divided already, into {', '.join(path.name for path in roots.values())}",
+            hint="give one of these folders",
+        )
+    (root,) = roots.values()
+    lying = [path for path in sorted(root.iterdir()) if not path.name.startswith(".")]
+    within = [path for below in subfolders(root) for path in sorted(below.iterdir()) if not path.name.startswith(".")]
+
+    def fits(path: Path) -> bool:
+        return path.is_file() and path.suffix.lower() in suffixes
+
+    if any(map(fits, lying)):
+        found = [(path.stem.partition("_")[0] or path.stem, path) for path in lying if fits(path)]
+        passed_over = [path for path in lying if not fits(path)]
+    else:
+        found = [(path.parent.name, path) for path in within if fits(path)]
+        passed_over = [path for path in lying if path.is_file()] + [path for path in within if not fits(path)]
+    return found, [str(path.relative_to(root)) for path in passed_over]
+
+
+def _microseconds(flag: str, seconds: float, *, at_least: int) -> int:
+    length_us = round(seconds * 1e6) if math.isfinite(seconds) else -1
+    if length_us < at_least:
+        raise ConfigError(f"{flag} {seconds:g}", hint="a number of seconds, such as 0.5")
+    return length_us
+
+
+def _seen(items: Sequence[T], what: str) -> Iterable[T]:
+    return track(items, what, len(items), console=Console(stderr=True), transient=True)

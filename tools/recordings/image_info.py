@@ -1,0 +1,52 @@
+"""`spikecut info` about pictures: one of them, or a set in short."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from spikecut.pipeline.errors import UnreadableSource
+from spikecut.sources.datasets.images.image_files import SUFFIXES, colours
+from spikecut.sources.datasets.images.open_images import holds_pictures, open_pictures
+from spikecut.tools.checks.faults import PARTS
+
+
+def is_about_pictures(path: Path) -> bool:
+    """Whether a path is that of a picture or of a set of them."""
+    return (path.is_file() and path.suffix.lower() in SUFFIXES) or holds_pictures(path)
+
+
+def run_picture_info(path: Path, *, as_json: bool) -> int:
+    """The command.
+
+    Raises:
+        SourceError: if it cannot be read.
+    """
+    found = _one(path) if path.is_file() and path.suffix.lower() in SUFFIXES else _set(path)
+    if as_json:
+        print(json.dumps(found))
+        return 0
+    print(path)
+    for name, value in found.items():
+        told = ", ".join(f"{key} {n:,}" for key, n in value.items()) if isinstance(value, dict) else str(value)
+        print(f"  {name:<9} {told}")
+    return 0
+
+
+def _one(path: Path) -> dict[str, Any]:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UnreadableSource(path, f"cannot read: {error.strerror}") from error
+    pixels = colours(raw, path)
+    _, height, width = pixels.shape
+    mean = dict(zip(("red", "green", "blue"), (round(float(one)) for one in pixels.mean((1, 2))), strict=True))
+    return {"format": f"picture ({path.suffix.lower()[1:]})", "size": f"{width}x{height}", "mean": mean}
+
+
+def _set(path: Path) -> dict[str, Any]:
+    found = open_pictures(path)
+    parts = {part: len(found.of(part)) for part in PARTS}
+    about: dict[str, Any] = {"origin": found.origin, "pictures": parts, "classes": len(found.classes)}
+    if found.notes:
+        about["notes"] = "; ".join(found.notes)
+    return about | {"next": f"spikecut data check {path}"}

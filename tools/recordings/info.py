@@ -1,0 +1,195 @@
+"""What is in a recording: one pass over it, in bounded memory."""
+
+import json as json_text
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spikecut.pipeline.clock import format_us
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
+from spikecut.sources import open_recording
+from spikecut.tools.recordings.image_info import is_about_pictures, run_picture_info
+
+PEAK_US = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingInfo:
+    """A recording in numbers; times are µs of its own clock, and None where there are no events.
+
+    `covered_us` is the time from first to last event, summed over the segments. `peak_events` is the
+    most that fell into one of the 10 ms that follow each other from the first event on. `lost` also
+    holds the camera's own signals (`special`), which are no damage.
+    """
+
+    path: Path
+    format: str
+    sensor: SensorSize
+    n_events: int
+    n_on: int
+    t_first_us: int | None
+    t_last_us: int | None
+    covered_us: int
+    peak_events: int
+    n_segments: int
+    lost: DropCounts
+
+    @property
+    def damage(self) -> list[dict[str, int | str | None]]:
+        """One entry a cause: how many events and bytes, where first, and what it means."""
+        return [
+            {
+                "cause": cause.value,
+                "events": loss.events,
+                "bytes": loss.bytes,
+                "at_byte": loss.at_byte,
+                "sentence": cause.sentence,
+            }
+            for cause, loss in self.lost.losses.items()
+            if cause is not DropCause.special
+        ]
+
+    @property
+    def rate_hz(self) -> float:
+        """Events a second on average; 0 if no time passed."""
+        return self.n_events * 1e6 / self.covered_us if self.covered_us else 0.0
+
+
+def info(path: str | Path, sensor: SensorSize | None = None) -> RecordingInfo:
+    """Reads a recording once and says what is in it.
+
+    Raises:
+        SourceError: if it cannot be read at all.
+    """
+    recording = open_recording(path, sensor=sensor)
+    n_events = n_on = covered_us = n_segments = 0
+    first = last = segment = None
+    lost, peak = NOTHING_LOST, _Peak()
+    for batch in recording:
+        lost += batch.lost
+        if not len(batch):
+            continue
+        begin, end = int(batch.t[0]), int(batch.t[-1])
+        if batch.segment != segment:
+            segment, n_segments = batch.segment, n_segments + 1
+        else:
+            assert last is not None
+            begin = last
+        first = begin if first is None else first
+        covered_us += end - begin
+        last = end
+        n_events += len(batch)
+        n_on += int(batch.p.sum())
+        peak.add(batch)
+    return RecordingInfo(
+        path=Path(path),
+        format=recording.format,
+        sensor=recording.sensor,
+        n_events=n_events,
+        n_on=n_on,
+        t_first_us=first,
+        t_last_us=last,
+        covered_us=covered_us,
+        peak_events=peak.most,
+        n_segments=n_segments,
+        lost=lost,
+    )
+
+
+def print_info(found: RecordingInfo) -> None:
+    """For people, on stdout."""
+    for line in _lines(found):
+        print(line)
+
+
+def run_info(path: Path, json: bool, sensor: str | None) -> int:
+    """The command, also about pictures: 0 if the recording is sound, 3 if something of it was lost."""
+    if is_about_pictures(path):
+        return run_picture_info(path, as_json=json)
+    found = info(path, parse_sensor(sensor))
+    if json:
+        print(json_text.dumps(_as_json(found)))
+    else:
+        print_info(found)
+    return 3 if found.damage else 0
+
+
+def parse_sensor(text: str | None) -> SensorSize | None:
+    """A sensor as it is written on a command line.
+
+    >>> parse_sensor("240x180")
+    SensorSize(width=240, height=180)
+    """
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise ConfigError(f"sensor {text!r} is no size", hint="write WIDTHxHEIGHT, such as 128x128")
+    return SensorSize(int(width), int(height))
+
+
+class _Peak:
+    """The fullest of the 10 ms bins; the last bin stays open until an event falls beyond it."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._key: tuple[int, int] | None = None  # segment and number of the open bin
+        self._count = 0
+        self._start_us = 0
+
+    def add(self, batch: EventBatch) -> None:
+        if self._key is None or self._key[0] != batch.segment:
+            self._key, self._count, self._start_us = (batch.segment, 0), 0, int(batch.t[0])
+        bins = (batch.t - self._start_us) // PEAK_US
+        edges = np.flatnonzero(np.diff(bins)) + 1
+        counts = np.diff([0, *edges.tolist(), len(bins)])
+        if bins[0] == self._key[1]:
+            counts[0] += self._count
+        self.most = max(self.most, int(counts.max()))
+        self._key, self._count = (batch.segment, int(bins[-1])), int(counts[-1])
+
+
+def _as_json(found: RecordingInfo) -> dict[str, object]:
+    return {
+        "format": found.format,
+        "sensor": [found.sensor.width, found.sensor.height],
+        "n_events": found.n_events,
+        "n_on": found.n_on,
+        "t_first_us": found.t_first_us,
+        "t_last_us": found.t_last_us,
+        "damage": found.damage,
+    }
+
+
+def _lines(found: RecordingInfo) -> Iterable[str]:
+    yield f"{found.path}"
+    yield f"  format    {found.format}"
+    yield f"  sensor    {found.sensor}"
+    if not found.n_events or found.t_first_us is None or found.t_last_us is None:
+        yield "  events    none"
+    else:
+        yield f"  events    {found.n_events:,}, {found.n_on / found.n_events:.1%} ON"
+        yield f"  time      {found.t_first_us:,} to {found.t_last_us:,} us: {format_us(found.covered_us)}"
+        yield f"  rate      {found.rate_hz:,.0f} events/s; at most {found.peak_events:,} in 10 ms"
+    if found.n_segments > 1:
+        yield f"  segments  {found.n_segments}: the clock was reset {found.n_segments - 1} times"
+    if signals := found.lost.losses.get(DropCause.special):
+        yield f"  signals   {signals.events:,}: {DropCause.special.sentence}"
+    for entry in found.damage:
+        place = "" if entry["at_byte"] is None else f", first at byte {entry['at_byte']:,}"
+        size = f" ({entry['bytes']:,} bytes)" if entry["bytes"] else ""
+        yield f"  lost      {entry['events']:,} events{size}{place}: {entry['sentence']}"
+    yield f"  verdict   {_verdict(found)}"
+
+
+def _verdict(found: RecordingInfo) -> str:
+    outside = found.lost.losses.get(DropCause.outside_sensor)
+    if outside and outside.events > found.n_events:
+        return f"most events lie outside {found.sensor}: probably the wrong sensor; try --sensor WxH"
+    if found.damage:
+        total = sum(loss.events for cause, loss in found.lost.losses.items() if cause is not DropCause.special)
+        return f"damaged: {total:,} of {found.n_events + total:,} events lost, the rest is usable"
+    return "sound" if found.n_events else "sound, but there is nothing in it"

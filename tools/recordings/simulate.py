@@ -1,0 +1,138 @@
+"""`spikecut simulate`: drawn gestures in the layout of DVS128 Gesture, and counterparts of other sets from pictures."""
+
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
+from spikecut.sources.datasets.class_folders import MADE_BY, Part
+from spikecut.sources.simulation.gestures import drawn_session, drawn_users, write_lists, write_session
+from spikecut.sources.simulation.simulated_datasets import (
+    COUNTERPARTS,
+    Picture,
+    digest_of,
+    pictures_of,
+    write_recording,
+)
+
+
+def run_simulate(folder: Path, *, users: int, part: Part, seed: int, jobs: int, overwrite: bool) -> int:
+    """The command: one session a user; those that are there already are kept, so an interrupted run goes on.
+
+    Raises:
+        ConfigError: if there is nobody to draw, or the folder holds sessions that this would not write.
+    """
+    if users < 1 or jobs < 1:
+        raise ConfigError(f"{users} users drawn by {jobs} processes; there must be at least one of each")
+    sessions = [drawn_session(user, seed) for user in drawn_users(users, part)]
+    if not sessions:
+        raise ConfigError(f"none of {users} users belongs to the {part} part", hint="--users 29 has all parts")
+    _claim(folder, f"drawing of seed {seed}", overwrite)
+    write_lists(folder, sessions)
+    missing = [s for s in sessions if overwrite or not (folder / f"{s.name}.aedat").is_file()]
+    _all(partial(write_session, folder), missing, jobs)
+    n_gestures = sum(len(list(session.spans())) for session in sessions)
+    print(f"{folder}: {len(sessions)} session{'s' * (len(sessions) != 1)} with {n_gestures} drawn gestures")
+    print(f"next: spikecut run {folder / sessions[0].name}.aedat --model gestures", file=sys.stderr)
+    return 0
+
+
+def run_counterpart(
+    what: str, folder: Path, images: Path | None, *, count: int | None, seed: int, jobs: int, overwrite: bool
+) -> int:
+    """The command: one recording a picture, below `Train` and `Test`, `Caltech101` or `CIFAR10DVS` in the folder.
+
+    Raises:
+        ConfigError: if there are no pictures, or the folder holds recordings that this would not write.
+    """
+    if images is None:
+        raise ConfigError(
+            f"simulate {what} shows pictures to a camera", hint="--images FOLDER_OR_ZIP of <class>/<picture>"
+        )
+    if jobs < 1 or (count is not None and count < 1):
+        raise ConfigError(f"{count} pictures shown by {jobs} processes; there must be at least one of each")
+    counterpart = COUNTERPARTS[what]
+    if count is not None:
+        counterpart = replace(counterpart, most=min(count, counterpart.most or count))
+    found = pictures_of(images, counterpart)
+    pictures = found.used
+    print(f"{images}: {found}", file=sys.stderr)
+    target = folder / counterpart.folder
+    _claim_counterpart(target, pictures, f"counterpart of {counterpart.title}, seed {seed}", overwrite)
+    missing = [p for p in pictures if overwrite or not (target / p.recording).is_file()]
+    write = partial(write_recording, target, counterpart=counterpart, seed=seed)
+    n_events = sum(_all(write, missing, jobs))
+    n_classes = len({p.recording.parent.name for p in pictures})
+    print(f"{target}: {len(pictures)} simulated recordings of {n_classes} classes")
+    if missing:
+        print(
+            f"{n_events / len(missing):,.0f} events a recording, {counterpart.show.end_us / 1000:g} ms", file=sys.stderr
+        )
+    return 0
+
+
+def _claim_counterpart(target: Path, pictures: Sequence[Picture], origin: str, overwrite: bool) -> None:
+    """Claims each folder of class folders for these pictures; `overwrite` clears it of what a program made there.
+
+    Recordings of which nothing says that a program made them are never touched.
+    """
+    wanted = {target / picture.recording for picture in pictures}
+    claims: dict[Path, str] = {}
+    for below in sorted({picture.root for picture in pictures}):
+        folder = target / below
+        told = f"{origin}, pictures {digest_of(p for p in pictures if p.root == below)}"
+        there = _recordings(folder)
+        if there and not (folder / MADE_BY).is_file():
+            raise ConfigError(
+                f"{folder} holds {there[0].relative_to(folder)}, and nothing says that it was simulated",
+                hint="choose an empty folder",
+            )
+        _refuse_others(folder, told, [path for path in there if path not in wanted], overwrite)
+        claims[folder] = told
+    for folder, told in claims.items():
+        for path in _recordings(folder) if overwrite else ():
+            path.unlink()
+        _claim(folder, told, overwrite)
+
+
+def _claim(folder: Path, origin: str, overwrite: bool) -> None:
+    """Makes the folder and leaves word of where its recordings come from; refuses one with others."""
+    _refuse_others(folder, origin, [], overwrite)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentProblem(f"{folder}: cannot make this folder: {error.strerror}") from error
+    (folder / MADE_BY).write_text(f"{origin}\n")
+
+
+def _refuse_others(folder: Path, origin: str, strangers: Sequence[Path], overwrite: bool) -> None:
+    """What another origin made, and `strangers` in any case, are not mixed with what is written now."""
+    marker = folder / MADE_BY
+    told = marker.read_text(errors="replace").strip() if marker.is_file() else ""
+    others = strangers if told == origin else _recordings(folder)
+    if others and not overwrite:
+        raise ConfigError(
+            f"{folder} holds {others[0].relative_to(folder)}, which is no {origin}"
+            + (f", but {told}" if told not in ("", origin) else ""),
+            hint="choose an empty folder, or pass --overwrite",
+        )
+
+
+def _recordings(folder: Path) -> list[Path]:
+    return sorted(path for kind in ("aedat", "bin") for path in folder.rglob(f"*.{kind}"))
+
+
+def _all(write: Callable[[Any], Any], items: Sequence[Any], jobs: int) -> list[Any]:
+    """Writes every item, in `jobs` processes, with a bar of progress."""
+    seen = partial(track, description="drawing", total=len(items), console=Console(stderr=True), transient=True)
+    if jobs == 1:
+        return list(seen(map(write, items)))
+    with ProcessPoolExecutor(jobs) as pool:
+        return list(seen(pool.map(write, items, chunksize=max(1, len(items) // (50 * jobs)))))

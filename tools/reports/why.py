@@ -1,0 +1,197 @@
+"""`spikecut why`: one recording, the evidence over time, and what every fitted rule would have answered and when."""
+
+import io
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Num
+from numpy import ndarray
+from rich.console import Console
+from rich.table import Table
+
+from spikecut.models.card import ModelCard
+from spikecut.models.files import checkpoint
+from spikecut.pipeline.errors import ConfigError, EmptyRecording
+from spikecut.pipeline.events import Frame
+from spikecut.pipeline.readout import softmax
+from spikecut.pipeline.recorded import RecordedOutputs, sweep
+from spikecut.pipeline.replay import record_outputs
+from spikecut.pipeline.rules.step_budget import FirstFrames, plans_of
+from spikecut.pipeline.scores import certainty, top2_gap
+from spikecut.tools.cutoff_lookup import asked_by, available, find_cutoff, shown
+from spikecut.tools.frame_streams import look_at, network_for, on_sensor, open_for
+from spikecut.tools.time_unit import pace_of
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one rule would have said: which class, after how many steps, and whether the full window agrees."""
+
+    rule: str
+    label: int
+    steps: int
+    as_full: bool
+
+
+def run_why(
+    path: Path, *, model: str | None, cutoffs: Sequence[str], start_s: float, save: Path, overwrite: bool, as_json: bool
+) -> int:
+    """The command: the network runs through one whole window, and every rule is asked about it.
+
+    Raises:
+        ConfigError: if the picture exists, or the start is negative, or a picture is to be seen from later on.
+        EmptyRecording: if no bin is left from the start on.
+    """
+    if save.exists() and not overwrite:
+        raise ConfigError(f"{save} exists", hint="choose another name with --save, or pass --overwrite")
+    if start_s < 0:
+        raise ConfigError(f"a start at {start_s} s; expected 0 or later")
+    weights = checkpoint.locate(model or network_for(path))
+    stepper, card = checkpoint.load(weights)
+    if card.spec.inputs == 3 and start_s:
+        raise ConfigError(f"a start at {start_s:g} s in a picture, which stands still")
+    still = card.spec.inputs == 3
+    frames = list(look_at(path, card)[0]) if still else _window(path, card, start_s)
+    if not frames:
+        raise EmptyRecording(path, f"no events from {start_s:g} s on")
+    names = [name for name in cutoffs or available(weights) if name != "none"]
+    rules = {name: find_cutoff(name, weights, card) for name in names}
+    policy = asked_by(rules.values())
+    first = FirstFrames(policy.look if policy else 0)
+    outputs = record_outputs(first.over([frames]), 1, stepper, horizon=card.horizon)
+    plans = plans_of(policy, first, [0]) if policy else None
+    recorded = RecordedOutputs(outputs[:, : len(frames)], np.zeros(1, np.int64), plans=plans)
+    totals = recorded.logits()[0]
+    full = int(totals[-1].argmax())
+    answers = [Answer("full window", full, len(frames), as_full=True)]
+    for name, rule in rules.items():
+        swept = sweep(recorded, rule.cutoff)
+        answers.append(
+            Answer(shown(name, weights), int(swept.labels[0]), int(swept.stops[0]), int(swept.labels[0]) == full)
+        )
+    save.parent.mkdir(parents=True, exist_ok=True)
+    title = path.name if still else f"{path.name} from {start_s:g} s"
+    save.write_bytes(picture(totals, answers, card, title, frames[0].pixels if still else None))
+    if as_json:
+        print(json.dumps(_as_json(path, card, totals, answers)))
+    else:
+        _print(path, card, totals, answers, len(frames))
+        print(save)
+    return 0
+
+
+def _window(path: Path, card: ModelCard, start_s: float) -> list[Frame]:
+    recording, binner = open_for(path, card)
+    skipped = round(start_s * 1e6 / card.spec.step_us)
+    bins = on_sensor(binner.bins(recording), str(path), recording.sensor)
+    return list(islice(bins, skipped, skipped + card.horizon))
+
+
+def picture(
+    totals: Float32[ndarray, "T K"],
+    answers: Sequence[Answer],
+    card: ModelCard,
+    title: str,
+    seen: Num[ndarray, "3 H W"] | None = None,
+) -> bytes:
+    """Probabilities and lead over time, where each rule would have stopped, and what was seen; a PNG."""
+    from matplotlib.figure import Figure
+
+    pace = pace_of(card.spec)
+    ms = pace.factor
+    times = ms * np.arange(1, len(totals) + 1)
+    chances = softmax(totals)
+    figure = Figure(figsize=(8, 6.4), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    shown = np.argsort(-chances.max(axis=0), kind="stable")[:6]
+    for k in shown:
+        above.plot(times, chances[:, k], label=card.classes[k], linewidth=2 if k == answers[0].label else 1)
+    above.set_ylabel("probability (softmax of the sum)")
+    above.set_ylim(-0.02, 1.02)
+    above.set_title(title, fontsize=10)
+    above.legend(fontsize=8, loc="center right")
+    if seen is not None:
+        corner = above.inset_axes((0.01, 0.6, 0.2, 0.38))
+        corner.imshow(seen.transpose(1, 2, 0))
+        corner.axis("off")
+    below.plot(times, top2_gap(totals, np.ones(len(totals), np.int64)), color="black", linewidth=1.2)
+    below.set_ylabel("lead of the first over the second")
+    below.set_xlabel(f"time since the beginning, {pace.unit}")
+    top = float(below.get_ylim()[1])
+    for i, answer in enumerate(answers[1:]):
+        colour = "#3c7d2f" if answer.as_full else "#c65d00"
+        for axes in (above, below):
+            axes.axvline(ms * answer.steps, color=colour, linewidth=0.8, linestyle="--")
+        place = top * (0.97 - 0.09 * (i % 10))
+        below.text(ms * answer.steps, place, f" {answer.rule}", fontsize=7, color=colour, va="top")
+    for axes in (above, below):
+        axes.grid(alpha=0.25, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=130)
+    return file.getvalue()
+
+
+def _print(path: Path, card: ModelCard, totals: Float32[ndarray, "T K"], answers: Sequence[Answer], n: int) -> None:
+    pace, console = pace_of(card.spec), Console(width=None if sys.stdout.isatty() else 100)
+    table = Table(title=f"{path.name}: the evidence", box=None, padding=(0, 2), header_style="bold")
+    for column in ("step", "time", "leader", "p", "second", "p", "lead", "1 - entropy"):
+        table.add_column(column, justify="left" if column in ("leader", "second") else "right")
+    chances, steps = softmax(totals), np.arange(1, n + 1)
+    gaps, certain = top2_gap(totals, steps), certainty(totals, steps)
+    stops = {answer.steps for answer in answers}
+    for t in sorted({*np.unique(np.geomspace(1, n, 10).round().astype(int)).tolist(), *stops}):
+        first, second = np.argsort(-totals[t - 1], kind="stable")[:2]
+        table.add_row(
+            str(t),
+            pace.whole(int(t)),
+            card.classes[first],
+            f"{chances[t - 1, first]:.2f}",
+            card.classes[second],
+            f"{chances[t - 1, second]:.2f}",
+            f"{gaps[t - 1]:.1f}",
+            f"{certain[t - 1]:.2f}",
+        )
+    console.print(table)
+    rules = Table(title="what every rule would have answered", box=None, padding=(0, 2), header_style="bold")
+    for column in ("rule", "answer", "after", "time", ""):
+        rules.add_column(column, justify="right" if column in ("after", "time") else "left")
+    for answer in answers:
+        rules.add_row(
+            answer.rule,
+            card.classes[answer.label],
+            f"{answer.steps} of {n} steps",
+            pace.whole(answer.steps),
+            "; ".join(
+                ["the end, not the rule"] * (answer.steps == n and answer.rule != "full window")
+                + ["not what the full window says"] * (not answer.as_full)
+            ),
+        )
+    console.print(rules)
+
+
+def _as_json(path: Path, card: ModelCard, totals: Float32[ndarray, "T K"], answers: Sequence[Answer]) -> dict[str, Any]:
+    return {
+        "file": str(path),
+        "model": card.name,
+        "step_us": card.spec.step_us,
+        "classes": list(card.classes),
+        "totals": [[round(float(value), 4) for value in row] for row in totals],
+        "answers": [
+            {
+                "rule": answer.rule,
+                "label": answer.label,
+                "name": card.classes[answer.label],
+                "steps": answer.steps,
+                "latency_us": answer.steps * card.spec.step_us,
+                "as_full_window": answer.as_full,
+            }
+            for answer in answers
+        ],
+    }

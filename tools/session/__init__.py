@@ -1,0 +1,1 @@
+"""One stream, watched: open, observe, summarise."""

@@ -1,0 +1,131 @@
+"""What a run says of each decision: a line for people, an object for programs."""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from spikecut.models.card import ModelCard
+from spikecut.pipeline.metrics.session_score import Match, Outcome, Score
+from spikecut.pipeline.results import Decision, StopReason
+
+_WAITING = {  # rules that stop for the time, whatever the evidence
+    "fixed": "the fixed time was reached",
+    "planned": "the steps that its policy granted",
+    "ltt_planned": "the steps that its policy granted",
+}
+
+
+def probability(decision: Decision) -> float:
+    """What the summed evidence gives the answer: its entry of softmax(total)."""
+    lead = decision.total.astype(np.float64) - float(decision.total.max())
+    return float(np.exp(lead[decision.label]) / np.exp(lead).sum())
+
+
+def as_text(decision: Decision, card: ModelCard, truth: int | None, rule: str = "") -> str:
+    """One line for people."""
+    mark = "" if truth is None else ("  right" if truth == decision.label else f"  wrong: {card.classes[truth]}")
+    why = decision.reason.value
+    if rule in _WAITING and decision.reason is StopReason.cutoff:
+        why = _WAITING[rule]
+    if decision.reason is StopReason.end_of_stream:
+        why = f"best guess: {why}"
+    return f"{_answer(decision, card)}  {why}{mark}"
+
+
+def in_stream(decision: Decision, card: ModelCard, at_us: int, match: Match | None, truth: int | None) -> str:
+    """One line for people, in a recording that goes on; `at_us` is counted from its beginning."""
+    verdict = ""
+    if match is not None:
+        late = "" if match.delay_us is None else f", {match.delay_us / 1000:.0f} ms after its onset"
+        words = {
+            Outcome.right: f"right{late}",
+            Outcome.wrong: f"WRONG, it is {card.classes[truth] if truth is not None else '?'}{late}",
+            Outcome.repeated: "once more",
+            Outcome.false_alarm: "FALSE ALARM",
+        }
+        verdict = f"  {words[match.outcome]}"
+    return f"{at_us / 1e6:8.2f} s  {_answer(decision, card)}{verdict}"
+
+
+def missed_text(label: int, card: ModelCard, at_us: int) -> str:
+    """The line for a labelled gesture that is over and had no answer."""
+    return f"{at_us / 1e6:8.2f} s  {card.classes[label]:<{_width(card)}} MISSED"
+
+
+def as_object(decision: Decision, card: ModelCard, truth: int | None, rule: str, match: Match | None = None) -> str:
+    """One JSON object for programs; times are those of the recording's clock."""
+    found: dict[str, Any] = {
+        "label": card.classes[decision.label],
+        "class": decision.label,
+        "steps": decision.steps,
+        "horizon": card.horizon,
+        "rule": rule,
+        "reason": decision.reason.name,
+        "latency_us": decision.latency_us,
+        "start_us": decision.start_us,
+        "time_us": decision.time_us,
+        "score": decision.score,
+        "probability": round(probability(decision), 6),
+        "n_events": decision.n_events,
+        "truth": None if truth is None else card.classes[truth],
+    }
+    if decision.classes is not None:
+        found |= {"set": [card.classes[k] for k in decision.classes]}
+    if match is not None:
+        found |= {"outcome": match.outcome.name, "delay_us": match.delay_us}
+    return json.dumps(found)
+
+
+def summary_object(score: Score) -> dict[str, Any]:
+    """What `summary_text` says, for programs."""
+    delays = sorted(score.delays_us)
+    return {
+        "gestures": score.n_labels,
+        "right": score.right,
+        "wrong": score.wrong,
+        "missed": score.missed,
+        "repeated": score.repeated,
+        "false_alarms": score.false_alarms,
+        "minutes": round(score.minutes, 4),
+        "false_alarms_per_minute": round(score.false_alarms_per_minute, 3),
+        "median_delay_ms": float(np.median(delays)) / 1000 if delays else None,
+        "p90_delay_ms": float(np.percentile(delays, 90, method="higher")) / 1000 if delays else None,
+    }
+
+
+def summary_text(score: Score) -> str:
+    """The end of a labelled session."""
+    lines = [f"{score.n_labels} gestures: {score.right} right, {score.wrong} wrong, {score.missed} missed"]
+    if score.delays_us:
+        p50, p90 = np.median(score.delays_us) / 1000, np.percentile(score.delays_us, 90, method="higher") / 1000
+        lines.append(f"answers come {p50:.0f} ms after the labelled onset (median; nine of ten within {p90:.0f} ms)")
+    lines.append(
+        f"{score.false_alarms} false alarms in {score.minutes:.1f} min: {score.false_alarms_per_minute:.1f} a minute"
+    )
+    return "\n".join(lines)
+
+
+def summary_card(score: Score, n_steps: int, n_bins: int) -> list[str]:
+    """The last page of a video."""
+    page = [
+        f"{score.right} of {score.n_labels} gestures named right",
+        f"wrong, missed\t{score.wrong}, {score.missed}",
+        f"false alarms\t{score.false_alarms} in {score.minutes:.1f} min",
+        f"network steps\t{n_steps} in {n_bins} bins",
+    ]
+    if score.delays_us:
+        page.insert(1, f"after the labelled onset (median)\t{np.median(score.delays_us) / 1000:.0f} ms")
+    return page
+
+
+def _answer(decision: Decision, card: ModelCard) -> str:
+    time = "" if card.spec.inputs == 3 else f"({decision.latency_us / 1000:g} ms)  "
+    return (
+        f"{card.classes[decision.label]:<{_width(card)}} after {decision.steps:>2} of {card.horizon} steps "
+        f"{time or ' '}p {probability(decision):.2f}"
+    )
+
+
+def _width(card: ModelCard) -> int:
+    return max(12, *map(len, card.classes))

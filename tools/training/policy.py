@@ -1,0 +1,130 @@
+"""`spikecut policy`: a policy for a trained network, which chooses the number of steps from the first frames."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from numpy import ndarray
+from rich.console import Console
+
+from spikecut.models.card import ModelCard
+from spikecut.models.files import checkpoint
+from spikecut.models.policy.file import PolicyCard, save_policy
+from spikecut.models.policy.network import WIDTHS, PolicyPlanner, PolicySpec, macs_of_policy, macs_of_step
+from spikecut.models.policy.training import PolicyPlan, train_policy
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.rules.step_budget import budgets
+from spikecut.sources.datasets.class_folders import Part
+from spikecut.tools.batch.outputs import gather
+from spikecut.tools.cutoff_lookup import policy_beside
+from spikecut.tools.image_digests import sketch
+from spikecut.tools.machine import commit, processor
+
+_SHARE = 8  # asking the policy may cost this part of one step
+
+
+def run_policy(
+    data: Path,
+    *,
+    model: str,
+    part: Part,
+    look: int | None,
+    width: int | None,
+    plan: PolicyPlan,
+    out: Path | None,
+    overwrite: bool,
+) -> int:
+    """The command: trains a policy on what the frozen network says of one part, and writes its weights and card.
+
+    Raises:
+        ConfigError: if there is one already (unless `overwrite`), or the data is a file of recorded outputs.
+        ModelError: if it cannot look so far, or the recordings do not fill a batch.
+    """
+    weights = checkpoint.locate(model)
+    folder = out or (weights.parent if weights.parent != checkpoint.SHIPPED else Path())
+    target = folder / policy_beside(weights).name
+    if target.exists() and not overwrite:
+        raise ConfigError(f"{target} exists", hint="choose another folder with --out, or pass --overwrite")
+    if data.suffix == ".npz":
+        raise ConfigError(f"{data}: a policy looks at recordings", hint="give the folder that they are in")
+    stepper, card = checkpoint.load(weights)
+    step_macs = macs_of_step(stepper, card.spec)
+    spec = policy_spec(card, look, width, step_macs)
+    macs = macs_of_policy(spec)
+    made_by, console, started = commit(), Console(stderr=True), time.monotonic()
+
+    found = gather(data, model, part, look=spec.look, drawn=(plan.recordings, plan.seed))
+    frames, right = found.first, found.recorded.correct()
+    assert frames is not None
+    share = right[:, spec.look - 1].mean()
+    console.print(f"{len(right)} recordings ({part}); the network is right on {share:.1%} after {spec.look} steps")
+    policy = train_policy(
+        torch.from_numpy(frames if frames.dtype == np.uint8 else frames.astype(np.float32)),
+        torch.from_numpy(right),
+        spec,
+        plan,
+        lambda epoch, loss: console.print(f"epoch {epoch}/{plan.epochs}  expected loss {loss:.4f}"),
+    )
+    metrics = _metrics(PolicyPlanner(policy, spec, "", macs / step_macs).plan(frames), right, spec)
+    said = {"look": spec.look, "width": spec.width, **asdict(plan)}
+    options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in said.items())
+    provenance = {
+        "command": f"spikecut policy DIR --model {card.name} --part {part} {options}",
+        **{name: card.provenance[name] for name in ("data_licence", "attribution") if name in card.provenance},
+        "part": part,
+        "data": found.data,
+        "plan": asdict(plan),
+        "seconds": round(time.monotonic() - started),
+        "machine": processor(),
+        "commit": made_by,
+    }
+    card_of_policy = PolicyCard(
+        name=card.name,
+        spec=spec,
+        network=card.weights_sha256,
+        macs=macs,
+        step_macs=step_macs,
+        metrics=metrics,
+        provenance=provenance,
+        trained_on=sketch(found.digests) if card.spec.inputs == 3 else tuple(dict.fromkeys(found.digests)),
+    )
+    save_policy(target, card_of_policy, policy)
+    console.print(
+        f"width {spec.width}: {macs / 1e6:.2f} million multiply-accumulates, {macs / step_macs:.2f} of a step "
+        f"({step_macs / 1e6:.2f}). Where it learned it grants {metrics['mean_steps']:.2f} steps, "
+        f"{metrics['accuracy']:.1%} right; next: spikecut calibrate --rule planned",
+        soft_wrap=True,
+    )
+    print(target)
+    return 3 if found.n_damaged else 0
+
+
+def policy_spec(card: ModelCard, look: int | None, width: int | None, step_macs: int) -> PolicySpec:
+    """What a policy for a network looks like.
+
+    Without a `look` it sees a tenth of the window, or a picture once. Without a `width` it is the widest of `WIDTHS`
+    that costs an eighth of a step of the network or less, or the narrowest.
+    """
+    first = look or (1 if card.spec.inputs == 3 else max(1, card.horizon // 10))
+    widths = (width,) if width else WIDTHS
+    specs = [PolicySpec(card.spec.inputs, card.spec.frame, first, card.horizon, one) for one in widths]
+    return next((spec for spec in specs if _SHARE * macs_of_policy(spec) <= step_macs), specs[-1])
+
+
+def _metrics(
+    logits: np.ndarray[Any, np.dtype[np.float32]], right: Bool[ndarray, "N T"], spec: PolicySpec
+) -> dict[str, Any]:
+    """What the policy would do with the recordings that it learned from, as published: the largest logit counts."""
+    granted = budgets(logits, spec.look)
+    return {
+        "on": "the recordings that it learned from",
+        "n": len(right),
+        "first_accuracy": round(float(right[:, spec.look - 1].mean()), 4),
+        "mean_steps": round(float(granted.mean()), 4),
+        "accuracy": round(float(right[np.arange(len(right)), granted - 1].mean()), 4),
+        "accuracy_full_window": round(float(right[:, -1].mean()), 4),
+    }

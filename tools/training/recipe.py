@@ -1,0 +1,182 @@
+"""Recipes: one TOML file for a network, from its data to its fitted deciders. Those of this folder ship."""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dacite
+
+from spikecut.models.architectures.networks import NetworkSpec, build
+from spikecut.models.policy.training import PolicyPlan
+from spikecut.models.training.augment import Augmentation
+from spikecut.models.training.epochs import TrainingPlan
+from spikecut.models.training.image_augment import PictureAugmentation
+from spikecut.pipeline.errors import ConfigError, SpikecutError
+from spikecut.pipeline.events import SensorSize
+from spikecut.pipeline.readout import Readout, temperatures_said
+from spikecut.pipeline.recognition import Onset
+from spikecut.pipeline.rules.fit import Wish, check_wish
+from spikecut.sources.simulation.simulated_datasets import COUNTERPARTS
+from spikecut.tools.cutoff_lookup import called
+
+FOLDER = Path(__file__).parent.parent / "recipes"
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """What is fitted on the calibration part, and how outputs are read for it (`spikecut calibrate`).
+
+    Raises:
+        ConfigError: for a rule, a loss or a readout that cannot be, or a default that is not among what is fitted.
+    """
+
+    rules: tuple[str, ...] = ("fixed", "topk", "confidence", "ltt")
+    tolerances: tuple[float, ...] = (0.01, 0.02)
+    readout: str = "sum"
+    temperature: str | float = "1"
+    default: str = "confidence-2pt"
+
+    def __post_init__(self) -> None:
+        Readout(self.readout)
+        temperatures_said(str(self.temperature), 1)
+        for rule in self.rules:
+            for tolerance in self.tolerances:
+                check_wish(rule, Wish(tolerance))
+        fitted = [called(rule, tolerance) for tolerance in self.tolerances for rule in self.rules]
+        if self.default not in fitted:
+            raise ConfigError(
+                f"deciding: default is {self.default!r}, which is not fitted", hint=f"one of {', '.join(fitted)}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One network. Frames are kept for training with `downsample` pixels merged each way.
+
+    `classes` may be left out: then they are the folders of the data. `spare_steps` are read beyond the window, so
+    that a showing may begin later than the label. `drawn_users` draw gestures to train on where no data is given, and
+    as many as `drawn_judges` those to calibrate and to test on. `counterpart` is what `spikecut simulate` makes from
+    pictures in the place of the data. `published` is what others report, with its source. `onset` says when a
+    continuous stream holds something to recognise. `policy` is how a policy is trained, if one of the rules asks one.
+    `transforms` are Tonic's, by name and arguments, on the events of
+    what is trained on, and on nothing else; they are drawn once for the whole training.
+
+    With `inputs = 3` in `network` it is about pictures: `sensor` is the size that they are brought to, and what only
+    events have is left out.
+
+    Raises:
+        ConfigError: for a number that cannot be, or a counterpart that nobody makes.
+    """
+
+    title: str
+    sensor: SensorSize
+    network: NetworkSpec
+    training: TrainingPlan
+    licence: str
+    attribution: str
+    name: str = ""
+    classes: tuple[str, ...] = ()
+    downsample: int = 1
+    spare_steps: int = 0
+    drawn_users: int = 0
+    drawn_judges: int = 0
+    counterpart: str = ""
+    published: str = ""
+    onset: Onset | None = None
+    transforms: tuple[dict[str, Any], ...] = ()
+    deciding: Deciding = field(default_factory=Deciding)
+    policy: PolicyPlan = field(default_factory=PolicyPlan)
+
+    def __post_init__(self) -> None:
+        least = {"downsample": 1, "spare_steps": 0, "drawn_users": 0, "drawn_judges": 0}
+        for name, lowest in least.items():
+            if (value := getattr(self, name)) < lowest:
+                raise ConfigError(f"{name} is {value}; expected {lowest} or more")
+        if min(self.sensor.width, self.sensor.height, self.network.step_us, *self.network.channels) < 1:
+            raise ConfigError("sensor, channels and step_us; expected numbers of 1 or more")
+        if self.counterpart and self.counterpart not in COUNTERPARTS:
+            raise ConfigError(f"counterpart {self.counterpart!r}; expected one of {', '.join(COUNTERPARTS)}")
+        if self.network.inputs == 3:
+            self._check_pictures()
+        elif self.training.pictures != PictureAugmentation():
+            raise ConfigError("training: pictures is for networks with inputs = 3", hint="augmentation varies events")
+        how = self.training.augmentation
+        if how.mirrored and how.flipped:
+            raise ConfigError("augmentation: flipped with mirrored", hint="mirrored says what a mirror image shows")
+        if self.classes and len(how.mirrored) not in (0, len(self.classes)):
+            raise ConfigError(f"augmentation: mirrored has {len(how.mirrored)} labels for {len(self.classes)} classes")
+
+    def _check_pictures(self) -> None:
+        """Refuses what only streams of events have."""
+        streams = {"downsample": 1, "spare_steps": 0, "drawn_users": 0, "drawn_judges": 0, "counterpart": ""}
+        said = [
+            name for name, usual in {**streams, "onset": None, "transforms": ()}.items() if getattr(self, name) != usual
+        ]
+        if self.training.augmentation != Augmentation():
+            said.append("training.augmentation")
+        if said:
+            raise ConfigError(f"{said[0]} with inputs = 3: it is for events", hint="training.pictures varies pictures")
+        if self.network.step_us != 1_000:
+            raise ConfigError(f"step_us is {self.network.step_us}; a step before a picture has no length, write 1000")
+        if self.network.frame != self.sensor:
+            raise ConfigError(f"a frame of {self.network.frame}, pictures of {self.sensor}; expected the same")
+
+    @property
+    def horizon(self) -> int:
+        return self.training.window
+
+
+def shipped() -> list[str]:
+    """The names of the recipes that come with spikecut."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def read_recipe(named: str | Path) -> Recipe:
+    """A shipped recipe by its name, or one's own by the path of its file.
+
+    Raises:
+        ConfigError: if there is none, or the file holds a key or a value that cannot be.
+    """
+    path = FOLDER / f"{named}.toml" if str(named) in shipped() else Path(named)
+    if path.suffix != ".toml" or not path.is_file():
+        raise ConfigError(f"no recipe {str(named)!r}", hint=f"a .toml file, or one of {', '.join(shipped())}")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        network = table.get("network", {})
+        said = [("n_classes", "network"), ("seed", "training"), ("seed", "policy")]
+        if wrong := next((f"{key} in [{part}]" for key, part in said if key in table.get(part, {})), ""):
+            raise ConfigError(f"{wrong} is not the recipe's to say", hint="classes say the one, --seed the other")
+        if isinstance(network, dict):  # what follows from the rest need not be said twice
+            network |= {"n_classes": len(table.get("classes", ())), "frame": network.get("frame", _frame(table))}
+        recipe = dacite.from_dict(Recipe, {**table, "name": path.stem}, _STRICT)
+        if recipe.classes:
+            build(recipe.network)
+        return recipe
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    except (dacite.DaciteError, SpikecutError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}", hint=getattr(error, "hint", None)) from error
+
+
+def _frame(table: dict[str, Any]) -> Any:
+    """The frames as they are merged for training; but `traces` reads the whole sensor and merges it itself."""
+    sensor, merged = table.get("sensor"), table.get("downsample", 1)
+    if (
+        table.get("network", {}).get("architecture") == "traces"
+        or sensor is None
+        or type(merged) is not int
+        or merged < 1
+    ):
+        return sensor
+    size = _size(sensor)
+    return [-(-size.width // merged), -(-size.height // merged)]
+
+
+def _size(value: Any) -> SensorSize:
+    if not (isinstance(value, list) and len(value) == 2 and all(type(side) is int for side in value)):
+        raise ConfigError(f"size {value!r}; expected [width, height] in pixels")
+    return SensorSize(*value)
+
+
+_STRICT = dacite.Config(strict=True, cast=[tuple], type_hooks={SensorSize: _size, float: float})

@@ -1,0 +1,1 @@
+"""What people see: overlay, video, window."""
