@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow check bench picture weights weights-gestures clean
+.PHONY: help demo test test-slow wheel-test check bench picture weights weights-gestures clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -21,10 +21,13 @@ demo: $(VENV)/installed ## a drawn person gestures and is understood early (vide
 	$(BIN)/spikecut demo
 
 test: $(VENV)/installed ## the test suite
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n auto --dist loadfile
 
 test-slow: $(VENV)/installed ## the tests that take long
 	$(BIN)/python -m pytest -m slow
+
+wheel-test: $(VENV)/installed ## the built wheel and the sdist, each alone in an empty environment, run the demo (minutes, 4 GB)
+	$(BIN)/python tests/wheel_test.py
 
 check: $(VENV)/installed ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .
