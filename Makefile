@@ -33,7 +33,7 @@ check: $(VENV)/installed ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy -p spikecut
-	$(BIN)/mypy --allow-untyped-defs --allow-untyped-calls --allow-untyped-decorators tests benchmarks
+	$(BIN)/mypy tests benchmarks
 	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/installed ## times, as ratios measured in one run

@@ -17,7 +17,12 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED = ("models/weights/gestures.safetensors", "models/weights/gestures.json", "tools/recipes/nmnist.toml", "py.typed")
+NEEDED = (
+    "models/weights/gestures.safetensors",
+    "models/weights/gestures.json",
+    "tools/recipes/nmnist.toml",
+    "py.typed",
+)
 PROBE = """
 import sys, pathlib, spikecut, torch
 from spikecut.tools.cli import main

@@ -112,7 +112,7 @@ def train_policy(
             if not loss.isfinite():
                 raise ModelError(f"epoch {epoch}: the policy's loss is {loss.item()}; training diverged")
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             schedule.step()
             losses.append(loss.item())

@@ -101,7 +101,7 @@ class TrainingRun:
             if not loss.isfinite():
                 raise ModelError(f"epoch {self.epoch + 1}: the loss is {loss.item()}; training diverged")
             self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             average_gradients(self.network)
             nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
             self.optimizer.step()

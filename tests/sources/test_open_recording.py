@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tracemalloc
 import zipfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,19 +22,19 @@ SUFFIXES = list(FORMATS)
 
 
 @pytest.mark.parametrize("name", sorted(golden()))
-def test_the_golden_recordings_hold_what_they_always_held(name):
+def test_the_golden_recordings_hold_what_they_always_held(name: str) -> None:
     found = check_source(opened(DATA / name))
     assert {"events": len(found.t), **found.digests()} == golden()[name]
     assert not found.lost
 
 
-def test_the_golden_recordings_can_be_made_again(tmp_path):
+def test_the_golden_recordings_can_be_made_again(tmp_path: Path) -> None:
     write_golden(tmp_path)
     assert (tmp_path / "golden.toml").read_text() == (DATA / "golden.toml").read_text()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_the_same_events_come_out_however_the_file_is_cut_into_batches(tmp_path, suffix):
+def test_the_same_events_come_out_however_the_file_is_cut_into_batches(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     FORMATS[suffix](path, [pattern(3_000)])
     whole = check_source(opened(path))
@@ -42,7 +44,7 @@ def test_the_same_events_come_out_however_the_file_is_cut_into_batches(tmp_path,
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_damage_is_the_same_however_the_file_is_cut_into_batches(tmp_path, suffix):
+def test_damage_is_the_same_however_the_file_is_cut_into_batches(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     FORMATS[suffix](path, [pattern(3_000)])
     data = bytearray(path.read_bytes())
@@ -59,7 +61,7 @@ def test_damage_is_the_same_however_the_file_is_cut_into_batches(tmp_path, suffi
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_content_decides_not_the_name(tmp_path, suffix):
+def test_content_decides_not_the_name(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     FORMATS[suffix](path, [pattern(10)])
     if suffix == ".bin":  # of the two formats without a signature the one that is known by its suffix
@@ -76,7 +78,7 @@ def test_content_decides_not_the_name(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(("x", "y"), [(37, 32), (31, 139), (80, 75), (82, 73)])
-def test_an_atis_recording_may_begin_like_another_format(tmp_path, x, y):
+def test_an_atis_recording_may_begin_like_another_format(tmp_path: Path, x: int, y: int) -> None:
     """At (37, 32) it begins like a Prophesee recording, at (31, 139) like gzip: one of 21,600 files does."""
     path = tmp_path / "image_0031.bin"
     path.write_bytes(bytes([x, y, 0x80, 1, 0]) * 20)
@@ -85,7 +87,7 @@ def test_an_atis_recording_may_begin_like_another_format(tmp_path, x, y):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_memory_is_the_same_after_twenty_times_the_recording(tmp_path, suffix):
+def test_memory_is_the_same_after_twenty_times_the_recording(tmp_path: Path, suffix: str) -> None:
     peaks = []
     for n in (200_000, 4_000_000):
         path = tmp_path / f"{n}{suffix}"
@@ -100,20 +102,20 @@ def test_memory_is_the_same_after_twenty_times_the_recording(tmp_path, suffix):
     assert peaks[1] < 1.1 * peaks[0] + 100_000
 
 
-def _long(n):
+def _long(n: int) -> Iterator[EventBatch]:
     part = pattern(20_000, pause_us=2)
     for begin in range(0, n, 20_000):
         t = part.t - part.t[0] + begin * 3
         yield EventBatch(t, part.x, part.y, part.p, int(t[0]), int(t[-1]) + 1, DVS128)
 
 
-def test_zero_bytes_are_an_empty_recording(tmp_path):
+def test_zero_bytes_are_an_empty_recording(tmp_path: Path) -> None:
     (tmp_path / "none.aedat").touch()
     with pytest.raises(EmptyRecording, match="0 bytes"):
         open_recording(tmp_path / "none.aedat")
 
 
-def test_a_missing_file_and_a_folder_are_named(tmp_path):
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(UnreadableSource, match=r"gone\.aedat"):
         open_recording(tmp_path / "gone.aedat")
     with pytest.raises(UnreadableSource, match="directory"):
@@ -121,7 +123,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_named(tmp_path):
+def test_a_file_without_permission_is_named(tmp_path: Path) -> None:
     path = tmp_path / "locked.aedat"
     path.write_bytes(b"#!AER-DAT2.0\r\n")
     path.chmod(0)
@@ -141,7 +143,9 @@ def test_a_file_without_permission_is_named(tmp_path):
         (b"\x01\x02\x03\x04\x05", "begins with"),
     ],
 )
-def test_an_unknown_file_is_described_with_what_could_be_read_instead(tmp_path, content, looks_like):
+def test_an_unknown_file_is_described_with_what_could_be_read_instead(
+    tmp_path: Path, content: bytes, looks_like: str
+) -> None:
     path = tmp_path / "stranger.dat"
     path.write_bytes(content)
     with pytest.raises(UnknownFormat, match=looks_like) as caught:
@@ -149,14 +153,14 @@ def test_an_unknown_file_is_described_with_what_could_be_read_instead(tmp_path, 
     assert "AEDAT 2.0" in str(caught.value)
 
 
-def test_a_zip_archive_is_told_from_a_recording_by_its_content(tmp_path):
+def test_a_zip_archive_is_told_from_a_recording_by_its_content(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "digits.bin", "w") as archive:
         archive.writestr("0.bin", b"\0" * 5)
     with pytest.raises(UnknownFormat, match="zip"):
         open_recording(tmp_path / "digits.bin")
 
 
-def test_real_recordings_of_other_kinds_are_refused_by_name(real_data):
+def test_real_recordings_of_other_kinds_are_refused_by_name(real_data: Path) -> None:
     for name, looks_like in (
         ("faery_dvs.es", "event stream"),
         ("faery_evt2.raw", "Prophesee"),
@@ -168,12 +172,12 @@ def test_real_recordings_of_other_kinds_are_refused_by_name(real_data):
             open_recording(real_data / "formats" / name)
 
 
-def test_a_batch_holds_at_least_one_event(tmp_path):
+def test_a_batch_holds_at_least_one_event(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="0 events"):
         open_recording(DATA / "tiny.aedat", batch_events=0)
 
 
-def test_the_door_opens_without_loading_what_lies_behind():
+def test_the_door_opens_without_loading_what_lies_behind() -> None:
     code = "import sys, spikecut.sources; print([m for m in ('h5py', 'numba', 'torch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,8 +1,10 @@
 """Pieces of a long recording: every event in one, times from 0, and the parts apart in time."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,15 +27,15 @@ class Held:
     format: str = "none"
     sensor: SensorSize = SENSOR
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[EventBatch]:
         return iter(self.batches)
 
 
-def held(*parts):
+def held(*parts: EventBatch) -> Held:
     return Held(parts)
 
 
-def cut_up(recording, piece_us, skip_us=0):
+def cut_up(recording: Held, piece_us: int | None, skip_us: int = 0) -> tuple[dict[int, list[int]], Any]:
     """The times of every piece by its number, and the pieces."""
     stretch = longest_stretch(recording)
     pieces = planned(recording, stretch, piece_us, skip_us)
@@ -44,7 +46,7 @@ def cut_up(recording, piece_us, skip_us=0):
     return found, pieces
 
 
-def test_seven_pieces_worked_out_by_hand():
+def test_seven_pieces_worked_out_by_hand() -> None:
     recording = held(batch_of([1_000, 1_009, 1_010, 1_025, 1_044, 1_045, 1_069, 1_072]))
     found, pieces = cut_up(recording, 10)
     assert [(piece.number, piece.start_us, piece.end_us) for piece in pieces][-1] == (6, 1_060, 1_070)
@@ -52,7 +54,7 @@ def test_seven_pieces_worked_out_by_hand():
     assert found == {0: [0, 9], 1: [0], 2: [5], 4: [4, 5], 6: [9]}  # 3 and 5 are silent; 1,072 is in none
 
 
-def test_what_comes_first_can_be_left_out_and_what_stays_whole_is_divided_by_its_name():
+def test_what_comes_first_can_be_left_out_and_what_stays_whole_is_divided_by_its_name() -> None:
     recording = held(batch_of([100, 130, 131, 190]))
     found, (whole,) = cut_up(recording, None, skip_us=30)
     assert found == {0: [0, 1, 60]}
@@ -60,7 +62,7 @@ def test_what_comes_first_can_be_left_out_and_what_stays_whole_is_divided_by_its
 
 
 @given(n=st.integers(FEWEST, 5_000))
-def test_parts_follow_each_other_in_time_with_one_piece_between(n):
+def test_parts_follow_each_other_in_time_with_one_piece_between(n: int) -> None:
     parts = parts_of(n)
     assert len(parts) == n
     assert parts.count(None) == 2
@@ -73,7 +75,9 @@ def test_parts_follow_each_other_in_time_with_one_piece_between(n):
 
 
 @given(data=st.data(), batch=batches(), piece_us=st.integers(1, 60), skip_us=st.integers(0, 60))
-def test_every_event_of_a_whole_piece_comes_once_however_the_stream_was_cut(data, batch, piece_us, skip_us):
+def test_every_event_of_a_whole_piece_comes_once_however_the_stream_was_cut(
+    data: st.DataObject, batch: EventBatch, piece_us: int, skip_us: int
+) -> None:
     recording = Held(tuple(data.draw(cuts(batch))))
     begin = int(batch.t[0]) + skip_us
     n = max(0, int(batch.t[-1]) + 1 - begin) // piece_us
@@ -91,7 +95,7 @@ def test_every_event_of_a_whole_piece_comes_once_however_the_stream_was_cut(data
     assert found == expected
 
 
-def test_pixels_and_polarities_stay_with_their_times():
+def test_pixels_and_polarities_stay_with_their_times() -> None:
     recording = held(batch_of([5, 6, 7], [1, 2, 3], [4, 0, 1], [0, 1, 1]), batch_of([9], [6], [2], [0], start_us=8))
     stretch = longest_stretch(recording)
     ((_, first), (_, second)) = events_of(recording, stretch, planned(recording, stretch, None, 1))
@@ -99,7 +103,7 @@ def test_pixels_and_polarities_stay_with_their_times():
     assert [second.t.tolist(), second.x.tolist(), second.y.tolist(), second.p.tolist()] == [[3], [6], [2], [0]]
 
 
-def test_of_a_recording_whose_clock_was_reset_the_longest_stretch_is_cut():
+def test_of_a_recording_whose_clock_was_reset_the_longest_stretch_is_cut() -> None:
     lost = DropCounts.of(DropCause.late, 3)
     first = replace(batch_of([10, 20]), lost=lost)
     recording = held(
@@ -111,7 +115,7 @@ def test_of_a_recording_whose_clock_was_reset_the_longest_stretch_is_cut():
     assert cut_up(recording, None)[0] == {0: [0, 50, 60]}
 
 
-def test_what_is_too_short_or_empty_is_said():
+def test_what_is_too_short_or_empty_is_said() -> None:
     recording = held(batch_of([0, 49_999]))
     assert len(cut_up(recording, 10_000)[1]) == 5
     with pytest.raises(ConfigError, match=r"held\.h5: 4 pieces of 12 ms in 50 ms; it takes 5") as caught:

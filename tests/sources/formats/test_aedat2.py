@@ -1,6 +1,8 @@
 """AEDAT 2.0 of the DVS128."""
 
 import struct
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,22 +14,22 @@ from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.formats.aedat2 import write_aedat2
 
-from source_contract import DVS128, check_source, pattern
+from source_contract import DVS128, Collected, check_source, pattern
 
 HEADER = b"#!AER-DAT2.0\r\n# AEChip: ch.unizh.ini.jaer.chip.retina.DVS128\r\n"
 
 
-def file_of(folder, *records, header=HEADER):
+def file_of(folder: Path, *records: tuple[int, int], header: bytes = HEADER) -> Path:
     path = folder / "hand.aedat"
     path.write_bytes(header + b"".join(struct.pack(">II", address, time) for address, time in records))
     return path
 
 
-def times_of(folder, *times):
+def times_of(folder: Path, *times: int) -> Collected:
     return check_source(open_recording(file_of(folder, *((0, t) for t in times))))
 
 
-def test_eight_bytes_worked_out_by_hand(tmp_path):
+def test_eight_bytes_worked_out_by_hand(tmp_path: Path) -> None:
     # y bits 2 -> row 125, x bits 1 -> column 126, bit 0 clear -> ON; then the other corner, OFF
     path = tmp_path / "hand.aedat"
     path.write_bytes(HEADER + bytes([0, 0, 2, 2, 0, 0, 1, 0]) + bytes([0, 0, 0x7F, 0xFF, 0, 0, 1, 4]))
@@ -36,11 +38,11 @@ def test_eight_bytes_worked_out_by_hand(tmp_path):
 
 
 @st.composite
-def dvs_streams(draw):
+def dvs_streams(draw: st.DrawFn) -> EventBatch:
     n = draw(st.integers(1, 80))
     pauses = draw(st.lists(st.one_of(st.integers(0, 300), st.integers(0, 2 * 10**7)), min_size=n, max_size=n))
     t = draw(st.integers(0, 2**32 - 1)) + np.cumsum([0, *pauses[1:]])
-    column = {"min_size": n, "max_size": n}
+    column: dict[str, Any] = {"min_size": n, "max_size": n}
     x, y = (draw(st.lists(st.integers(0, 127), **column)) for _ in "xy")
     p = draw(st.lists(st.integers(0, 1), **column))
     columns = (np.array(x, np.uint16), np.array(y, np.uint16), np.array(p, np.uint8))
@@ -48,7 +50,9 @@ def dvs_streams(draw):
 
 
 @given(batch=dvs_streams(), batch_events=st.integers(1, 100))
-def test_what_is_written_is_read_back_however_it_is_cut(tmp_path_factory, batch, batch_events):
+def test_what_is_written_is_read_back_however_it_is_cut(
+    tmp_path_factory: pytest.TempPathFactory, batch: EventBatch, batch_events: int
+) -> None:
     path = tmp_path_factory.mktemp("aedat") / "a.aedat"
     assert write_aedat2(path, [batch]) == len(batch)
     found = check_source(open_recording(path, batch_events=batch_events))
@@ -56,28 +60,28 @@ def test_what_is_written_is_read_back_however_it_is_cut(tmp_path_factory, batch,
     assert not found.lost
 
 
-def test_the_clock_goes_on_when_32_bits_are_full(tmp_path):
+def test_the_clock_goes_on_when_32_bits_are_full(tmp_path: Path) -> None:
     wrap = 2**32
     assert times_of(tmp_path, wrap - 5, 3, 8).t.tolist() == [wrap - 5, wrap + 3, wrap + 8]
 
 
-def test_the_sign_bit_of_the_time_is_no_sign(tmp_path):
+def test_the_sign_bit_of_the_time_is_no_sign(tmp_path: Path) -> None:
     assert times_of(tmp_path, 2**31 - 2, 2**31 + 1).t.tolist() == [2**31 - 2, 2**31 + 1]
 
 
-def test_an_event_from_before_the_wrap_may_come_after_it(tmp_path):
+def test_an_event_from_before_the_wrap_may_come_after_it(tmp_path: Path) -> None:
     wrap = 2**32
     found = times_of(tmp_path, wrap - 10, 3, wrap - 2, 8, 12)
     assert found.t.tolist() == [wrap - 10, wrap - 2, wrap + 3, wrap + 8, wrap + 12]
 
 
-def test_a_reset_far_from_the_wrap_is_no_wrap(tmp_path):
+def test_a_reset_far_from_the_wrap_is_no_wrap(tmp_path: Path) -> None:
     found = times_of(tmp_path, 2_500_000_000, 2_500_000_005, 0, 7)
     assert found.t.tolist() == [2_500_000_000, 2_500_000_005, 0, 7]
     assert found.segment.tolist() == [0, 0, 1, 1]
 
 
-def test_half_a_millisecond_of_disorder_is_no_damage(tmp_path):
+def test_half_a_millisecond_of_disorder_is_no_damage(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     t = np.sort(rng.integers(0, 10**6, 3_000)) + rng.integers(0, 500, 3_000)
     found = times_of(tmp_path, *t.tolist())
@@ -85,14 +89,14 @@ def test_half_a_millisecond_of_disorder_is_no_damage(tmp_path):
     assert not found.lost
 
 
-def test_signals_of_the_camera_are_counted_and_are_no_events(tmp_path):
+def test_signals_of_the_camera_are_counted_and_are_no_events(tmp_path: Path) -> None:
     path = file_of(tmp_path, (2, 10), (0x8000, 11), (0x80000001, 12), (4, 13))
     found = check_source(open_recording(path))
     assert found.t.tolist() == [10, 13]
     assert found.lost.events_by_cause() == {"special": 2}
 
 
-def test_one_slip_of_the_clock_costs_one_event(tmp_path):
+def test_one_slip_of_the_clock_costs_one_event(tmp_path: Path) -> None:
     t = list(range(0, 4_000, 10))
     t[200] += 2**29
     found = times_of(tmp_path, *t)
@@ -101,7 +105,7 @@ def test_one_slip_of_the_clock_costs_one_event(tmp_path):
 
 
 @pytest.mark.parametrize("n", range(1, 8))
-def test_after_missing_bytes_the_next_whole_event_is_found(tmp_path, n):
+def test_after_missing_bytes_the_next_whole_event_is_found(tmp_path: Path, n: int) -> None:
     path = tmp_path / "short.aedat"
     write_aedat2(path, [pattern(2_000)])
     whole = set(zip(*check_source(open_recording(path)).lists()[:4], strict=True))
@@ -114,21 +118,21 @@ def test_after_missing_bytes_the_next_whole_event_is_found(tmp_path, n):
     assert found.lost.total >= 1
 
 
-def test_header_bytes_need_not_be_utf8(tmp_path):
+def test_header_bytes_need_not_be_utf8(tmp_path: Path) -> None:
     path = file_of(tmp_path, (2, 10), header=HEADER + b"# user: \xff\xfe M\xfcller\r\n")
     assert len(check_source(open_recording(path)).t) == 1
 
 
-def test_a_damaged_line_break_before_the_events_costs_none(tmp_path):
+def test_a_damaged_line_break_before_the_events_costs_none(tmp_path: Path) -> None:
     path = file_of(tmp_path, (0x2302, 10), (4, 12), header=HEADER[:-1] + b"\x0b")
     assert check_source(open_recording(path)).t.tolist() == [10, 12]
 
 
-def test_a_header_without_events_is_an_empty_recording(tmp_path):
+def test_a_header_without_events_is_an_empty_recording(tmp_path: Path) -> None:
     assert list(open_recording(file_of(tmp_path))) == []
 
 
-def test_a_header_without_end_is_refused_within_a_megabyte(tmp_path):
+def test_a_header_without_end_is_refused_within_a_megabyte(tmp_path: Path) -> None:
     path = tmp_path / "endless.aedat"
     path.write_bytes(HEADER + b"# " + b"a" * 2_000_000)
     with pytest.raises(CorruptRecording, match="does not end"):
@@ -136,21 +140,21 @@ def test_a_header_without_end_is_refused_within_a_megabyte(tmp_path):
 
 
 @pytest.mark.parametrize("version", ["1.0", "4.0", "9.9"])
-def test_another_version_is_refused_by_name(tmp_path, version):
+def test_another_version_is_refused_by_name(tmp_path: Path, version: str) -> None:
     path = tmp_path / "other.aedat"
     path.write_bytes(f"#!AER-DAT{version}\r\n".encode())
     with pytest.raises(UnsupportedVersion, match=version):
         open_recording(path)
 
 
-def test_another_camera_is_refused_by_name(tmp_path):
+def test_another_camera_is_refused_by_name(tmp_path: Path) -> None:
     path = file_of(tmp_path, header=b"#!AER-DAT2.0\r\n# AEChip: eu.seebetter.ini.chips.davis.Davis346red\r\n")
     with pytest.raises(UnsupportedVersion, match="Davis346red"):
         open_recording(path)
 
 
 @pytest.mark.parametrize("times", [[-1, 5], [2**32], [5, 2**32 + 2**31], [2**32 - 700_000_000, 2**32 + 1]])
-def test_a_time_that_32_bits_cannot_tell_is_not_written(tmp_path, times):
+def test_a_time_that_32_bits_cannot_tell_is_not_written(tmp_path: Path, times: list[int]) -> None:
     n = len(times)
     column = np.zeros(n, np.uint16)
     t = np.array(times, np.int64)
@@ -159,14 +163,14 @@ def test_a_time_that_32_bits_cannot_tell_is_not_written(tmp_path, times):
         write_aedat2(tmp_path / "a.aedat", [batch])
 
 
-def test_a_larger_sensor_is_not_written(tmp_path):
+def test_a_larger_sensor_is_not_written(tmp_path: Path) -> None:
     zero = np.zeros(1, np.uint16)
     batch = EventBatch(np.zeros(1, np.int64), zero, zero, np.zeros(1, np.uint8), 0, 1, SensorSize(240, 180))
     with pytest.raises(ConfigError, match="240x180"):
         write_aedat2(tmp_path / "a.aedat", [batch])
 
 
-def test_real_recordings_are_sound_and_in_order(real_data):
+def test_real_recordings_are_sound_and_in_order(real_data: Path) -> None:
     files = sorted(real_data.glob("dvs128_*/*.aedat"))
     assert len(files) == 12
     counts = {}
@@ -179,12 +183,12 @@ def test_real_recordings_are_sound_and_in_order(real_data):
     assert counts["neal_walking.aedat"] == 70_304
 
 
-def test_the_real_header_of_another_camera_is_refused(real_data):
+def test_the_real_header_of_another_camera_is_refused(real_data: Path) -> None:
     with pytest.raises(UnsupportedVersion, match="Davis346red"):
         open_recording(real_data / "formats/tonic_sample_aedat_header.aedat")
 
 
-def test_what_leaks_on_a_still_scene_is_on(real_data):
+def test_what_leaks_on_a_still_scene_is_on(real_data: Path) -> None:
     """Junction leakage makes ON events only, so in a still scene lone events must be ON."""
     found = check_source(open_recording(real_data / "dvs128_people/cam255_neal_standing_up.aedat"))
     last, lone = np.full((130, 130), -(10**9), np.int64), []
@@ -196,7 +200,7 @@ def test_what_leaks_on_a_still_scene_is_on(real_data):
     assert np.mean(lone) > 0.9
 
 
-def test_a_real_mug_is_open_at_the_top(real_data):
+def test_a_real_mug_is_open_at_the_top(real_data: Path) -> None:
     """It tapers towards its foot, and its rim is seen near the upper edge of the picture."""
     found = check_source(open_recording(real_data / "dvs128_objects/mug.aedat"))
     width = {row: np.subtract(*np.quantile(found.x[found.y // 8 == row], [0.75, 0.25])) for row in (4, 11)}
@@ -204,7 +208,7 @@ def test_a_real_mug_is_open_at_the_top(real_data):
     assert (found.y // 8 == 2).sum() > 4 * (found.y // 8 == 13).sum()
 
 
-def test_cifar10_dvs_is_read_as_public_loaders_read_it(tmp_path):
+def test_cifar10_dvs_is_read_as_public_loaders_read_it(tmp_path: Path) -> None:
     """By the masks of SpikingJelly's loader (0xfe, 0x7f00, 1): the same events, with the two axes exchanged."""
     rng = np.random.default_rng(7)
     address, t = rng.integers(0, 2**15, 500), np.cumsum(rng.integers(0, 60, 500))

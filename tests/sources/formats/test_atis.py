@@ -1,6 +1,8 @@
 """ATIS `.bin`, as in N-MNIST and N-Caltech101."""
 
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,29 +20,31 @@ MARK = bytes([0, 240, 0, 0, 0])
 CALTECH = SensorSize(240, 180)
 
 
-def file_of(folder, data, name="hand.bin"):
+def file_of(folder: Path, data: bytes, name: str = "hand.bin") -> Path:
     path = folder / name
     path.write_bytes(data)
     return path
 
 
-def record(x, y, p, t):
+def record(x: int, y: int, p: int, t: int) -> bytes:
     return bytes([x, y, p << 7 | t >> 16, t >> 8 & 255, t & 255])
 
 
-def batch_of(t, x, y, p, sensor=CALTECH, segment=0):
+def batch_of(
+    t: list[int], x: list[int], y: list[int], p: list[int], sensor: SensorSize = CALTECH, segment: int = 0
+) -> EventBatch:
     columns = (np.array(x, np.uint16), np.array(y, np.uint16), np.array(p, np.uint8))
     return EventBatch(np.array(t, np.int64), *columns, t[0], t[-1] + 1, sensor, segment)
 
 
-def test_five_bytes_worked_out_by_hand(tmp_path):
+def test_five_bytes_worked_out_by_hand(tmp_path: Path) -> None:
     # 0x85 is ON and 5 << 16; 5 * 65536 + 2 * 256 + 1 = 328,193
     path = file_of(tmp_path, bytes([3, 7, 0x00, 0x01, 0x00]) + bytes([9, 1, 0x85, 0x02, 0x01]))
     found = check_source(open_recording(path))
     assert found.lists()[:4] == [[256, 328_193], [3, 9], [7, 1], [0, 1]]
 
 
-def test_a_record_in_row_240_moves_the_clock_on_and_is_no_event(tmp_path):
+def test_a_record_in_row_240_moves_the_clock_on_and_is_no_event(tmp_path: Path) -> None:
     path = file_of(tmp_path, record(1, 2, 1, 100) + MARK + record(1, 2, 0, 50) + MARK + MARK + record(0, 0, 0, 60))
     found = check_source(open_recording(path))
     assert found.t.tolist() == [100, 50 + 8_192, 60 + 3 * 8_192]
@@ -48,18 +52,20 @@ def test_a_record_in_row_240_moves_the_clock_on_and_is_no_event(tmp_path):
 
 
 @st.composite
-def atis_streams(draw):
+def atis_streams(draw: st.DrawFn) -> EventBatch:
     n = draw(st.integers(1, 60))
     pauses = draw(st.lists(st.one_of(st.integers(0, 300), st.integers(0, 3 * 10**6)), min_size=n, max_size=n))
     t = draw(st.integers(0, 2**26)) + np.cumsum([0, *pauses[1:]])
-    column = {"min_size": n, "max_size": n}
+    column: dict[str, Any] = {"min_size": n, "max_size": n}
     x = draw(st.lists(st.integers(0, 239), **column))
     y = draw(st.lists(st.integers(0, 179), **column))
     return batch_of(t.tolist(), x, y, draw(st.lists(st.integers(0, 1), **column)))
 
 
 @given(batch=atis_streams(), batch_events=st.integers(1, 100))
-def test_what_is_written_is_read_back_however_it_is_cut(tmp_path_factory, batch, batch_events):
+def test_what_is_written_is_read_back_however_it_is_cut(
+    tmp_path_factory: pytest.TempPathFactory, batch: EventBatch, batch_events: int
+) -> None:
     path = tmp_path_factory.mktemp("atis") / "a.bin"
     assert write_atis(path, [batch]) == len(batch)
     found = check_source(open_recording(path, sensor=CALTECH, batch_events=batch_events))
@@ -68,7 +74,9 @@ def test_what_is_written_is_read_back_however_it_is_cut(tmp_path_factory, batch,
 
 
 @given(batch=atis_streams(), cut=st.integers(0, 60))
-def test_markers_do_not_depend_on_how_the_stream_was_cut(tmp_path_factory, batch, cut):
+def test_markers_do_not_depend_on_how_the_stream_was_cut(
+    tmp_path_factory: pytest.TempPathFactory, batch: EventBatch, cut: int
+) -> None:
     folder = tmp_path_factory.mktemp("atis")
     write_atis(folder / "whole.bin", [batch])
     pieces = []
@@ -85,12 +93,14 @@ def test_markers_do_not_depend_on_how_the_stream_was_cut(tmp_path_factory, batch
     ("corner", "sensor"),
     [((33, 33), SensorSize(34, 34)), ((34, 33), CALTECH), ((239, 179), CALTECH), ((240, 10), SensorSize(304, 240))],
 )
-def test_the_sensor_is_the_smallest_known_one_that_holds_the_events(tmp_path, corner, sensor):
+def test_the_sensor_is_the_smallest_known_one_that_holds_the_events(
+    tmp_path: Path, corner: tuple[int, int], sensor: SensorSize
+) -> None:
     path = file_of(tmp_path, record(corner[0], corner[1], 1, 10) * 3)
     assert open_recording(path).sensor == sensor
 
 
-def test_a_wrong_sensor_is_reported_as_such_with_the_first_place(tmp_path):
+def test_a_wrong_sensor_is_reported_as_such_with_the_first_place(tmp_path: Path) -> None:
     path = file_of(tmp_path, record(10, 10, 1, 10) + record(100, 90, 0, 20) + record(3, 3, 0, 30))
     found = check_source(open_recording(path, sensor=SensorSize(34, 34)))
     assert found.t.tolist() == [10, 30]
@@ -101,7 +111,7 @@ def test_a_wrong_sensor_is_reported_as_such_with_the_first_place(tmp_path):
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 102])
 @pytest.mark.parametrize("at", [3_001, 20_000, 33_333])
-def test_after_missing_bytes_the_next_whole_event_is_found(tmp_path, n, at):
+def test_after_missing_bytes_the_next_whole_event_is_found(tmp_path: Path, n: int, at: int) -> None:
     path = tmp_path / "short.bin"
     write_atis(path, [pattern(10_000, pause_us=5)])
     whole = set(zip(*check_source(open_recording(path)).lists()[:4], strict=True))
@@ -114,7 +124,7 @@ def test_after_missing_bytes_the_next_whole_event_is_found(tmp_path, n, at):
     assert found.lost.total >= 1
 
 
-def test_garbage_in_the_middle_costs_itself_and_shifts_no_time(tmp_path):
+def test_garbage_in_the_middle_costs_itself_and_shifts_no_time(tmp_path: Path) -> None:
     path = tmp_path / "garbled.bin"
     write_atis(path, [pattern(10_000, pause_us=5)])
     whole = set(zip(*check_source(open_recording(path)).lists()[:4], strict=True))
@@ -137,19 +147,19 @@ def test_garbage_in_the_middle_costs_itself_and_shifts_no_time(tmp_path):
         (batch_of([10**15], [0], [0], [0]), "markers"),
     ],
 )
-def test_what_the_format_cannot_hold_is_refused(tmp_path, batch, match):
+def test_what_the_format_cannot_hold_is_refused(tmp_path: Path, batch: EventBatch, match: str) -> None:
     with pytest.raises(ConfigError, match=match):
         write_atis(tmp_path / "a.bin", [batch])
 
 
-def test_hours_of_silence_are_kept(tmp_path):
+def test_hours_of_silence_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "silent.bin"
     t = [0, 3_600_000_000, 7_200_000_000]
     write_atis(path, [batch_of(t, [1] * 3, [2] * 3, [1] * 3)])
     assert check_source(open_recording(path)).t.tolist() == t
 
 
-def test_the_published_sample_has_its_published_facts(real_data):
+def test_the_published_sample_has_its_published_facts(real_data: Path) -> None:
     recording = open_recording(real_data / "formats/tonic_sample_nmnist.bin")
     found = check_source(recording)
     assert recording.sensor == SensorSize(34, 34)
@@ -157,7 +167,7 @@ def test_the_published_sample_has_its_published_facts(real_data):
     assert not found.lost
 
 
-def test_tonic_reads_the_same_events(real_data, tmp_path):
+def test_tonic_reads_the_same_events(real_data: Path, tmp_path: Path) -> None:
     read_mnist_file = pytest.importorskip("tonic.io").read_mnist_file
     long = tmp_path / "long.bin"
     write_atis(long, [pattern(3_000, pause_us=8_000)])  # 24 s: markers are needed
@@ -168,7 +178,7 @@ def test_tonic_reads_the_same_events(real_data, tmp_path):
             assert getattr(found, name).tolist() == theirs[name].tolist()
 
 
-def test_real_digits_are_sound(real_data, tmp_path):
+def test_real_digits_are_sound(real_data: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(real_data / "nmnist_train1000.zip") as archive:
         names = [name for name in archive.namelist() if name.endswith(".bin")]
         assert len(names) == 1_000
@@ -180,6 +190,6 @@ def test_real_digits_are_sound(real_data, tmp_path):
             assert not found.lost
 
 
-def test_another_sensor_can_be_asked_for(tmp_path):
+def test_another_sensor_can_be_asked_for(tmp_path: Path) -> None:
     path = file_of(tmp_path, record(1, 1, 1, 1))
     assert open_recording(path, sensor=DVS128).sensor == DVS128

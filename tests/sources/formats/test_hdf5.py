@@ -1,5 +1,8 @@
 """HDF5: our own recordings, DSEC's layout, and files that mean harm."""
 
+from pathlib import Path
+from typing import Any
+
 import h5py
 import numpy as np
 import pytest
@@ -21,7 +24,7 @@ from spikecut.sources.formats.hdf5 import CHUNK_ROWS, write_hdf5
 from source_contract import DVS128, check_source, pattern
 
 
-def small(folder, **changes):
+def small(folder: Path, **changes: Any) -> Path:
     """A plain file of three events; `changes` replaces columns or adds them."""
     path = folder / "plain.h5"
     columns = {"t": np.array([10, 20, 30]), "x": [1, 2, 3], "y": [4, 5, 6], "p": [0, 1, 1]}
@@ -39,7 +42,9 @@ def small(folder, **changes):
     batch_events=st.integers(1, 50),
 )
 @settings(max_examples=25)
-def test_what_is_written_is_read_back_with_its_segments(tmp_path_factory, segments, batch_events):
+def test_what_is_written_is_read_back_with_its_segments(
+    tmp_path_factory: pytest.TempPathFactory, segments: list[list[int]], batch_events: int
+) -> None:
     path = tmp_path_factory.mktemp("hdf5") / "a.h5"
     sensor, batches = SensorSize(640, 480), []
     expected: list[tuple[int, ...]] = []
@@ -55,7 +60,7 @@ def test_what_is_written_is_read_back_with_its_segments(tmp_path_factory, segmen
     assert list(zip(*check_source(recording).lists(), strict=True)) == expected
 
 
-def test_a_recording_without_events_keeps_its_sensor(tmp_path):
+def test_a_recording_without_events_keeps_its_sensor(tmp_path: Path) -> None:
     path = tmp_path / "none.h5"
     assert write_hdf5(path, [], SensorSize(34, 34)) == 0
     recording = open_recording(path)
@@ -63,12 +68,12 @@ def test_a_recording_without_events_keeps_its_sensor(tmp_path):
     assert list(recording) == []
 
 
-def test_three_events_worked_out_by_hand(tmp_path):
+def test_three_events_worked_out_by_hand(tmp_path: Path) -> None:
     found = check_source(open_recording(small(tmp_path)))
     assert found.lists()[:4] == [[10, 20, 30], [1, 2, 3], [4, 5, 6], [0, 1, 1]]
 
 
-def test_a_dsec_file_counts_from_its_offset(tmp_path):
+def test_a_dsec_file_counts_from_its_offset(tmp_path: Path) -> None:
     path = small(tmp_path, t=np.array([1, 2, 3], np.uint32))
     with h5py.File(path, "a") as file:
         file["t_offset"] = 49_599_300_523
@@ -79,23 +84,23 @@ def test_a_dsec_file_counts_from_its_offset(tmp_path):
 
 
 @pytest.mark.parametrize("polarity", [[-1, 1, 1], [False, True, True]])
-def test_polarity_may_be_signed_or_boolean(tmp_path, polarity):
+def test_polarity_may_be_signed_or_boolean(tmp_path: Path, polarity: int) -> None:
     assert check_source(open_recording(small(tmp_path, p=polarity))).p.tolist() == [0, 1, 1]
 
 
-def test_a_polarity_that_is_none_is_counted(tmp_path):
+def test_a_polarity_that_is_none_is_counted(tmp_path: Path) -> None:
     found = check_source(open_recording(small(tmp_path, p=[0, 7, 1])))
     assert found.t.tolist() == [10, 30]
     assert found.lost.events_by_cause() == {"unreadable": 1}
 
 
-def test_pixels_beyond_sixteen_bits_are_outside_the_sensor(tmp_path):
+def test_pixels_beyond_sixteen_bits_are_outside_the_sensor(tmp_path: Path) -> None:
     found = check_source(open_recording(small(tmp_path, x=np.array([-1, 2, 65_537]))))
     assert found.t.tolist() == [20]
     assert found.lost.events_by_cause() == {"outside_sensor": 2}
 
 
-def test_a_file_that_names_no_sensor_needs_one(tmp_path):
+def test_a_file_that_names_no_sensor_needs_one(tmp_path: Path) -> None:
     path = small(tmp_path)
     with h5py.File(path, "a") as file:
         del file["events"].attrs["width"]
@@ -104,7 +109,7 @@ def test_a_file_that_names_no_sensor_needs_one(tmp_path):
     assert len(check_source(open_recording(path, sensor=DVS128)).t) == 3
 
 
-def test_another_version_is_refused_by_number(tmp_path):
+def test_another_version_is_refused_by_number(tmp_path: Path) -> None:
     path = tmp_path / "next.h5"
     write_hdf5(path, [pattern(3)], DVS128)
     with h5py.File(path, "a") as file:
@@ -125,26 +130,26 @@ def test_another_version_is_refused_by_number(tmp_path):
         ({"segments": [5]}, CorruptRecording),
     ],
 )
-def test_columns_that_do_not_fit_are_refused(tmp_path, changes, error):
+def test_columns_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         list(open_recording(small(tmp_path, **changes)))
 
 
-def test_nothing_outside_the_file_is_ever_read(tmp_path):
+def test_nothing_outside_the_file_is_ever_read(tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_bytes(b"not yours to read, not yours to read")
     other = small(tmp_path).rename(tmp_path / "other.h5")
 
-    def external_link(group):
+    def external_link(group: h5py.Group) -> None:
         group["x"] = h5py.ExternalLink(str(other), "/events/x")
 
-    def soft_link(group):
+    def soft_link(group: h5py.Group) -> None:
         group["x"] = h5py.SoftLink("/events/y")
 
-    def external_storage(group):
+    def external_storage(group: h5py.Group) -> None:
         group.create_dataset("x", (3,), np.uint16, external=[(str(secret), 0, 6)])
 
-    def virtual(group):
+    def virtual(group: h5py.Group) -> None:
         layout = h5py.VirtualLayout((3,), np.uint16)
         layout[:] = h5py.VirtualSource(str(other), "/events/x", (3,))
         group.create_virtual_dataset("x", layout)
@@ -162,7 +167,7 @@ def test_nothing_outside_the_file_is_ever_read(tmp_path):
         open_recording(path)
 
 
-def test_an_unknown_filter_is_refused_before_it_runs(tmp_path):
+def test_an_unknown_filter_is_refused_before_it_runs(tmp_path: Path) -> None:
     path = small(tmp_path, x=None)
     with h5py.File(path, "a") as file:
         file["events"].create_dataset("x", data=np.arange(3), chunks=(3,), scaleoffset=0)
@@ -170,7 +175,7 @@ def test_an_unknown_filter_is_refused_before_it_runs(tmp_path):
         open_recording(path)
 
 
-def test_terabytes_declared_in_a_kilobyte_are_refused(tmp_path):
+def test_terabytes_declared_in_a_kilobyte_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.h5"
     with h5py.File(path, "w") as file:
         for name in "txyp":
@@ -179,7 +184,7 @@ def test_terabytes_declared_in_a_kilobyte_are_refused(tmp_path):
         open_recording(path, sensor=DVS128)
 
 
-def test_rows_that_were_never_written_are_not_zeros(tmp_path):
+def test_rows_that_were_never_written_are_not_zeros(tmp_path: Path) -> None:
     path = tmp_path / "hollow.h5"
     with h5py.File(path, "w") as file:
         for name in "txyp":
@@ -188,7 +193,7 @@ def test_rows_that_were_never_written_are_not_zeros(tmp_path):
         open_recording(path, sensor=DVS128)
 
 
-def test_a_chunk_too_large_to_unpack_is_refused(tmp_path):
+def test_a_chunk_too_large_to_unpack_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "wide.h5"
     with h5py.File(path, "w") as file:
         for name in "txyp":
@@ -199,7 +204,7 @@ def test_a_chunk_too_large_to_unpack_is_refused(tmp_path):
         open_recording(path, sensor=DVS128)
 
 
-def test_a_damaged_chunk_costs_its_own_rows_and_no_others(tmp_path):
+def test_a_damaged_chunk_costs_its_own_rows_and_no_others(tmp_path: Path) -> None:
     path = tmp_path / "scratched.h5"
     whole = pattern(3 * CHUNK_ROWS, pause_us=3)
     write_hdf5(path, [whole], DVS128)
@@ -217,7 +222,7 @@ def test_a_damaged_chunk_costs_its_own_rows_and_no_others(tmp_path):
         assert loss.at_byte == at
 
 
-def test_a_truncated_file_is_refused_in_words(tmp_path):
+def test_a_truncated_file_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "cut.h5"
     write_hdf5(path, [pattern(2_000)], DVS128)
     data = path.read_bytes()

@@ -3,6 +3,7 @@
 import tracemalloc
 import zipfile
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,29 +20,29 @@ from spikecut.tools.cli import main
 from spikecut.tools.recordings.convert import convert
 
 from naive import text_rows
-from source_contract import DVS128, FORMATS, check_source, opened, pattern
+from source_contract import DVS128, FORMATS, Collected, check_source, opened, pattern
 
 XYTP, TXYP = TextLayout("xytp"), TextLayout("txyp")
 
 
-def file_of(folder, text, name="hand.txt"):
+def file_of(folder: Path, text: str | bytes, name: str = "hand.txt") -> Path:
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
 
 
-def read(path, layout=XYTP, sensor=DVS128, batch_events=65_536):
+def read(path: Path, layout: TextLayout = XYTP, sensor: SensorSize = DVS128, batch_events: int = 65_536) -> Collected:
     return check_source(open_recording(path, sensor=sensor, text=layout, batch_events=batch_events))
 
 
-def test_columns_are_what_they_are_said_to_be(tmp_path):
+def test_columns_are_what_they_are_said_to_be(tmp_path: Path) -> None:
     path = file_of(tmp_path, "3 7 256 0\n9 1 300 1\n")
     assert read(path).lists()[:4] == [[256, 300], [3, 9], [7, 1], [0, 1]]
     assert read(path, TextLayout("ytxp"), SensorSize(500, 10)).lists()[:4] == [[1, 7], [300, 256], [9, 3], [1, 0]]
     assert open_recording(path, sensor=DVS128, text=XYTP).format == "text (x y t p, t in us)"
 
 
-def test_seconds_become_the_nearest_microsecond(tmp_path):
+def test_seconds_become_the_nearest_microsecond(tmp_path: Path) -> None:
     path = file_of(
         tmp_path, "0.003811000 1 2 0\n.0038114 1 2 1\n0.0038115 1 2 0\n3.820e-03 1 2 1\n1509479.123456789 0 0 1\n"
     )
@@ -50,19 +51,19 @@ def test_seconds_become_the_nearest_microsecond(tmp_path):
     assert not found.lost
 
 
-def test_polarity_is_zero_and_one_or_minus_one_and_one(tmp_path):
+def test_polarity_is_zero_and_one_or_minus_one_and_one(tmp_path: Path) -> None:
     found = read(file_of(tmp_path, "0 0 1 -1\n0 0 2 1\n0 0 3 0\n0 0 4 +1\n0 0 5 2\n"))
     assert found.p.tolist() == [0, 1, 0, 1]
     assert found.lost.events_by_cause() == {"unreadable": 1}
 
 
-def test_comments_blank_lines_and_the_way_numbers_are_parted_change_nothing(tmp_path):
+def test_comments_blank_lines_and_the_way_numbers_are_parted_change_nothing(tmp_path: Path) -> None:
     plain = read(file_of(tmp_path, "1 2 30 1\n4 5 60 0\n"))
     text = "# x y t p\r\n\r\n  1,2,\t30 , 1\r\n \t\n4.0\t5.00 6e1 0e5 # the last\n#"
     assert read(file_of(tmp_path, text)) == plain
 
 
-def test_what_numpy_writes_is_read_back(tmp_path):
+def test_what_numpy_writes_is_read_back(tmp_path: Path) -> None:
     batch = pattern(300)
     for form in ("%d", "%.18e", "%g"):
         np.savetxt(
@@ -91,7 +92,7 @@ def test_what_numpy_writes_is_read_back(tmp_path):
         ("70000 2 30 1", "outside_sensor"),
     ],
 )
-def test_a_line_that_is_no_event_is_counted_by_cause_with_its_place(tmp_path, line, cause):
+def test_a_line_that_is_no_event_is_counted_by_cause_with_its_place(tmp_path: Path, line: str, cause: str) -> None:
     path = file_of(tmp_path, f"0 0 10 1\n{line}\n0 0 40 1\n")
     found = read(path)
     assert found.t.tolist() == [10, 40]
@@ -101,14 +102,14 @@ def test_a_line_that_is_no_event_is_counted_by_cause_with_its_place(tmp_path, li
     assert loss.bytes == (len(line) + 1 if cause == "unreadable" else 0)
 
 
-def test_times_that_run_back_are_put_in_order_dropped_or_a_new_clock(tmp_path):
+def test_times_that_run_back_are_put_in_order_dropped_or_a_new_clock(tmp_path: Path) -> None:
     found = read(file_of(tmp_path, "".join(f"0 0 {t} 1\n" for t in (100, 90, 5_000_000, 4_900_000, 20, 30))))
     assert found.t.tolist() == [90, 100, 5_000_000, 20, 30]
     assert found.segment.tolist() == [0, 0, 0, 1, 1]
     assert found.lost.events_by_cause() == {"late": 1}
 
 
-def test_a_last_line_needs_no_break_and_one_that_ends_early_is_called_that(tmp_path):
+def test_a_last_line_needs_no_break_and_one_that_ends_early_is_called_that(tmp_path: Path) -> None:
     text = "1 2 30 1\n4 5 60 0"
     assert not read(file_of(tmp_path, text)).lost
     for at in range(10, len(text)):
@@ -141,7 +142,9 @@ _LINE = st.one_of(
 @example(
     lines=["0 0 12345678901234567.8 1", "0 0 0.00000000000000000001 1", "0 0 1e17 1", "0 0 1e18 1"], block=1, decimals=0
 )
-def test_every_line_is_read_as_its_plain_twin_reads_it(tmp_path_factory, lines, block, decimals):
+def test_every_line_is_read_as_its_plain_twin_reads_it(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], block: int, decimals: int
+) -> None:
     text = "".join(f"{line}\n" for line in lines).encode()
     path = file_of(tmp_path_factory.mktemp("text"), text)
     recording = TextRecording(path, SensorSize(12, 12), TextLayout("xytp", "s" if decimals else "us"), block)
@@ -168,13 +171,15 @@ def test_every_line_is_read_as_its_plain_twin_reads_it(tmp_path_factory, lines, 
         (b" " * (LINE_LIMIT - 7) + b"1 2 5 1", {}),
     ],
 )
-def test_a_line_of_any_length_is_a_comment_or_one_loss_however_it_is_read(tmp_path, long, losses, block):
+def test_a_line_of_any_length_is_a_comment_or_one_loss_however_it_is_read(
+    tmp_path: Path, long: bytes, losses: dict[str, tuple[int, int]], block: int
+) -> None:
     n = 2 + (long.endswith(b"1 2 5 1"))
     found = read(file_of(tmp_path, b"1 2 3 1\n" + long + b"\n1 2 9 1\n"), batch_events=block)
     assert (len(found.t), found.losses()) == (n, losses)
 
 
-def test_a_line_without_end_is_not_held_in_memory(tmp_path):
+def test_a_line_without_end_is_not_held_in_memory(tmp_path: Path) -> None:
     path = file_of(tmp_path, b"1 2 3 1\n" + b"7" * 20_000_000)
     for _ in range(2):  # the first pass compiles
         tracemalloc.start()
@@ -185,7 +190,7 @@ def test_a_line_without_end_is_not_held_in_memory(tmp_path):
     assert peak < 2_000_000
 
 
-def test_where_no_line_is_an_event_the_first_of_them_is_shown(tmp_path):
+def test_where_no_line_is_an_event_the_first_of_them_is_shown(tmp_path: Path) -> None:
     path = file_of(tmp_path, "# t x y p\n\n0.003811 96 133 0\n0.003820 96 133 1\n")
     with pytest.raises(
         CorruptRecording, match=r"hand\.txt: line 3: '0\.003811 96 133 0'; expected t x y p, with t in whole us"
@@ -196,12 +201,12 @@ def test_where_no_line_is_an_event_the_first_of_them_is_shown(tmp_path):
         read(file_of(tmp_path, "x" * 10_000))
 
 
-def test_only_comments_are_a_recording_without_events(tmp_path):
+def test_only_comments_are_a_recording_without_events(tmp_path: Path) -> None:
     found = read(file_of(tmp_path, "# nothing was seen\n"))
     assert (len(found.t), bool(found.lost)) == (0, False)
 
 
-def test_bytes_are_not_taken_for_text_and_text_not_for_another_format(tmp_path):
+def test_bytes_are_not_taken_for_text_and_text_not_for_another_format(tmp_path: Path) -> None:
     with pytest.raises(UnknownFormat, match="begins with"):
         open_recording(file_of(tmp_path, b"\1\2\0\3" * 9, "a.txt"), sensor=DVS128, text=XYTP)
     for suffix, write in FORMATS.items():
@@ -210,7 +215,7 @@ def test_bytes_are_not_taken_for_text_and_text_not_for_another_format(tmp_path):
         assert check_source(opened(path)).t.tolist() == pattern(20).t.tolist()
 
 
-def test_what_text_does_not_say_must_be_said(tmp_path):
+def test_what_text_does_not_say_must_be_said(tmp_path: Path) -> None:
     path = file_of(tmp_path, "1 2 30 1\n")
     with pytest.raises(ConfigError, match="how large its sensor") as caught:
         open_recording(path, text=XYTP)
@@ -222,7 +227,7 @@ def test_what_text_does_not_say_must_be_said(tmp_path):
         TextLayout("xytp", "ms")  # type: ignore[arg-type]
 
 
-def test_the_command_converts_text(tmp_path, capsys):
+def test_the_command_converts_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = file_of(tmp_path, "".join(f"1 2 {t} 1\n" for t in range(50)))
     target = tmp_path / "out.h5"
     assert main(["convert", str(path), str(target), "--columns", "xytp", "--sensor", "128x128"]) == 0
@@ -233,13 +238,13 @@ def test_the_command_converts_text(tmp_path, capsys):
     assert "hint: if a line is an event, say what its numbers are" in said
 
 
-def test_the_event_camera_dataset_has_its_known_facts(real_data, tmp_path):
+def test_the_event_camera_dataset_has_its_known_facts(real_data: Path, tmp_path: Path) -> None:
     found = read(real_data / "formats/rpg_events.txt", TextLayout("txyp", "s"), SensorSize(240, 180))
     assert (len(found.t), found.t[0], found.t[-1]) == (50_000, 3_811, 174_156)
     assert not found.lost
 
 
-def test_the_digits_of_mnist_dvs_are_sound(real_data, tmp_path):
+def test_the_digits_of_mnist_dvs_are_sound(real_data: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(real_data / "mnist_dvs128_txt.zip") as archive:
         names = [name for name in archive.namelist() if name.endswith(".txt")]
         assert len(names) == 70

@@ -4,6 +4,7 @@ import itertools
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,13 +19,13 @@ from spikecut.tools.recordings.info import info, parse_sensor, run_info
 from source_contract import DVS128, WRITERS, check_source, pattern
 
 
-def batch_of(t, sensor=DVS128, segment=0):
+def batch_of(t: list[int], sensor: SensorSize = DVS128, segment: int = 0) -> EventBatch:
     zeros = np.zeros(len(t), np.uint16)
     p = (np.arange(len(t)) % 2).astype(np.uint8)
     return EventBatch(np.array(t, np.int64), zeros, zeros, p, t[0], t[-1] + 1, sensor, segment)
 
 
-def test_the_numbers_of_a_recording_worked_out_by_hand(tmp_path):
+def test_the_numbers_of_a_recording_worked_out_by_hand(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     # from 100 on the bins of 10 ms begin at 100, 10,100 and 20,100: they hold 2, 3 and 1 events
     first = batch_of([100, 10_099, 10_100, 12_000, 20_099, 20_100])
@@ -37,7 +38,7 @@ def test_the_numbers_of_a_recording_worked_out_by_hand(tmp_path):
     assert found.damage == []
 
 
-def test_the_peak_does_not_depend_on_batches(tmp_path, monkeypatch):
+def test_the_peak_does_not_depend_on_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.bin"
     WRITERS[".bin"](path, [pattern(2_000)])
     whole = info(path).peak_events
@@ -48,7 +49,7 @@ def test_the_peak_does_not_depend_on_batches(tmp_path, monkeypatch):
     assert info(path).peak_events == whole
 
 
-def test_the_json_has_these_keys_and_no_others(tmp_path, capsys):
+def test_the_json_has_these_keys_and_no_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.aedat"
     WRITERS[".aedat"](path, [pattern(50)])
     assert run_info(path, json=True, sensor=None) == 0
@@ -57,7 +58,7 @@ def test_the_json_has_these_keys_and_no_others(tmp_path, capsys):
     assert (found["format"], found["sensor"], found["n_events"]) == ("AEDAT 2.0", [128, 128], 50)
 
 
-def test_damage_is_told_with_its_place_and_the_code_is_3(tmp_path, capsys):
+def test_damage_is_told_with_its_place_and_the_code_is_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.aedat"
     WRITERS[".aedat"](path, [pattern(50)])
     data = path.read_bytes()
@@ -77,7 +78,9 @@ def test_damage_is_told_with_its_place_and_the_code_is_3(tmp_path, capsys):
     assert "damaged: 1 of 50 events lost" in said
 
 
-def test_signals_of_the_camera_are_mentioned_and_are_no_damage(tmp_path, capsys):
+def test_signals_of_the_camera_are_mentioned_and_are_no_damage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "a.aedat"
     WRITERS[".aedat"](path, [pattern(50)])
     path.write_bytes(path.read_bytes() + bytes([0, 0, 0x80, 0, 0, 0, 20, 0]))
@@ -85,7 +88,9 @@ def test_signals_of_the_camera_are_mentioned_and_are_no_damage(tmp_path, capsys)
     assert "signals   1" in capsys.readouterr().out
 
 
-def test_a_recording_without_events_is_no_damage_and_no_division_by_zero(tmp_path, capsys):
+def test_a_recording_without_events_is_no_damage_and_no_division_by_zero(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "none.aedat"
     WRITERS[".aedat"](path, [])
     assert run_info(path, json=False, sensor=None) == 0
@@ -95,21 +100,23 @@ def test_a_recording_without_events_is_no_damage_and_no_division_by_zero(tmp_pat
     assert (found["n_events"], found["t_first_us"], found["damage"]) == (0, None, [])
 
 
-def test_the_wrong_sensor_is_suspected_when_most_events_lie_outside(tmp_path, capsys):
+def test_the_wrong_sensor_is_suspected_when_most_events_lie_outside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "a.bin"
     WRITERS[".bin"](path, [pattern(500)])
     assert run_info(path, json=False, sensor="20x20") == 3
     assert "probably the wrong sensor" in capsys.readouterr().out
 
 
-def test_one_event_is_described(tmp_path, capsys):
+def test_one_event_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "one.bin"
     WRITERS[".bin"](path, [batch_of([5])])
     assert run_info(path, json=False, sensor=None) == 0
     assert "events    1, 0.0% ON" in capsys.readouterr().out
 
 
-def test_info_does_not_load_torch(tmp_path):
+def test_info_does_not_load_torch(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     WRITERS[".bin"](path, [pattern(10)])
     code = (
@@ -119,7 +126,7 @@ def test_info_does_not_load_torch(tmp_path):
     assert done.stdout.strip() == "False"
 
 
-def test_a_sensor_is_written_with_an_x():
+def test_a_sensor_is_written_with_an_x() -> None:
     assert parse_sensor("240x180") == SensorSize(240, 180)
     for wrong in ("240", "240x", "x", "-1x5", "ax5"):
         with pytest.raises(ConfigError):
@@ -127,7 +134,7 @@ def test_a_sensor_is_written_with_an_x():
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.permutations(WRITERS, 2)))
-def test_conversion_keeps_every_event(tmp_path, source, target):
+def test_conversion_keeps_every_event(tmp_path: Path, source: str, target: str) -> None:
     src, dst = tmp_path / f"a{source}", tmp_path / f"b{target}"
     WRITERS[source](src, [pattern(2_000)])
     report = convert(src, dst, sensor=DVS128)
@@ -135,7 +142,7 @@ def test_conversion_keeps_every_event(tmp_path, source, target):
     assert check_source(open_recording(dst, sensor=DVS128)) == check_source(open_recording(src, sensor=DVS128))
 
 
-def test_what_is_lost_in_conversion_is_reported(tmp_path, capsys):
+def test_what_is_lost_in_conversion_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     src, dst = tmp_path / "a.bin", tmp_path / "b.h5"
     WRITERS[".bin"](src, [pattern(100)])
     src.write_bytes(src.read_bytes()[:-2])
@@ -146,7 +153,9 @@ def test_what_is_lost_in_conversion_is_reported(tmp_path, capsys):
     assert "left out 1" in said.err
 
 
-def test_labels_that_stay_behind_are_said_with_how_to_take_them_along(tmp_path, capsys):
+def test_labels_that_stay_behind_are_said_with_how_to_take_them_along(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     src, labels = tmp_path / "user01_led.aedat", tmp_path / "user01_led_labels.csv"
     WRITERS[".aedat"](src, [pattern(100)])
     labels.write_text("class,startTime_usec,endTime_usec\n1,0,9\n")
@@ -161,7 +170,7 @@ def test_labels_that_stay_behind_are_said_with_how_to_take_them_along(tmp_path, 
     assert capsys.readouterr().err == ""
 
 
-def test_an_existing_file_is_kept_unless_told(tmp_path):
+def test_an_existing_file_is_kept_unless_told(tmp_path: Path) -> None:
     src, dst = tmp_path / "a.bin", tmp_path / "b.h5"
     WRITERS[".bin"](src, [pattern(100)])
     dst.write_bytes(b"precious")
@@ -171,7 +180,7 @@ def test_an_existing_file_is_kept_unless_told(tmp_path):
     assert convert(src, dst, overwrite=True).n_written == 100
 
 
-def test_a_conversion_that_fails_leaves_nothing_behind(tmp_path):
+def test_a_conversion_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     src, dst = tmp_path / "a.h5", tmp_path / "b.aedat"
     write_hdf5(src, [batch_of([5, 9], sensor=SensorSize(240, 180))], SensorSize(240, 180))
     with pytest.raises(ConfigError, match=r"b\.aedat.*240x180") as caught:
@@ -180,13 +189,13 @@ def test_a_conversion_that_fails_leaves_nothing_behind(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5"]
 
 
-def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path):
+def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="suffix") as caught:
         convert(tmp_path / "a.bin", tmp_path / "b.raw")
     assert ".aedat" in str(caught.value.hint)
 
 
-def test_real_recordings_are_described(real_data, capsys):
+def test_real_recordings_are_described(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_info(real_data / "formats/tonic_sample_nmnist.bin", json=True, sensor=None) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["n_events"], found["t_first_us"], found["t_last_us"]) == (4_325, 654, 311_175)
