@@ -7,12 +7,13 @@ wrap-around at every access, which costs a third of the speed.
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from spikecut.pipeline.compiled import compiled
 
 BLOCK = 512  # events whose indices are computed in one vectorised sweep before they are scattered
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@compiled(nogil=True, boundscheck=False)
 def count_events(
     counts: Any, limit: Any, x: Any, y: Any, p: Any, x0: int, y0: int, width: int, height: int, factor: int
 ) -> int:

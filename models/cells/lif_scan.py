@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from spikecut.models.cells.surrogates import Surrogate
+from spikecut.pipeline.compiled import compiled
 
 _Array = np.ndarray[Any, np.dtype[np.float32]]
 _FAST = {"contract", "nsz", "arcp", "reassoc"}
@@ -108,7 +109,7 @@ def _shape(surrogate: Surrogate) -> _Shape:
     return tuple(map(np.float32, numbers))
 
 
-@numba.njit(parallel=True, fastmath=_FAST, cache=True)
+@compiled(parallel=True, fastmath=_FAST)
 def _forward(x: _Array, leak: _Array, v: _Array, spikes: _Array, pool: int) -> None:
     """A strip of `pool` rows at a time goes through all steps: its membrane stays in the nearest cache."""
     steps, n, _, width, channels = v.shape
@@ -136,7 +137,7 @@ def _forward(x: _Array, leak: _Array, v: _Array, spikes: _Array, pool: int) -> N
                             merged[w, c] = _ONE if seen[c] > _ONE else merged[w, c]
 
 
-@numba.njit(fastmath=_FAST, cache=True)
+@compiled(fastmath=_FAST)
 def _slope(u: np.float32, shape: _Shape) -> np.float32:
     """`Surrogate.slope`; the kind is told by how many numbers there are, so each has a kernel of its own."""
     if len(shape) == 1:
@@ -147,14 +148,14 @@ def _slope(u: np.float32, shape: _Shape) -> np.float32:
     return shape[2] * fall / ((_ONE + fall) * (_ONE + fall)) if abs(u) <= shape[0] else _NONE
 
 
-@numba.njit(parallel=True, fastmath=_FAST, cache=True)
+@compiled(parallel=True, fastmath=_FAST)
 def _backward(
     v: _Array,
     leak: _Array,
     given: _Array,
     beside: _Array | None,
     back: _Array,
-    sums: _Array,
+    sums: Any,
     pool: int,
     shape: _Shape,
     still: bool | None,

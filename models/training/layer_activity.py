@@ -16,6 +16,7 @@ from torch import Tensor
 from spikecut.models.cells.conversion import ConvertedCell
 from spikecut.models.cells.lif import LIFCell
 from spikecut.models.cells.lif_scan import Activity
+from spikecut.pipeline.compiled import compiled
 
 _Array = np.ndarray[Any, np.dtype[np.float32]]
 _FAST = {"contract", "nsz", "arcp", "reassoc"}
@@ -82,7 +83,7 @@ def _length(cells: Float[Tensor, "*B F"]) -> Float[Tensor, "*B"]:
     return (squares + SMALL).sqrt()
 
 
-@numba.njit(parallel=True, fastmath=_FAST, cache=True)  # type: ignore[untyped-decorator]
+@compiled(parallel=True, fastmath=_FAST)
 def _cosines(x: _Array, leak: _Array, found: _Array, steps: int, last: int) -> None:
     """`cosines` of the responses to currents `(T, B, pixels, C)`: a response is the membrane cut to 0 and 1."""
     given, n, pixels, channels = x.shape

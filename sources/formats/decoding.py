@@ -8,13 +8,11 @@ All of it stands in one file because Numba's cache notices changes only in the f
 is called: a loop that calls another file's would go on with the old one.
 """
 
-# mypy: allow-untyped-decorators, allow-any-decorated
-
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from spikecut.pipeline.compiled import compiled
 from spikecut.sources.formats.ordering import REORDER_US, RESET_US
 
 DVS128_BYTES, ATIS_BYTES = 8, 5
@@ -31,7 +29,7 @@ WRAP_PAUSE_US = 600_000_000  # a longer silence across the wrap is taken for a r
 _CIRCLE = 1 << 32
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def decode_dvs128(
     data: Any,
     final: bool,
@@ -81,7 +79,7 @@ def decode_dvs128(
     return int(n)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def decode_atis(
     data: Any,
     final: bool,
@@ -145,7 +143,7 @@ def decode_atis(
     return int(n)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def note_bad(state: Any, at: int, n_bytes: int) -> None:
     """Adds a stretch that could not be decoded; less than a record counts as one event."""
     state[BAD] += 1
@@ -154,7 +152,7 @@ def note_bad(state: Any, at: int, n_bytes: int) -> None:
         state[BAD_AT] = state[OFFSET] + at
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def peek(data: Any, at: int, size: int, width: int, height: int) -> Any:
     """What the record at `at` is, and its time as it stands in the file: 8 bytes AEDAT 2.0, 5 bytes ATIS."""
     if size == DVS128_BYTES:
@@ -169,15 +167,15 @@ def peek(data: Any, at: int, size: int, width: int, height: int) -> Any:
     return (EVENT if data[at] < width and data[at + 1] < height else OUTSIDE), raw
 
 
-@njit(cache=True, nogil=True)
-def apart(later: int, earlier: int, size: int) -> int:
+@compiled(nogil=True)
+def apart(later: Any, earlier: Any, size: int) -> Any:
     """From one time to another; the 32 bits of AEDAT 2.0 are a circle: a quarter back, the rest ahead."""
     if size == DVS128_BYTES:
         return ((later - earlier + (1 << 30)) & 0xFFFFFFFF) - (1 << 30)
     return later - earlier
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def survey(data: Any, at: int, size: int, width: int, height: int) -> Any:
     """What the next AHEAD records look like if they begin at `at`.
 
@@ -204,7 +202,7 @@ def survey(data: Any, at: int, size: int, width: int, height: int) -> Any:
     return n, bad, back, typical
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def weigh(data: Any, at: int, size: int, width: int, height: int, started: int, last: int, shift: bool) -> int:
     """What to do with the suspect at `at`; `last` is the time before it, in the file's own count.
 
@@ -249,8 +247,8 @@ def weigh(data: Any, at: int, size: int, width: int, height: int, started: int, 
     return DROP if against * 2 > votes or garbage > votes else BELIEVE
 
 
-@njit(cache=True, nogil=True)
-def step_from(raw: int, before: int, wrapped: bool) -> int:
+@compiled(nogil=True)
+def step_from(raw: Any, before: Any, wrapped: Any) -> Any:
     """How far the clock went from one 32-bit time to the next."""
     step = raw - before
     if step < WRAP_PAUSE_US - _CIRCLE:

@@ -5,8 +5,6 @@ time fell by more than a second: then the clock was reset, and a new segment beg
 depend on how the events were cut into chunks.
 """
 
-# mypy: allow-untyped-decorators, allow-any-decorated
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,9 +13,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
-from numba import njit
 from numpy import ndarray
 
+from spikecut.pipeline.compiled import compiled
 from spikecut.pipeline.errors import CorruptRecording, LimitExceeded
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 
@@ -110,7 +108,7 @@ def in_order(chunks: Iterable[Chunk], sensor: SensorSize, path: Path) -> Iterato
         yield batch(held, start_us)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def judge(t: Any, newest: int, fresh: bool, verdicts: Any) -> int:
     """Keep, drop as late, or start over: one verdict an event; returns the newest time after them."""
     for i in range(t.shape[0]):

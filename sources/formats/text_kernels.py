@@ -4,12 +4,11 @@ All of it stands in one file because Numba's cache notices changes only in the f
 The naive twin is `text_rows` in tests/naive.py.
 """
 
-# mypy: allow-untyped-decorators, allow-any-decorated
-
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from spikecut.pipeline.compiled import compiled
 
 LINE_LIMIT = 4_096  # bytes; a longer line is no event, and is passed over without being held
 TIME_LIMIT_US = 10**17  # three thousand years
@@ -21,7 +20,7 @@ _NOTHING, _COMMENT, _GARBAGE = 0, 1, 2  # what is being passed over
 _NEWLINE, _HASH, _COMMA, _POINT, _PLUS, _MINUS, _ZERO, _NINE = 10, 35, 44, 46, 43, 45, 48, 57
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def decode_text(
     data: Any,
     final: bool,
@@ -87,7 +86,7 @@ def decode_text(
     return int(n)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def row_of(data: Any, at: int, end: int, order: Any, decimals: int) -> Any:
     """Whether a line is four numbers that can be an event, and x, y, t in µs, and p as 0 or 1."""
     x, y, t, p = 0, 0, 0, 0
@@ -119,7 +118,7 @@ def row_of(data: Any, at: int, end: int, order: Any, decimals: int) -> Any:
     return at == end or data[at] == _HASH, (x, y, t, p)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def number_of(data: Any, at: int, end: int) -> Any:
     """A decimal number: where it ends (-1: there is none), 18 digits, the power of ten, whether these are all of it."""
     sign, mantissa, exponent, exact, digits, point = 1, 0, 0, True, 0, False
@@ -156,7 +155,7 @@ def number_of(data: Any, at: int, end: int) -> Any:
     return at, sign * mantissa, exponent, exact
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def scaled(mantissa: int, exponent: int, exact: bool, whole: bool) -> Any:
     """Whether `mantissa` times ten to `exponent` is a number in range, and that number, rounded half away from 0."""
     sign, value = (-1 if mantissa < 0 else 1), abs(mantissa)
@@ -174,7 +173,7 @@ def scaled(mantissa: int, exponent: int, exact: bool, whole: bool) -> Any:
     return value <= TIME_LIMIT_US, sign * value
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def past_blanks(data: Any, at: int, end: int) -> int:
     """The next byte that is no blank, or the end."""
     while at < end and is_blank(data[at]):
@@ -182,7 +181,7 @@ def past_blanks(data: Any, at: int, end: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def is_blank(byte: int) -> bool:
     """A space, a tab, or the carriage return before a line break."""
     return byte == 32 or byte == 9 or byte == 13

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64
-from numba import njit
 from numpy import ndarray
 
+from spikecut.pipeline.compiled import compiled
 from spikecut.sources.simulation.choreography import Hands
 
 WIDTH = HEIGHT = 128
@@ -110,7 +110,7 @@ def limbs(body: Body, hands: Hands, neck: Places, nod: Float64[ndarray, " T"], s
     return np.stack(parts, axis=1).astype(np.float32)
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@compiled(nogil=True, boundscheck=False)
 def draw(image: Any, background: Any, shake_x: float, shake_y: float, limbs: Any, light: float, blur: float) -> None:
     """Fills `image` with the background, shifted by up to MARGIN pixels, and every limb over it.
 

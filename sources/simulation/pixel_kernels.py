@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from numba import njit
+from spikecut.pipeline.compiled import compiled
 
 _CLOSE = 1e-9  # what rounding may take from a change that is exactly a threshold
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@compiled(nogil=True, boundscheck=False)
 def find_active(
     after: Any, share: Any, level: Any, memory: Any, leak: Any, on: Any, off: Any, length_us: int,
     noisy: Any, heads: Any, following: Any, target: Any, change: Any, active: Any,
@@ -40,7 +40,7 @@ def find_active(
     return count, most
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@compiled(nogil=True, boundscheck=False)
 def emit_events(
     active: Any, target: Any, change: Any, level: Any, memory: Any, leak: Any, on: Any, off: Any, last: Any,
     refractory_us: int, start_us: int, end_us: int, heads: Any, following: Any, noise_t: Any, noise_p: Any,

@@ -37,10 +37,19 @@ class KeptFrames:
 
 
 def cache_folder() -> Path:
-    """Where frames are kept."""
+    """Where frames are kept.
+
+    Raises:
+        EnvironmentProblem: if no variable names a folder, and the user has no home.
+    """
     if chosen := os.environ.get("SPIKECUT_CACHE"):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spikecut"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spikecut"
+    except RuntimeError as error:
+        raise EnvironmentProblem(
+            "this user has no home folder to keep frames in", hint="set SPIKECUT_CACHE to a folder"
+        ) from error
 
 
 def kept_frames(
