@@ -1,7 +1,6 @@
 """The command `spikecut`: its subcommands by name, and what their errors become.
 
-A subcommand is a dataclass in one of `cli_watch`, `cli_train`, `cli_compare` and `cli_data`; it imports what it
-needs when it runs, so `--help` is instant.
+A subcommand is a dataclass of the table `COMMANDS`; it imports what it needs when it runs, so `--help` is instant.
 """
 
 import functools
@@ -15,34 +14,11 @@ import tyro
 
 import spikecut
 from spikecut.pipeline.errors import EnvironmentProblem, SourceError, SpikecutError
-from spikecut.tools.cli_compare import Cost, Evaluate, Replay, Report, Results
-from spikecut.tools.cli_data import Convert, Cut, Data, Simulate
-from spikecut.tools.cli_train import Calibrate, Policy, Recipe, Train
-from spikecut.tools.cli_watch import Demo, Info, Run, Why
+from spikecut.tools.commands import COMMANDS
 from spikecut.tools.config import with_config
 
 OK, USAGE, DAMAGED, UNREADABLE, ENVIRONMENT, INTERRUPTED = 0, 2, 3, 4, 5, 130
 
-COMMANDS: dict[str, type] = {
-    "demo": Demo,
-    "run": Run,
-    "replay": Replay,
-    "info": Info,
-    "convert": Convert,
-    "cut": Cut,
-    "recipe": Recipe,
-    "train": Train,
-    "policy": Policy,
-    "calibrate": Calibrate,
-    "evaluate": Evaluate,
-    "cost": Cost,
-    "report": Report,
-    "results": Results,
-    "why": Why,
-    "simulate": Simulate,
-    "data": Data,
-}
-_USES_TORCH = (Demo, Run, Replay, Recipe, Train, Policy, Calibrate, Evaluate, Cost, Why)
 _ABOUT = """Deciding early on event-camera streams.
 
 $ spikecut demo
@@ -77,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         command: Any = tyro.cli(
             _commands(words), prog="spikecut", description=_ABOUT, args=words, config=(tyro.conf.DisallowNone,)
         )
-        if isinstance(command, _USES_TORCH):
+        if command.uses_torch:
             import torch
 
             torch.set_num_threads(1)  # more threads lose on networks of this size, and badly on a busy machine

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spikecut.models.card import ModelCard
 from spikecut.models.files import checkpoint
@@ -22,11 +22,14 @@ from spikecut.pipeline.runner import watch
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, labels_beside, read_labels
 from spikecut.sources.live.pacing import Clock, Lag, WallClock, paced
 from spikecut.tools.cutoff_lookup import find_cutoff
-from spikecut.tools.frame_streams import on_sensor, open_for
+from spikecut.tools.frame_streams import network_for, on_sensor, open_for
 from spikecut.tools.session import decision_text as lines
 from spikecut.tools.session.run_image import run_picture
 from spikecut.tools.views.video import VideoSink
 from spikecut.tools.views.window import Closed, WindowSink, has_display
+
+if TYPE_CHECKING:
+    from spikecut.tools.commands.run import Run
 
 Item = Step | Decision | Rest
 
@@ -71,31 +74,22 @@ class Stopwatch:
             yield item
 
 
-def run_run(
-    path: Path,
-    *,
-    model: str,
-    cutoff: str | None,
-    once: bool,
-    save: Path | None,
-    overwrite: bool,
-    as_json: bool,
-    speed: float | None = None,
-    window: bool | None = None,
-    clock: Clock | None = None,
-) -> int:
+def run_run(options: "Run", *, clock: Clock | None = None) -> int:
     """The command: decisions to stdout, a summary to stderr; 3 if the recording was damaged.
 
     Networks whose card has an onset recognise continuously; the others decide window after window. One that looks at
     pictures decides once.
-    `speed` None is as fast as possible; `window` None shows one if a speed is given and a display is there.
 
     Raises:
+        ConfigError: if the speed cannot be, or a picture is to be played.
         EmptyRecording: if there is not a single event.
     """
-    weights = checkpoint.locate(model)
+    path, save, once, as_json = options.file, options.save, options.once, options.json
+    speed = parse_speed(options.speed)
+    window = {"auto": None, "on": True, "off": False}[options.window]
+    weights = checkpoint.locate(options.model or network_for(path))
     stepper, card = checkpoint.load(weights)
-    decider = find_cutoff(cutoff, weights, card).cutoff
+    decider = find_cutoff(options.cutoff, weights, card).cutoff
     if card.spec.inputs == 3:
         if save is not None or speed is not None or window:
             raise ConfigError("a picture stands still: there is nothing to film or to play", hint="spikecut why draws")
@@ -118,7 +112,7 @@ def run_run(
     with contextlib.ExitStack() as stack:
         sinks: list[VideoSink | WindowSink] = []
         if save is not None:
-            sinks.append(stack.enter_context(video_of(save, card, decider, overwrite=overwrite)))
+            sinks.append(stack.enter_context(video_of(save, card, decider, overwrite=options.overwrite)))
         if _wants_window(window, speed):
             sinks.append(stack.enter_context(window_of(card, decider)))
         for sink in sinks:

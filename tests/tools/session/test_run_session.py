@@ -8,6 +8,7 @@ import torch
 
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
 from spikecut.tools.cli import main
+from spikecut.tools.commands.run import Run
 from spikecut.tools.session.run import run_run
 
 from fakes import FakeClock
@@ -39,15 +40,11 @@ def test_a_session_is_named_as_it_happens_and_scored(session: Path, capsys: pyte
 
 
 def test_decisions_are_the_same_at_every_speed(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def at(speed: float | None) -> str:
-        code = run_run(
-            session, model="gestures", cutoff=None, once=False, save=None, overwrite=False, as_json=True,
-            speed=speed, window=False, clock=FakeClock(),
-        )  # fmt: skip
-        assert code == 0
+    def at(speed: str) -> str:
+        assert run_run(Run(session, "gestures", json=True, speed=speed, window="off"), clock=FakeClock()) == 0
         return capsys.readouterr().out
 
-    assert at(None) == at(1.0) == at(0.3) == at(50.0)
+    assert at("max") == at("1") == at("0.3") == at("50")
 
 
 def test_a_paced_run_says_how_much_it_lagged(session: Path, capsys: pytest.CaptureFixture[str]) -> None:

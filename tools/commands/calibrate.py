@@ -1,0 +1,69 @@
+"""The command `calibrate`: cutoffs fitted on held-out recordings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import tyro
+
+from spikecut.tools.options import BesideNetwork, Model, NoDefault, Overwrite, PartOf
+
+
+@dataclass(frozen=True)
+class Calibrate:
+    """Fit cutoffs on held-out recordings for a tolerated loss: with Learn then Test, or with other rules.
+
+    $ spikecut calibrate Train --model runs/nmnist/nmnist.safetensors --part calibration
+
+    $ spikecut calibrate heldout --model nmnist --rule ltt topk confidence --tolerance 0.01 0.02 --out cutoffs
+    """
+
+    uses_torch: ClassVar[bool] = True
+
+    folder: tyro.conf.Positional[Path]
+    """A folder of <class>/<recording>, of DVS128 Gesture, or of pictures; an archive; or a file from --outputs."""
+    model: Model = "nmnist"
+    part: PartOf = "calibration"
+    rule: tuple[str, ...] = ("ltt",)
+    """The rules to fit; `all` is every rule. ltt (Learn then Test) and conformal promise something about new data."""
+    tolerance: tuple[float, ...] = (0.02,)
+    """The tolerated losses: fractions of right answers that early stopping may turn wrong."""
+    delta: float = 0.05
+    """The probability with which a promise may fail."""
+    readout: Literal["sum", "mean", "last", "leaky"] = "sum"
+    """How outputs over time become evidence (sr1, economy and calimera always use the mean)."""
+    leak: float = 0.05
+    """The fraction that a leaky readout forgets at every step."""
+    temperature: str = "1"
+    """The divisor of the readout: a number, `t` (the step), or `fitted` on three tenths of the recordings."""
+    seed: int = 0
+    """The random seed of splits of the recordings."""
+    or_never: bool = False
+    """If the recordings are too few for a promise, write a rule that never stops early instead of refusing."""
+    out: BesideNetwork = None
+    outputs: Annotated[Path | None, NoDefault] = None
+    """Also write the network's outputs to this .npz file, which calibrate and evaluate read in place of a folder."""
+    overwrite: Overwrite = False
+    force: bool = False
+    """Also use recordings that trained the network."""
+
+    def run(self) -> int:
+        from spikecut.tools.batch.calibrate import run_calibrate
+
+        return run_calibrate(
+            self.folder,
+            model=self.model,
+            part=self.part,
+            rules=self.rule,
+            tolerances=self.tolerance,
+            delta=self.delta,
+            readout=self.readout,
+            leak=self.leak,
+            temperature=self.temperature,
+            seed=self.seed,
+            or_never=self.or_never,
+            out=self.out,
+            outputs=self.outputs,
+            overwrite=self.overwrite,
+            force=self.force,
+        )

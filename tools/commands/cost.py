@@ -1,0 +1,46 @@
+"""The command `cost`: time and synaptic operations of every cutoff."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from spikecut.tools.options import Cutoffs, Labelled, Model, NoDefault, PartOf
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Stop recordings one at a time, as in a stream: time and synaptic operations with every cutoff and with none.
+
+    $ spikecut cost N-MNIST/Test --model nmnist
+
+    $ spikecut cost Train --model runs/mine/seed0/mine.safetensors --part test --n 100 --out cost.json
+    """
+
+    uses_torch: ClassVar[bool] = True
+
+    folder: Labelled
+    model: Model = "nmnist"
+    cutoff: Cutoffs = ()
+    part: PartOf = "test"
+    n: int = 200
+    """How many recordings are measured, drawn at random."""
+    rounds: int = 3
+    """How often each recording is timed; the shortest time counts."""
+    seed: int = 0
+    """The random seed of the draw."""
+    out: Annotated[Path | None, NoDefault] = None
+    """Also write the figures to this file, as JSON."""
+
+    def run(self) -> int:
+        from spikecut.tools.batch.cost import run_cost
+
+        return run_cost(
+            self.folder,
+            model=self.model,
+            cutoffs=self.cutoff,
+            part=self.part,
+            n=self.n,
+            rounds=self.rounds,
+            seed=self.seed,
+            out=self.out,
+        )

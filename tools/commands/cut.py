@@ -1,0 +1,54 @@
+"""The command `cut`: a data set from recordings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import tyro
+
+from spikecut.tools.options import Columns, NoDefault, Sensor, TimeUnit
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Make a data set from recordings: class folders of whole recordings, or of pieces of long recordings.
+
+    The class of a recording is the name of its folder. If all recordings are in one folder, the class is the file name
+    up to the first _. Pieces are divided by time within each recording: the first 60 % train, the next 20 % calibrate,
+    the last 20 % test, and one piece is left out between two parts. Whole recordings are divided by their names, as in
+    every class folder.
+
+    $ spikecut cut dvs128_objects objects --piece 1 --skip 0.5
+
+    $ spikecut cut mnist_dvs_txt mnistdvs --columns xytp --sensor 128x128
+    """
+
+    uses_torch: ClassVar[bool] = False
+
+    streams: tyro.conf.Positional[Path]
+    """A folder of recordings, or of <class>/<recording>."""
+    folder: tyro.conf.Positional[Path]
+    """The new folder; it must be empty or absent."""
+    piece: Annotated[float | None, NoDefault] = None
+    """The length of a piece in seconds. Default: recordings stay whole."""
+    skip: float = 0.0
+    """How many seconds at the beginning of every recording are left out."""
+    format: Literal["h5", "aedat"] = "h5"
+    """The format to write; aedat is AEDAT 2.0, for sensors of 128x128."""
+    columns: Columns = None
+    time_unit: TimeUnit = "us"
+    sensor: Sensor = None
+
+    def run(self) -> int:
+        from spikecut.sources.formats.base import TextLayout
+        from spikecut.tools.recordings.cut import run_cut
+
+        return run_cut(
+            self.streams,
+            self.folder,
+            piece=self.piece,
+            skip=self.skip,
+            suffix=f".{self.format}",
+            sensor=self.sensor,
+            text=TextLayout(self.columns, self.time_unit) if self.columns is not None else None,
+        )

@@ -1,0 +1,46 @@
+"""The command `evaluate`: all fitted cutoffs on one pass of the network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import tyro
+
+from spikecut.tools.options import Cutoffs, IntervalSeed, Json, Model, Overwrite, PartOf
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Compare all fitted cutoffs on one pass of the network: accuracy against time, with intervals.
+
+    $ spikecut evaluate drawn_test --model gestures --out runs/evaluation
+
+    $ spikecut evaluate runs/evaluation/outputs.npz --model gestures --cutoff ltt topk --out runs/two
+    """
+
+    uses_torch: ClassVar[bool] = True
+
+    folder: tyro.conf.Positional[Path]
+    """A folder of <class>/<recording>, of DVS128 Gesture, or of pictures; a picture archive; or an outputs.npz file."""
+    out: Path
+    """The folder to write the results to."""
+    model: Model = "nmnist"
+    cutoff: Cutoffs = ()
+    part: PartOf = "test"
+    seed: IntervalSeed = 0
+    overwrite: Overwrite = False
+    json: Json = False
+
+    def run(self) -> int:
+        from spikecut.tools.batch.evaluate import run_evaluate
+
+        return run_evaluate(
+            self.folder,
+            model=self.model,
+            cutoffs=self.cutoff,
+            part=self.part,
+            out=self.out,
+            seed=self.seed,
+            overwrite=self.overwrite,
+            as_json=self.json,
+        )

@@ -1,0 +1,32 @@
+"""The command `results`: tables of what recipes have measured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import tyro
+
+from spikecut.tools.options import IntervalSeed, NoDefault
+
+
+@dataclass(frozen=True)
+class Results:
+    """Print what recipes have measured: one table for each recipe, and networks on the same recordings compared.
+
+    $ spikecut results runs/nmnist runs/nmnist-tet
+
+    $ spikecut results runs --out docs/results.md
+    """
+
+    uses_torch: ClassVar[bool] = False
+
+    run_folders: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders that `spikecut recipe` wrote."""
+    out: Annotated[Path | None, NoDefault] = None
+    """Write the Markdown to this file instead of printing it."""
+    seed: IntervalSeed = 0
+
+    def run(self) -> int:
+        from spikecut.tools.reports.results import run_results
+
+        return run_results(self.run_folders, self.out, self.seed)

@@ -1,0 +1,43 @@
+"""The command `run`: one recording, classified as early as the evidence allows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import tyro
+
+from spikecut.tools.options import ModelOfSensor, NoDefault, Overwrite
+
+
+@dataclass(frozen=True)
+class Run:
+    """Classify a recording as early as the evidence allows: one line for each decision.
+
+    $ spikecut run user24_led.aedat --speed 1
+
+    $ spikecut run Test/7/00016.bin --model nmnist --json --save seven.mp4
+    """
+
+    uses_torch: ClassVar[bool] = True
+
+    file: tyro.conf.Positional[Path]
+    """A recording (AEDAT 2.0 or 3.1, ATIS .bin, Tonic's .npy, spikecut .h5), a video, or with --model a picture."""
+    model: ModelOfSensor = None
+    cutoff: Annotated[str | None, NoDefault] = None
+    """A cutoff beside the network (ltt-1pt, or ltt for its default tolerance), `none`, or a file. Default: its own."""
+    once: bool = False
+    """Stop at the first decision."""
+    speed: str = "max"
+    """The speed of playing: 1 as recorded, 0.25 at a quarter of that, max without waiting."""
+    window: Literal["auto", "on", "off"] = "auto"
+    """Show the overlay in a window; auto: if --speed is a number and there is a display."""
+    save: Annotated[Path | None, NoDefault] = None
+    """Write an overlay video to this file: .mp4, .mkv, .avi, .webp or .gif."""
+    overwrite: Overwrite = False
+    json: bool = False
+    """Print one JSON object for each decision; after a labelled session also a summary."""
+
+    def run(self) -> int:
+        from spikecut.tools.session.run import run_run
+
+        return run_run(self)

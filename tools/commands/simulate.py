@@ -1,0 +1,59 @@
+"""The command `simulate`: recordings by a simulated camera."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import tyro
+
+from spikecut.tools.options import NoDefault, Part
+
+
+@dataclass(frozen=True)
+class Simulate:
+    """Record drawn people or pictures with a simulated event camera, in the layouts of real data sets.
+
+    gestures writes whole sessions of drawn people in the layout of DVS128 Gesture. nmnist, ncaltech101 and cifar10dvs
+    write simulated counterparts of the data sets of these names. They are made from pictures in the way of the
+    originals, for users who do not have the original recordings.
+
+    $ spikecut simulate gestures drawn --users 435 --part test --jobs 2
+
+    $ spikecut simulate ncaltech101 data --images caltech101.zip --jobs 2
+    """
+
+    uses_torch: ClassVar[bool] = False
+
+    what: tyro.conf.Positional[Literal["gestures", "nmnist", "ncaltech101", "cifar10dvs"]]
+    """What to make."""
+    folder: tyro.conf.Positional[Path]
+    """The folder to write to; recordings that are in it already are kept."""
+    images: Annotated[Path | None, NoDefault] = None
+    """For the counterparts: a folder or a zip archive of <class>/<picture>."""
+    count: Annotated[int | None, NoDefault] = None
+    """For the counterparts: the largest number of pictures in a class. Default: as in the original."""
+    users: int = 29
+    """For the gestures: how many people; of every 29 the last six are for testing, as in the original data set."""
+    part: Part = "all"
+    """For the gestures: the part whose sessions are written."""
+    seed: int = 0
+    """The random seed of the people, or of the noise of the camera."""
+    jobs: int = 1
+    """How many processes work at the same time."""
+    overwrite: bool = False
+    """Make recordings again that are in the folder already."""
+
+    def run(self) -> int:
+        from spikecut.pipeline.errors import ConfigError
+        from spikecut.tools.recordings.simulate import run_counterpart, run_simulate
+
+        seed, jobs, overwrite = self.seed, self.jobs, self.overwrite
+        if self.what == "gestures":
+            if self.images is not None or self.count is not None:
+                raise ConfigError("gestures are drawn, not made from pictures", hint="leave --images and --count out")
+            return run_simulate(
+                self.folder, users=self.users, part=self.part, seed=seed, jobs=jobs, overwrite=overwrite
+            )
+        return run_counterpart(
+            self.what, self.folder, self.images, count=self.count, seed=seed, jobs=jobs, overwrite=overwrite
+        )

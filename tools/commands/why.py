@@ -1,0 +1,46 @@
+"""The command `why`: the evidence in one recording, and what every cutoff makes of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import tyro
+
+from spikecut.tools.options import Cutoffs, Json, ModelOfSensor, NoDefault
+
+
+@dataclass(frozen=True)
+class Why:
+    """Show the evidence over time in one recording, and where every fitted cutoff stops with which answer.
+
+    $ spikecut why seven.bin
+
+    $ spikecut why user24_led.aedat --start 12.5 --save why.png
+    """
+
+    uses_torch: ClassVar[bool] = True
+
+    file: tyro.conf.Positional[Path]
+    """A recording or a picture; a picture in an archive is cifar-10-python.tar.gz/test_batch/00017."""
+    model: ModelOfSensor = None
+    cutoff: Cutoffs = ()
+    start: float = 0.0
+    """The start of the window, in seconds from the recording's first bin."""
+    save: Annotated[Path | None, NoDefault] = None
+    """The figure to write. Default: why_NAME_STARTs.png in the current folder, replaced if it exists."""
+    overwrite: bool = False
+    """Replace an existing file at --save."""
+    json: Json = False
+
+    def run(self) -> int:
+        from spikecut.tools.reports.why import run_why
+
+        return run_why(
+            self.file,
+            model=self.model,
+            cutoffs=self.cutoff,
+            start_s=self.start,
+            save=self.save or Path(f"why_{self.file.stem}_{self.start:g}s.png"),
+            overwrite=self.overwrite or self.save is None,
+            as_json=self.json,
+        )

@@ -1,0 +1,82 @@
+"""Options that several commands share: each type bears its help text, so that one flag means the same everywhere.
+
+Only `tyro` is imported here: `--help` loads nothing heavy.
+"""
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Protocol
+
+import tyro
+
+NoDefault = tyro.conf.arg(help_behavior_hint="")  # for options whose help text says the default itself
+
+Part = Literal["train", "calibration", "test", "all"]  # as in sources.datasets, which loads NumPy
+
+_NETWORK = "A shipped network's name, a .safetensors file, or a .py file that makes a network with from_norse (the "
+
+Model = Annotated[str, tyro.conf.arg(help=f"{_NETWORK}file is executed).")]
+ModelOfSensor = Annotated[
+    str | None,
+    tyro.conf.arg(
+        help=f"{_NETWORK}file is executed). Default: the shipped network for the sensor.", help_behavior_hint=""
+    ),
+]
+Labelled = tyro.conf.Positional[
+    Annotated[
+        Path,
+        tyro.conf.arg(help="A folder of <class>/<recording>, of DVS128 Gesture, or of pictures; or a picture archive."),
+    ]
+]
+Cutoffs = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(help="Names or files of cutoffs. Default: all cutoffs beside the network.", help_behavior_hint=""),
+]
+PartOf = Annotated[Part, tyro.conf.arg(help="Which part of the folder is used.")]
+RecipeName = tyro.conf.Positional[Annotated[str, tyro.conf.arg(help="A shipped recipe's name, or a .toml file.")]]
+TrainingData = Annotated[
+    Path | None,
+    tyro.conf.arg(
+        help="A folder of <class>/<recording>, of DVS128 Gesture, or of pictures; or a picture archive. "
+        "Default: drawn users, for recipes that draw them.",
+        help_behavior_hint="",
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    tyro.conf.arg(help="How many epochs to train. Default: the recipe's number.", help_behavior_hint=""),
+]
+Threads = Annotated[
+    int, tyro.conf.arg(help="How many CPU threads compute. Float sums, and so the last digits, depend on it.")
+]
+Device = Annotated[Literal["cpu", "cuda"], tyro.conf.arg(help="Where to train.")]
+BesideNetwork = Annotated[
+    Path | None,
+    tyro.conf.arg(
+        help="The folder to write to. Default: the network's folder; for a shipped network the current folder.",
+        help_behavior_hint="",
+    ),
+]
+IntervalSeed = Annotated[int, tyro.conf.arg(help="The random seed of the bootstrap intervals.")]
+Sensor = Annotated[
+    str | None,
+    tyro.conf.arg(help="The sensor's WIDTHxHEIGHT in pixels, for formats that do not store it.", help_behavior_hint=""),
+]
+Columns = Annotated[
+    str | None,
+    tyro.conf.arg(
+        help="For text files: the order of the four numbers in a line, such as xytp or txyp.", help_behavior_hint=""
+    ),
+]
+TimeUnit = Annotated[Literal["us", "s"], tyro.conf.arg(help="For text files: the unit of the times.")]
+Overwrite = Annotated[bool, tyro.conf.arg(help="Replace existing files.")]
+Json = Annotated[bool, tyro.conf.arg(help="Print JSON instead of text.")]
+
+
+class Command(Protocol):
+    """What a command's options type offers: a frozen dataclass whose fields are the flags."""
+
+    uses_torch: ClassVar[bool]  # torch is then limited to one thread before `run`
+
+    def run(self) -> int:
+        """Does what the command says; returns the exit code."""
+        ...
