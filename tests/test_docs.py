@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import spikecut
-from spikecut.tools.cli import COMMANDS
+from spikecut.tools.commands import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 FOUND = pkgutil.walk_packages(spikecut.__path__, "spikecut.")

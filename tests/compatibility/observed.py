@@ -25,7 +25,8 @@ import numpy as np
 import torch
 
 import spikecut
-from spikecut.tools.cli import COMMANDS, main
+from spikecut.tools.cli import main
+from spikecut.tools.commands import COMMANDS
 
 HERE = Path(__file__).parent
 DATA = HERE / "data"

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.tools.cli import COMMANDS, main
+from spikecut.tools.cli import main
+from spikecut.tools.commands import COMMANDS
 from spikecut.tools.config import with_config
 
 
