@@ -126,7 +126,7 @@ MOVED = {
     "tools.policy": "tools.training.policy",
     "tools.recipe": "tools.training.recipe",
     "tools.replay": "tools.batch.replay",
-    "tools.report": "tools.reports.report",
+    "tools.report": "tools.reports.report tools.reports.comparison tools.reports.evaluation_file",
     "tools.results": "tools.reports.results",
     "tools.run": "tools.session.run",
     "tools.run_folders": "tools.reports.run_folders",
