@@ -7,7 +7,9 @@ import numpy as np
 from spikecut.pipeline.metrics.evaluation import curve
 from spikecut.pipeline.recorded import Plans, RecordedOutputs
 from spikecut.pipeline.results import Evidence
-from spikecut.pipeline.rules.fit import FITS, Wish, fit
+from spikecut.pipeline.rules import RULES
+from spikecut.pipeline.rules.fit import fit
+from spikecut.pipeline.rules.rule import Wish
 
 
 def main() -> None:
@@ -18,7 +20,7 @@ def main() -> None:
     few, output = recorded.pick(np.arange(400)), recorded.outputs[:1, 0]
     evidence = Evidence(np.array([5]), output, output, plans=plans.logits[:1])
     print("deciding, one lane of 11 classes, CPU time a step, best of 5 times 2,000")
-    for name in FITS:
+    for name in RULES:
         rule = fit(name, few, Wish(0.3), or_never=True)
         _, state = rule.decide(evidence, None)
         rounds = []

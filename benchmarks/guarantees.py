@@ -12,7 +12,8 @@ import numpy as np
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import RecordedOutputs, load_outputs, sweep
-from spikecut.pipeline.rules.fit import Wish, fit
+from spikecut.pipeline.rules.fit import fit
+from spikecut.pipeline.rules.rule import Wish
 
 DRAWS = 200
 Halves = Iterator[tuple[RecordedOutputs, RecordedOutputs]]

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 from numpy import ndarray
-from scipy.optimize import minimize_scalar
 
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.probability import softmax
 from spikecut.pipeline.results import Evidence
 
 KINDS = ("sum", "mean", "last", "leaky")
@@ -102,6 +102,8 @@ def fit_temperatures(
 
     Searched between 1/100 and 100, and clear of a step that says the same of all classes: that gets 1.
     """
+    from scipy.optimize import minimize_scalar  # slow to import, and most readouts are never fitted
+
     temperatures = np.ones(logits.shape[1])
     for t in range(logits.shape[1]):
         said = logits[:, t].astype(np.float64)
@@ -117,12 +119,6 @@ def fit_temperatures(
         bound = np.log(100.0)
         temperatures[t] = np.exp(minimize_scalar(surprise, bounds=(-bound, bound), method="bounded").x)
     return temperatures
-
-
-def softmax(logits: Float32[ndarray, "... K"]) -> Float32[ndarray, "... K"]:
-    """Probabilities over the last axis, however large the logits are."""
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
 def _merged(values: Float32[ndarray, "B R K"]) -> Float32[ndarray, "B K"]:

@@ -10,6 +10,7 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ModelError
+from spikecut.pipeline.probability import softmax
 
 Logits = Float32[ndarray, "B K"]
 Scores = Float32[ndarray, " B"]
@@ -45,8 +46,7 @@ def largest_probability(logits: Logits, steps: Int64[ndarray, " B"], weights: tu
     >>> largest_probability(np.log(np.array([[1, 3]], np.float32)), np.array([1])).round(6)
     array([0.75], dtype=float32)
     """
-    lead = logits - logits.max(axis=1, keepdims=True)
-    return np.asarray(1 / np.exp(lead).sum(axis=1), np.float32)
+    return np.asarray(softmax(logits).max(axis=1), np.float32)
 
 
 def certainty(logits: Logits, steps: Int64[ndarray, " B"], weights: tuple[float, ...] = ()) -> Scores:
@@ -70,9 +70,7 @@ def mixed_lead(logits: Logits, steps: Int64[ndarray, " B"], weights: tuple[float
     n_classes = logits.shape[1]
     if n_classes < 2:
         raise ModelError("one class has no runner-up, so there is no gap to measure")
-    probability = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probability /= probability.sum(axis=1, keepdims=True)
-    two = np.partition(probability, (n_classes - 2, n_classes - 1), axis=1)
+    two = np.partition(softmax(logits), (n_classes - 2, n_classes - 1), axis=1)
     return np.asarray(weights[0] * two[:, -1] + weights[1] * (two[:, -1] - two[:, -2]), np.float32)
 
 

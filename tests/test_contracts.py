@@ -12,7 +12,7 @@ from spikecut.models.engines.norse import NetworkStepper
 from spikecut.models.policy.network import PolicyPlanner, PolicySpec, build_policy
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.events import EventBatch, SensorSize
-from spikecut.pipeline.rules.observed import FITTERS
+from spikecut.pipeline.rules.fit import by_tolerance
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.pipeline.rules.thresholds import confidence, fixed, never, topk
 from spikecut.pipeline.runner import watch
@@ -29,7 +29,7 @@ DECIDERS = {
     "topk": topk([3.0, 2.5, 2.0, 1.5, 1.0, np.inf]),
     "confidence": confidence(0.8, 6),
     "never": never(6),
-    **{f"fitted {name}": fit(TRAIN, 0.1) for name, fit in FITTERS.items()},
+    **{f"fitted {name}": fit(TRAIN, 0.1) for name, fit in by_tolerance().items()},
     "planned": Planned("p", 6, 1, 0.3, planner=PolicyPlanner(build_policy(POLICY), POLICY, "p", 0.1)),
 }
 NETWORKS = {

@@ -9,8 +9,8 @@ from spikecut.models.card import ModelCard
 from spikecut.models.policy.file import SUFFIX, load_policy
 from spikecut.models.policy.network import PolicyPlanner
 from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.rules import RULES
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff, load_cutoff
-from spikecut.pipeline.rules.fit import FITS
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.pipeline.rules.thresholds import confidence, never
 
@@ -30,9 +30,9 @@ def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> FittedCut
     name = wanted or card.default_cutoff
     if name == "none":
         return unfitted(card)
-    if name in FITS:
+    if name in RULES:
         name = f"{name}-{card.default_cutoff.partition('-')[2]}"
-    path = beside(weights, name) if name.split("-")[0] in FITS else Path(name)
+    path = beside(weights, name) if name.split("-")[0] in RULES else Path(name)
     if not path.is_file():
         raise ModelError(
             f"no cutoff {name!r} ({path} does not exist)",
@@ -110,8 +110,8 @@ def unfitted(card: ModelCard) -> FittedCutoff:
 def available(weights: Path) -> list[str]:
     """The cutoffs that have a file beside the weights, the smallest tolerance first."""
     names = [path.name.removeprefix(f"{_stem(weights)}.").removesuffix(".json") for path in _files(weights)]
-    known = [match for match in map(_NAME.fullmatch, names) if match and match[1] in FITS]
-    rules = list(FITS)
+    known = [match for match in map(_NAME.fullmatch, names) if match and match[1] in RULES]
+    rules = list(RULES)
     return [match[0] for match in sorted(known, key=lambda match: (float(match[2]), rules.index(match[1])))]
 
 

@@ -11,7 +11,7 @@ from spikecut.models.policy.file import read_policy_card
 from spikecut.models.policy.training import PolicyPlan
 from spikecut.models.training.epochs import differences
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.rules.fit import FITS
+from spikecut.pipeline.rules import RULES
 from spikecut.sources.datasets.images.open_images import KNOWN
 from spikecut.sources.simulation.simulated_datasets import COUNTERPARTS
 from spikecut.tools.batch.calibrate import run_calibrate
@@ -54,7 +54,7 @@ def run_recipe(
         )
     recipe = read_recipe(named)
     wanted = {seed: planned(recipe, epochs, None, seed) for seed in seeds}
-    plans = any(FITS[rule].plans for rule in recipe.deciding.rules)
+    plans = any(RULES[rule].plans for rule in recipe.deciding.rules)
     if plans and recipe.drawn_users and data is None:
         raise ConfigError("a policy learns from recordings, which are not kept of drawn users", hint="--data FOLDER")
     use(threads)

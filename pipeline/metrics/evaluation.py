@@ -19,11 +19,11 @@ from spikecut.pipeline.metrics.intervals import (
     bootstrap_ratio,
     wilson,
 )
+from spikecut.pipeline.probability import softmax
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.pipeline.readout import softmax
 from spikecut.pipeline.recorded import RecordedOutputs, Sweep, sweep
-from spikecut.pipeline.rules.observed import optimal_cutoff_steps
 from spikecut.pipeline.rules.step_budget import policy_cost
+from spikecut.pipeline.rules.topk import optimal_cutoff_steps
 
 
 @dataclass(frozen=True, slots=True, eq=False)

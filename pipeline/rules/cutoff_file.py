@@ -13,27 +13,11 @@ import numpy as np
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.readout import Readout
-from spikecut.pipeline.rules.conformal import ConformalSets, PooledSets
-from spikecut.pipeline.rules.ects import Calimera, Economy
-from spikecut.pipeline.rules.patience import Both, Either, Hold, Patience
-from spikecut.pipeline.rules.step_budget import Planned
-from spikecut.pipeline.rules.thresholds import ThresholdCutoff
+from spikecut.pipeline.rules import RULES
+from spikecut.pipeline.rules.combined import Both, Either, Hold
 
 _KIND, _VERSION = "spikecut cutoff", 2
-TYPES: dict[str, type] = {
-    "threshold": ThresholdCutoff,
-    "patience": Patience,
-    "planned": Planned,
-    "both": Both,
-    "either": Either,
-    "hold": Hold,
-    "conformal": ConformalSets,
-    "pooled": PooledSets,
-    "economy": Economy,
-    "calimera": Calimera,
-    "readout": Readout,
-}
-_NAMES = {kind: name for name, kind in TYPES.items()}
+_PARTS = {"both": Both, "either": Either, "hold": Hold, "readout": Readout}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +122,17 @@ def load_cutoff(path: str | PathLike[str]) -> FittedCutoff:
         raise ModelError(f"{path}: not a fitted cutoff ({error})") from error
 
 
+def stored_types() -> dict[str, type]:
+    """Everything that a file may hold, by the name under which it is stored."""
+    return {name: kind for rule in RULES.values() for name, kind in rule.deciders.items()} | _PARTS
+
+
 def _plain(value: Any) -> Any:
     """A frozen value as what JSON knows: rules by their type's name, arrays with their dtype, infinity as "inf"."""
     if is_dataclass(value):
         saved = [f.name for f in fields(value) if f.metadata.get("saved", True)]
-        return {"type": _NAMES[type(value)]} | {name: _plain(getattr(value, name)) for name in saved}
+        names = {kind: name for name, kind in stored_types().items()}
+        return {"type": names[type(value)]} | {name: _plain(getattr(value, name)) for name in saved}
     if isinstance(value, np.ndarray):
         value = value.astype({"f": np.float64, "i": np.int64, "b": np.bool_}[value.dtype.kind])
         return {"dtype": value.dtype.name, "shape": list(value.shape), "values": _plain(value.ravel().tolist())}
@@ -162,5 +152,5 @@ def _made(raw: Any) -> Any:
         values = [float(one) if isinstance(one, str) else one for one in raw["values"]]
         return np.array(values, raw["dtype"]).reshape(raw["shape"])
     if isinstance(raw, dict):
-        return TYPES[raw["type"]](**{name: _made(value) for name, value in raw.items() if name != "type"})
+        return stored_types()[raw["type"]](**{name: _made(value) for name, value in raw.items() if name != "type"})
     return tuple(_made(one) for one in raw) if isinstance(raw, list) else raw

@@ -9,6 +9,7 @@ the boldest, until one cannot be refused: the order is fixed before the data are
 Ringel et al., arXiv 2402.00857 (marginal and conditional); Angelopoulos et al., arXiv 2110.01052 (the principle).
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import ceil, log
 from typing import Any
@@ -16,13 +17,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64
 from numpy import ndarray
-from scipy.stats import binom
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import RecordedOutputs, first_stops
 from spikecut.pipeline.rules.observed import planned
+from spikecut.pipeline.rules.rule import Wish, percent, points
 from spikecut.pipeline.rules.step_budget import granted, left_beyond
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff, never
 
@@ -41,12 +41,12 @@ def recordings_needed(gap: float, delta: float, n_lost: int = 0) -> int:
     [299, 473, 628]
     """
     enough = max(n_lost + 1, ceil(log(delta) / log(1 - gap)))
-    while binom.cdf(n_lost, enough, gap) > delta:
+    while _tail(n_lost, enough, gap) > delta:
         enough *= 2
     short = enough // 2
     while enough - short > 1:
         middle = (short + enough) // 2
-        short, enough = (short, middle) if binom.cdf(n_lost, middle, gap) <= delta else (middle, enough)
+        short, enough = (short, middle) if _tail(n_lost, middle, gap) <= delta else (middle, enough)
     return enough
 
 
@@ -56,27 +56,25 @@ def fit_marginal(
     delta: float = 0.05,
     *,
     score: str = "confidence",
-    readout: Readout | None = None,
     grid: Float64[ndarray, " G"] | None = None,
 ) -> ThresholdCutoff:
     """One threshold for all steps: on average over recordings, the gap is kept.
 
-    The readout and its temperatures must not have been fitted on these recordings. Where not even the safest
-    threshold can be proven, the rule never stops early.
+    It reads what `recorded.read_by` says; temperatures must not have been fitted on these recordings. Where not even
+    the safest threshold can be proven, the rule never stops early.
 
     Raises:
         ConfigError: if gap or delta lie outside 0 to 1, or the score has no grid.
     """
     _check(gap, delta)
-    readout = readout or recorded.readout
-    scores, lost = recorded.scores(score, readout), _lost(recorded, readout)
+    scores, lost = recorded.scores(score), _lost(recorded)
     best = np.inf
     for level in _grid(score) if grid is None else grid:
         stops = first_stops(scores >= level)
         if _p_value(lost[np.arange(len(lost)), stops - 1], gap) > delta:
             break
         best = float(level)
-    return ThresholdCutoff("ltt", score, np.full(recorded.horizon, best), readout, inclusive=True)
+    return ThresholdCutoff("ltt", score, np.full(recorded.horizon, best), recorded.readout, inclusive=True)
 
 
 def fit_conditional(
@@ -85,7 +83,6 @@ def fit_conditional(
     delta: float = 0.05,
     *,
     score: str = "confidence",
-    readout: Readout | None = None,
     grid: Float64[ndarray, " G"] | None = None,
     seed: int | None = 0,
 ) -> ThresholdCutoff:
@@ -95,15 +92,14 @@ def fit_conditional(
     `seed` None the halves are the first and the second, as in the published code.
     """
     _check(gap, delta)
-    readout = readout or recorded.readout
     half = len(recorded) // 2
     if seed is None:
         propose, test = recorded.pick(np.arange(half)), recorded.pick(np.arange(half, len(recorded)))
     else:
         propose, test = recorded.split(0.5, seed)
     levels = _grid(score) if grid is None else grid
-    proposed = _propose(propose, gap, score, readout, levels)
-    scores, lost, horizon = test.scores(score, readout), _lost(test, readout), recorded.horizon
+    proposed = _propose(propose, gap, score, levels)
+    scores, lost, horizon = test.scores(score), _lost(test), recorded.horizon
     thresholds, lanes = np.full(horizon, np.inf), np.arange(len(test))
     for t in range(horizon - 1, -1, -1):
         trial = thresholds.copy()
@@ -113,7 +109,7 @@ def fit_conditional(
         if any(_p_value(costs[stops <= u + 1], gap) > delta for u in range(t, horizon)):
             break
         thresholds = trial
-    return ThresholdCutoff("ltt_conditional", score, thresholds, readout, inclusive=True)
+    return ThresholdCutoff("ltt_conditional", score, thresholds, recorded.readout, inclusive=True)
 
 
 def fit_planned(recorded: RecordedOutputs, gap: float, delta: float = 0.05) -> CutoffDecider[Any]:
@@ -126,7 +122,7 @@ def fit_planned(recorded: RecordedOutputs, gap: float, delta: float = 0.05) -> C
         ConfigError: if no policy's plans were recorded, or gap or delta lie outside 0 to 1.
     """
     _check(gap, delta)
-    rule, lost = planned(recorded), _lost(recorded, recorded.readout)
+    rule, lost = planned(recorded), _lost(recorded)
     assert recorded.plans is not None
     proven: float | None = None
     left = left_beyond(recorded.plans.logits)
@@ -144,7 +140,7 @@ def fit_planned(recorded: RecordedOutputs, gap: float, delta: float = 0.05) -> C
 def fit_fixed(recorded: RecordedOutputs, gap: float, delta: float = 0.05) -> ThresholdCutoff:
     """The shortest constant number of steps with the same promise, tested from the longest down."""
     _check(gap, delta)
-    lost = _lost(recorded, recorded.readout)
+    lost = _lost(recorded)
     steps = recorded.horizon
     while steps > 1 and _p_value(lost[:, steps - 2], gap) <= delta:
         steps -= 1
@@ -153,11 +149,41 @@ def fit_fixed(recorded: RecordedOutputs, gap: float, delta: float = 0.05) -> Thr
     )
 
 
+def marginal(wish: Wish) -> str:
+    """The sentence of a rule that keeps the gap on average over recordings."""
+    return (
+        f"With {100 * (1 - wish.delta):g} % confidence, stopping early turns at most {percent(wish.tolerance)} of "
+        "answers from right to wrong, on recordings drawn independently like those it was fitted on."
+    )
+
+
+def conditional(wish: Wish) -> str:
+    """The sentence of a rule that keeps the gap among those that have stopped by each step."""
+    return (
+        f"With {100 * (1 - wish.delta):g} % confidence, at every step: of the answers given by then at most "
+        f"{percent(wish.tolerance)} turn from right to wrong, on recordings drawn independently like those it saw."
+    )
+
+
+def too_few(name: str, more: str = "") -> Callable[[int, Wish], str]:
+    """Why n recordings cannot carry the promise of the rule of this name, and how many it takes."""
+
+    def text(n: int, wish: Wish) -> str:
+        needed = [recordings_needed(wish.tolerance, wish.delta, lost) for lost in (0, 1, 2)]
+        return (
+            f"{n} recordings cannot carry the promise of {name!r}: at delta {wish.delta:g}, a loss of "
+            f"{points(wish.tolerance)} needs {needed[0]} recordings without a loss, {needed[1]} with one, "
+            f"{needed[2]} with two{more}"
+        )
+
+    return text
+
+
 def _propose(
-    recorded: RecordedOutputs, gap: float, score: str, readout: Readout, levels: Float64[ndarray, " G"]
+    recorded: RecordedOutputs, gap: float, score: str, levels: Float64[ndarray, " G"]
 ) -> Float64[ndarray, " T"]:
     """For each step in turn the smallest level with which those stopped so far keep the gap."""
-    scores, lost, lanes = recorded.scores(score, readout), _lost(recorded, readout), np.arange(len(recorded))
+    scores, lost, lanes = recorded.scores(score), _lost(recorded), np.arange(len(recorded))
     proposed = np.full(recorded.horizon, np.inf)
     for t in range(recorded.horizon):
         for level in sorted(levels):
@@ -171,14 +197,21 @@ def _propose(
     return proposed
 
 
-def _lost(recorded: RecordedOutputs, readout: Readout) -> Bool[ndarray, "N T"]:
+def _lost(recorded: RecordedOutputs) -> Bool[ndarray, "N T"]:
     """Whether stopping after each step turns an answer that is right at the end into a wrong one."""
-    correct = recorded.correct(readout)
+    correct = recorded.correct()
     return np.asarray(correct[:, -1:] & ~correct)
 
 
 def _p_value(lost: Bool[ndarray, " N"], gap: float) -> float:
-    return float(binom.cdf(int(lost.sum()), len(lost), gap))
+    return _tail(int(lost.sum()), len(lost), gap)
+
+
+def _tail(n_lost: int, n: int, gap: float) -> float:
+    """How likely so few of n recordings are lost if a share `gap` of all would be."""
+    from scipy.stats import binom  # a quarter of a second to import: only fitting needs it
+
+    return float(binom.cdf(n_lost, n, gap))
 
 
 def _grid(score: str) -> Float64[ndarray, " G"]:

@@ -1,23 +1,16 @@
-"""Rules that remember, and rules made of rules. State is all zeros at rest, lanes first.
-
-| rule | stops | source |
-|---|---|---|
-| `patience` | when the answer has stayed the same for so many steps | Zhou et al., arXiv 2006.04152 |
-| `both`, `either` | when both, or one, of two rules would | |
-| `hold` | when a rule would, with the same answer, so many steps running | |
-"""
+"""Patience: stops when the answer has stayed the same for so many steps (Zhou et al., arXiv 2006.04152)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.readout import SUM, Readout
+from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.results import Evidence, Verdict
+from spikecut.pipeline.rules.loss import allowed_accuracy, outcome, reaches
 from spikecut.pipeline.rules.thresholds import Held, check, leader
 
 Counts = Int64[ndarray, " B"]
@@ -41,90 +34,24 @@ class Patience:
     ) -> tuple[Verdict, tuple[Counts, Counts, Held | None]]:
         """The verdict on every lane; the state is the last answer, and for how long it has been that."""
         check(evidence, self.horizon)
-        before, run, held = state or (*_at_rest(evidence), None)
+        before, run, held = state or (*at_rest(evidence), None)
         logits, held = self.readout.read(evidence, held)
         label = leader(logits)
         run = np.where(label == before, run, 0) + 1
         return Verdict(run >= self.steps, label, run.astype(np.float32)), (label, run, held)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pair:
-    """Two rules that are asked at every step."""
-
-    first: CutoffDecider[Any]
-    second: CutoffDecider[Any]
-    rule: str
-
-    @property
-    def horizon(self) -> int:
-        """The number of steps that both were made for."""
-        return min(self.first.horizon, self.second.horizon)
-
-    def ask(self, evidence: Evidence, state: tuple[Any, Any] | None) -> tuple[Verdict, Verdict, tuple[Any, Any]]:
-        """The verdict of each, and the state of both."""
-        held = state or (None, None)
-        one, kept = self.first.decide(evidence, held[0])
-        other, kept_other = self.second.decide(evidence, held[1])
-        return one, other, (kept, kept_other)
+def fit_patience(recorded: RecordedOutputs, tolerance: float) -> Patience:
+    """The smallest patience within the tolerance."""
+    floor = allowed_accuracy(recorded, tolerance)
+    for steps in range(1, recorded.horizon):
+        rule = Patience(steps, recorded.horizon, recorded.readout)
+        if reaches(outcome(recorded, sweep(recorded, rule)).accuracy, floor):
+            return rule
+    return Patience(recorded.horizon, recorded.horizon, recorded.readout)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Both(_Pair):
-    """Stops when both rules would; the answer, the score and the set are the first's. Keeps its set's coverage."""
-
-    rule: str = "both"
-
-    def decide(self, evidence: Evidence, state: tuple[Any, Any] | None = None) -> tuple[Verdict, tuple[Any, Any]]:
-        """The verdict on every lane; the state is that of both."""
-        one, other, state = self.ask(evidence, state)
-        return Verdict(one.stop & other.stop, one.label, one.score, one.sets), state
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Either(_Pair):
-    """Stops when one of two rules would; where both would, the answer is the first's. So is the set, if it has any."""
-
-    rule: str = "either"
-
-    def decide(self, evidence: Evidence, state: tuple[Any, Any] | None = None) -> tuple[Verdict, tuple[Any, Any]]:
-        """The verdict on every lane; the state is that of both."""
-        one, other, state = self.ask(evidence, state)
-        second_only = other.stop & ~one.stop
-        label = np.where(second_only, other.label, one.label)
-        score = np.where(second_only, other.score, one.score)
-        sets = other.sets if one.sets is None else one.sets
-        return Verdict(one.stop | other.stop, label, score, sets), state
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Hold:
-    """Stops when a rule would have stopped at `steps` steps running, each time with the same answer."""
-
-    decider: CutoffDecider[Any]
-    steps: int
-    rule: str = "hold"
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ConfigError(f"holding off for {self.steps} steps; expected at least 1")
-
-    @property
-    def horizon(self) -> int:
-        """The number of steps that the rule was made for."""
-        return self.decider.horizon
-
-    def decide(
-        self, evidence: Evidence, state: tuple[Any, Counts, Counts] | None = None
-    ) -> tuple[Verdict, tuple[Any, Counts, Counts]]:
-        """The verdict on every lane; the state is the rule's, the answer, and for how long it would have stopped."""
-        inner, before, run = state or (None, *_at_rest(evidence))
-        verdict, inner = self.decider.decide(evidence, inner)
-        run = np.where(verdict.stop, np.where(verdict.label == before, run, 0) + 1, 0)
-        held = Verdict(run >= self.steps, verdict.label, verdict.score, verdict.sets)
-        return held, (inner, verdict.label, run)
-
-
-def _at_rest(evidence: Evidence) -> tuple[Counts, Counts]:
+def at_rest(evidence: Evidence) -> tuple[Counts, Counts]:
+    """An answer, and for how many steps it has been the same, before the first step: zeros."""
     n = len(evidence.steps)
     return np.zeros(n, np.int64), np.zeros(n, np.int64)

@@ -16,6 +16,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.events import Frame
+from spikecut.pipeline.probability import softmax
 from spikecut.pipeline.protocols import CutoffDecider, Planner
 from spikecut.pipeline.readout import SUM, Readout
 from spikecut.pipeline.recorded import Plans
@@ -132,9 +133,7 @@ def granted(left: Float64[ndarray, "B P"], look: int, beyond: float) -> Int64[nd
 
 def left_beyond(plans: Logits) -> Float64[ndarray, "B P"]:
     """The share of the policy's probability on budgets longer than each; exact however small it is."""
-    weights = np.exp(plans.astype(np.float64) - plans.max(axis=1, keepdims=True))
-    weights /= weights.sum(axis=1, keepdims=True)
-    later = np.cumsum(weights[:, :0:-1], axis=1)[:, ::-1]
+    later = np.cumsum(softmax(plans.astype(np.float64))[:, :0:-1], axis=1)[:, ::-1]
     return np.concatenate([later, np.zeros((len(plans), 1))], axis=1)
 
 

@@ -44,11 +44,10 @@ MOVED = {
     "models.stepper": "models.engines.norse",
     "models.surrogates": "models.cells.surrogates",
     "models.turning": "models.training.layer_activity",
-    "pipeline.calibration": "pipeline.rules.observed",
-    "pipeline.conformal": "pipeline.rules.conformal",
+    "pipeline.calibration": "pipeline.rules.observed pipeline.rules.topk pipeline.rules.patience pipeline.rules.loss",
+    "pipeline.conformal": "pipeline.rules.conformal pipeline.rules.nonconformity pipeline.rules.pooled",
     "pipeline.cutoff": "pipeline.rules.thresholds pipeline.scores",
-    "pipeline.ects": "pipeline.rules.ects",
-    "pipeline.ensemble": "pipeline.rules.ensemble",
+    "pipeline.ects": "pipeline.rules.economy pipeline.rules.calimera pipeline.rules.sr1",
     "pipeline.evaluation": "pipeline.metrics.evaluation",
     "pipeline.fitted": "pipeline.rules.cutoff_file",
     "pipeline.fitting": "pipeline.rules.fit",
@@ -142,11 +141,19 @@ MOVED = {
 }
 OLD_PACKAGES = {
     "pipeline.metrics": "pipeline.metrics.intervals",
-    "pipeline.rules": "pipeline.rules.patience pipeline.lanes",
+    "pipeline.rules": "pipeline.rules.patience pipeline.rules.combined pipeline.lanes",
     "sources.datasets": "sources.datasets.class_folders",
     "models.policy": "models.policy.network",
     "models.training": "models.training.epochs",
 }
+
+RENAMED = {
+    "pipeline.fitting.FITS": "pipeline.rules RULES",
+    "pipeline.fitting.Fit": "pipeline.rules.rule Rule",
+    "pipeline.fitted.TYPES": "pipeline.rules.cutoff_file stored_types()",
+    "pipeline.calibration.FITTERS": "pipeline.rules.fit by_tolerance()",
+}
+"""Names that have another one today; with brackets, what a function of that name gives."""
 
 
 class _MovedModule(ModuleType):
@@ -184,6 +191,10 @@ def look_up(module: str, name: str) -> Any:
     if name.startswith("__"):  # what Python asks any module, such as __path__; nothing is imported for that
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     old = module.removeprefix("spikecut.")
+    if renamed := RENAMED.get(f"{old}.{name}"):
+        home, now = renamed.split()
+        thing = getattr(importlib.import_module(f"spikecut.{home}"), now.removesuffix("()"))
+        return thing() if now.endswith("()") else thing
     for home in (MOVED.get(old) or OLD_PACKAGES[old]).split():
         try:
             return getattr(importlib.import_module(f"spikecut.{home}"), name)

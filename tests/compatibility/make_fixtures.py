@@ -20,7 +20,7 @@ import numpy as np
 from compatibility import observed
 
 from spikecut.models import checkpoint
-from spikecut.pipeline.conformal import fit_pooled
+from spikecut.pipeline.conformal import SetOptions, fit_pooled
 from spikecut.pipeline.cutoff import confidence, msprt, topk
 from spikecut.pipeline.ects import fit_calimera
 from spikecut.pipeline.events import EventBatch, SensorSize
@@ -140,7 +140,9 @@ def write_combined(folder: Path, run: Path) -> None:
     recorded, about = load_outputs(run / "calibration.npz")
     card = checkpoint.read_card(run / "corners.json")
     rules: dict[str, CutoffDecider[Any]] = {
-        "pooled": fit_pooled(recorded.pick(np.arange(0, len(recorded), 4)), 0.2, n_checkpoints=4),
+        "pooled": fit_pooled(
+            recorded.pick(np.arange(0, len(recorded), 4)), 0.2, SetOptions("bonferroni", n_checkpoints=4)
+        ),
         "both": Both(confidence(0.8, STEPS), Patience(2, STEPS)),
         "either": Either(topk([2.0] * STEPS), Hold(confidence(0.7, STEPS), 2)),
         "hold": Hold(confidence(0.9, STEPS), 2),

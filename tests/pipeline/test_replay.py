@@ -13,8 +13,10 @@ from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import Plans, RecordedOutputs, sweep
 from spikecut.pipeline.replay import record_outputs, replay
 from spikecut.pipeline.results import Decision, StopReason
-from spikecut.pipeline.rules.conformal import ConformalSets, PooledSets
-from spikecut.pipeline.rules.patience import Both, Either, Hold, Patience
+from spikecut.pipeline.rules.combined import Both, Either, Hold
+from spikecut.pipeline.rules.conformal import ConformalSets
+from spikecut.pipeline.rules.patience import Patience
+from spikecut.pipeline.rules.pooled import PooledSets
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff, confidence, never, topk
 from spikecut.pipeline.runner import run

@@ -15,9 +15,12 @@ from spikecut.pipeline.metrics.evaluation import calibration_errors
 from spikecut.pipeline.metrics.intervals import wilson
 from spikecut.pipeline.readout import Readout, fit_temperatures, temperatures_said
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
+from spikecut.pipeline.rules import RULES
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
-from spikecut.pipeline.rules.fit import FITS, Wish, check_wish, equal_fixed_steps, fit, sentence
-from spikecut.pipeline.rules.observed import equal_cost_confidence, outcome
+from spikecut.pipeline.rules.fit import check_wish, equal_fixed_steps, fit, sentence
+from spikecut.pipeline.rules.loss import outcome
+from spikecut.pipeline.rules.observed import equal_cost_confidence
+from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.sources.datasets.class_folders import Part
 from spikecut.tools.batch.outputs import Gathered, gather, refuse_trained_on
@@ -52,7 +55,7 @@ def run_calibrate(
             network are among them (unless forced), if they cannot carry a promise, or if a file would be overwritten.
     """
     wishes = [Wish(tolerance, delta, seed) for tolerance in dict.fromkeys(tolerances)]
-    named = FITS if "all" in rules else dict.fromkeys(rules)
+    named = RULES if "all" in rules else dict.fromkeys(rules)
     for wish in wishes:
         for rule in named:
             check_wish(rule, wish)
@@ -60,9 +63,9 @@ def run_calibrate(
     weights = checkpoint.locate(model)
     folder = out or (weights.parent if weights.parent != checkpoint.SHIPPED else Path())
     policy = None
-    if any(FITS[rule].plans for rule in named):
+    if any(RULES[rule].plans for rule in named):
         policy = policy_of(weights, checkpoint.card_of(weights), folder)
-    rules = tuple(rule for rule in named if policy or "all" not in rules or not FITS[rule].plans)
+    rules = tuple(rule for rule in named if policy or "all" not in rules or not RULES[rule].plans)
     names = {(rule, wish.tolerance): called(rule, wish.tolerance) for wish in wishes for rule in rules}
     if len(set(names.values())) < len(names):
         raise ConfigError(f"tolerances {tolerances} are too close to one another to be told apart by name")

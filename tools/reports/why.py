@@ -19,7 +19,7 @@ from spikecut.models.card import ModelCard
 from spikecut.models.files import checkpoint
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import Frame
-from spikecut.pipeline.readout import softmax
+from spikecut.pipeline.probability import softmax
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.replay import record_outputs
 from spikecut.pipeline.rules.step_budget import FirstFrames, plans_of

@@ -16,7 +16,8 @@ from spikecut.pipeline.errors import ConfigError, SpikecutError
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.readout import Readout, temperatures_said
 from spikecut.pipeline.recognition import Onset
-from spikecut.pipeline.rules.fit import Wish, check_wish
+from spikecut.pipeline.rules.fit import check_wish
+from spikecut.pipeline.rules.rule import Wish
 from spikecut.sources.simulation.simulated_datasets import COUNTERPARTS
 from spikecut.tools.cutoff_lookup import called
 

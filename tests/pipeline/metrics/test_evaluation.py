@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from spikecut.pipeline.ensemble import Ensemble
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.metrics.evaluation import (
     anytime,
@@ -20,7 +21,6 @@ from spikecut.pipeline.metrics.evaluation import (
 )
 from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import RecordedOutputs, load_outputs, save_outputs, sweep
-from spikecut.pipeline.rules.ensemble import Ensemble
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff, confidence, fixed
 from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.cli import main
@@ -231,6 +231,7 @@ def test_rules_of_an_ensemble_are_measured_against_the_merged_ensemble() -> None
     """Two members, both always right: nothing is lost, and everybody agrees with the full window."""
     from spikecut.pipeline.rules.conformal import fit_conformal
     from spikecut.pipeline.rules.ltt import fit_marginal
+    from spikecut.pipeline.rules.nonconformity import SetOptions
 
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, 300)
@@ -242,7 +243,7 @@ def test_rules_of_an_ensemble_are_measured_against_the_merged_ensemble() -> None
     assert seen.loss.value == 0
     assert seen.agreement.value == 1
     assert swept.stops.mean() < 6
-    sets = sweep(data, fit_conformal(data, 0.1, correction="simes")).sets
+    sets = sweep(data, fit_conformal(data, 0.1, SetOptions("simes"))).sets
     assert sets is not None
     assert sets.shape == (300, 4)
     with pytest.raises(ConfigError, match="8 outputs a step are not those of 3 members"):

@@ -11,12 +11,17 @@ import pytest
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import Plans, sweep
-from spikecut.pipeline.rules.conformal import fit_conformal, fit_pooled
-from spikecut.pipeline.rules.cutoff_file import TYPES, FittedCutoff, load_cutoff
-from spikecut.pipeline.rules.ects import fit_calimera, fit_economy, fit_sr1
+from spikecut.pipeline.rules.calimera import fit_calimera
+from spikecut.pipeline.rules.combined import Both, Either, Hold
+from spikecut.pipeline.rules.conformal import fit_conformal
+from spikecut.pipeline.rules.cutoff_file import FittedCutoff, load_cutoff, stored_types
+from spikecut.pipeline.rules.economy import fit_economy
+from spikecut.pipeline.rules.fit import by_tolerance
 from spikecut.pipeline.rules.ltt import fit_conditional, fit_marginal
-from spikecut.pipeline.rules.observed import FITTERS
-from spikecut.pipeline.rules.patience import Both, Either, Hold, Patience
+from spikecut.pipeline.rules.nonconformity import SetOptions
+from spikecut.pipeline.rules.patience import Patience
+from spikecut.pipeline.rules.pooled import fit_pooled
+from spikecut.pipeline.rules.sr1 import fit_sr1
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.pipeline.rules.thresholds import confidence, topk
 
@@ -28,11 +33,11 @@ LEAKY = Readout("leaky", 0.25, temperatures=np.array([1.0, 1.5, 2.0, 2.5, 3.0, 3
 ORACLE = Oracle(np.zeros((16, 5)), look=2, policy="p" * 64)
 PLANS = Plans((np.arange(80.0).reshape(16, 5) * 7 % 11).astype(np.float32), "p" * 64)
 RULES: dict[str, Any] = {
-    **{name: fit(TRAIN, 0.1) for name, fit in FITTERS.items()},
-    "ltt": fit_marginal(TRAIN, 0.3, 0.1, readout=LEAKY),
+    **{name: fit(TRAIN, 0.1) for name, fit in by_tolerance().items()},
+    "ltt": fit_marginal(TRAIN.read_by(LEAKY), 0.3, 0.1),
     "ltt conditional": fit_conditional(TRAIN, 0.3, 0.2),
     **{
-        f"conformal {how}": fit_conformal(TRAIN, 0.2, correction=how)
+        f"conformal {how}": fit_conformal(TRAIN, 0.2, SetOptions(how))
         for how in ("maxrank", "bonferroni", "simes", "none")
     },
     "pooled": fit_pooled(TRAIN, 0.4),
@@ -50,7 +55,7 @@ def fitted(rule: Any) -> FittedCutoff:
 
 
 def test_every_type_of_rule_is_tried() -> None:
-    assert {type(rule) for rule in (*RULES.values(), RULES["either"].second, LEAKY)} == set(TYPES.values())
+    assert {type(rule) for rule in (*RULES.values(), RULES["either"].second, LEAKY)} == set(stored_types().values())
 
 
 @pytest.mark.parametrize("name", RULES)

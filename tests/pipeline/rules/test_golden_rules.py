@@ -7,14 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spikecut.pipeline.readout import Readout, softmax
+from spikecut.pipeline.probability import softmax
+from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import Plans, RecordedOutputs, sweep
 from spikecut.pipeline.rules import ltt
+from spikecut.pipeline.rules.calimera import fit_calimera
 from spikecut.pipeline.rules.conformal import ConformalSets, fit_conformal
-from spikecut.pipeline.rules.ects import fit_calimera, fit_economy, fit_sr1
-from spikecut.pipeline.rules.observed import outcome, topk_thresholds_reference
+from spikecut.pipeline.rules.economy import fit_economy
+from spikecut.pipeline.rules.loss import outcome
+from spikecut.pipeline.rules.nonconformity import SetOptions
+from spikecut.pipeline.rules.sr1 import fit_sr1
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.pipeline.rules.thresholds import entropy
+from spikecut.pipeline.rules.topk import topk_thresholds_reference
 from spikecut.pipeline.scores import top2_gap
 
 from golden import GOLDEN, TEST, TRAIN
@@ -45,12 +50,13 @@ def test_a_planned_budget_is_spent_as_by_seenn_ii(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", GOLDEN["ltt_accuracy_gap"]["cases"], ids=lambda c: f"{c['accuracy_gap']}-{c['delta']}")
 def test_learn_then_test_finds_the_thresholds_of_the_reference(case: dict[str, Any]) -> None:
     gap, delta, grid = case["accuracy_gap"], case["delta"], np.round(np.arange(100, -1, -1) * 0.01, 2)
-    marginal = ltt.fit_marginal(TRAIN, gap, delta, readout=MEAN, grid=grid)
+    train = TRAIN.read_by(MEAN)
+    marginal = ltt.fit_marginal(train, gap, delta, grid=grid)
     assert marginal.thresholds[0] == pytest.approx(float(case["marginal_lambda"]))
     assert sweep(TEST, marginal).stops.tolist() == case["marginal_test_timesteps"]
-    proposed = ltt._propose(TRAIN.pick(np.arange(24)), gap, "confidence", MEAN, grid)
+    proposed = ltt._propose(train.pick(np.arange(24)), gap, "confidence", grid)
     np.testing.assert_allclose(proposed, np.array(case["conditional_eta_stage1"], np.float64))
-    conditional = ltt.fit_conditional(TRAIN, gap, delta, readout=MEAN, grid=grid, seed=None)
+    conditional = ltt.fit_conditional(train, gap, delta, grid=grid, seed=None)
     np.testing.assert_allclose(conditional.thresholds, np.array(case["conditional_lambda_stage2"], np.float64))
     assert sweep(TEST, conditional).stops.tolist() == case["conditional_test_timesteps"]
 
@@ -73,10 +79,7 @@ def test_conformal_sets_are_those_of_spikecp(case: dict[str, Any], score: str, n
     rule = fit_conformal(
         spikes("calibration"),
         case["alpha_total"],
-        correction="bonferroni",
-        max_size=case["set_size_target"],
-        n_checkpoints=4,
-        score=score,
+        SetOptions("bonferroni", case["set_size_target"], 4, score),
     )
     assert isinstance(rule, ConformalSets)
     expected = np.array([np.inf if q == 99999 else q for q in case[key]])
@@ -120,7 +123,7 @@ def test_sr1_and_economy_stop_where_ml_edm_stopped(case: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("case", GOLDEN["ects"]["calimera_original"]["cases"], ids=lambda c: str(c["delay_penalty"]))
 def test_calimera_expects_what_its_authors_code_expected(case: dict[str, Any]) -> None:
-    rule = fit_calimera(TRAIN, case["delay_penalty"])
+    rule = fit_calimera(TRAIN, float(case["delay_penalty"]))
     swept = sweep(TEST, rule)
     assert swept.stops.tolist() == case["stop"]
     assert outcome(TEST, swept).accuracy == case["accuracy"]

@@ -5,7 +5,9 @@ import pytest
 
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.rules import ltt
-from spikecut.pipeline.rules.conformal import fit_conformal, fit_pooled
+from spikecut.pipeline.rules.conformal import fit_conformal
+from spikecut.pipeline.rules.nonconformity import SetOptions
+from spikecut.pipeline.rules.pooled import fit_pooled
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff
 
 HORIZON, CLASSES = 16, 11
@@ -25,7 +27,7 @@ def coverage(correction: str, draws: int, alpha: float) -> tuple[float, float, f
     shares, stops = [], []
     for draw in range(draws):
         rng = np.random.default_rng(draw)
-        rule = fit_conformal(drift(300, rng, 0.5, 0.0), alpha, correction=correction, seed=draw)
+        rule = fit_conformal(drift(300, rng, 0.5, 0.0), alpha, SetOptions(correction), seed=draw)
         test = drift(300, rng, 0.5, 0.0)
         swept = sweep(test, rule)
         assert swept.sets is not None
@@ -55,7 +57,7 @@ def test_an_ensemble_keeps_the_promise_however_its_members_hang_together(pooling
         for one in (drift(200, rng), drift(200, rng)):
             twin = one.outputs + rng.normal(0, 0.1, one.outputs.shape).astype(np.float32)
             parts.append(RecordedOutputs(np.concatenate([one.outputs, twin], axis=2), one.labels, members=2))
-        swept = sweep(parts[1], fit_pooled(parts[0], alpha, pooling=pooling, n_checkpoints=4))
+        swept = sweep(parts[1], fit_pooled(parts[0], alpha, SetOptions("bonferroni", n_checkpoints=4), pooling=pooling))
         assert swept.sets is not None
         shares.append(swept.sets[np.arange(200), parts[1].labels].mean())
     assert np.mean(shares) >= 1 - alpha - 3 * np.std(shares) / np.sqrt(60)
@@ -125,7 +127,8 @@ def test_too_few_recordings_never_stop_early() -> None:
 
 def test_recordings_of_the_same_people_weaken_the_sentence_and_one_person_cannot_be_split() -> None:
     from spikecut.pipeline.errors import ConfigError
-    from spikecut.pipeline.rules.fit import Wish, fit, sentence
+    from spikecut.pipeline.rules.fit import fit, sentence
+    from spikecut.pipeline.rules.rule import Wish
 
     data = drift(400, np.random.default_rng(0), 0.8)
     people = RecordedOutputs(data.outputs, data.labels, tuple(f"user {i % 20}" for i in range(400)))

@@ -14,9 +14,11 @@ from spikecut.pipeline.metrics.evaluation import at_equal_cost
 from spikecut.pipeline.recorded import Plans, RecordedOutputs, Sweep, load_outputs, save_outputs, sweep
 from spikecut.pipeline.replay import record_outputs, replay
 from spikecut.pipeline.results import Decision, Evidence
-from spikecut.pipeline.rules.fit import FITS, Wish, fit
+from spikecut.pipeline.rules import RULES
+from spikecut.pipeline.rules.fit import fit
 from spikecut.pipeline.rules.ltt import fit_planned as fit_with_promise
 from spikecut.pipeline.rules.observed import equal_cost_confidence, fit_planned, planned
+from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.rules.step_budget import FirstFrames, Planned, budgets, left_beyond, plans_of
 from spikecut.pipeline.rules.thresholds import confidence
 from spikecut.pipeline.runner import run, watch
@@ -184,7 +186,7 @@ def test_where_nothing_may_be_shorter_no_policy_is_asked() -> None:
         assert sweep(data, rule).stops.tolist() == [3] * 100
 
 
-@pytest.mark.parametrize("name", [name for name, how in FITS.items() if how.plans])
+@pytest.mark.parametrize("name", [name for name, how in RULES.items() if how.plans])
 def test_rules_that_plan_need_a_policy(name: str) -> None:
     data = RecordedOutputs(np.zeros((4, 3, 2), np.float32), np.zeros(4, np.int64))
     with pytest.raises(ConfigError, match="without a policy"):

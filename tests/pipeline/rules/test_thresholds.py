@@ -12,7 +12,7 @@ from spikecut.pipeline import scores
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.results import Evidence
-from spikecut.pipeline.rules.observed import outcome
+from spikecut.pipeline.rules.loss import outcome
 from spikecut.pipeline.rules.thresholds import (
     ThresholdCutoff,
     collapsing,

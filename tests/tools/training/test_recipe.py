@@ -8,7 +8,7 @@ from spikecut.models.architectures.networks import build
 from spikecut.models.training.augment import Augmentation
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import SensorSize
-from spikecut.pipeline.rules.fit import FITS
+from spikecut.pipeline.rules import RULES
 from spikecut.sources.datasets.gesture_labels import GESTURES
 from spikecut.sources.simulation.simulated_datasets import COUNTERPARTS
 from spikecut.tools.training.recipe import read_recipe, shipped
@@ -20,7 +20,7 @@ def test_what_ships_can_be_built_and_decided(name: str) -> None:
     assert recipe.name == name
     assert recipe.counterpart in ("", *COUNTERPARTS)
     how = recipe.deciding
-    assert set(how.rules) <= set(FITS)
+    assert set(how.rules) <= set(RULES)
     assert how.default in {f"{rule}-{100 * tolerance:g}pt" for rule in how.rules for tolerance in how.tolerances}
     if recipe.classes:
         assert recipe.network.n_classes == len(recipe.classes)

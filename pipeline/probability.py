@@ -1,0 +1,25 @@
+"""Softmax, and its negative logarithm, however large the logits are. The last axis is that of classes."""
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64
+from numpy import ndarray
+
+
+def softmax(logits: Float[ndarray, "... K"]) -> Float[ndarray, "... K"]:
+    """Probabilities, in the precision of the logits.
+
+    >>> softmax(np.log(np.array([[1, 3]], np.float32))).round(6)
+    array([[0.25, 0.75]], dtype=float32)
+    """
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
+def negative_log_softmax(logits: Float32[ndarray, "... K"]) -> Float64[ndarray, "... K"]:
+    """-ln of the softmax probabilities, in double precision; exact for probabilities that round to 0.
+
+    >>> negative_log_softmax(np.array([[0, 800]], np.float32))
+    array([[800.,   0.]])
+    """
+    lead = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return np.asarray(np.log(np.exp(lead).sum(axis=-1, keepdims=True)) - lead)
