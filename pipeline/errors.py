@@ -8,31 +8,39 @@ SpikecutError
 │   ├── CorruptRecording    damage that leaves nothing to trust           (ValueError)
 │   ├── EmptyRecording      nothing in it                                 (ValueError)
 │   ├── MissingLabels       no file says what the recording shows         (OSError)
-│   └── LimitExceeded       it declares more than we are willing to hold  (MemoryError)
+│   ├── LimitExceeded       it declares more than we are willing to hold  (MemoryError)
+│   └── InUse               another process is writing it                 (OSError)
 ├── EventError              unordered time, a pixel outside the sensor    (ValueError)
 ├── ModelError              a checkpoint or cutoff that does not fit       (ValueError)
 ├── ConfigError             an unknown name, a value out of range          (ValueError)
 └── EnvironmentProblem      missing on this machine, or cannot be written  (RuntimeError)
 
-A message says what was found, where, and what was expected; `hint` says what to do.
+A message says what was found, where, and what was expected; `hint` says what to do. Names come from files and other
+people's archives, so control characters in either are escaped.
 """
 
+import unicodedata
 from os import PathLike, fspath
+from typing import Any
 
 
 class SpikecutError(Exception):
     """What a caller catches to catch everything of ours."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
+        super().__init__(printable(message, keep="\n"))
+        self.hint = None if hint is None else printable(hint, keep="\n")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors come back whole from worker processes, whatever their constructor takes."""
+        return _again, (type(self), self.args), self.__dict__
 
 
 class SourceError(SpikecutError):
     """Something about one recording; `path` names it."""
 
     def __init__(self, path: str | PathLike[str], message: str, *, hint: str | None = None) -> None:
-        super().__init__(f"{fspath(path)}: {message}", hint=hint)
+        super().__init__(f"{printable(fspath(path))}: {message}", hint=hint)
         self.path = fspath(path)
 
 
@@ -71,6 +79,10 @@ class LimitExceeded(SourceError, MemoryError):
     """The file declares more than we are willing to hold in memory."""
 
 
+class InUse(SourceError, OSError):
+    """Another process holds the file: it is not damaged, and trying again later may work."""
+
+
 class EventError(SpikecutError, ValueError):
     """Events that break the contract of `EventBatch`."""
 
@@ -85,3 +97,26 @@ class ConfigError(SpikecutError, ValueError):
 
 class EnvironmentProblem(SpikecutError, RuntimeError):
     """Something is missing on this machine: a display, a codec, a library, a folder that can be written."""
+
+
+def _again(kind: type[SpikecutError], args: tuple[Any, ...]) -> SpikecutError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    return error
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """A name as a terminal may show it: control, formatting and unpaired characters are escaped.
+
+    >>> printable("one" + chr(27) + "two") == "one" + chr(92) + "x1btwo"
+    True
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        one.encode("unicode_escape").decode() if one not in keep and unicodedata.category(one) in _HIDDEN else one
+        for one in text
+    )
+
+
+_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, formatting (writing direction), surrogates, line separators

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 from numpy import ndarray
 
+from spikecut.pipeline.atomic_files import new_file
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.readout import Readout
@@ -159,8 +160,15 @@ def first_stops(stop: Bool[ndarray, "N T"]) -> Int64[ndarray, " N"]:
     return np.asarray(np.where(stop.any(axis=1), stop.argmax(axis=1) + 1, stop.shape[1]), np.int64)
 
 
-def save_outputs(path: str | PathLike[str], recorded: RecordedOutputs, about: dict[str, Any]) -> None:
-    """Writes recorded outputs as `.npz`: arrays, and `about` as JSON text; nothing that is executed on reading."""
+def save_outputs(
+    path: str | PathLike[str], recorded: RecordedOutputs, about: dict[str, Any], *, overwrite: bool = False
+) -> None:
+    """Writes recorded outputs as `.npz`: arrays, and `about` as JSON text; nothing that is executed on reading.
+
+    Raises:
+        ConfigError: if the file exists and `overwrite` is not set.
+        EnvironmentProblem: if it cannot be written.
+    """
     import json
 
     text = json.dumps({"kind": _KIND, "version": _VERSION, **about})
@@ -168,15 +176,18 @@ def save_outputs(path: str | PathLike[str], recorded: RecordedOutputs, about: di
     planned: dict[str, Any] = {}  # a network may have no policy
     if plans is not None:
         planned = {"plans": plans.logits, "policy": plans.policy, "policy_cost": plans.cost}
-    np.savez_compressed(
-        path,
-        outputs=recorded.outputs,
-        labels=recorded.labels,
-        groups=np.array(recorded.groups, np.str_),
-        members=recorded.members,
-        about=text,
-        **planned,
-    )
+    target = Path(path)
+    target = target if target.suffix == ".npz" else target.with_name(target.name + ".npz")  # as numpy names it
+    with new_file(target, overwrite=overwrite) as partial:
+        np.savez_compressed(
+            partial,
+            outputs=recorded.outputs,
+            labels=recorded.labels,
+            groups=np.array(recorded.groups, np.str_),
+            members=recorded.members,
+            about=text,
+            **planned,
+        )
 
 
 def load_outputs(path: str | PathLike[str]) -> tuple[RecordedOutputs, dict[str, Any]]:

@@ -13,24 +13,21 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from spikecut.pipeline.atomic_files import write_together
 from spikecut.pipeline.errors import ModelError
 
 Card = TypeVar("Card")
 
 
 def write_carded(weights: Path, card: Card, tensors: Mapping[str, Tensor], kind: str, version: int) -> Card:
-    """Writes both files, each whole or not at all; returns the card with the weights' hash filled in.
+    """Writes both files, whole or not at all and the card last; returns the card with the weights' hash filled in.
 
     `card` is a frozen dataclass with a field `weights_sha256`.
     """
-    weights.parent.mkdir(parents=True, exist_ok=True)
     raw = to_bytes({name: value.contiguous() for name, value in tensors.items()})
     card = dataclasses.replace(card, weights_sha256=hashlib.sha256(raw).hexdigest())  # type: ignore[type-var]
     text = json.dumps({"kind": kind, "version": version, **dataclasses.asdict(card)}, indent=1)  # type: ignore[call-overload]
-    for path, content in ((weights, raw), (weights.with_suffix(".json"), (text + "\n").encode())):
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(content)
-        partial.replace(path)
+    write_together({weights.with_suffix(".json"): (text + "\n").encode(), weights: raw}, overwrite=True)
     return card
 
 

@@ -1,5 +1,6 @@
 """Training on binned recordings: an epoch, and the state that lets a killed run go on."""
 
+import io
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from spikecut.models.training.losses import Targets
 from spikecut.models.training.plan import TrainingPlan as TrainingPlan
 from spikecut.models.training.regularisation import rate_loss, rcs_ann_loss, rcs_loss
 from spikecut.models.training.time_augment import retimed
+from spikecut.pipeline.atomic_files import write_bytes
 from spikecut.pipeline.errors import ConfigError, ModelError
 
 
@@ -162,7 +164,6 @@ class TrainingRun:
 
     def save(self, path: Path) -> None:
         """Everything that going on needs, written whole or not at all."""
-        partial = path.with_name(path.name + ".partial")
         state = {
             "epoch": self.epoch,
             "made_for": self._made_for(),
@@ -173,9 +174,9 @@ class TrainingRun:
             "schedule": self.schedule.state_dict(),
             "generator": self.generator.get_state(),
         }
-        with partial.open("wb") as file:  # where a disk is full, a path given to torch raises no OSError
-            torch.save(state, file)
-        partial.replace(path)
+        content = io.BytesIO()  # torch itself reports a full disk as an error of its own, or not at all
+        torch.save(state, content)
+        write_bytes(path, content.getvalue(), overwrite=True)
 
     def resume(self, path: Path) -> None:
         """Goes on where `save` left off.

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.atomic_files import write_text
+from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.rules import RULES
@@ -65,11 +66,9 @@ class FittedCutoff:
 
         Raises:
             ConfigError: if the file exists and `overwrite` is not set.
+            EnvironmentProblem: if it cannot be written.
+            InUse: if another process is writing it.
         """
-        target = Path(path)
-        if target.exists() and not overwrite:
-            raise ConfigError(f"{target} exists", hint="choose another folder, or pass --overwrite")
-        target.parent.mkdir(parents=True, exist_ok=True)
         document = {
             "kind": _KIND,
             "version": _VERSION,
@@ -87,7 +86,7 @@ class FittedCutoff:
                 "data": self.data,
             },
         }
-        target.write_text(json.dumps(document, indent=1) + "\n")
+        write_text(path, json.dumps(document, indent=1) + "\n", overwrite=overwrite)
 
 
 def load_cutoff(path: str | PathLike[str]) -> FittedCutoff:

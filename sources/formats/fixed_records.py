@@ -1,9 +1,7 @@
-"""Files of equal-sized records, read in blocks; new files and folders, which appear only when they are complete."""
+"""Files of equal-sized records, read in blocks."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
-from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, SourceError, UnreadableSource
+from spikecut.pipeline.errors import SourceError, UnreadableSource
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, SensorSize
 from spikecut.sources.formats.decoding import (
     AHEAD,
@@ -65,54 +63,6 @@ def chunks_of(
             state[[SIGNALS, BAD, BAD_BYTES]] = 0
             state[[SIGNAL_AT, BAD_AT, OUTSIDE_AT]] = -1
             yield Chunk(t[:n], x[:n], y[:n], p[:n], lost, outside_at)
-
-
-@contextmanager
-def new_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A temporary neighbour that becomes `path` when the block ends well, and is removed when it does not.
-
-    Raises:
-        ConfigError: if `path` exists and `overwrite` was not asked for.
-        EnvironmentProblem: if the folder does not exist or may not be written.
-    """
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise ConfigError(f"{path} exists already", hint="choose another name, or pass --overwrite")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.touch()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise EnvironmentProblem(f"{path}: cannot be written: {reason}", hint="is the folder there?") from error
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """A temporary neighbour that becomes the folder `path` when the block ends well, and is removed when it does not.
-
-    Raises:
-        ConfigError: if `path` exists and holds anything.
-        UnreadableSource: if the folder above does not exist or may not be written.
-    """
-    path = path.resolve()
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ConfigError(
-            f"{path} exists already", hint="choose another name; nothing is added to a folder or replaced"
-        )
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.mkdir()
-    except OSError as error:
-        raise UnreadableSource(path, f"cannot be written: {(error.strerror or str(error)).lower()}") from error
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def first_bytes(path: Path, n: int) -> bytes:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from numpy import ndarray
 
+from spikecut.pipeline.atomic_files import new_file, write_text
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources.datasets.class_folders import Part
@@ -198,10 +199,9 @@ def write_session(folder: Path, session: DrawnSession) -> Path:
     rows = ["class,startTime_usec,endTime_usec"]
     rows += [f"{span.label + 1},{span.start_us},{span.end_us}" for span in session.spans()]
     target = folder / f"{session.name}.aedat"
-    partial = target.with_name(target.name + ".partial")
-    write_aedat3(partial, session)
-    (folder / f"{session.name}_labels.csv").write_text("\n".join(rows) + "\n")
-    partial.replace(target)
+    with new_file(target, overwrite=True) as partial:
+        write_aedat3(partial, session)
+        write_text(folder / f"{session.name}_labels.csv", "\n".join(rows) + "\n", overwrite=True)
     return target
 
 
@@ -209,11 +209,13 @@ def write_lists(folder: Path, sessions: Iterable[DrawnSession]) -> None:
     """Writes what else the genuine folder holds: the trial lists and the mapping; and a word on its origin."""
     names = {session.user: f"{session.name}.aedat\n" for session in sessions}
     for file, parts in (("trials_to_train.txt", ("train", "calibration")), ("trials_to_test.txt", ("test",))):
-        (folder / file).write_text("".join(name for user, name in names.items() if drawn_part(user) in parts))
+        text = "".join(name for user, name in names.items() if drawn_part(user) in parts)
+        write_text(folder / file, text, overwrite=True)
     mapping = "".join(f"{name.replace(' ', '_')},{label}\n" for label, name in enumerate(GESTURES, start=1))
-    (folder / "gesture_mapping.csv").write_text("action,label\n" + mapping)
-    (folder / "README.txt").write_text(
+    write_text(folder / "gesture_mapping.csv", "action,label\n" + mapping, overwrite=True)
+    about = (
         "Drawn gestures in the layout of DVS128 Gesture, made by spikecut simulate gestures: a drawn figure before a\n"
         f"simulated camera, drawing version {VERSION}. No real person was recorded, and this is not the data set of\n"
         "Amir et al., A low power, fully event-based gesture recognition system, CVPR 2017.\n"
     )
+    write_text(folder / "README.txt", about, overwrite=True)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from spikecut.pipeline.atomic_files import new_file
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import EventBatch
 from spikecut.sources.datasets.images.image_files import bytes_of, crc32_of, files_in, grey, unfit
@@ -204,13 +205,6 @@ def write_recording(folder: Path, picture: Picture, counterpart: Counterpart, se
         ConfigError: if it is larger than the sensor of a set whose pictures were not shrunk.
     """
     target = folder / picture.recording
-    partial = target.with_name(target.name + ".partial")
     write = write_aedat2 if target.suffix == ".aedat" else write_atis
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        n = write(partial, events_of(picture, counterpart, seed))
-        partial.replace(target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return n
+    with new_file(target, overwrite=True) as partial:
+        return write(partial, events_of(picture, counterpart, seed))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spikecut.pipeline.atomic_files import new_file
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources import open_recording
@@ -47,11 +48,9 @@ def convert(
     src, dst = Path(src), Path(dst)
     if dst.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{dst}: no format has the suffix {dst.suffix!r}", hint=f"use {', '.join(SUFFIXES)}")
-    from spikecut.sources.formats.fixed_records import new_file
-
     recording = open_recording(src, sensor=sensor, text=text)
     tally = _Tally()
-    with new_file(dst, overwrite=overwrite) as part:
+    with new_file(dst, overwrite=overwrite, make_folder=False) as part:
         n_written = write_events(part, dst, tally.watch(recording), recording.sensor)
     return ConversionReport(src, dst, n_written + tally.lost.total, n_written, tally.lost)
 

@@ -12,13 +12,13 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
+from spikecut.pipeline.atomic_files import new_folder
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts
 from spikecut.sources import open_recording
 from spikecut.sources.datasets.class_folders import MADE_BY, SUFFIXES, Part, class_roots, origin_of, subfolders
 from spikecut.sources.datasets.time_split import Piece, Stretch, events_of, longest_stretch, planned
 from spikecut.sources.formats.base import Recording, TextLayout
-from spikecut.sources.formats.fixed_records import new_folder
 from spikecut.tools.checks.faults import PARTS, some
 from spikecut.tools.recordings.convert import write_events
 from spikecut.tools.recordings.info import parse_sensor

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
+from spikecut.pipeline.atomic_files import write_text
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
 from spikecut.sources.datasets.class_folders import MADE_BY, Part
 from spikecut.sources.simulation.gestures import drawn_session, drawn_users, write_lists, write_session
@@ -109,7 +110,7 @@ def _claim(folder: Path, origin: str, overwrite: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EnvironmentProblem(f"{folder}: cannot make this folder: {error.strerror}") from error
-    (folder / MADE_BY).write_text(f"{origin}\n")
+    write_text(folder / MADE_BY, f"{origin}\n", overwrite=True)
 
 
 def _refuse_others(folder: Path, origin: str, strangers: Sequence[Path], overwrite: bool) -> None:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from spikecut.pipeline.errors import EnvironmentProblem, SpikecutError
+from spikecut.pipeline.atomic_files import claimed, new_file, write_text
+from spikecut.pipeline.errors import EnvironmentProblem
 
 VERSION = 1  # one more whenever the same recording gives other frames; tests/test_frame_cache.py notices
 Frames = np.ndarray[Any, np.dtype[np.uint8]]
@@ -68,18 +69,16 @@ def kept_frames(
     path = cache_folder() / "frames" / f"{hashlib.sha256(text.encode()).hexdigest()}.npy"
     if not shape[0]:
         return KeptFrames(np.zeros(shape, np.uint8), ())
-    if (found := _opened(path, shape)) is not None:
-        return found
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lost, digest = _written(path, shape, examples)
-        _put(path.with_suffix(".json"), json.dumps({"sha256": digest, "lost": lost}).encode())
-    except SpikecutError:
-        raise
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        with claimed(path.with_suffix(""), wait=True):  # of two trainings on the same data one packs
+            if (kept := _opened(path, shape)) is not None:
+                return kept
+            lost, digest = _written(path, shape, examples)
+            about = json.dumps({"sha256": digest, "lost": lost})
+            write_text(path.with_suffix(".json"), about, overwrite=True)
+    except EnvironmentProblem as error:
         raise EnvironmentProblem(
-            f"{path.parent}: frames cannot be kept here: {reason}", hint="SPIKECUT_CACHE=FOLDER names another place"
+            f"{path.parent}: frames cannot be kept here: {error}", hint="SPIKECUT_CACHE=FOLDER names another place"
         ) from error
     return KeptFrames(np.load(path, mmap_mode="c"), tuple(lost))
 
@@ -106,22 +105,11 @@ def _written(path: Path, shape: tuple[int, ...], examples: Iterable[tuple[Frames
     header = io.BytesIO()
     npy.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
     digest, lost = hashlib.sha256(header.getvalue()), []
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(header.getvalue())
-            for frames, n_lost in examples:
-                data = frames.tobytes()
-                digest.update(data)
-                file.write(data)
-                lost.append(n_lost)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with new_file(path, overwrite=True) as partial, partial.open("wb") as file:
+        file.write(header.getvalue())
+        for frames, n_lost in examples:
+            data = frames.tobytes()
+            digest.update(data)
+            file.write(data)
+            lost.append(n_lost)
     return lost, digest.hexdigest()
-
-
-def _put(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    part.replace(path)

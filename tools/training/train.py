@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from spikecut.pipeline.atomic_files import write_text
 from spikecut.pipeline.errors import ConfigError
 from spikecut.tools.machine import commit, device_for, processor, use
 from spikecut.tools.time_unit import pace_of
@@ -131,7 +132,7 @@ def _epochs(run: "TrainingRun", material: Material, recipe: Recipe, out: Path, c
         seconds += time.monotonic() - started
         if not leads():
             continue
-        (out / _CLOCK).write_text(f"{seconds:.1f}\n")
+        write_text(out / _CLOCK, f"{seconds:.1f}\n", overwrite=True)
         run.save(out / _STATE)
         accuracy = accuracy_by_step(run.averaged(), shown[:, : recipe.horizon], shown_labels, steps=recipe.horizon)
         left = seconds / run.epoch * (n_epochs - run.epoch)

@@ -11,6 +11,7 @@ import numpy as np
 
 from spikecut.models.spec import NetworkSpec
 from spikecut.models.training.epochs import TrainingPlan
+from spikecut.pipeline.atomic_files import new_file
 from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.datasets.class_folders import Division, LabelledRecording, list_recordings, origin_of, part_of
 from spikecut.sources.datasets.dvs_gesture import Session, open_gesture_set
@@ -216,7 +217,8 @@ def _drawn(recipe: Recipe, out: Path) -> Material:
         file = out / f"drawn{VERSION}_{recipe.drawn_users}_{part}.npz"
         if not file.exists():
             frames, labels = pack_drawn([drawn_session(user, quick=True) for user in parts[part]], recipe, part)
-            np.savez_compressed(file, frames=frames, labels=labels)
+            with new_file(file) as partial_file:
+                np.savez_compressed(partial_file, frames=frames, labels=labels)
         with np.load(file) as saved:
             return saved["frames"], saved["labels"]
 
