@@ -78,7 +78,7 @@ MOVED = {
     "sources.pieces": "sources.datasets.time_split",
     "sources.plain_pickle": "sources.datasets.images.plain_pickle",
     "sources.published": "sources.datasets.catalog",
-    "sources.records": "sources.formats.fixed_records",
+    "sources.records": "sources.formats.fixed_records pipeline.atomic_files",
     "sources.screen": "sources.simulation.saccades",
     "sources.shapes": "sources.simulation.drawn_digits",
     "sources.text": "sources.formats.text",
