@@ -11,7 +11,7 @@ from typing import cast
 
 import torch
 
-from spikecut.models.files import checkpoint
+from spikecut.models.files import opening
 from spikecut.pipeline.rules.thresholds import never
 from spikecut.sources.datasets.class_folders import Part
 from spikecut.sources.simulation.drawn_digits import write_digits
@@ -23,8 +23,8 @@ ROUNDS = 5
 
 
 def compare(folder: Path, part: Part, what: str) -> None:
-    weights = checkpoint.locate("nmnist")
-    stepper, card = checkpoint.load(weights)
+    weights = opening.locate("nmnist")
+    stepper, card = opening.load(weights)
     recordings = examples_of(folder, card, part)
     full, cutoff = never(card.horizon), find_cutoff(None, weights, card).cutoff
     one_pass(recordings.first(16), stepper, card, full, 16)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from spikecut.models.files import checkpoint
+from spikecut.models.files import opening
 from spikecut.pipeline.recognition import Onset, recognise
 from spikecut.pipeline.results import Decision
 from spikecut.tools.cutoff_lookup import find_cutoff
@@ -19,8 +19,8 @@ from spikecut.tools.session.run import Tally
 
 def main() -> None:
     torch.set_num_threads(1)
-    weights = checkpoint.locate("gestures")
-    stepper, card = checkpoint.load(weights)
+    weights = opening.locate("gestures")
+    stepper, card = opening.load(weights)
     decider = find_cutoff(None, weights, card).cutoff
     print(f"network {card.name}, cutoff {card.default_cutoff}, gesture-free recordings")
     print(f"{'recording':<36} {'min':>6} {'named':>6} {'a min':>6} {'other':>6}")

@@ -1,7 +1,7 @@
 """Layers that are neither convolution nor cell: what a network sees of its frames, how ways join, what it forgets."""
 
 import warnings
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,20 @@ def take_place(network: Any, at: int, layer: nn.Module) -> None:
     """Puts a layer without memory into Norse's container, which has noted of each whether it has one."""
     network[at] = layer
     network.stateful_layers[at] = False
+
+
+@runtime_checkable
+class Scanned(Protocol):
+    """A layer that handles all steps of a recording together; all others are called on them as one large batch."""
+
+    def scan(self, x: Tensor, steps: int | None = None) -> Tensor:
+        """All steps `(t, B, ...)` at once, from rest; a single one is repeated for `steps` where that matters."""
+        ...
+
+
+def lasting(x: Tensor, steps: int | None) -> Tensor:
+    """A single step, repeated for `steps` steps; several are returned as they are."""
+    return x.expand(steps, *x.shape[1:]) if steps and len(x) == 1 else x
 
 
 class LogCounts(nn.Module):
@@ -65,7 +79,7 @@ class Averaged(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x
 
-    def scan(self, x: Tensor) -> Tensor:
+    def scan(self, x: Tensor, steps: int | None = None) -> Tensor:
         """All steps `(T, B, ...)` at once; one of them is left where they are averaged."""
         return x.mean(0, keepdim=True) if self.training and len(x) > 1 else x
 
@@ -105,13 +119,13 @@ class Traces(nn.Module):
         held = held + leaks * (x[:, None] - held)
         return torch.cat([x, (held * leaks.rsqrt()).flatten(1, 2)], 1), held
 
-    def scan(self, x: Tensor) -> Tensor:
+    def scan(self, x: Tensor, steps: int | None = None) -> Tensor:
         """All steps `(T, B, C, H, W)` at once."""
-        seen, state = [], None
-        for frame in x:
+        outputs, state = [], None
+        for frame in lasting(x, steps):
             out, state = self.forward(frame, state)
-            seen.append(out)
-        return torch.stack(seen)
+            outputs.append(out)
+        return torch.stack(outputs)
 
 
 class FrameDropout(nn.Module):
@@ -131,7 +145,7 @@ class FrameDropout(nn.Module):
             state = (torch.rand_like(x) >= self.share) / (1 - self.share)
         return x * state, state
 
-    def scan(self, x: Tensor) -> Tensor:
+    def scan(self, x: Tensor, steps: int | None = None) -> Tensor:
         """All steps `(T, B, F)` at once."""
         _, kept = self.forward(x[0])
         return x if kept is None else x * kept

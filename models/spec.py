@@ -8,8 +8,10 @@ from spikecut.pipeline.events import SensorSize
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
-    """All that is needed to build a network again: a name of `networks.ARCHITECTURES` and its numbers.
+    """All that is needed to build a network again: a name of `architectures.ARCHITECTURES` and its numbers.
 
+    After a colon, `compact:lif`, the architecture may be followed by a name of `cells.CELLS`; without one, cells follow
+    from `levels`. The name is part of the architecture, so that what was stored before there was a choice still holds.
     `channels` are the widths of its convolutions, `step_us` the length of a bin in microseconds, `frame` the size of
     the frames it sees. `normalisation` is `kernel`, `batch` or `tebn` (see `normalisation`); `tebn` needs to know for
     how many steps, `tebn_steps`, it learns a scale. `inputs` are the channels of a frame: 2 polarities of events, or
@@ -30,6 +32,16 @@ class NetworkSpec:
     tebn_steps: int = 0
     inputs: int = 2
     levels: int = 0
+
+    @property
+    def layout(self) -> str:
+        """The name of the architecture, without that of its cells."""
+        return self.architecture.partition(":")[0]
+
+    @property
+    def cell(self) -> str:
+        """The name of its cells."""
+        return self.architecture.partition(":")[2] or ("qcfs" if self.levels else "lif")
 
     def __post_init__(self) -> None:
         if self.normalisation not in ("kernel", "batch", "tebn"):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from spikecut.models.files import checkpoint
+from spikecut.models.files import checkpoint, opening
 from spikecut.models.policy.file import read_policy_card
 from spikecut.models.policy.training import PolicyPlan
 from spikecut.models.training.epochs import differences
@@ -154,7 +154,7 @@ def _planned(weights: Path, plan: PolicyPlan) -> bool:
     if not (policy.exists() and policy.with_suffix(".json").exists()):
         return False
     card = read_policy_card(policy.with_suffix(".json"))
-    return card.network == checkpoint.card_of(weights).weights_sha256 and card.provenance["plan"] == asdict(plan)
+    return card.network == opening.card_of(weights).weights_sha256 and card.provenance["plan"] == asdict(plan)
 
 
 def _data(recipe: Recipe, data: Path | None, out: Path, images: Path | None, jobs: int) -> tuple[Path, Path]:

@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from spikecut.models.card import ModelCard
-from spikecut.models.files import checkpoint
+from spikecut.models.files import checkpoint, opening
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError, SpikecutError
 from spikecut.pipeline.events import DropCause, Frame, SensorSize
@@ -40,7 +40,7 @@ def network_for(path: Path) -> str:
     if isinstance(recording, VideoRecording):
         return "gestures"
     sensor = recording.sensor
-    cards = [checkpoint.read_card(p.with_suffix(".json")) for p in sorted(checkpoint.SHIPPED.glob("*.safetensors"))]
+    cards = [checkpoint.read_card(p.with_suffix(".json")) for p in sorted(opening.SHIPPED.glob("*.safetensors"))]
     return next((card.name for card in cards if card.sensor == sensor), "nmnist")
 
 

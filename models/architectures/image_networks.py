@@ -9,7 +9,7 @@ from collections.abc import Callable
 from torch import nn
 
 from spikecut.models.architectures.layer_table import Block, Conv, Dense, Layer, Pool, layered
-from spikecut.models.architectures.paper_networks import check_batch, widths_of
+from spikecut.models.architectures.paper_networks import widths_of
 from spikecut.models.spec import NetworkSpec
 
 _COMPACT = (32, 64, 128, 128, 192, 192)
@@ -47,10 +47,9 @@ def picture_net(spec: NetworkSpec) -> nn.Module:
     """One of `PICTURES`; its cells keep half of their membrane a step and are not learned.
 
     Raises:
-        ModelError: without batch normalisation, with another number of widths, or for a frame that is too small.
+        ModelError: with another number of widths, or for a frame that is too small.
     """
-    check_batch(spec)
-    own, table = PICTURES[spec.architecture]
+    own, table = PICTURES[spec.layout]
     return layered(spec, table(*widths_of(spec, own)), leak=0.5)
 
 

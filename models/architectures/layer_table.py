@@ -7,7 +7,7 @@ from enum import Enum
 from torch import nn
 
 from spikecut.models.architectures.normalisation import convolution, normalised
-from spikecut.models.cells.conversion import cell_for, pooling_for
+from spikecut.models.cells import cell_for, cell_of, pooling_for
 from spikecut.models.layers import Averaged, Colours, Residual, sequential
 from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.errors import ModelError
@@ -95,7 +95,7 @@ def layered(spec: NetworkSpec, layers: Iterable[Layer], *, leak: float, learned:
 
 def first_layers(spec: NetworkSpec) -> list[nn.Module]:
     """What a network does to its frames before all else: counts are taken as they are."""
-    return [*([Colours()] if spec.inputs == 3 else []), *([Averaged()] if spec.levels else [])]
+    return [*([Colours()] if spec.inputs == 3 else []), *([Averaged()] if cell_of(spec).from_ann else [])]
 
 
 def _residual(spec: NetworkSpec, n_in: int, block: Block, leak: float, learned: bool) -> Residual:

@@ -14,6 +14,8 @@ from jaxtyping import Float, Int64, Num
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from spikecut.models.cells import cell_of
+from spikecut.models.layers import lasting
 from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.errors import ModelError
 
@@ -26,7 +28,7 @@ def convolution(
         layer = nn.Conv2d(n_in, n_out, kernel, stride, padding)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
-        parametrize.register_parametrization(layer, "weight", KernelStandard(n_out, 2**0.5 if spec.levels else 4.0))
+        parametrize.register_parametrization(layer, "weight", KernelStandard(n_out, cell_of(spec).kernel_gain))
         return [layer]
     return [nn.Conv2d(n_in, n_out, kernel, stride, padding, bias=False), normalised(spec, n_out, leak)]
 
@@ -34,10 +36,10 @@ def convolution(
 def normalised(spec: NetworkSpec, n_channels: int, leak: float) -> nn.Module:
     """Batch normalisation before cells of this leak.
 
-    Cells take the share `leak` of their input where the papers' take all of it; the normalised currents
-    begin `1 / leak` times as large, so that membranes are the same. An activation takes all of it.
+    Leaky cells take the share `leak` of their input where the papers' take all of it; the normalised currents
+    begin `1 / leak` times as large, so that membranes are the same. Other cells take all of it.
     """
-    return TemporalBatchNorm(n_channels, spec.tebn_steps, gain=1.0 if spec.levels else 1 / leak)
+    return TemporalBatchNorm(n_channels, spec.tebn_steps, gain=1 / leak if cell_of(spec).leaky else 1.0)
 
 
 class KernelStandard(nn.Module):
@@ -85,14 +87,18 @@ class TemporalBatchNorm(nn.Module):
         normed = self._normed(x)
         if not len(self.scales):
             return normed, None
-        seen = torch.zeros(len(x), dtype=torch.int64, device=x.device) if state is None else state
-        return normed * self._scales_of(seen, normed.ndim - 1), seen + 1
+        step = torch.zeros(len(x), dtype=torch.int64, device=x.device) if state is None else state
+        return normed * self._scales_of(step, normed.ndim - 1), step + 1
 
-    def scan(self, x: Float[Tensor, "T B C *HW"]) -> Float[Tensor, "T B C *HW"]:
-        """All steps at once; in training with their own statistics, which the running ones follow."""
-        normed = self._normed(x.flatten(0, 1)).view(x.shape)
+    def scan(self, x: Float[Tensor, "t B C *HW"], steps: int | None = None) -> Float[Tensor, "T B C *HW"]:
+        """All steps at once; in training with their own statistics, which the running ones follow.
+
+        A single step is repeated for `steps` steps where every step has a scale of its own.
+        """
         if not len(self.scales):
-            return normed
+            return self._normed(x.flatten(0, 1)).view(x.shape)
+        x = lasting(x, steps)
+        normed = self._normed(x.flatten(0, 1)).view(x.shape)
         return normed * self._scales_of(torch.arange(len(x), device=x.device), normed.ndim - 1)
 
     def _scales_of(self, steps: Tensor, n_further: int) -> Tensor:

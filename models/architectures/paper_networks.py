@@ -44,10 +44,9 @@ def paper(spec: NetworkSpec) -> nn.Module:
     """One of `PAPERS`, at the paper's widths where `spec.channels` is empty, else at these.
 
     Raises:
-        ModelError: without batch normalisation, with another number of widths, or for a frame that is too small.
+        ModelError: with another number of widths, or for a frame that is too small.
     """
-    check_batch(spec)
-    layers = PAPERS[spec.architecture]
+    layers = PAPERS[spec.layout]
     widths = iter(widths_of(spec, tuple(layer.width for layer in layers if isinstance(layer, Conv | Dense))))
     table = [replace(layer, width=next(widths)) if isinstance(layer, Conv | Dense) else layer for layer in layers]
     return layered(spec, table, leak=0.5)

@@ -16,10 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from spikecut.models.cells.lif import LIFCell
-from spikecut.models.cells.lif_scan import Activity
+from spikecut.models.cells.activity import Activity
+from spikecut.models.cells.base import CellLayer, repeated
 from spikecut.models.layers import Averaged
-from spikecut.models.spec import NetworkSpec
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -56,13 +55,15 @@ class Scale(nn.Module):
         return self.logarithm.exp()
 
 
-class ConvertedCell(SNNCell):
+class ConvertedCell(SNNCell, CellLayer):
     """In training an activation, stepped a cell: integrate and fire without leak, reset by subtraction.
 
     The threshold is the `scale` of the activation, one for the layer, and so is what a spike is worth: outputs are
     0 or `scale`. A cell fires above its threshold, not at it, and begins at half of it, which rounds where a
     start from 0 would round down: without it the first steps are nearly silent.
     """
+
+    p: Scale
 
     def __init__(self, levels: int, scale: float = 4.0) -> None:
         super().__init__(_integrate, _rest, Scale(scale), dt=1.0)
@@ -85,30 +86,30 @@ class ConvertedCell(SNNCell):
     ) -> Float[Tensor, "T B *shape"]:
         """In training the activation of every step, else what the cells put out when stepped from rest.
 
-        A single step stands still for `steps` steps; an ANN has no use for that, its T stays 1. No maximum follows
+        A single step is repeated for `steps` steps; an ANN has no use for that, its T stays 1. No maximum follows
         such cells, so `pool` is 1.
         """
         if self.training:
             return qcfs(x, self.scale, self.levels)
-        return torch.stack([spikes for spikes, _ in self._stepped(x, steps or len(x))])
+        return torch.stack([spikes for spikes, _ in self._stepped(repeated(x, steps))])
 
     def scan_watched(self, x: Float[Tensor, "t B *shape"], steps: int | None = None) -> Activity:
         """Spikes and membranes, these in thresholds; in training the rates of spikes, 0 to 1, and the currents `x`."""
         if self.training:
             return Activity(qcfs(x, self.scale, self.levels) / self.scale, x)
-        spikes, membranes = zip(*((fired, state.u) for fired, state in self._stepped(x, steps or len(x))), strict=True)
+        spikes, membranes = zip(*((fired, state.u) for fired, state in self._stepped(repeated(x, steps))), strict=True)
         return Activity(torch.stack(spikes) / self.scale, torch.stack(membranes) / self.scale + 0.5)
 
-    def _stepped(self, x: Tensor, steps: int) -> Iterator[tuple[Tensor, ConvertedState]]:
+    def _stepped(self, x: Tensor) -> Iterator[tuple[Tensor, ConvertedState]]:
         state = None
-        for current in x.expand(steps, *x.shape[1:]):
+        for current in x:
             spikes, state = self(current, state)
             yield spikes, state
 
 
 @contextmanager
 def as_ann(network: nn.Module) -> Iterator[nn.Module]:
-    """Within it, a converted network says what the ANN says that it was made from; all else stays in its mode."""
+    """Within it, a converted network gives the outputs of its ANN; other layers keep their mode."""
     switched = [module for module in network.modules() if isinstance(module, ConvertedCell | Averaged)]
     before = [module.training for module in switched]
     for module in switched:
@@ -118,20 +119,6 @@ def as_ann(network: nn.Module) -> Iterator[nn.Module]:
     finally:
         for module, training in zip(switched, before, strict=True):
             module.train(training)
-
-
-def cell_for(spec: NetworkSpec, leak: float, *, learned: bool = True) -> nn.Module:
-    """A layer of cells as the spec says: LIF of this leak, or an activation that becomes a cell."""
-    if spec.levels:
-        return ConvertedCell(spec.levels)
-    cell = LIFCell(spec.step_us, leak)
-    cell.leak_logit.requires_grad_(learned)
-    return cell
-
-
-def pooling_for(spec: NetworkSpec) -> nn.Module:
-    """The 2 x 2 maximum of spikes; the mean for conversion, since the maximum of rates is no rate of maxima."""
-    return nn.AvgPool2d(2) if spec.levels else nn.MaxPool2d(2)
 
 
 def _rest(x: Tensor) -> ConvertedState:

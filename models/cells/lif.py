@@ -12,7 +12,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spikecut.models.cells.lif_scan import Activity, fire, fire_watched
+from spikecut.models.cells.activity import Activity
+from spikecut.models.cells.base import CellLayer, repeated
+from spikecut.models.cells.lif_scan import fire, fire_cosines, fire_watched
 from spikecut.models.cells.surrogates import Surrogate, spike
 
 with warnings.catch_warnings():  # Norse compiles two functions we do not use with the deprecated torch.jit
@@ -21,7 +23,7 @@ with warnings.catch_warnings():  # Norse compiles two functions we do not use wi
     from norse.torch.module.lif_box import LIFBoxCell
 
 
-class LIFCell(LIFBoxCell):
+class LIFCell(LIFBoxCell, CellLayer):
     """A leaky integrate-and-fire cell whose leak per step is learned: one number, or one a channel (PLIF).
 
     Over a step the membrane moves by the share `leak` towards its input, `v += leak (x - v)`; above 1
@@ -29,6 +31,10 @@ class LIFCell(LIFBoxCell):
     network is made for one bin width. Learned time constants: Fang et al., arXiv 2007.05785. `surrogate` is what
     gradients are computed with; it changes no output, so it belongs to a training and not to a network.
     """
+
+    merges_maximum = True
+    p: LIFBoxParameters
+    dt: float
 
     def __init__(self, step_us: int, leak: float | Float[Tensor, " C"] = 0.3) -> None:
         super().__init__(LIFBoxParameters(method="triangle", alpha=torch.tensor(1.0)), dt=step_us * 1e-6)
@@ -50,44 +56,37 @@ class LIFCell(LIFBoxCell):
     ) -> Float[Tensor, "T B C *hw"]:
         """The spikes for all steps of whole recordings, from rest, merged over `pool` x `pool` pixels.
 
-        A single step stands still for `steps` steps.
+        A single step is repeated for `steps` steps. On other devices than the CPU it is stepped: the kernels are for
+        CPUs.
         """
-        steps = steps or len(x)
         if x.device.type == "cpu":
-            return _like(x, fire(_with_pixels(x), self.leaks(x.shape[2]), steps, pool, self.surrogate))
-        spikes = self.scan_by_steps(x.expand(steps, *x.shape[1:])).spikes
+            return _like(x, fire(_with_pixels(x), self.leaks(x.shape[2]), steps or len(x), pool, self.surrogate))
+        spikes = self.scan_by_steps(repeated(x, steps)).spikes
         if pool > 1:
             merged = F.max_pool2d(spikes.flatten(0, 1), pool)
             spikes = merged.view(*spikes.shape[:3], *merged.shape[2:])
         return spikes
 
     def scan_watched(self, x: Float[Tensor, "t B C *HW"], steps: int | None = None) -> Activity:
-        """The spikes of every cell for all steps, from rest, and the membranes that they left."""
-        steps = steps or len(x)
+        """The spikes of every cell for all steps, from rest, and the membranes after them."""
         if x.device.type != "cpu":
-            return self.scan_by_steps(x.expand(steps, *x.shape[1:]))
-        seen = fire_watched(_with_pixels(x), self.leaks(x.shape[2]), steps, self.surrogate)
-        return Activity(_like(x, seen.spikes), _like(x, seen.membranes))
+            return self.scan_by_steps(repeated(x, steps))
+        watched = fire_watched(_with_pixels(x), self.leaks(x.shape[2]), steps or len(x), self.surrogate)
+        return Activity(_like(x, watched.spikes), _like(x, watched.membranes))
 
-    def scan_by_steps(self, x: Float[Tensor, "T B C *HW"]) -> Activity:
-        """The same one step after another, on any device: the kernels are for CPUs."""
-        state, spikes, membranes = None, [], []
-        for current in x.float():
-            fired, state = self(current, state)
-            spikes.append(fired)
-            membranes.append(state.v)
-        return Activity(torch.stack(spikes).to(x.dtype), torch.stack(membranes))
+    def cosines(self, x: Float[Tensor, "t B C *HW"], steps: int) -> Float[Tensor, " B"]:
+        """For each recording the mean cosine between its activity at every step and its aim; no gradients."""
+        if x.device.type != "cpu":
+            return super().cosines(x, steps)
+        return fire_cosines(_with_pixels(x), self.leaks(x.shape[2]), steps)
+
+    def learn_with(self, surrogate: Surrogate) -> None:
+        """Takes the surrogate that gradients are computed with."""
+        self.surrogate = surrogate
 
     def leaks(self, n_channels: int) -> Float[Tensor, " C"]:
         """The leak of each channel."""
         return torch.sigmoid(self.leak_logit).flatten().expand(n_channels).contiguous()
-
-
-def learn_with(network: nn.Module, surrogate: Surrogate) -> None:
-    """Gives every spiking cell of a network the surrogate that its gradients are to be computed with."""
-    for module in network.modules():
-        if isinstance(module, LIFCell):
-            module.surrogate = surrogate
 
 
 def _with_pixels(x: Tensor) -> Tensor:

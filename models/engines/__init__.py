@@ -1,1 +1,36 @@
-"""How a network is stepped."""
+"""How a network is stepped: the table `ENGINES`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from spikecut.models.engines.norse import NetworkStepper
+from spikecut.models.spec import NetworkSpec
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.protocols import SteppedModel
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A way to step a trained network: `make` takes its module with plain weights, and its spec."""
+
+    make: Callable[[nn.Module, NetworkSpec], SteppedModel[Any]]
+    description: str
+
+
+ENGINES: dict[str, Engine] = {
+    "norse": Engine(NetworkStepper, "PyTorch and Norse, every layer at every step"),
+}
+
+
+def engine_called(name: str) -> Engine:
+    """The engine of this name.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    if name not in ENGINES:
+        raise ConfigError(f"engine {name!r}; expected {' or '.join(ENGINES)}")
+    return ENGINES[name]

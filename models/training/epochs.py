@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spikecut.models.architectures.networks import NetworkSpec, build, unfolded
-from spikecut.models.cells.lif import learn_with
+from spikecut.models.cells import learn_with
 from spikecut.models.training.augment import augment
 from spikecut.models.training.distributed import (
     average_gradients,

@@ -12,10 +12,9 @@ from jaxtyping import Float, Int64, Num
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from spikecut.models.architectures.normalisation import TemporalBatchNorm
-from spikecut.models.cells.conversion import ConvertedCell, as_ann
-from spikecut.models.cells.lif import LIFCell
-from spikecut.models.layers import Averaged, FrameDropout, Residual, Traces
+from spikecut.models.cells.base import CellLayer
+from spikecut.models.cells.conversion import as_ann
+from spikecut.models.layers import Residual, Scanned
 from spikecut.models.training.layer_activity import Driven
 
 _AT_ONCE = 512  # frames that an evaluation carries through a layer together
@@ -23,11 +22,11 @@ _AT_ONCE = 512  # frames that an evaluation carries through a layer together
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How a network is gone through; `seen` takes what its cells are given on the way."""
+    """How a network is gone through; `watched` takes each layer of cells and the currents into it."""
 
     steps: int
     bfloat16: bool
-    seen: list[Driven] | None = None
+    watched: list[Driven] | None = None
 
 
 def outputs_of(
@@ -35,19 +34,19 @@ def outputs_of(
 ) -> Float[Tensor, "B T K"]:
     """The outputs of whole recordings at every step, with gradients where enabled.
 
-    The same as `forward_step` after `forward_step` gives. A single frame, as of a picture, stands still for `steps`
-    steps; what lies before the first cells is then computed once. An ANN (`conversion`) says one thing, T = 1.
-    With `bfloat16` the convolutions multiply in that type, and what lies between them and the cells is kept in it.
+    The same as `forward_step` after `forward_step` gives. A single frame, as of an image, is repeated for `steps`
+    steps; layers before the first cells then compute it once. An ANN (`conversion`) has one output, T = 1.
+    With `bfloat16` the convolutions multiply in that type, and everything between them and the cells is kept in it.
     """
-    return _said(network, frames, _Way(steps or frames.shape[1], bfloat16))
+    return _outputs(network, frames, _Way(steps or frames.shape[1], bfloat16))
 
 
 def outputs_and_layers(
     network: nn.Module, frames: Num[Tensor, "B t C H W"], *, steps: int | None = None, bfloat16: bool = False
 ) -> tuple[Float[Tensor, "B T K"], list[Driven]]:
-    """The same outputs, and every spiking layer with what it was given, for regularisers, which look inside."""
-    seen: list[Driven] = []
-    return _said(network, frames, _Way(steps or frames.shape[1], bfloat16, seen)), seen
+    """The same outputs, and every spiking layer with the currents into it, for regularisers."""
+    watched: list[Driven] = []
+    return _outputs(network, frames, _Way(steps or frames.shape[1], bfloat16, watched)), watched
 
 
 def accuracy_by_step(
@@ -59,7 +58,7 @@ def accuracy_by_step(
 
 
 def accuracy_as_ann(network: nn.Module, frames: Num[Tensor, "N t C H W"], labels: Int64[Tensor, " N"]) -> float:
-    """The share of right answers of the ANN that a converted network was made from: what conversion is held against."""
+    """The share of right answers of the ANN that a converted network was made from, for comparison with it."""
     network.eval()
     with as_ann(network):
         return _accuracy(network, frames, labels, frames.shape[1])[-1]
@@ -69,12 +68,12 @@ def _accuracy(network: nn.Module, frames: Tensor, labels: Tensor, steps: int) ->
     device = next(network.parameters()).device
     with torch.inference_mode():
         parts = torch.split(frames, max(1, _AT_ONCE // steps))
-        said = [outputs_of(network, part.to(device).float(), steps=steps).cumsum(1).cpu() for part in parts]
-    right = torch.cat(said).argmax(2) == labels[:, None]
+        totals = [outputs_of(network, part.to(device).float(), steps=steps).cumsum(1).cpu() for part in parts]
+    right = torch.cat(totals).argmax(2) == labels[:, None]
     return tuple(right.float().mean(0).tolist())
 
 
-def _said(network: nn.Module, frames: Tensor, way: _Way) -> Tensor:
+def _outputs(network: nn.Module, frames: Tensor, way: _Way) -> Tensor:
     with parametrize.cached():
         return _through_all(network, frames.transpose(0, 1), way).transpose(0, 1)
 
@@ -84,23 +83,19 @@ def _through_all(network: nn.Module, x: Tensor, way: _Way) -> Tensor:
     for layer, pool in _with_pooling(network):
         if isinstance(layer, Residual):
             x = _through_all(layer.main, x, way) + _through_all(layer.shortcut, x, way)
-        elif isinstance(layer, LIFCell | ConvertedCell):
-            if way.seen is not None:
-                way.seen.append(Driven(layer, x, way.steps))
+        elif isinstance(layer, CellLayer):
+            if way.watched is not None:
+                way.watched.append(Driven(layer, x, way.steps))
             x = layer.scan(x, way.steps, pool)
+        elif isinstance(layer, Scanned):
+            x = layer.scan(x, way.steps)
         else:
-            x = _through(layer, x, way)
+            x = _at_each_step(layer, x, way)
     return x
 
 
-def _through(layer: nn.Module, x: Tensor, way: _Way) -> Tensor:
-    """One layer that does not spike."""
-    if isinstance(layer, FrameDropout | Averaged):
-        return layer.scan(x)
-    if isinstance(layer, Traces):
-        return layer.scan(_lasting(x, way.steps))
-    if isinstance(layer, TemporalBatchNorm):
-        return layer.scan(_lasting(x, way.steps) if len(layer.scales) else x)
+def _at_each_step(layer: nn.Module, x: Tensor, way: _Way) -> Tensor:
+    """One layer without memory: the steps are one large batch."""
     folded, convolves = x.flatten(0, 1), isinstance(layer, nn.Conv2d)
     if convolves:
         folded = folded.contiguous(memory_format=torch.channels_last)
@@ -111,17 +106,16 @@ def _through(layer: nn.Module, x: Tensor, way: _Way) -> Tensor:
     return out
 
 
-def _lasting(x: Tensor, steps: int) -> Tensor:
-    """What stands still, at every step."""
-    return x.expand(steps, *x.shape[1:]) if len(x) == 1 else x
-
-
 def _with_pooling(network: nn.Module) -> Iterator[tuple[nn.Module, int]]:
-    """The layers in their order; a maximum that follows a LIF layer comes as its pool, for one kernel does both."""
+    """The layers in their order; a maximum that follows cells which merge it themselves comes as their `pool`."""
+
+    def merges(layer: nn.Module) -> bool:
+        return isinstance(layer, CellLayer) and layer.merges_maximum
+
     layers = list(network.children())
     for at, layer in enumerate(layers):
         following = layers[at + 1] if at + 1 < len(layers) else None
-        if isinstance(layer, LIFCell) and isinstance(following, nn.MaxPool2d):
+        if merges(layer) and isinstance(following, nn.MaxPool2d):
             yield layer, int(following.kernel_size)  # type: ignore[arg-type]
-        elif not (isinstance(layer, nn.MaxPool2d) and at and isinstance(layers[at - 1], LIFCell)):
+        elif not (isinstance(layer, nn.MaxPool2d) and at and merges(layers[at - 1])):
             yield layer, 1

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from spikecut.models.cells.lif_scan import Activity
-from spikecut.models.training.layer_activity import SMALL, Driven, cosines, response
+from spikecut.models.cells.activity import SMALL, Activity, cosines, response
+from spikecut.models.training.layer_activity import Driven
 
 
 def rcs_loss(

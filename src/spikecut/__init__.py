@@ -13,8 +13,8 @@ if (Path(__file__).parent / "pipeline").is_file():  # git wrote the links as tex
     )
 
 if TYPE_CHECKING:
-    from spikecut.models.files.checkpoint import load as load_network
     from spikecut.models.files.norse_network import from_norse
+    from spikecut.models.files.opening import load as load_network
     from spikecut.pipeline.binning import CountBinner
     from spikecut.pipeline.errors import SpikecutError
     from spikecut.pipeline.events import EventBatch, Frame, SensorSize
@@ -77,7 +77,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Each public name is loaded from its home when it is first used, so that `import spikecut` is instant."""
     if name == "load_network":
-        return import_module("spikecut.models.files.checkpoint").load
+        return import_module("spikecut.models.files.opening").load
     for home, names in _HOMES.items():
         if name in names.split():
             return getattr(import_module(home), name)

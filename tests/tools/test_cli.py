@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from spikecut.models.engines.norse import NetworkStepper
-from spikecut.models.files import checkpoint
+from spikecut.models.files import checkpoint, opening
 from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.cli import main
 from spikecut.tools.views.overlay import Overlay  # noqa: F401 - fails here, and not inside a command, if drawing is broken
@@ -111,7 +111,7 @@ def test_replay_says_when_recordings_trained_the_network(
     import dataclasses
     import hashlib
 
-    stepper, card = checkpoint.load("nmnist")
+    stepper, card = opening.load("nmnist")
     assert isinstance(stepper, NetworkStepper)
     seen = hashlib.sha256((digits / "0" / "drawn_000.bin").read_bytes()).hexdigest()[:16]
     checkpoint.save(tmp_path, dataclasses.replace(card, trained_on=(seen,)), stepper.network)
@@ -328,7 +328,7 @@ def test_training_from_a_folder_resumes_and_can_be_run_at_once(
     assert main(words) == 2
     assert "--resume goes on with it" in capsys.readouterr().err
     assert main([*words[:-1], "1", "--resume"]) == 0
-    stepper, card = checkpoint.load(weights)
+    stepper, card = opening.load(weights)
     assert stepper.n_outputs == 10
     assert card.metrics["part"] == "test"
     assert card.provenance["data_licence"].startswith("CC BY-SA 4.0")
@@ -347,8 +347,8 @@ def test_the_shipped_network_reaches_its_card_on_the_real_test_part(real_data: P
 
     with zipfile.ZipFile(real_data / "nmnist_train1000.zip") as archive:
         archive.extractall(tmp_path)
-    weights = checkpoint.locate("nmnist")
-    stepper, card = checkpoint.load(weights)
+    weights = opening.locate("nmnist")
+    stepper, card = opening.load(weights)
     examples = examples_of(tmp_path / "Train", card, "test")
     assert not examples.that_trained(card)
     assert examples_of(tmp_path / "Train", card, "train").that_trained(card)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spikecut.models.files.checkpoint import load, read_card
+from spikecut.models.files.checkpoint import read_card
+from spikecut.models.files.opening import load
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import load_outputs
 from spikecut.sources.datasets.images.open_images import open_pictures

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from spikecut.models.files import checkpoint
+from spikecut.models.files import opening
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.metrics.evaluation import calibration_errors
 from spikecut.pipeline.metrics.intervals import wilson
@@ -60,11 +60,11 @@ def run_calibrate(
         for rule in named:
             check_wish(rule, wish)
     temperatures_said(temperature, 1)  # refused before the network runs
-    weights = checkpoint.locate(model)
-    folder = out or (weights.parent if weights.parent != checkpoint.SHIPPED else Path())
+    weights = opening.locate(model)
+    folder = out or (weights.parent if weights.parent != opening.SHIPPED else Path())
     policy = None
     if any(RULES[rule].plans for rule in named):
-        policy = policy_of(weights, checkpoint.card_of(weights), folder)
+        policy = policy_of(weights, opening.card_of(weights), folder)
     rules = tuple(rule for rule in named if policy or "all" not in rules or not RULES[rule].plans)
     names = {(rule, wish.tolerance): called(rule, wish.tolerance) for wish in wishes for rule in rules}
     if len(set(names.values())) < len(names):

@@ -15,7 +15,7 @@ from numpy import ndarray
 from rich.console import Console
 from rich.table import Table
 
-from spikecut.models.files import checkpoint
+from spikecut.models.files import opening
 from spikecut.models.policy.network import macs_of_step
 from spikecut.models.synaptic_operations import Operations, counting
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
@@ -68,8 +68,8 @@ def run_cost(
     """
     if n < 1 or rounds < 1:
         raise ConfigError(f"{n} recordings in {rounds} rounds; both must be at least 1")
-    weights = checkpoint.locate(model)
-    stepper, card = checkpoint.load(weights)
+    weights = opening.locate(model)
+    stepper, card = opening.load(weights)
     names = [name for name in cutoffs or available(weights) if name != "none"]
     rules = {"none": unfitted(card)} | with_fixed(
         {shown(name, weights): find_cutoff(name, weights, card) for name in names}

@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from spikecut.models.files import checkpoint
+from spikecut.models.files import opening
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.metrics.evaluation import (
     Anytime,
@@ -49,8 +49,8 @@ def run_evaluate(
     target = out / "evaluation.json"
     if target.exists() and not overwrite:
         raise ConfigError(f"{target} exists", hint="choose another folder with --out, or pass --overwrite")
-    weights = checkpoint.locate(model)
-    card = checkpoint.card_of(weights)
+    weights = opening.locate(model)
+    card = opening.card_of(weights)
     names = [name for name in cutoffs or available(weights) if name != "none"]
     rules = with_equal_cost({shown(name, weights): find_cutoff(name, weights, card) for name in names})
     found = gather(data, model, part, asked_by(rules.values()))

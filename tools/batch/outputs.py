@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spikecut.models.card import ModelCard
-from spikecut.models.files import checkpoint
+from spikecut.models.files import opening
 from spikecut.models.policy.network import PolicyPlanner
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import RecordedOutputs, load_outputs, save_outputs
@@ -76,10 +76,10 @@ def gather(
     Raises:
         ConfigError: if nothing in the folder can be read, or the file belongs to another network or another policy.
     """
-    weights = checkpoint.locate(model)
+    weights = opening.locate(model)
     if data.is_file() and not holds_pictures(data):
         return _from_file(data, weights, policy)
-    stepper, card = checkpoint.load(weights)
+    stepper, card = opening.load(weights)
     examples = examples_of(data, card, part)
     for note in examples.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -131,7 +131,7 @@ def told_overlap(n: int, card: ModelCard) -> str:
 
 
 def _from_file(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gathered:
-    card = checkpoint.card_of(weights)
+    card = opening.card_of(weights)
     recorded, about = load_outputs(path)
     mine = (card.weights_sha256, list(card.classes), card.spec.step_us)
     if (about.get("network"), about.get("classes"), about.get("step_us")) != mine:

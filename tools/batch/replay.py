@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spikecut.models.card import ModelCard
-from spikecut.models.files import checkpoint
+from spikecut.models.files import opening
 from spikecut.pipeline.errors import EmptyRecording
 from spikecut.pipeline.metrics.intervals import Estimate, bootstrap_mean, bootstrap_ratio, wilson
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
@@ -79,8 +79,8 @@ def run_replay(
     Raises:
         EmptyRecording: if no recording could be read.
     """
-    weights = checkpoint.locate(model)
-    stepper, card = checkpoint.load(weights)
+    weights = opening.locate(model)
+    stepper, card = opening.load(weights)
     examples = examples_of(folder, card, part)
     for note in examples.notes:
         print(f"note: {note}", file=sys.stderr)

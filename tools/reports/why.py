@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spikecut.models.card import ModelCard
-from spikecut.models.files import checkpoint
+from spikecut.models.files import opening
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.probability import softmax
@@ -52,8 +52,8 @@ def run_why(
         raise ConfigError(f"{save} exists", hint="choose another name with --save, or pass --overwrite")
     if start_s < 0:
         raise ConfigError(f"a start at {start_s} s; expected 0 or later")
-    weights = checkpoint.locate(model or network_for(path))
-    stepper, card = checkpoint.load(weights)
+    weights = opening.locate(model or network_for(path))
+    stepper, card = opening.load(weights)
     if card.spec.inputs == 3 and start_s:
         raise ConfigError(f"a start at {start_s:g} s in a picture, which stands still")
     still = card.spec.inputs == 3

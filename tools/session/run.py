@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikecut.models.card import ModelCard
-from spikecut.models.files import checkpoint
+from spikecut.models.files import opening
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts, Frame
 from spikecut.pipeline.metrics.session_score import Match, Matcher, Outcome, Score
@@ -87,8 +87,8 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
     path, save, once, as_json = options.file, options.save, options.once, options.json
     speed = parse_speed(options.speed)
     window = {"auto": None, "on": True, "off": False}[options.window]
-    weights = checkpoint.locate(options.model or network_for(path))
-    stepper, card = checkpoint.load(weights)
+    weights = opening.locate(options.model or network_for(path))
+    stepper, card = opening.load(weights)
     decider = find_cutoff(options.cutoff, weights, card).cutoff
     if card.spec.inputs == 3:
         if save is not None or speed is not None or window:

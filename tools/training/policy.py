@@ -12,7 +12,7 @@ from numpy import ndarray
 from rich.console import Console
 
 from spikecut.models.card import ModelCard
-from spikecut.models.files import checkpoint
+from spikecut.models.files import opening
 from spikecut.models.policy.file import PolicyCard, save_policy
 from spikecut.models.policy.network import WIDTHS, PolicyPlanner, PolicySpec, macs_of_policy, macs_of_step
 from spikecut.models.policy.training import PolicyPlan, train_policy
@@ -44,14 +44,14 @@ def run_policy(
         ConfigError: if there is one already (unless `overwrite`), or the data is a file of recorded outputs.
         ModelError: if it cannot look so far, or the recordings do not fill a batch.
     """
-    weights = checkpoint.locate(model)
-    folder = out or (weights.parent if weights.parent != checkpoint.SHIPPED else Path())
+    weights = opening.locate(model)
+    folder = out or (weights.parent if weights.parent != opening.SHIPPED else Path())
     target = folder / policy_beside(weights).name
     if target.exists() and not overwrite:
         raise ConfigError(f"{target} exists", hint="choose another folder with --out, or pass --overwrite")
     if data.suffix == ".npz":
         raise ConfigError(f"{data}: a policy looks at recordings", hint="give the folder that they are in")
-    stepper, card = checkpoint.load(weights)
+    stepper, card = opening.load(weights)
     step_macs = macs_of_step(stepper, card.spec)
     spec = policy_spec(card, look, width, step_macs)
     macs = macs_of_policy(spec)

@@ -195,11 +195,11 @@ def run_train(
         raise ConfigError(f"a training of {epochs} epochs; it needs at least one")
     if learning_rate is not None and not 0 < learning_rate < 1:
         raise ConfigError(f"a learning rate of {learning_rate}; expected above 0 and below 1")
-    from spikecut.models.files import checkpoint
+    from spikecut.models.files import opening
     from spikecut.models.training.distributed import leads, together
 
     wanted = read_recipe(recipe)
-    first = None if start is None else checkpoint.locate(start)
+    first = None if start is None else opening.locate(start)
     if first is not None and first.suffix != ".safetensors":
         raise ConfigError(f"--start {start}: a network of another make", hint="its own code trains it")
     use(threads)

@@ -15,7 +15,7 @@ from spikecut.models.card import ModelCard
 from spikecut.models.cells.conversion import ConvertedCell
 from spikecut.models.cells.lif import LIFCell
 from spikecut.models.engines.norse import NetworkStepper
-from spikecut.models.files import checkpoint
+from spikecut.models.files import checkpoint, opening
 from spikecut.models.layers import Colours, Residual, sequential
 from spikecut.models.training.layerwise import outputs_and_layers, outputs_of
 from spikecut.pipeline.errors import ModelError
@@ -99,7 +99,7 @@ def test_step_by_step_kept_and_loaded_they_say_what_they_were_trained_to_say(
     torch.testing.assert_close(outputs_of(network, pictures, steps=5), whole, rtol=1e-3, atol=1e-3)
     assert all(0 < layer.activity().spikes.mean().item() < 1 for layer in layers)
     checkpoint.save(tmp_path, ModelCard("it", spec, tuple("abcd"), spec.frame, 4), network)
-    for stepper in (NetworkStepper(network, spec), checkpoint.load(tmp_path / "it")[0]):
+    for stepper in (NetworkStepper(network, spec), opening.load(tmp_path / "it")[0]):
         state = None
         for t in range(5):
             output, state = stepper.step(pictures[:, 0].byte().numpy(), state)
@@ -177,7 +177,7 @@ def test_networks_for_pictures_look_at_events_too() -> None:
         ("resnet19", {"channels": (4, 4)}, "2 channels for architecture 'resnet19'; expected 3"),
         ("vgg16", {"frame": SensorSize(31, 32)}, "a 31x32 frame is too small for architecture 'vgg16'"),
         ("vgg-compact", {"channels": (2, 3, 4, 5)}, "a 9x8 frame is too small for architecture 'vgg-compact'"),
-        ("vgg-compact", {"architecture": "compact-log"}, "'compact-log' with inputs 3; it takes the logarithm"),
+        ("vgg-compact", {"architecture": "compact-log"}, "'compact-log' with inputs 3; expected 2"),
     ],
 )
 def test_a_network_for_pictures_with_numbers_that_do_not_fit_is_refused(

@@ -17,7 +17,7 @@ from spikecut.models.architectures.normalisation import TemporalBatchNorm
 from spikecut.models.card import ModelCard
 from spikecut.models.cells.conversion import ConvertedCell
 from spikecut.models.engines.norse import NetworkStepper
-from spikecut.models.files import checkpoint
+from spikecut.models.files import checkpoint, opening
 from spikecut.models.training.layerwise import outputs_of
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.events import SensorSize
@@ -170,7 +170,7 @@ def test_a_stepper_folds_a_copy_and_what_it_was_made_of_can_still_be_kept(name: 
     network, frames = trained(SPECS[name]), np.ones((2, 2, 8, 9), np.uint8)
     said, _ = NetworkStepper(network, SPECS[name]).step(frames, None)
     checkpoint.save(tmp_path, ModelCard("kept", SPECS[name], ("a", "b", "c"), FRAME, 4), network)
-    np.testing.assert_array_equal(checkpoint.load(tmp_path / "kept")[0].step(frames, None)[0], said)
+    np.testing.assert_array_equal(opening.load(tmp_path / "kept")[0].step(frames, None)[0], said)
 
 
 @pytest.mark.parametrize("name", sorted(SPECS))
@@ -180,7 +180,7 @@ def test_a_kept_network_says_the_same_and_its_card_tells_the_normalisation(name:
     before = outputs_of(network, frames).detach().numpy()
     card = ModelCard("kept", spec, ("a", "b", "c"), FRAME, 4)
     checkpoint.save(tmp_path, card, network)
-    stepper, read = checkpoint.load(tmp_path / "kept")
+    stepper, read = opening.load(tmp_path / "kept")
     assert read.spec == spec
     state = None
     for t in range(6):
@@ -190,12 +190,12 @@ def test_a_kept_network_says_the_same_and_its_card_tells_the_normalisation(name:
 
 @pytest.mark.parametrize("name", ["nmnist", "gestures"])
 def test_cards_from_before_normalisation_was_a_choice_are_read(name: str, tmp_path: Path) -> None:
-    raw = json.loads((checkpoint.SHIPPED / f"{name}.json").read_text())
+    raw = json.loads((opening.SHIPPED / f"{name}.json").read_text())
     raw["spec"] = {key: value for key, value in raw["spec"].items() if key not in ("normalisation", "tebn_steps")}
     (tmp_path / "old.json").write_text(json.dumps(raw))
     card = checkpoint.read_card(tmp_path / "old.json")
     assert (card.spec.normalisation, card.spec.tebn_steps) == ("kernel", 0)
-    assert card.spec == checkpoint.load(name)[1].spec
+    assert card.spec == opening.load(name)[1].spec
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from spikecut.models.architectures.paper_networks import PAPERS
 from spikecut.models.card import ModelCard
 from spikecut.models.cells.lif import LIFCell
 from spikecut.models.engines.norse import NetworkStepper
-from spikecut.models.files import checkpoint
+from spikecut.models.files import checkpoint, opening
 from spikecut.models.training.layerwise import outputs_and_layers, outputs_of
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.events import SensorSize
@@ -97,7 +97,7 @@ def test_step_by_step_kept_and_loaded_they_say_what_they_were_trained_to_say(
     assert len(layers) == len(spec.channels)
     assert all(0 < layer.activity().spikes.mean().item() < 1 for layer in layers)
     checkpoint.save(tmp_path, ModelCard("it", spec, tuple("abcd"), spec.frame, 4), network)
-    for stepper in (NetworkStepper(network, spec), checkpoint.load(tmp_path / "it")[0]):
+    for stepper in (NetworkStepper(network, spec), opening.load(tmp_path / "it")[0]):
         state = None
         for t in range(frames.shape[1]):
             output, state = stepper.step(frames[:, t].numpy(), state)

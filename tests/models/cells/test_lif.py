@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from spikecut.models.cells.lif import LIFCell, learn_with
+from spikecut.models.cells import learn_with
+from spikecut.models.cells.lif import LIFCell
 from spikecut.models.cells.surrogates import KINDS, Surrogate, spike
 from spikecut.pipeline.errors import ConfigError
 

@@ -6,8 +6,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spikecut.models.architectures.networks import NetworkSpec, build, forward_step
-from spikecut.models.cells.lif import LIFCell, learn_with
-from spikecut.models.cells.lif_scan import Activity
+from spikecut.models.cells import learn_with
+from spikecut.models.cells.activity import Activity
+from spikecut.models.cells.lif import LIFCell
 from spikecut.models.cells.surrogates import Surrogate
 from spikecut.models.layers import FrameDropout, Traces
 from spikecut.models.training.layerwise import outputs_and_layers, outputs_of

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from spikecut.models.architectures.networks import NetworkSpec, build, fold, forward_step
 from spikecut.models.card import ModelCard
 from spikecut.models.engines.norse import NetworkStepper
-from spikecut.models.files import checkpoint
+from spikecut.models.files import checkpoint, opening
 from spikecut.models.training.layerwise import outputs_of
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.events import SensorSize
@@ -196,10 +196,10 @@ def saved(folder: Path, seed: int = 7) -> tuple[NetworkStepper, ModelCard]:
 
 def test_a_saved_network_says_the_same_to_the_bit(tmp_path: Path) -> None:
     before, card = saved(tmp_path)
-    after, read = checkpoint.load(tmp_path / "tiny.safetensors")
+    after, read = opening.load(tmp_path / "tiny.safetensors")
     np.testing.assert_array_equal(outputs(before, clip(2)), outputs(after, clip(2)))
     assert read == card
-    assert checkpoint.locate(tmp_path / "tiny") == tmp_path / "tiny.safetensors"
+    assert opening.locate(tmp_path / "tiny") == tmp_path / "tiny.safetensors"
 
 
 def test_weights_of_another_training_are_refused(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_weights_of_another_training_are_refused(tmp_path: Path) -> None:
     saved(tmp_path / "other", seed=8)
     (tmp_path / "other" / "tiny.safetensors").replace(tmp_path / "tiny.safetensors")
     with pytest.raises(ModelError, match="its SHA-256 begins"):
-        checkpoint.load(tmp_path / "tiny.safetensors")
+        opening.load(tmp_path / "tiny.safetensors")
 
 
 def test_a_truncated_file_of_weights_is_refused(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_truncated_file_of_weights_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     _sign(path)
     with pytest.raises(ModelError, match="do not fit the card"):
-        checkpoint.load(path)
+        opening.load(path)
 
 
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     card = ModelCard("tiny", SPEC, ("a", "b", "c"), SensorSize(9, 8), 5)
     checkpoint.save(tmp_path, card, network)
     with pytest.raises(ModelError, match="not finite"):
-        checkpoint.load(tmp_path / "tiny")
+        opening.load(tmp_path / "tiny")
 
 
 @pytest.mark.parametrize(
@@ -243,12 +243,12 @@ def test_a_card_that_does_not_add_up_is_refused(change: dict[str, object], messa
     path = tmp_path / "tiny.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(ModelError, match=message):
-        checkpoint.load(tmp_path / "tiny")
+        opening.load(tmp_path / "tiny")
 
 
 def test_an_unknown_network_is_answered_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no network 'nobody'") as caught:
-        checkpoint.locate("nobody")
+        opening.locate("nobody")
     assert "shipped one: " in str(caught.value.hint)
 
 

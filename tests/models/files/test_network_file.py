@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import spikecut
-from spikecut.models.files import checkpoint
+from spikecut.models.files import opening
 from spikecut.pipeline.errors import ModelError
 from spikecut.sources.simulation.drawn_digits import SENSOR, write_digits
 from spikecut.tools.cli import main
@@ -219,7 +219,7 @@ def test_only_a_file_named_with_its_suffix_is_executed(name: str, mine: Path) ->
     (mine / "folder.py").mkdir()
     shutil.copy(mine / "my_network.py", mine / "my_network.txt")
     with pytest.raises(ModelError, match="no network") as caught:
-        checkpoint.locate(mine / name)
+        opening.locate(mine / name)
     assert "spikecut.from_norse" in str(caught.value.hint)
 
 

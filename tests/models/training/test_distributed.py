@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from spikecut.models.files import checkpoint
+from spikecut.models.files import opening
 from spikecut.models.training import epochs as training
 from spikecut.models.training.distributed import average_of, leader_first, leads, n_processes, share_of, together
 from spikecut.models.training.epochs import TrainingPlan, TrainingRun
@@ -50,7 +50,7 @@ def test_the_command_under_torchrun_keeps_one_network_and_says_so_once(tmp_path:
     words = ["train", "nmnist", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--epochs", "1"]
     said = torchrun("-m", "spikecut", *words)
     assert said.splitlines() == [str(tmp_path / "run" / "nmnist.safetensors")]
-    _, card = checkpoint.load(tmp_path / "run" / "nmnist")
+    _, card = opening.load(tmp_path / "run" / "nmnist")
     assert "2 processes" in str(card.provenance["machine"])
 
 

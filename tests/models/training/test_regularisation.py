@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from spikecut.models.architectures.networks import NetworkSpec, build
+from spikecut.models.cells.activity import Activity, cosines, response
 from spikecut.models.cells.lif import LIFCell
-from spikecut.models.cells.lif_scan import Activity
-from spikecut.models.training.layer_activity import Driven, cosines, response
+from spikecut.models.training.layer_activity import Driven
 from spikecut.models.training.layerwise import outputs_and_layers, outputs_of
 from spikecut.models.training.regularisation import lastingly_right, rate_loss, rcs_loss
 from spikecut.pipeline.events import SensorSize

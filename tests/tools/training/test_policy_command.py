@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikecut.models.files import checkpoint
+from spikecut.models.files import checkpoint, opening
 from spikecut.models.policy.file import read_policy_card
 from spikecut.models.policy.network import PolicySpec, macs_of_policy
 from spikecut.pipeline.recorded import load_outputs
@@ -39,7 +39,7 @@ def made(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a network, its policy, its cutoffs and an evaluation."""
     folder = tmp_path_factory.mktemp("made")
     for suffix in (".safetensors", ".json"):
-        shutil.copy(checkpoint.SHIPPED / f"nmnist{suffix}", folder)
+        shutil.copy(opening.SHIPPED / f"nmnist{suffix}", folder)
     model = ["--model", str(folder / "nmnist.safetensors")]
     train = ["policy", str(digits), *model, "--epochs", "2", "--batch-size", "10", "--look", "2"]
     assert main(train) == 0
@@ -223,7 +223,7 @@ def test_a_run_does_not_say_that_a_planned_answer_was_sure(made: Path) -> None:
 
 
 def test_a_policy_is_as_wide_as_an_eighth_of_a_step_allows_and_looks_at_a_tenth_of_the_window() -> None:
-    card = checkpoint.read_card(checkpoint.SHIPPED / "nmnist.json")
+    card = checkpoint.read_card(opening.SHIPPED / "nmnist.json")
     widths = (64, 32, 16, 8, 4)
     costs = [macs_of_policy(PolicySpec(2, card.spec.frame, 3, 30, width)) for width in widths]
     for width, cost in zip(widths, costs, strict=True):

@@ -1,0 +1,68 @@
+"""Networks by their names: shipped ones, files of weights, and Python files that make one."""
+
+from pathlib import Path
+from typing import Any
+
+from spikecut.models.architectures.networks import build, plain
+from spikecut.models.card import ModelCard
+from spikecut.models.engines import engine_called
+from spikecut.models.files.checkpoint import read_card, read_weights
+from spikecut.models.files.network_file import load_file
+from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.protocols import SteppedModel
+
+SHIPPED = Path(__file__).parent.parent / "weights"
+
+
+def load(model: str | Path, *, engine: str = "norse") -> tuple[SteppedModel[Any], ModelCard]:
+    """A network ready to be stepped: a shipped one by its name, any other by the path of its weights.
+
+    `nets.py`, or `nets.py:small`, is a file that makes it with `from_norse`: this one is executed. `engine` is a name
+    of `engines.ENGINES`.
+
+    Raises:
+        ModelError: if there is none, or weights and card do not belong together.
+        ConfigError: if there is no such engine, or it cannot step a network from a Python file.
+    """
+    weights, make = locate(model), engine_called(engine).make
+    if weights.suffix != ".safetensors":
+        if engine != "norse":
+            raise ConfigError(f"{weights}: engine {engine!r}; networks of Python files are stepped by 'norse'")
+        return load_file(*_python_file(weights))
+    card = read_card(weights.with_suffix(".json"))
+    network = plain(build(card.spec))
+    try:
+        network.load_state_dict(read_weights(weights, card))
+    except RuntimeError as error:
+        raise ModelError(f"{weights}: the weights do not fit the card: {error}") from error
+    return make(network, card.spec), card
+
+
+def card_of(weights: Path) -> ModelCard:
+    """The card of a network that was located; see `load`."""
+    return read_card(weights.with_suffix(".json")) if weights.suffix == ".safetensors" else load(weights)[1]
+
+
+def locate(model: str | Path) -> Path:
+    """The weights' file for a shipped name or a path (with or without its suffix); a Python file as it was named."""
+    shipped = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+    if str(model) in shipped:
+        return SHIPPED / f"{model}.safetensors"
+    path = Path(model)
+    for candidate in (path, path.with_name(path.name + ".safetensors")):
+        if candidate.suffix == ".safetensors" and candidate.is_file():
+            return candidate
+    file, _ = _python_file(path)
+    if file.suffix == ".py" and file.is_file():
+        return path
+    raise ModelError(
+        f"no network {str(model)!r}",
+        hint="give the path of a .safetensors file, that of a .py that makes one with spikecut.from_norse, or a "
+        f"shipped one: {', '.join(shipped) or 'none'}",
+    )
+
+
+def _python_file(path: Path) -> tuple[Path, str]:
+    """`nets.py:small` is the network `small` of the file `nets.py`."""
+    stem, named, wanted = path.name.partition(".py:")
+    return (path.with_name(f"{stem}.py"), wanted) if named else (path, "")
