@@ -7,6 +7,7 @@ from typing import Any
 
 import dacite
 
+from spikecut.models.architectures import ARCHITECTURES
 from spikecut.models.architectures.networks import NetworkSpec, build
 from spikecut.models.policy.training import PolicyPlan
 from spikecut.models.training.augment import Augmentation
@@ -161,14 +162,11 @@ def read_recipe(named: str | Path) -> Recipe:
 
 
 def _frame(table: dict[str, Any]) -> Any:
-    """The frames as they are merged for training; but `traces` reads the whole sensor and merges it itself."""
+    """The frames as they are merged for training, unless the architecture reads the whole sensor."""
     sensor, merged = table.get("sensor"), table.get("downsample", 1)
-    if (
-        table.get("network", {}).get("architecture") == "traces"
-        or sensor is None
-        or type(merged) is not int
-        or merged < 1
-    ):
+    architecture = ARCHITECTURES.get(str(table.get("network", {}).get("architecture")).partition(":")[0])
+    whole = architecture is not None and architecture.whole_sensor
+    if whole or sensor is None or type(merged) is not int or merged < 1:
         return sensor
     size = _size(sensor)
     return [-(-size.width // merged), -(-size.height // merged)]

@@ -117,7 +117,7 @@ def test_only_the_worst_right_recording_of_a_layer_receives_a_gradient(seed: int
     assert right.tolist() == [False, True, True, True]
     loss, naive = rcs_loss(layers, outputs, labels, lasting=0.2), naive_rcs([one.activity() for one in layers], right)
     assert loss.item() == pytest.approx(naive.item(), rel=1e-4)
-    parameters = [one.currents for one in layers] + [one.cell.leak_logit for one in layers]
+    parameters = [*(one.currents for one in layers), *(leak for one in layers for leak in one.cell.parameters())]
     found, wanted = torch.autograd.grad(loss, parameters), torch.autograd.grad(naive, parameters)
     for gradient, twin in zip(found, wanted, strict=True):
         torch.testing.assert_close(gradient, twin, rtol=1e-3, atol=1e-6)
