@@ -1,6 +1,7 @@
 """What every implementation of a seam must do. A new one joins its list in test_contracts.py.
 
-Sources have their contract, with all that files can do to them, in source_contract.py.
+Sources have their contract, with all that files can do to them, in source_contract.py, deciders in
+decider_contract.py.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,27 +11,8 @@ from typing import Any
 import numpy as np
 
 from spikecut.pipeline.events import EventBatch
-from spikecut.pipeline.protocols import Binner, CutoffDecider, Sink, SteppedModel
-from spikecut.pipeline.results import Decision, Evidence, Rest, Step
-
-
-def check_decider(decider: CutoffDecider[Any], n_classes: int, horizon: int) -> None:
-    """Lanes are independent, evidence is not changed, and the same evidence gets the same verdict."""
-    assert isinstance(decider, CutoffDecider)
-    rng = np.random.default_rng(0)
-    for step in range(1, horizon + 1):
-        total = (rng.integers(-40, 40, (6, n_classes)) / 8).astype(np.float32)
-        before = total.copy()
-        steps, frames = np.full(6, step), rng.integers(0, 9, (6, 2, 3, 4)).astype(np.uint8)
-        verdict, _ = decider.decide(Evidence(steps, total, total, frames), None)
-        again, _ = decider.decide(Evidence(steps, total, total, frames), None)
-        np.testing.assert_array_equal(total, before)
-        order = rng.permutation(6)[:4]
-        fewer, _ = decider.decide(Evidence(steps[order], total[order], total[order], frames[order]), None)
-        for name in ("stop", "label", "score"):
-            np.testing.assert_array_equal(getattr(verdict, name), getattr(again, name))
-            np.testing.assert_array_equal(getattr(verdict, name)[order], getattr(fewer, name))
-        np.testing.assert_array_equal(verdict.label, total.argmax(axis=1))
+from spikecut.pipeline.protocols import Binner, Sink, SteppedModel
+from spikecut.pipeline.results import Decision, Rest, Step
 
 
 def check_model(model: SteppedModel[Any], frames: Sequence[np.ndarray]) -> None:

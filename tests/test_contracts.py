@@ -9,29 +9,16 @@ import torch
 
 from spikecut.models.architectures.networks import NetworkSpec, build
 from spikecut.models.engines.norse import NetworkStepper
-from spikecut.models.policy.network import PolicyPlanner, PolicySpec, build_policy
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.events import EventBatch, SensorSize
-from spikecut.pipeline.rules.fit import by_tolerance
-from spikecut.pipeline.rules.step_budget import Planned
-from spikecut.pipeline.rules.thresholds import confidence, fixed, never, topk
+from spikecut.pipeline.rules.thresholds import confidence
 from spikecut.pipeline.runner import watch
 from spikecut.tools.views.video import VideoSink
 
-from contracts import check_binner, check_decider, check_model, check_sink, long_stream
+from contracts import check_binner, check_model, check_sink, long_stream
 from fakes import Script, frames
-from golden import TRAIN
 
 SENSOR = SensorSize(16, 12)
-POLICY = PolicySpec(2, SensorSize(4, 3), 1, 6, 4)
-DECIDERS = {
-    "fixed": fixed(3, 6),
-    "topk": topk([3.0, 2.5, 2.0, 1.5, 1.0, np.inf]),
-    "confidence": confidence(0.8, 6),
-    "never": never(6),
-    **{f"fitted {name}": fit(TRAIN, 0.1) for name, fit in by_tolerance().items()},
-    "planned": Planned("p", 6, 1, 0.3, planner=PolicyPlanner(build_policy(POLICY), POLICY, "p", 0.1)),
-}
 NETWORKS = {
     "compact": NetworkSpec("compact", (4, 6), 3, 1_000, SENSOR),
     "compact, of pictures": NetworkSpec("compact", (4, 6), 3, 1_000, SENSOR, inputs=3),
@@ -54,11 +41,6 @@ def second(n: int = 2_000) -> EventBatch:
     t = np.sort(rng.integers(0, 100_000, n))
     x, y = rng.integers(0, 16, n).astype(np.uint16), rng.integers(0, 12, n).astype(np.uint16)
     return EventBatch(t, x, y, rng.integers(0, 2, n).astype(np.uint8), 0, 100_000, SENSOR)
-
-
-@pytest.mark.parametrize("name", DECIDERS)
-def test_every_decider_keeps_the_contract(name: str) -> None:
-    check_decider(DECIDERS[name], n_classes=4, horizon=6)
 
 
 @pytest.mark.parametrize("name", BINNERS)

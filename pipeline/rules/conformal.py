@@ -14,6 +14,7 @@ dependence: Vovk and Wang, arXiv 1212.4966.
 """
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from jaxtyping import Float64
@@ -124,9 +125,21 @@ def covers(wish: Wish) -> str:
     )
 
 
+def recordings_for_sets(alpha: float) -> int:
+    """The fewest recordings with which `maxrank` may stop early: 1 / alpha - 1 in the half that says what to expect.
+
+    >>> recordings_for_sets(0.1), recordings_for_sets(0.01)
+    (17, 197)
+    """
+    to_expect = ceil((1 - alpha) / alpha - 1e-9)
+    return next(n for n in (2 * to_expect - 1, 2 * to_expect, 2 * to_expect + 1) if n - round(n / 2) >= to_expect > 0)
+
+
 def sets_stay_large(n: int, wish: Wish) -> str:
     """Why so few recordings cannot give sets that are small before the end."""
+    needed = recordings_for_sets(wish.tolerance)
+    more = f"; it takes at least {needed} recordings" if n < needed else ""
     return (
         f"with {n} recordings, half of them to rank and half to expect, sets that miss the truth in "
-        f"{percent(wish.tolerance)} at most never get small enough to stop early"
+        f"{percent(wish.tolerance)} at most never get small enough to stop early{more}"
     )
