@@ -4,16 +4,28 @@ Time is int64 microseconds of the recording's clock, intervals are half open, x 
 down from the top left pixel. Arrays inside these values are not written to once made.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from types import MappingProxyType
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Int64, Num, Shaped, UInt8, UInt16
+from jaxtyping import Bool, Int64, Num, Shaped, UInt8, UInt16
 from numpy import ndarray
 
+from spikecut.pipeline.drop_counts import NOTHING_LOST, DropCause, DropCounts, Loss
 from spikecut.pipeline.errors import EventError
+
+__all__ = [
+    "NOTHING_LOST",
+    "DropCause",
+    "DropCounts",
+    "EventBatch",
+    "Frame",
+    "Loss",
+    "SensorSize",
+    "column_of",
+    "polarity_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,84 +42,6 @@ class SensorSize:
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
 
-
-class DropCause(StrEnum):
-    """Why an event was not used. The value is the word in every report; `sentence` explains it."""
-
-    cut_off = "cut_off"
-    unreadable = "unreadable"
-    outside_sensor = "outside_sensor"
-    outside_crop = "outside_crop"
-    late = "late"
-    invalid = "invalid"
-    special = "special"
-
-    @property
-    def sentence(self) -> str:
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    DropCause.cut_off: "the file ends inside a record",
-    DropCause.unreadable: "a stretch of the file could not be decoded",
-    DropCause.outside_sensor: "the pixel lies outside the sensor",
-    DropCause.outside_crop: "the pixel lies outside the crop",
-    DropCause.late: "its time lies further back than events are put in order again",
-    DropCause.invalid: "the camera itself marked the event as invalid",
-    DropCause.special: "a trigger or another signal of the camera, not the event of a pixel",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """What one cause took: `events` (an incomplete record counts as one), `bytes` of the file, first place."""
-
-    events: int
-    bytes: int = 0
-    at_byte: int | None = None
-
-    def __add__(self, other: "Loss") -> "Loss":
-        places = [place for place in (self.at_byte, other.at_byte) if place is not None]
-        return Loss(self.events + other.events, self.bytes + other.bytes, min(places, default=None))
-
-
-@dataclass(frozen=True, slots=True)
-class DropCounts:
-    """Events that were read but not used, by cause. `read = used + total` holds everywhere.
-
-    >>> two = DropCounts.of(DropCause.late, events=2) + DropCounts.of(DropCause.late, events=1)
-    >>> two.total, two.events_by_cause()
-    (3, {'late': 3})
-    """
-
-    losses: Mapping[DropCause, Loss] = field(default_factory=lambda: MappingProxyType({}))
-
-    @classmethod
-    def of(cls, cause: DropCause, events: int, bytes: int = 0, at_byte: int | None = None) -> "DropCounts":
-        """A count with one cause; with neither events nor bytes it is empty."""
-        return cls(MappingProxyType({cause: Loss(events, bytes, at_byte)})) if events or bytes else NOTHING_LOST
-
-    @property
-    def total(self) -> int:
-        return sum(loss.events for loss in self.losses.values())
-
-    def __bool__(self) -> bool:
-        return bool(self.losses)
-
-    def __add__(self, other: "DropCounts") -> "DropCounts":
-        if not self.losses or not other.losses:
-            return self if self.losses else other
-        merged = dict(self.losses)
-        for cause, loss in other.losses.items():
-            merged[cause] = merged[cause] + loss if cause in merged else loss
-        return DropCounts(MappingProxyType(merged))
-
-    def events_by_cause(self) -> dict[str, int]:
-        """Plain words and numbers, for JSON and for people."""
-        return {cause.value: loss.events for cause, loss in self.losses.items()}
-
-
-NOTHING_LOST = DropCounts()
 
 _TONIC = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
 _COLUMN_DTYPES = (np.int64, np.uint16, np.uint16, np.uint8)
@@ -192,6 +126,73 @@ class EventBatch:
             end_us=int(t[-1]) + 1 if len(t) else 0,
             sensor=sensor,
             segment=segment,
+        )
+
+    def take(self, which: Int64[ndarray, " M"] | Bool[ndarray, " N"]) -> "EventBatch":
+        """Some of the events, by a mask or by their places in increasing order; the rest stays as it is.
+
+        What is left out is not counted as lost: whoever drops events knows why, and adds to `lost`.
+        """
+        return replace(self, t=self.t[which], x=self.x[which], y=self.y[which], p=self.p[which])
+
+    def between(self, start_us: int, end_us: int) -> "EventBatch":
+        """The part of this batch with `start_us <= t < end_us`, which begins and ends there or with the batch.
+
+        Parts that tile the batch `concatenate` to it again: `lost` goes to the one that holds the batch's start.
+        Columns are copied, so a short part does not keep a long batch in memory.
+
+        Raises:
+            EventError: if it would end before it starts.
+
+        >>> fields = [("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "?")]
+        >>> events = np.array([(10, 3, 1, True), (12, 0, 2, False), (19, 0, 0, True)], fields)
+        >>> part = EventBatch.from_structured(events, SensorSize(4, 4)).between(11, 15)
+        >>> part.t.tolist(), part.start_us, part.end_us
+        ([12], 11, 15)
+        """
+        if end_us < start_us:
+            raise EventError(f"the part would end at {end_us} us, before its start at {start_us} us")
+        own = slice(*np.searchsorted(self.t, (start_us, end_us)).tolist())
+        begins, ends = (min(max(time_us, self.start_us), self.end_us) for time_us in (start_us, end_us))
+        return replace(
+            self,
+            t=self.t[own].copy(),
+            x=self.x[own].copy(),
+            y=self.y[own].copy(),
+            p=self.p[own].copy(),
+            start_us=begins,
+            end_us=ends,
+            lost=self.lost if start_us <= self.start_us < end_us else NOTHING_LOST,
+        )
+
+    @classmethod
+    def concatenate(cls, batches: Iterable["EventBatch"]) -> "EventBatch":
+        """One batch of several that follow one another without a gap; what was lost adds up.
+
+        Raises:
+            EventError: if there is none, if the sensor or the segment changes, or if a batch does not start where the
+                one before it ends.
+        """
+        parts = list(batches)
+        if not parts:
+            raise EventError("no batch to concatenate")
+        for before, after in pairwise(parts):
+            if (before.sensor, before.segment) != (after.sensor, after.segment):
+                raise EventError(
+                    f"segment {after.segment} of a {after.sensor} sensor after segment {before.segment} of a "
+                    f"{before.sensor} sensor",
+                    hint="batches of one segment and one sensor can be concatenated",
+                )
+            if before.end_us != after.start_us:
+                raise EventError(f"a batch starts at {after.start_us} us where {before.end_us} us was due")
+        return replace(
+            parts[0],
+            t=np.concatenate([part.t for part in parts]),
+            x=np.concatenate([part.x for part in parts]),
+            y=np.concatenate([part.y for part in parts]),
+            p=np.concatenate([part.p for part in parts]),
+            end_us=parts[-1].end_us,
+            lost=sum((part.lost for part in parts), NOTHING_LOST),
         )
 
     def to_structured(self) -> Shaped[ndarray, " N"]:
