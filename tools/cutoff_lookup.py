@@ -1,7 +1,7 @@
 """Which cutoff a command means: a rule's name, a file, or none."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +50,16 @@ def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> FittedCut
             hint="it lies beside the cutoff or beside the network; spikecut policy trains one",
         )
     return replace(fitted, cutoff=replace(rule, planner=policy))
+
+
+def cutoffs_for(wanted: Sequence[str], weights: Path, card: ModelCard) -> dict[str, FittedCutoff]:
+    """The cutoffs of these names or files, or all beside the network, each under its name in tables; `none` left out.
+
+    Raises:
+        ModelError: as `find_cutoff`.
+    """
+    names = [name for name in wanted or available(weights) if name != "none"]
+    return {shown(name, weights): find_cutoff(name, weights, card) for name in names}
 
 
 def policy_of(weights: Path, card: ModelCard, *folders: Path) -> PolicyPlanner | None:

@@ -11,6 +11,8 @@ import tyro
 NoDefault = tyro.conf.arg(help_behavior_hint="")  # for options whose help text says the default itself
 
 Part = Literal["train", "calibration", "test", "all"]  # as in sources.datasets, which loads NumPy
+Readout = Literal["sum", "mean", "last", "leaky"]
+Simulated = Literal["gestures", "nmnist", "ncaltech101", "cifar10dvs"]
 
 _NETWORK = "A shipped network's name, a .safetensors file, or a .py file that makes a network with from_norse (the "
 

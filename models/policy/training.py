@@ -4,50 +4,15 @@ The spiking network is frozen. It has run to the horizon once for every recordin
 after each step is all that the policy is taught: no sampling, no gradient through the spikes.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float32, Num
 from torch import Tensor, nn
 
 from spikecut.models.policy.network import PolicySpec, build_policy
-from spikecut.pipeline.errors import ConfigError, ModelError
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyPlan:
-    """The numbers of a policy's training. AdamW, whose rate falls to 0 along a cosine over all batches.
-
-    At most about `recordings` are drawn to learn from: the network steps each of them to the horizon, which takes
-    longer than all the rest. `beta` is what a wrong answer costs where a right one at the first budget earns 1, so more
-    of it makes budgets longer. What a right answer earns is halved every `half_life` steps: 1 as published, for
-    horizons of a few steps; 0 stands for a third of the steps that it may add to the first budget, and at least 1: one
-    step, as published, at a horizon of four.
-
-    Raises:
-        ConfigError: for a number out of its range.
-    """
-
-    recordings: int = 10_000
-    epochs: int = 20
-    batch_size: int = 50
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    beta: float = 1.0
-    half_life: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in (("recordings", 1), ("epochs", 1), ("batch_size", 2), ("seed", 0)):
-            if (value := getattr(self, name)) < least:
-                raise ConfigError(f"policy: {name} is {value}; expected {least} or more")
-        if not 0 < self.learning_rate < 1:
-            raise ConfigError(f"policy: learning_rate is {self.learning_rate}; expected above 0 and below 1")
-        for name in ("weight_decay", "beta", "half_life"):
-            if not 0 <= (value := getattr(self, name)) < math.inf:
-                raise ConfigError(f"policy: {name} is {value}; expected a number of 0 or more")
+from spikecut.models.policy.plan import PolicyPlan as PolicyPlan
+from spikecut.pipeline.errors import ModelError
 
 
 def policy_loss(

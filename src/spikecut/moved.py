@@ -95,7 +95,7 @@ MOVED = {
     "tools.cli_train": "tools.commands.calibrate tools.commands.policy tools.commands.recipe tools.commands.train",
     "tools.cli_watch": "tools.commands.demo tools.commands.info tools.commands.run tools.commands.why",
     "tools.convert": "tools.recordings.convert",
-    "tools.cook": "tools.follow_recipe",
+    "tools.cook": "tools.commands.recipe",
     "tools.cost": "tools.batch.cost",
     "tools.cut": "tools.recordings.cut",
     "tools.cutoffs": "tools.cutoff_lookup",

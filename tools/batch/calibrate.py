@@ -2,8 +2,9 @@
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -22,30 +23,15 @@ from spikecut.pipeline.rules.loss import outcome
 from spikecut.pipeline.rules.observed import equal_cost_confidence
 from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.rules.step_budget import Planned
-from spikecut.sources.datasets.class_folders import Part
 from spikecut.tools.batch.outputs import Gathered, gather, refuse_trained_on
 from spikecut.tools.cutoff_lookup import beside, called, policy_of
 from spikecut.tools.time_unit import pace_of
 
+if TYPE_CHECKING:
+    from spikecut.tools.commands.calibrate import Calibrate
 
-def run_calibrate(
-    data: Path,
-    *,
-    model: str,
-    part: Part,
-    rules: Sequence[str],
-    tolerances: Sequence[float],
-    delta: float,
-    readout: str,
-    leak: float,
-    temperature: str,
-    seed: int,
-    or_never: bool,
-    out: Path | None,
-    outputs: Path | None,
-    overwrite: bool,
-    force: bool,
-) -> int:
+
+def run_calibrate(options: "Calibrate") -> int:
     """The command: fits the rules for every tolerated loss, prints the table, writes the files.
 
     `all` is every rule, those that ask a policy only if one is there.
@@ -54,61 +40,69 @@ def run_calibrate(
         ConfigError: if a rule, a tolerance, a temperature or the delta cannot be, if recordings that trained the
             network are among them (unless forced), if they cannot carry a promise, or if a file would be overwritten.
     """
-    wishes = [Wish(tolerance, delta, seed) for tolerance in dict.fromkeys(tolerances)]
-    named = RULES if "all" in rules else dict.fromkeys(rules)
+    wishes = [Wish(tolerance, options.delta, options.seed) for tolerance in dict.fromkeys(options.tolerance)]
+    wanted = RULES if "all" in options.rule else dict.fromkeys(options.rule)
     for wish in wishes:
-        for rule in named:
+        for rule in wanted:
             check_wish(rule, wish)
-    temperatures_said(temperature, 1)  # refused before the network runs
-    weights = opening.locate(model)
-    folder = out or (weights.parent if weights.parent != opening.SHIPPED else Path())
+    temperatures_said(options.temperature, 1)  # refused before the network runs
+    weights = opening.locate(options.model)
+    folder = options.out or (weights.parent if weights.parent != opening.SHIPPED else Path())
     policy = None
-    if any(RULES[rule].plans for rule in named):
+    if any(RULES[rule].plans for rule in wanted):
         policy = policy_of(weights, opening.card_of(weights), folder)
-    rules = tuple(rule for rule in named if policy or "all" not in rules or not RULES[rule].plans)
-    names = {(rule, wish.tolerance): called(rule, wish.tolerance) for wish in wishes for rule in rules}
-    if len(set(names.values())) < len(names):
-        raise ConfigError(f"tolerances {tolerances} are too close to one another to be told apart by name")
-    targets = {key: folder / beside(weights, name).name for key, name in names.items()}
-    written = (*targets.values(), *([outputs] if outputs else []))
-    if (taken := [str(path) for path in written if path.exists()]) and not overwrite:
-        raise ConfigError(f"{taken[0]} exists", hint="choose another folder with --out, or pass --overwrite")
-    found = gather(data, model, part, policy)
-    refuse_trained_on(found, force)
-    if outputs:
-        found.save(outputs)
-    found = dataclasses.replace(found, recorded=read_with(found.recorded, readout, leak, temperature, seed))
-    fitted = [
-        (
-            names[rule, wish.tolerance],
-            targets[rule, wish.tolerance],
-            fitted_cutoff(found, rule, wish, or_never=or_never),
-        )
+    rules = [rule for rule in wanted if policy or "all" not in options.rule or not RULES[rule].plans]
+    targets = _targets(options, folder, weights, rules)
+    gathered = gather(options.folder, options.model, options.part, policy)
+    refuse_trained_on(gathered, options.force)
+    if options.outputs:
+        gathered.save(options.outputs)
+    gathered = dataclasses.replace(gathered, recorded=read_with(gathered.recorded, options))
+    fitted = {
+        called(rule, wish.tolerance): fitted_cutoff(gathered, rule, wish, or_never=options.or_never)
         for wish in wishes
         for rule in rules
-    ]
-    for _, target, cutoff in fitted:
-        cutoff.save(target, overwrite=overwrite)
-    _print(found, [(name, cutoff) for name, _, cutoff in fitted])
-    for _, target, _ in fitted:
-        print(target)
-    for told in dict.fromkeys(f"{name.partition('-')[0]}: {cutoff.promise}" for name, _, cutoff in fitted):
-        print(told, file=sys.stderr)
-    return 3 if found.n_damaged else 0
+    }
+    for name, cutoff in fitted.items():
+        cutoff.save(targets[name], overwrite=options.overwrite)
+    _print(gathered, fitted)
+    for name in fitted:
+        print(targets[name])
+    for line in dict.fromkeys(f"{name.partition('-')[0]}: {cutoff.promise}" for name, cutoff in fitted.items()):
+        print(line, file=sys.stderr)
+    return 3 if gathered.n_damaged else 0
 
 
-def read_with(recorded: RecordedOutputs, kind: str, leak: float, temperature: str, seed: int) -> RecordedOutputs:
-    """The recordings to fit rules on, read as asked for.
+def _targets(options: "Calibrate", folder: Path, weights: Path, rules: Sequence[str]) -> dict[str, Path]:
+    """The file of every cutoff, by its name.
+
+    Raises:
+        ConfigError: if two would have one name, or a file exists and is not to be overwritten.
+    """
+    tolerances = dict.fromkeys(options.tolerance)
+    names = [called(rule, tolerance) for tolerance in tolerances for rule in rules]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"tolerances {options.tolerance} are too close to one another to be told apart by name")
+    targets = {name: folder / beside(weights, name).name for name in names}
+    written = (*targets.values(), *([options.outputs] if options.outputs else []))
+    if (existing := [str(path) for path in written if path.exists()]) and not options.overwrite:
+        raise ConfigError(f"{existing[0]} exists", hint="choose another folder with --out, or pass --overwrite")
+    return targets
+
+
+def read_with(recorded: RecordedOutputs, options: "Calibrate") -> RecordedOutputs:
+    """The recordings to fit rules on, read as the options say.
 
     Temperatures to be fitted take three of ten recordings (or people) for themselves, since a promise needs
-    others; the calibration error before and after is told of those that remain.
+    others; the calibration error before and after is that of the remaining ones.
     """
-    plain = Readout(kind, leak if kind == "leaky" else 0.0, recorded.members)
+    kind, temperature = options.readout, options.temperature
+    plain = Readout(kind, options.leak if kind == "leaky" else 0.0, recorded.members)
     if temperature == "1":
         return recorded if kind == "sum" else recorded.read_by(plain)
-    if (said := temperatures_said(temperature, recorded.horizon)) is not None:
-        return recorded.read_by(dataclasses.replace(plain, temperatures=said))
-    for_temperatures, rest = recorded.read_by(plain).split(0.3, seed)
+    if (given := temperatures_said(temperature, recorded.horizon)) is not None:
+        return recorded.read_by(dataclasses.replace(plain, temperatures=given))
+    for_temperatures, rest = recorded.read_by(plain).split(0.3, options.seed)
     values = fit_temperatures(for_temperatures.logits(), for_temperatures.labels)
     fitted = rest.read_by(dataclasses.replace(plain, temperatures=values))
     before, after = (100 * float(np.mean(calibration_errors(one))) for one in (rest, fitted))
@@ -120,29 +114,29 @@ def read_with(recorded: RecordedOutputs, kind: str, leak: float, temperature: st
     return fitted
 
 
-def fitted_cutoff(found: Gathered, rule: str, wish: Wish, *, or_never: bool = False) -> FittedCutoff:
+def fitted_cutoff(gathered: Gathered, rule: str, wish: Wish, *, or_never: bool = False) -> FittedCutoff:
     """A rule fitted on gathered outputs, with what it did there."""
-    recorded = found.recorded
+    recorded = gathered.recorded
     cutoff = fit(rule, recorded, wish, or_never=or_never)
-    seen = outcome(recorded, sweep(recorded, cutoff))
+    observed = outcome(recorded, sweep(recorded, cutoff))
     planned = {}
     if isinstance(cutoff, Planned):
-        cost = seen.mean_steps + cutoff.cost
+        cost = observed.mean_steps + cutoff.cost
         planned = {"mean_cost": cost, "equal_cost_confidence": equal_cost_confidence(recorded, cost)}
     return FittedCutoff(
         cutoff=cutoff,
-        network=found.card.weights_sha256,
-        classes=found.card.classes,
-        step_us=found.card.spec.step_us,
+        network=gathered.card.weights_sha256,
+        classes=gathered.card.classes,
+        step_us=gathered.card.spec.step_us,
         tolerance=wish.tolerance,
         n=len(recorded),
-        data=found.data,
+        data=gathered.data,
         promise=sentence(rule, recorded, wish),
         observed={
-            "accuracy": seen.accuracy,
-            "mean_steps": seen.mean_steps,
+            "accuracy": observed.accuracy,
+            "mean_steps": observed.mean_steps,
             "full_window_accuracy": float(recorded.correct()[:, -1].mean()),
-            "equal_fixed_steps": equal_fixed_steps(recorded, seen.accuracy),
+            "equal_fixed_steps": equal_fixed_steps(recorded, observed.accuracy),
             **planned,
         },
         delta=wish.delta,
@@ -150,15 +144,15 @@ def fitted_cutoff(found: Gathered, rule: str, wish: Wish, *, or_never: bool = Fa
     )
 
 
-def _print(found: Gathered, fitted: Sequence[tuple[str, FittedCutoff]]) -> None:
-    card, recorded = found.card, found.recorded
+def _print(gathered: Gathered, fitted: Mapping[str, FittedCutoff]) -> None:
+    card, recorded = gathered.card, gathered.recorded
     pace, correct, n = pace_of(card.spec), recorded.correct(), len(recorded)
     full = wilson(int(correct[:, -1].sum()), n)
-    table = Table(title=f"{card.name}: fitted on {n} {pace.things} ({found.part})", box=None, header_style="bold")
+    table = Table(title=f"{card.name}: fitted on {n} {pace.things} ({gathered.part})", box=None, header_style="bold")
     for column in ("cutoff", "right", "lost (95 %)", "mean time", "x full", "fixed of equal loss", "x fixed"):
         table.add_column(column, justify="left" if column == "cutoff" else "right", no_wrap=True)
     table.add_row("full window", f"{full.value:.1%}", "", pace.whole(card.horizon), "1.0", "", "")
-    for name, cutoff in fitted:
+    for name, cutoff in fitted.items():
         swept = sweep(recorded, cutoff.cutoff)
         lost = wilson(int((correct[:, -1] & (swept.labels != recorded.labels)).sum()), n)
         steps, fixed = cutoff.observed["mean_steps"], cutoff.observed["equal_fixed_steps"]
@@ -173,7 +167,7 @@ def _print(found: Gathered, fitted: Sequence[tuple[str, FittedCutoff]]) -> None:
         )
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(table)
-    told = f"lost: right at the end of the window, wrong when stopped. Fitted and seen on the same {pace.things}."
-    if recorded.plans is not None and any(isinstance(cutoff.cutoff, Planned) for _, cutoff in fitted):
-        told += f"\nplanned: its policy costs {recorded.plans.cost:.2f} steps of computing, which the times leave out."
-    console.print(told, style="dim")
+    note = f"lost: right at the end of the window, wrong when stopped. Fitted and seen on the same {pace.things}."
+    if recorded.plans is not None and any(isinstance(cutoff.cutoff, Planned) for cutoff in fitted.values()):
+        note += f"\nplanned: its policy costs {recorded.plans.cost:.2f} steps of computing, which the times leave out."
+    console.print(note, style="dim")

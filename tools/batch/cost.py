@@ -6,8 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -25,11 +24,13 @@ from spikecut.pipeline.results import Decision
 from spikecut.pipeline.rules.step_budget import policy_cost
 from spikecut.pipeline.rules.thresholds import never
 from spikecut.pipeline.runner import run
-from spikecut.sources.datasets.class_folders import Part
 from spikecut.tools.batch.examples import Fate, complain, examples_of
 from spikecut.tools.batch.replay import with_fixed
-from spikecut.tools.cutoff_lookup import available, find_cutoff, shown, unfitted
+from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted
 from spikecut.tools.machine import processor
+
+if TYPE_CHECKING:
+    from spikecut.tools.commands.cost import Cost as CostOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +48,8 @@ class Cost:
         return self.additions_m + self.multiplications_m
 
 
-def run_cost(
-    folder: Path,
-    *,
-    model: str,
-    cutoffs: Sequence[str],
-    part: Part,
-    n: int,
-    rounds: int,
-    seed: int,
-    out: Path | None,
-) -> int:
-    """The command: the full window, the fixed horizons and the rules asked for, side by side.
+def run_cost(options: "CostOptions") -> int:
+    """The command: the full window, the fixed horizons and the cutoffs, side by side.
 
     Frames are read beforehand, so the time is that of the network and the rule. All rules take turns in every round.
 
@@ -66,21 +57,19 @@ def run_cost(
         ConfigError: if there are less than one recording or round.
         EmptyRecording: if no recording could be read.
     """
+    n, rounds = options.n, options.rounds
     if n < 1 or rounds < 1:
         raise ConfigError(f"{n} recordings in {rounds} rounds; both must be at least 1")
-    weights = opening.locate(model)
+    weights = opening.locate(options.model)
     stepper, card = opening.load(weights)
-    names = [name for name in cutoffs or available(weights) if name != "none"]
-    rules = {"none": unfitted(card)} | with_fixed(
-        {shown(name, weights): find_cutoff(name, weights, card) for name in names}
-    )
+    rules = {"none": unfitted(card)} | with_fixed(cutoffs_for(options.cutoff, weights, card))
     fates: list[Fate] = []
-    examples = examples_of(folder, card, part).drawn(n, seed)
+    examples = examples_of(options.folder, card, options.part).drawn(n, options.seed)
     read = [list(islice(frames, card.horizon)) for frames in examples.streams(card, fates)]
     n_damaged = complain(fates)
     recordings = [frames for frames, fate in zip(read, fates, strict=True) if frames and fate.error is None]
     if not recordings:
-        raise EmptyRecording(folder, f"none of its {len(read)} recordings could be read")
+        raise EmptyRecording(options.folder, f"none of its {len(read)} recordings could be read")
     dense = macs_of_step(stepper, card.spec)
     deciders = {name: rule.cutoff for name, rule in rules.items()}
     costs = costs_of(deciders, recordings, stepper, card.horizon, rounds, dense)
@@ -88,29 +77,31 @@ def run_cost(
         "model": card.name,
         "network": card.weights_sha256,
         "n": len(recordings),
-        "part": part,
-        "seed": seed,
+        "part": options.part,
+        "seed": options.seed,
         "horizon": card.horizon,
         "machine": processor(),
         "dense_m_per_step": dense / 1e6,
-        "rules": [
-            {
-                "rule": cost.rule,
-                "steps": cost.steps,
-                "ms": cost.ms,
-                "additions_m": cost.additions_m,
-                "multiplications_m": cost.multiplications_m,
-                "x_steps": costs[0].steps / cost.steps,
-                "x_time": costs[0].ms / cost.ms,
-                "x_operations": costs[0].operations_m / max(cost.operations_m, 1e-12),
-            }
-            for cost in costs
-        ],
+        "rules": [_row(cost, full=costs[0]) for cost in costs],
     }
-    if out:
-        out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if options.out:
+        options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     _print(report)
     return 3 if n_damaged else 0
+
+
+def _row(cost: Cost, full: Cost) -> dict[str, Any]:
+    """One rule's figures as JSON: means, and how many times less than the full window."""
+    return {
+        "rule": cost.rule,
+        "steps": cost.steps,
+        "ms": cost.ms,
+        "additions_m": cost.additions_m,
+        "multiplications_m": cost.multiplications_m,
+        "x_steps": full.steps / cost.steps,
+        "x_time": full.ms / cost.ms,
+        "x_operations": full.operations_m / max(cost.operations_m, 1e-12),
+    }
 
 
 def costs_of(

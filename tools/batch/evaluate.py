@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -30,90 +30,108 @@ from spikecut.pipeline.metrics.intervals import Estimate
 from spikecut.pipeline.recorded import Sweep
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import policy_cost
-from spikecut.sources.datasets.class_folders import Part
 from spikecut.tools.batch.outputs import Gathered, gather, told_overlap
-from spikecut.tools.cutoff_lookup import asked_by, available, equal_cost_name, find_cutoff, shown, with_equal_cost
+from spikecut.tools.cutoff_lookup import asked_by, cutoffs_for, equal_cost_name, with_equal_cost
 from spikecut.tools.time_unit import pace_of
+
+if TYPE_CHECKING:
+    from spikecut.tools.commands.evaluate import Evaluate
 
 SCORES = ("top2_gap", "confidence", "entropy")
 
 
-def run_evaluate(
-    data: Path, *, model: str, cutoffs: Sequence[str], part: Part, out: Path, seed: int, overwrite: bool, as_json: bool
-) -> int:
-    """The command: prints the table, and writes `evaluation.json`, `outputs.npz` and CSV files into `out`.
+def run_evaluate(options: "Evaluate") -> int:
+    """The command: prints the table, and writes `evaluation.json`, `outputs.npz` and CSV files into a folder.
 
     Raises:
-        ConfigError: if the folder holds an evaluation already, or no cutoff is there to evaluate.
+        ConfigError: if the folder holds an evaluation already.
     """
-    target = out / "evaluation.json"
-    if target.exists() and not overwrite:
+    out, target = options.out, options.out / "evaluation.json"
+    if target.exists() and not options.overwrite:
         raise ConfigError(f"{target} exists", hint="choose another folder with --out, or pass --overwrite")
-    weights = opening.locate(model)
-    card = opening.card_of(weights)
-    names = [name for name in cutoffs or available(weights) if name != "none"]
-    rules = with_equal_cost({shown(name, weights): find_cutoff(name, weights, card) for name in names})
-    found = gather(data, model, part, asked_by(rules.values()))
-    recorded = found.recorded
+    weights = opening.locate(options.model)
+    rules = with_equal_cost(cutoffs_for(options.cutoff, weights, opening.card_of(weights)))
+    gathered = gather(options.folder, options.model, options.part, asked_by(rules.values()))
+    rows, sweeps = _assessed(gathered, rules, options.seed)
+    whole = anytime(gathered.recorded)
+    curves = [curve(gathered.recorded, score, seed=options.seed) for score in SCORES]
+    fitted_here = [name for name, rule in rules.items() if rule.data == gathered.data]
+    evaluation = {
+        **_about(options, gathered, fitted_here),
+        "anytime": _plain(asdict(whole)),
+        "rules": _plain(rows),
+        "curves": [_curve(one) for one in curves],
+        "risk_coverage": _risk(gathered),
+        "confusion": {name: _confusion(gathered, swept) for name, swept in sweeps.items()},
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    gathered.save(out / "outputs.npz")
+    _write_tables(out, gathered, whole, curves, sweeps)
+    target.write_text(json.dumps(evaluation, allow_nan=False, indent=1) + "\n")
+    if options.json:
+        print(json.dumps(evaluation, allow_nan=False))
+    else:
+        _print(gathered, whole, rows)
+        print(target)
+    _warn(gathered, fitted_here)
+    return 3 if gathered.n_damaged else 0
+
+
+def _about(options: "Evaluate", gathered: Gathered, fitted_here: Sequence[str]) -> dict[str, Any]:
+    """What was evaluated, on what, and how to repeat it."""
+    card, part, seed = gathered.card, gathered.part, options.seed
+    command = ["spikecut", "evaluate", str(options.folder), "--model", options.model, "--part", part]
+    command += ["--out", str(options.out), "--seed", str(seed)]
+    return {
+        "kind": "spikecut evaluation",
+        "version": 1,
+        "command": shlex.join([*command, *(["--cutoff", *options.cutoff] if options.cutoff else [])]),
+        "model": card.name,
+        "network": card.weights_sha256,
+        "data": str(options.folder),
+        "data_sha256": gathered.data,
+        "part": part,
+        "n": len(gathered.recorded),
+        "n_trained_on": gathered.n_trained_on,
+        "fitted_here": fitted_here,
+        "seed": seed,
+        "step_us": card.spec.step_us,
+        "unit": pace_of(card.spec).unit,
+        "horizon": gathered.recorded.horizon,
+        "classes": list(card.classes),
+    }
+
+
+def _assessed(
+    gathered: Gathered, rules: dict[str, FittedCutoff], seed: int
+) -> tuple[list[dict[str, Any]], dict[str, Sweep]]:
+    """Every rule's figures and stops; of a planned rule also those of SEENN-I at equal cost."""
+    recorded = gathered.recorded
     rows, sweeps = [], {}
     for name, rule in rules.items():
-        seen, swept = assess(recorded, rule.cutoff, int(rule.observed.get("equal_fixed_steps", 0)), seed)
-        rows.append(_row(name, rule, seen))
-        sweeps[name] = swept
+        figures, sweeps[name] = assess(recorded, rule.cutoff, int(rule.observed.get("equal_fixed_steps", 0)), seed)
+        rows.append(_row(name, rule, figures))
     for row in rows:
         if (alike := equal_cost_name(row["name"])) in sweeps:
             same = at_equal_cost(recorded, sweeps[row["name"]], row["policy_cost"], sweeps[alike], seed)
             row["equal_cost"] = asdict(same)
-    knowing = anytime(recorded)
-    curves = [curve(recorded, score, seed=seed) for score in SCORES]
-    fitted_here = [name for name, rule in rules.items() if rule.data == found.data]
-    command = ["spikecut", "evaluate", str(data), "--model", model, "--part", found.part, "--out", str(out)]
-    command += ["--seed", str(seed), *(["--cutoff", *cutoffs] if cutoffs else [])]
-    evaluation = {
-        "kind": "spikecut evaluation",
-        "version": 1,
-        "command": shlex.join(command),
-        "model": found.card.name,
-        "network": found.card.weights_sha256,
-        "data": str(data),
-        "data_sha256": found.data,
-        "part": found.part,
-        "n": len(recorded),
-        "n_trained_on": found.n_trained_on,
-        "fitted_here": fitted_here,
-        "seed": seed,
-        "step_us": found.card.spec.step_us,
-        "unit": pace_of(found.card.spec).unit,
-        "horizon": recorded.horizon,
-        "classes": list(found.card.classes),
-        "anytime": _plain(asdict(knowing)),
-        "rules": _plain(rows),
-        "curves": [_curve(one) for one in curves],
-        "risk_coverage": _risk(found),
-        "confusion": {name: _confusion(found, swept) for name, swept in sweeps.items()},
-    }
-    out.mkdir(parents=True, exist_ok=True)
-    found.save(out / "outputs.npz")
-    _write_tables(out, found, knowing, curves, sweeps)
-    target.write_text(json.dumps(evaluation, allow_nan=False, indent=1) + "\n")
-    if as_json:
-        print(json.dumps(evaluation, allow_nan=False))
-    else:
-        _print(found, knowing, rows)
-        print(target)
-    if found.n_trained_on:
-        print(f"warning: {told_overlap(found.n_trained_on, found.card)} trained the network", file=sys.stderr)
+    return rows, sweeps
+
+
+def _warn(gathered: Gathered, fitted_here: Sequence[str]) -> None:
+    """Says on stderr which figures flatter."""
+    if gathered.n_trained_on:
+        print(f"warning: {told_overlap(gathered.n_trained_on, gathered.card)} trained the network", file=sys.stderr)
     if fitted_here:
-        told = ", ".join(fitted_here)
         print(
-            f"warning: fitted on these very {pace_of(found.card.spec).things}, so their figures flatter: {told}",
+            f"warning: fitted on these very {pace_of(gathered.card.spec).things}, so their figures flatter: "
+            + ", ".join(fitted_here),
             file=sys.stderr,
         )
-    return 3 if found.n_damaged else 0
 
 
-def _row(name: str, rule: FittedCutoff, seen: Assessment) -> dict[str, Any]:
-    about = {"name": name, "promise": rule.promise, **asdict(seen)}
+def _row(name: str, rule: FittedCutoff, figures: Assessment) -> dict[str, Any]:
+    about = {"name": name, "promise": rule.promise, **asdict(figures)}
     return {**about, "policy_cost": policy_cost(rule.cutoff), "equal_cost": None}
 
 
@@ -144,28 +162,28 @@ def _curve(one: Curve) -> dict[str, Any]:
     }
 
 
-def _risk(found: Gathered) -> dict[str, Any]:
-    given, wrong = risk_coverage(found.recorded, found.recorded.horizon)
+def _risk(gathered: Gathered) -> dict[str, Any]:
+    given, wrong = risk_coverage(gathered.recorded, gathered.recorded.horizon)
     picks = np.unique(np.linspace(0, len(given) - 1, 200).astype(int))
     return {"coverage": _plain(given[picks]), "risk": _plain(wrong[picks])}
 
 
-def _confusion(found: Gathered, swept: Sweep) -> list[list[int]]:
-    k = len(found.card.classes)
-    table = np.bincount(found.recorded.labels * k + swept.labels, minlength=k * k).reshape(k, k)
+def _confusion(gathered: Gathered, swept: Sweep) -> list[list[int]]:
+    k = len(gathered.card.classes)
+    table = np.bincount(gathered.recorded.labels * k + swept.labels, minlength=k * k).reshape(k, k)
     return [[int(n) for n in row] for row in table]
 
 
 def _write_tables(
-    out: Path, found: Gathered, knowing: Anytime, curves: Sequence[Curve], sweeps: dict[str, Sweep]
+    out: Path, gathered: Gathered, whole: Anytime, curves: Sequence[Curve], sweeps: dict[str, Sweep]
 ) -> None:
-    step_ms = found.card.spec.step_us / 1000
+    step_ms = gathered.card.spec.step_us / 1000
     _csv(
         out / "anytime.csv",
         ("step", "ms", "accuracy", "low", "high", "calibration_error"),
         (
-            (t + 1, step_ms * (t + 1), one.value, one.low, one.high, knowing.calibration_error[t])
-            for t, one in enumerate(knowing.accuracy)
+            (t + 1, step_ms * (t + 1), one.value, one.low, one.high, whole.calibration_error[t])
+            for t, one in enumerate(whole.accuracy)
         ),
     )
     _csv(
@@ -177,13 +195,13 @@ def _write_tables(
             for i in range(len(one.thresholds))
         ),
     )
-    classes, truth = found.card.classes, found.recorded.labels
+    classes, truth = gathered.card.classes, gathered.recorded.labels
     _csv(
         out / "decisions.csv",
         ("recording", "truth", "rule", "answer", "step", "ms"),
         (
             (
-                found.names[i],
+                gathered.names[i],
                 classes[truth[i]],
                 name,
                 classes[swept.labels[i]],
@@ -204,9 +222,9 @@ def _csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> No
             writer.writerow([f"{one:.6g}" if isinstance(one, float) else one for one in row])
 
 
-def _print(found: Gathered, knowing: Anytime, rows: Sequence[dict[str, Any]]) -> None:
-    card, pace = found.card, pace_of(found.card.spec)
-    what = f"{len(found.recorded)} {pace.things} ({found.part})"
+def _print(gathered: Gathered, whole: Anytime, rows: Sequence[dict[str, Any]]) -> None:
+    card, pace = gathered.card, pace_of(gathered.card.spec)
+    what = f"{len(gathered.recorded)} {pace.things} ({gathered.part})"
     title = f"{card.name}, {what}; 95 % intervals; a sweep, nothing was stopped"
     table = Table(title=title, box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="bold")
     columns = ["rule", "right", "loss", "time", "x full", "fixed", "x fixed", "early loss", "as full"]
@@ -214,7 +232,7 @@ def _print(found: Gathered, knowing: Anytime, rows: Sequence[dict[str, Any]]) ->
         columns.append("set")
     for column in columns:
         table.add_column(column, justify="left" if column == "rule" else "right", no_wrap=True)
-    full = knowing.accuracy[-1]
+    full = whole.accuracy[-1]
     table.add_row("full window", _cell(full, 100, ".1f", " %"), "", pace.whole(card.horizon))
     for row in rows:
         cells = (
@@ -230,7 +248,7 @@ def _print(found: Gathered, knowing: Anytime, rows: Sequence[dict[str, Any]]) ->
             _cell(_estimate(row["coverage"]), 100, ".1f", " %"),
         )
         table.add_row(*cells[: len(columns)])
-    told = " set: prediction sets that hold the truth." if "set" in columns else ""
+    sets = " set: prediction sets that hold the truth." if "set" in columns else ""
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     for row in rows:
@@ -238,9 +256,9 @@ def _print(found: Gathered, knowing: Anytime, rows: Sequence[dict[str, Any]]) ->
             console.print(_planned(row), highlight=False)
     console.print(
         "loss: points against the full window, read as the rule reads it. early loss: of the answers before the end,\n"
-        f"those that turn from right to wrong. as full: same answer as the full window.{told}\n"
-        f"Without any rule: mean accuracy over the steps {knowing.area:.3f}, optimal cutoff step {knowing.oct:.1f}, "
-        f"AET {knowing.aet:.1f}, first right answer {knowing.earliest:.1f}, zero-loss floor {knowing.floor:.1f} steps.",
+        f"those that turn from right to wrong. as full: same answer as the full window.{sets}\n"
+        f"Without any rule: mean accuracy over the steps {whole.area:.3f}, optimal cutoff step {whole.oct:.1f}, "
+        f"AET {whole.aet:.1f}, first right answer {whole.earliest:.1f}, zero-loss floor {whole.floor:.1f} steps.",
         style="dim",
     )
 

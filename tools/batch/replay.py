@@ -6,8 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -23,24 +22,26 @@ from spikecut.pipeline.results import Decision
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import policy_cost
 from spikecut.pipeline.rules.thresholds import fixed
-from spikecut.sources.datasets.class_folders import Part
 from spikecut.tools.batch.examples import Examples, Fate, complain, examples_of
 from spikecut.tools.batch.outputs import told_overlap
-from spikecut.tools.cutoff_lookup import available, find_cutoff, shown, unfitted, with_equal_cost
+from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted, with_equal_cost
 from spikecut.tools.time_unit import Pace, pace_of
+
+if TYPE_CHECKING:
+    from spikecut.tools.commands.replay import Replay
 
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pass:
-    """One cutoff over all recordings: what was decided, and how long the loop took."""
+    """One cutoff over all recordings: what was decided, how long the loop took, and which could not be read."""
 
     name: str
     decisions: tuple[Decision, ...]
     items: tuple[int, ...]
     wall_s: float
-    n_damaged: int
+    fates: tuple[Fate, ...]
 
 
 def one_pass(
@@ -51,70 +52,38 @@ def one_pass(
     batch_size: int,
     *,
     name: str = "",
-    quiet: bool = True,
 ) -> Pass:
     """Replays all recordings from disk with one rule; the clock covers reading, binning, stepping, deciding."""
     fates: list[Fate] = []
     started = time.perf_counter()
     streams = examples.streams(card, fates)
-    found = dict(replay(streams, stepper, cutoff, horizon=card.horizon, batch_size=batch_size))
+    decisions = dict(replay(streams, stepper, cutoff, horizon=card.horizon, batch_size=batch_size))
     wall_s = time.perf_counter() - started
-    kept = sorted((i, d) for i, d in found.items() if d is not None and fates[i].error is None)
-    n_damaged = complain(fates, quiet=quiet)
-    return Pass(name or cutoff.rule, tuple(d for _, d in kept), tuple(i for i, _ in kept), wall_s, n_damaged)
+    kept = sorted((i, d) for i, d in decisions.items() if d is not None and fates[i].error is None)
+    return Pass(name or cutoff.rule, tuple(d for _, d in kept), tuple(i for i, _ in kept), wall_s, tuple(fates))
 
 
-def run_replay(
-    folder: Path,
-    *,
-    model: str,
-    cutoffs: Sequence[str],
-    part: Part,
-    batch_size: int,
-    seed: int,
-    as_json: bool,
-) -> int:
-    """The command: the full window, the fixed horizon and the rules asked for, side by side.
+def run_replay(options: "Replay") -> int:
+    """The command: the full window, the fixed horizons and the cutoffs, side by side.
 
     Raises:
         EmptyRecording: if no recording could be read.
     """
-    weights = opening.locate(model)
+    weights = opening.locate(options.model)
     stepper, card = opening.load(weights)
-    examples = examples_of(folder, card, part)
+    examples = examples_of(options.folder, card, options.part)
     for note in examples.notes:
         print(f"note: {note}", file=sys.stderr)
     n_trained_on = len(examples.that_trained(card))
-    names = [name for name in cutoffs or available(weights) if name != "none"]
-    rules = {"none": unfitted(card)} | with_fixed(
-        with_equal_cost({shown(name, weights): find_cutoff(name, weights, card) for name in names})
-    )
-
-    one_pass(examples.first(batch_size), stepper, card, rules["none"].cutoff, batch_size)  # warm: compiled, allocated
-    passes = [
-        one_pass(examples, stepper, card, rule.cutoff, batch_size, name=name, quiet=name != "none")
-        for name, rule in rules.items()
-    ]
+    rules = {"none": unfitted(card)} | with_fixed(with_equal_cost(cutoffs_for(options.cutoff, weights, card)))
+    n_batch = options.batch_size
+    one_pass(examples.first(n_batch), stepper, card, rules["none"].cutoff, n_batch)  # warm: compiled, allocated
+    passes = [one_pass(examples, stepper, card, rule.cutoff, n_batch, name=name) for name, rule in rules.items()]
+    n_damaged = complain(passes[0].fates)
     if not passes[0].decisions:
-        raise EmptyRecording(folder, f"none of its {len(examples)} {pace_of(card.spec).things} could be read")
-    report = {
-        "model": card.name,
-        "folder": str(folder),
-        "part": part,
-        "n": len(passes[0].decisions),
-        "n_unreadable": len(examples) - len(passes[0].decisions),
-        "n_trained_on": n_trained_on,
-        "seed": seed,
-        "step_us": card.spec.step_us,
-        "horizon": card.horizon,
-        "rules": [
-            _row(
-                p, rules[p.name], _constant(rules[p.name], rules), passes, examples.labels, np.random.default_rng(seed)
-            )
-            for p in passes
-        ],
-    }
-    if as_json:
+        raise EmptyRecording(options.folder, f"none of its {len(examples)} {pace_of(card.spec).things} could be read")
+    report = _report(options, card, examples, rules, passes, n_trained_on)
+    if options.json:
         print(json.dumps(report))
     else:
         _print(report, pace_of(card.spec))
@@ -124,7 +93,34 @@ def run_replay(
             "Use --part test.",
             file=sys.stderr,
         )
-    return 3 if passes[0].n_damaged else 0
+    return 3 if n_damaged else 0
+
+
+def _report(
+    options: "Replay",
+    card: ModelCard,
+    examples: Examples,
+    rules: dict[str, FittedCutoff],
+    passes: Sequence[Pass],
+    n_trained_on: int,
+) -> dict[str, Any]:
+    """What `--json` prints: the first pass is that of the full window."""
+    rows = [
+        _row(one, rules[one.name], _constant(rules[one.name], rules), passes, examples.labels, options.seed)
+        for one in passes
+    ]
+    return {
+        "model": card.name,
+        "folder": str(options.folder),
+        "part": options.part,
+        "n": len(passes[0].decisions),
+        "n_unreadable": len(examples) - len(passes[0].decisions),
+        "n_trained_on": n_trained_on,
+        "seed": options.seed,
+        "step_us": card.spec.step_us,
+        "horizon": card.horizon,
+        "rules": rows,
+    }
 
 
 def with_fixed(rules: dict[str, FittedCutoff]) -> dict[str, FittedCutoff]:
@@ -157,8 +153,9 @@ def _row(
     beside: str | None,
     passes: Sequence[Pass],
     labels: Labels,
-    rng: np.random.Generator,
+    seed: int,
 ) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
     full, constant = passes[0], next((p for p in passes if p.name == beside), None)
     right = _right(this, labels)
     cost = policy_cost(rule.cutoff)

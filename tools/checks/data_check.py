@@ -5,8 +5,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spikecut.sources.datasets.dvs_gesture import HOME
 from spikecut.sources.datasets.gesture_labels import GESTURES
@@ -15,6 +14,9 @@ from spikecut.tools.checks.faults import PARTS, Fault
 from spikecut.tools.checks.gesture_check import Check, check_gestures, is_meant
 from spikecut.tools.checks.image_check import PictureCheck, check_pictures
 from spikecut.tools.checks.set_check import SetCheck, check_set
+
+if TYPE_CHECKING:
+    from spikecut.tools.commands.data import Data
 
 _WIDTH = 80
 _FEW = 20  # more classes than this are shown only where something is missing from them
@@ -32,12 +34,13 @@ class _Page:
     facts: Mapping[str, Any]
 
 
-def run_data_check(folder: Path, *, read: bool = False, as_json: bool = False) -> int:
+def run_data_check(options: "Data") -> int:
     """The command: 0 if all that should be there is, 3 if something is missing or damaged, 4 if nothing can be used.
 
     Raises:
         SourceError: if there are no recordings at all, or lists of DVS128 Gesture contradict themselves.
     """
+    folder, read = options.folder, options.read
     found: Check | SetCheck | PictureCheck
     if folder.is_file() or holds_pictures(folder):
         found = check_pictures(folder, read=read)
@@ -48,7 +51,7 @@ def run_data_check(folder: Path, *, read: bool = False, as_json: bool = False) -
     else:
         found = check_set(folder, read=read)
         page = _classes(found)
-    if as_json:
+    if options.json:
         print(json.dumps(_facts(found, page)))
     else:
         print("\n".join(_lines(found, page)))

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import tyro
 
-from spikecut.tools.options import BesideNetwork, Model, NoDefault, Overwrite, PartOf
+from spikecut.tools.options import BesideNetwork, Model, NoDefault, Overwrite, PartOf, Readout
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Calibrate:
     """The tolerated losses: fractions of right answers that early stopping may turn wrong."""
     delta: float = 0.05
     """The probability with which a promise may fail."""
-    readout: Literal["sum", "mean", "last", "leaky"] = "sum"
+    readout: Readout = "sum"
     """How outputs over time become evidence (sr1, economy and calimera always use the mean)."""
     leak: float = 0.05
     """The fraction that a leaky readout forgets at every step."""
@@ -50,20 +50,4 @@ class Calibrate:
     def run(self) -> int:
         from spikecut.tools.batch.calibrate import run_calibrate
 
-        return run_calibrate(
-            self.folder,
-            model=self.model,
-            part=self.part,
-            rules=self.rule,
-            tolerances=self.tolerance,
-            delta=self.delta,
-            readout=self.readout,
-            leak=self.leak,
-            temperature=self.temperature,
-            seed=self.seed,
-            or_never=self.or_never,
-            out=self.out,
-            outputs=self.outputs,
-            overwrite=self.overwrite,
-            force=self.force,
-        )
+        return run_calibrate(self)

@@ -31,10 +31,6 @@ class Convert:
     json: Json = False
 
     def run(self) -> int:
-        from spikecut.sources.formats.base import TextLayout
         from spikecut.tools.recordings.convert import run_convert
 
-        text = TextLayout(self.columns, self.time_unit) if self.columns is not None else None
-        return run_convert(
-            self.source, self.target, overwrite=self.overwrite, sensor=self.sensor, json=self.json, text=text
-        )
+        return run_convert(self)

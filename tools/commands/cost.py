@@ -34,13 +34,4 @@ class Cost:
     def run(self) -> int:
         from spikecut.tools.batch.cost import run_cost
 
-        return run_cost(
-            self.folder,
-            model=self.model,
-            cutoffs=self.cutoff,
-            part=self.part,
-            n=self.n,
-            rounds=self.rounds,
-            seed=self.seed,
-            out=self.out,
-        )
+        return run_cost(self)

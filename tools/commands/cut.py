@@ -40,15 +40,6 @@ class Cut:
     sensor: Sensor = None
 
     def run(self) -> int:
-        from spikecut.sources.formats.base import TextLayout
         from spikecut.tools.recordings.cut import run_cut
 
-        return run_cut(
-            self.streams,
-            self.folder,
-            piece=self.piece,
-            skip=self.skip,
-            suffix=f".{self.format}",
-            sensor=self.sensor,
-            text=TextLayout(self.columns, self.time_unit) if self.columns is not None else None,
-        )
+        return run_cut(self)

@@ -37,4 +37,4 @@ class Data:
     def run(self) -> int:
         from spikecut.tools.checks.data_check import run_data_check
 
-        return run_data_check(self.folder, read=self.read, as_json=self.json)
+        return run_data_check(self)

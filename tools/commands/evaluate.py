@@ -34,13 +34,4 @@ class Evaluate:
     def run(self) -> int:
         from spikecut.tools.batch.evaluate import run_evaluate
 
-        return run_evaluate(
-            self.folder,
-            model=self.model,
-            cutoffs=self.cutoff,
-            part=self.part,
-            out=self.out,
-            seed=self.seed,
-            overwrite=self.overwrite,
-            as_json=self.json,
-        )
+        return run_evaluate(self)

@@ -28,4 +28,4 @@ class Info:
     def run(self) -> int:
         from spikecut.tools.recordings.info import run_info
 
-        return run_info(self.file, json=self.json, sensor=self.sensor)
+        return run_info(self)

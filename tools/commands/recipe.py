@@ -1,10 +1,25 @@
 """The command `recipe`: from data to a trained network, its fitted cutoffs and a report."""
 
-from dataclasses import dataclass
+import os
+import sys
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
-from spikecut.tools.options import Device, Epochs, NoDefault, RecipeName, Threads, TrainingData
+from spikecut.pipeline.errors import ConfigError
+from spikecut.tools.commands.calibrate import Calibrate
+from spikecut.tools.commands.cost import Cost
+from spikecut.tools.commands.evaluate import Evaluate
+from spikecut.tools.commands.policy import Policy
+from spikecut.tools.commands.report import Report
+from spikecut.tools.commands.simulate import Simulate
+from spikecut.tools.commands.train import Train
+from spikecut.tools.options import Device, Epochs, NoDefault, Readout, RecipeName, Simulated, Threads, TrainingData
+
+if TYPE_CHECKING:
+    from spikecut.tools.training.recipe import Recipe as NetworkRecipe
+
+_TIMED = 50  # recordings that are stopped one by one, to time it
 
 
 @dataclass(frozen=True)
@@ -35,15 +50,129 @@ class Recipe:
     device: Device = "cpu"
 
     def run(self) -> int:
-        from spikecut.tools.follow_recipe import run_recipe
+        return run_recipe(self)
 
-        return run_recipe(
-            self.recipe,
-            self.data,
-            self.out,
-            images=self.images,
-            seeds=self.seed,
-            epochs=self.epochs,
-            threads=self.threads,
-            device=self.device,
+
+def run_recipe(options: Recipe) -> int:
+    """Writes one folder a seed. What is done already is not done again; what was cut short goes on.
+
+    Raises:
+        ConfigError: if the recipe, or a policy for it, needs data that is not there, or both data and pictures are
+            given; if a part of the data is empty; if a folder holds a network made of something else; or if `torchrun`
+            started this.
+    """
+    from spikecut.pipeline.rules import RULES
+    from spikecut.tools.machine import use
+    from spikecut.tools.training.finished import network_is_finished
+    from spikecut.tools.training.recipe import read_recipe
+    from spikecut.tools.training.train import planned
+    from spikecut.tools.training.training_data import check_parts
+
+    out, named = options.out, options.recipe
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "spikecut recipe is one process",
+            hint=f"torchrun … -m spikecut train {named} --out {out / 'seed0'} …, then spikecut recipe goes on",
         )
+    recipe = read_recipe(named)
+    by_seed = {seed: planned(recipe, options.epochs, None, seed) for seed in options.seed}
+    drawn = recipe.drawn_users and options.data is None
+    if drawn and any(RULES[rule].plans for rule in recipe.deciding.rules):
+        raise ConfigError("a policy learns from recordings, which are not kept of drawn users", hint="--data FOLDER")
+    use(options.threads)
+    fit_on, test_on = _data(recipe, options)
+    source = None if drawn else fit_on
+    if source is not None:
+        check_parts(recipe, source, ("train",))
+    check_parts(recipe, fit_on, ("calibration",))
+    check_parts(recipe, test_on, ("test",))
+    finished = {seed: network_is_finished(out / f"seed{seed}", one, source) for seed, one in by_seed.items()}
+    code = 0
+    for seed in options.seed:
+        if not finished[seed]:
+            _train(options, source, seed)
+        weights = out / f"seed{seed}" / f"{recipe.name}.safetensors"
+        code |= _fit(recipe, weights, source, fit_on, seed)
+        code |= _evaluate(weights, test_on, seed)
+    print(f"next: spikecut results {out}", file=sys.stderr)
+    return code
+
+
+def _train(options: Recipe, source: Path | None, seed: int) -> None:
+    from spikecut.tools.training.train import train
+
+    train(
+        Train(
+            recipe=options.recipe,
+            out=options.out / f"seed{seed}",
+            data=source,
+            epochs=options.epochs,
+            seed=seed,
+            resume=True,
+            device=options.device,
+        )
+    )
+
+
+def _fit(recipe: "NetworkRecipe", weights: Path, source: Path | None, fit_on: Path, seed: int) -> int:
+    """The policy, if a rule asks one and it is not there, and the cutoffs."""
+    from spikecut.pipeline.rules import RULES
+    from spikecut.tools.training.finished import policy_is_finished
+
+    code, deciding, model = 0, recipe.deciding, str(weights)
+    plan = replace(recipe.policy, seed=seed)
+    plans = any(RULES[rule].plans for rule in deciding.rules)
+    if plans and source is not None and not policy_is_finished(weights, plan):
+        code |= Policy(folder=source, model=model, part="train", overwrite=True, **asdict(plan)).run()
+    calibrate = Calibrate(
+        folder=fit_on,
+        model=model,
+        rule=deciding.rules,
+        tolerance=deciding.tolerances,
+        readout=cast(Readout, deciding.readout),  # checked when the recipe was read
+        temperature=str(deciding.temperature),
+        seed=seed,
+        or_never=True,
+        outputs=weights.parent / "calibration.npz",
+        overwrite=True,
+    )
+    return code | calibrate.run()
+
+
+def _evaluate(weights: Path, test_on: Path, seed: int) -> int:
+    """The evaluation with its page, and the cost."""
+    run, model = weights.parent, str(weights)
+    evaluation = run / "evaluation"
+    code = Evaluate(test_on, evaluation, model, seed=seed, overwrite=True).run()
+    Report(evaluation, seed=seed).run()
+    return code | Cost(test_on, model, n=_TIMED, rounds=2, seed=seed, out=run / "cost.json").run()
+
+
+def _data(recipe: "NetworkRecipe", options: Recipe) -> tuple[Path, Path]:
+    """Where to calibrate and where to test; made first if it can be."""
+    from spikecut.sources.datasets.images.open_images import KNOWN
+    from spikecut.sources.simulation.simulated_datasets import COUNTERPARTS
+
+    data, images, out, name = options.data, options.images, options.out, recipe.name
+    if recipe.network.inputs == 3:
+        if data is None:
+            raise ConfigError(f"recipe {name!r} needs pictures", hint=f"--data ARCHIVE_OR_FOLDER: {KNOWN}")
+        if images is not None:
+            raise ConfigError(f"--images {images}: not both", hint="give pictures with --data alone")
+        return data, data
+    if images is not None:
+        if data is not None or not recipe.counterpart:
+            why = "not both" if recipe.counterpart else f"recipe {name!r} is not made from pictures"
+            raise ConfigError(f"--images {images}: {why}", hint="give recordings with --data")
+        Simulate(cast(Simulated, recipe.counterpart), out, images, jobs=options.threads).run()
+        data = out / COUNTERPARTS[recipe.counterpart].folder
+    if data is not None:
+        return data, data
+    if not recipe.drawn_users:
+        pictures = ", or --images FOLDER_OR_ZIP for a counterpart made from pictures" if recipe.counterpart else ""
+        raise ConfigError(f"recipe {name!r} needs recordings", hint=f"--data FOLDER{pictures}")
+    fit_on, test_on = out / "drawn_calibration", out / "drawn_test"
+    users, jobs = recipe.drawn_judges, options.threads
+    Simulate("gestures", fit_on, users=users, part="calibration", jobs=jobs).run()
+    Simulate("gestures", test_on, users=users, part="test", jobs=jobs).run()
+    return fit_on, test_on

@@ -30,12 +30,4 @@ class Replay:
     def run(self) -> int:
         from spikecut.tools.batch.replay import run_replay
 
-        return run_replay(
-            self.folder,
-            model=self.model,
-            cutoffs=self.cutoff,
-            part=self.part,
-            batch_size=self.batch_size,
-            seed=self.seed,
-            as_json=self.json,
-        )
+        return run_replay(self)

@@ -33,4 +33,4 @@ class Report:
     def run(self) -> int:
         from spikecut.tools.reports.report import run_report
 
-        return run_report(self.run_, compare=self.compare or (), out=self.out, seed=self.seed)
+        return run_report(self)

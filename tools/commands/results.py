@@ -29,4 +29,4 @@ class Results:
     def run(self) -> int:
         from spikecut.tools.reports.results import run_results
 
-        return run_results(self.run_folders, self.out, self.seed)
+        return run_results(self)

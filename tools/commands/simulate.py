@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import tyro
 
-from spikecut.tools.options import NoDefault, Part
+from spikecut.tools.options import NoDefault, Part, Simulated
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Simulate:
 
     uses_torch: ClassVar[bool] = False
 
-    what: tyro.conf.Positional[Literal["gestures", "nmnist", "ncaltech101", "cifar10dvs"]]
+    what: tyro.conf.Positional[Simulated]
     """What to make."""
     folder: tyro.conf.Positional[Path]
     """The folder to write to; recordings that are in it already are kept."""
@@ -44,16 +44,6 @@ class Simulate:
     """Make recordings again that are in the folder already."""
 
     def run(self) -> int:
-        from spikecut.pipeline.errors import ConfigError
-        from spikecut.tools.recordings.simulate import run_counterpart, run_simulate
+        from spikecut.tools.recordings.simulate import run_simulate
 
-        seed, jobs, overwrite = self.seed, self.jobs, self.overwrite
-        if self.what == "gestures":
-            if self.images is not None or self.count is not None:
-                raise ConfigError("gestures are drawn, not made from pictures", hint="leave --images and --count out")
-            return run_simulate(
-                self.folder, users=self.users, part=self.part, seed=seed, jobs=jobs, overwrite=overwrite
-            )
-        return run_counterpart(
-            self.what, self.folder, self.images, count=self.count, seed=seed, jobs=jobs, overwrite=overwrite
-        )
+        return run_simulate(self)

@@ -37,15 +37,4 @@ class Train:
     def run(self) -> int:
         from spikecut.tools.training.train import run_train
 
-        return run_train(
-            self.recipe,
-            self.data,
-            self.out,
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            start=self.start,
-            seed=self.seed,
-            threads=self.threads,
-            resume=self.resume,
-            device=self.device,
-        )
+        return run_train(self)

@@ -35,12 +35,4 @@ class Why:
     def run(self) -> int:
         from spikecut.tools.reports.why import run_why
 
-        return run_why(
-            self.file,
-            model=self.model,
-            cutoffs=self.cutoff,
-            start_s=self.start,
-            save=self.save or Path(f"why_{self.file.stem}_{self.start:g}s.png"),
-            overwrite=self.overwrite or self.save is None,
-            as_json=self.json,
-        )
+        return run_why(self)

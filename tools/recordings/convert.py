@@ -1,11 +1,12 @@
 """From one file format into another, batch by batch."""
 
-import json as json_text
+import json
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from spikecut.pipeline.atomic_files import new_file
 from spikecut.pipeline.errors import ConfigError, EventError
@@ -14,6 +15,9 @@ from spikecut.sources import open_recording
 from spikecut.sources.datasets.gesture_labels import labels_beside
 from spikecut.sources.formats.base import Recording, TextLayout
 from spikecut.tools.recordings.info import parse_sensor
+
+if TYPE_CHECKING:
+    from spikecut.tools.commands.convert import Convert
 
 SUFFIXES = (".h5", ".hdf5", ".bin", ".aedat")
 
@@ -55,28 +59,33 @@ def convert(
     return ConversionReport(src, dst, n_written + tally.lost.total, n_written, tally.lost)
 
 
-def run_convert(
-    src: Path, dst: Path, overwrite: bool, sensor: str | None, json: bool, text: TextLayout | None = None
-) -> int:
+def run_convert(options: "Convert") -> int:
     """The command: 0 if every event arrived, 3 if some were lost.
 
-    A label file beside the source is left alone, and said: one file was asked for, and only the user knows whether
-    another may be written beside it. Times are the same in both, so a copy is all that it takes.
+    A label file beside the source is not copied, and a note says so: only one file was asked for, and only the user
+    knows whether another may be written beside it. Times are the same in both, so a copy of the labels suffices.
     """
-    report = convert(src, dst, overwrite, parse_sensor(sensor), text)
+    source, target = options.source, options.target
+    text = text_layout(options.columns, options.time_unit)
+    report = convert(source, target, options.overwrite, parse_sensor(options.sensor), text)
     dropped = report.lost.events_by_cause()
-    if json:
-        found = {"source": str(src), "target": str(dst), "n_read": report.n_read, "n_written": report.n_written}
-        print(json_text.dumps({**found, "dropped": dropped}))
+    if options.json:
+        counts = {"source": str(source), "target": str(target), "n_read": report.n_read, "n_written": report.n_written}
+        print(json.dumps({**counts, "dropped": dropped}))
     else:
-        print(f"{dst}: {report.n_written:,} events")
+        print(f"{target}: {report.n_written:,} events")
     for cause, loss in report.lost.losses.items():
         print(f"left out {loss.events:,}: {cause.sentence}", file=sys.stderr)
-    labels, theirs = labels_beside(src), labels_beside(dst)
-    if labels.is_file() and not theirs.exists():
-        copy = shlex.join(["cp", str(labels), str(theirs)])
-        print(f"the labels stay behind: {labels}; they hold for {dst.name}, too: {copy}", file=sys.stderr)
+    labels, copy = labels_beside(source), labels_beside(target)
+    if labels.is_file() and not copy.exists():
+        command = shlex.join(["cp", str(labels), str(copy)])
+        print(f"the labels stay behind: {labels}; they hold for {target.name}, too: {command}", file=sys.stderr)
     return 3 if any(cause is not DropCause.special for cause in report.lost.losses) else 0
+
+
+def text_layout(columns: str | None, time_unit: Literal["us", "s"]) -> TextLayout | None:
+    """How to read text files, as the options say; None without `--columns`."""
+    return None if columns is None else TextLayout(columns, time_unit)
 
 
 def write_events(part: Path, dst: Path, batches: Iterable[EventBatch], sensor: SensorSize) -> int:

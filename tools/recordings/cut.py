@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import track
@@ -20,8 +20,11 @@ from spikecut.sources.datasets.class_folders import MADE_BY, SUFFIXES, Part, cla
 from spikecut.sources.datasets.time_split import Piece, Stretch, events_of, longest_stretch, planned
 from spikecut.sources.formats.base import Recording, TextLayout
 from spikecut.tools.checks.faults import PARTS, some
-from spikecut.tools.recordings.convert import write_events
+from spikecut.tools.recordings.convert import text_layout, write_events
 from spikecut.tools.recordings.info import parse_sensor
+
+if TYPE_CHECKING:
+    from spikecut.tools.commands.cut import Cut
 
 _TEXT = (".txt", ".csv")
 T = TypeVar("T")
@@ -77,15 +80,15 @@ def open_streams(
         SourceError: if a recording cannot be read.
     """
     suffixes = SUFFIXES + (_TEXT if text else ())
-    found, others = _recordings(folder, suffixes)
-    if not found:
-        told = "" if text else "; text is read once --columns says what it is"
-        raise EmptyRecording(folder, "no recordings", hint=f"expected files ending in {', '.join(suffixes)}{told}")
-    (class_name, stem), n = Counter((class_name, path.stem) for class_name, path in found).most_common(1)[0]
+    recordings, others = _recordings(folder, suffixes)
+    if not recordings:
+        note = "" if text else "; text is read once --columns says what it is"
+        raise EmptyRecording(folder, "no recordings", hint=f"expected files ending in {', '.join(suffixes)}{note}")
+    (class_name, stem), n = Counter((class_name, path.stem) for class_name, path in recordings).most_common(1)[0]
     if n > 1:
         raise ConfigError(f"{folder}: {n} recordings of {class_name!r} are called {stem!r}", hint="rename one of them")
     streams = []
-    for class_name, path in _seen(found, "reading"):
+    for class_name, path in _progress(recordings, "reading"):
         recording = open_recording(path, sensor=parse_sensor(sensor), text=text)
         stretch = longest_stretch(recording)
         streams.append(Stream(class_name, recording, stretch, planned(recording, stretch, piece_us, skip_us)))
@@ -103,7 +106,7 @@ def cut_streams(streams: Sequence[Stream], folder: Path, suffix: str, origin: st
     """
     report = CutReport()
     with new_folder(folder) as new:
-        for stream in _seen(streams, "cutting"):
+        for stream in _progress(streams, "cutting"):
             n_inside = n_files = 0
             for piece, group in groupby(events_of(stream.recording, stream.stretch, stream.pieces), lambda it: it[0]):
                 batches = (batch for _, batch in group)
@@ -127,27 +130,20 @@ def cut_streams(streams: Sequence[Stream], folder: Path, suffix: str, origin: st
     return report
 
 
-def run_cut(
-    folder: Path,
-    out: Path,
-    *,
-    piece: float | None,
-    skip: float,
-    suffix: str,
-    sensor: str | None,
-    text: TextLayout | None,
-) -> int:
-    """The command; `piece` and `skip` are seconds. 0 if every event was read, 3 if some were lost.
+def run_cut(options: "Cut") -> int:
+    """The command: 0 if every event was read, 3 if some were lost.
 
     Raises:
         ConfigError: if a length cannot be; and as `open_streams` and `cut_streams`.
     """
-    piece_us = None if piece is None else _microseconds("--piece", piece, at_least=1)
-    skip_us = _microseconds("--skip", skip, at_least=0)
-    streams, others = open_streams(folder, piece_us=piece_us, skip_us=skip_us, sensor=sensor, text=text)
-    origin = origin_of(folder)
-    report = cut_streams(streams, out, suffix, origin)
-    _tell(out, streams, report, piece_us, origin)
+    source, target = options.streams, options.folder
+    piece_us = None if options.piece is None else _microseconds("--piece", options.piece, at_least=1)
+    skip_us = _microseconds("--skip", options.skip, at_least=0)
+    text = text_layout(options.columns, options.time_unit)
+    streams, others = open_streams(source, piece_us=piece_us, skip_us=skip_us, sensor=options.sensor, text=text)
+    origin = origin_of(source)
+    report = cut_streams(streams, target, f".{options.format}", origin)
+    _print(target, streams, report, piece_us, origin)
     if others:
         print(f"no recordings, and so not used: {some(others)}", file=sys.stderr)
     for cause, loss in report.lost.losses.items():
@@ -155,7 +151,7 @@ def run_cut(
     return 3 if any(cause is not DropCause.special for cause in report.lost.losses) else 0
 
 
-def _tell(out: Path, streams: Sequence[Stream], report: CutReport, piece_us: int | None, origin: str) -> None:
+def _print(out: Path, streams: Sequence[Stream], report: CutReport, piece_us: int | None, origin: str) -> None:
     """What was written, on stdout; what was not, on stderr."""
     classes = sorted({stream.class_name for stream in streams})
     n, what = report.n_files.total(), "whole recordings" if piece_us is None else f"pieces of {piece_us / 1e6:g} s"
@@ -188,19 +184,19 @@ def _recordings(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[tuple[str
             hint="give one of these folders",
         )
     (root,) = roots.values()
-    lying = [path for path in sorted(root.iterdir()) if not path.name.startswith(".")]
+    above = [path for path in sorted(root.iterdir()) if not path.name.startswith(".")]
     within = [path for below in subfolders(root) for path in sorted(below.iterdir()) if not path.name.startswith(".")]
 
     def fits(path: Path) -> bool:
         return path.is_file() and path.suffix.lower() in suffixes
 
-    if any(map(fits, lying)):
-        found = [(path.stem.partition("_")[0] or path.stem, path) for path in lying if fits(path)]
-        passed_over = [path for path in lying if not fits(path)]
+    if any(map(fits, above)):
+        recordings = [(path.stem.partition("_")[0] or path.stem, path) for path in above if fits(path)]
+        passed_over = [path for path in above if not fits(path)]
     else:
-        found = [(path.parent.name, path) for path in within if fits(path)]
-        passed_over = [path for path in lying if path.is_file()] + [path for path in within if not fits(path)]
-    return found, [str(path.relative_to(root)) for path in passed_over]
+        recordings = [(path.parent.name, path) for path in within if fits(path)]
+        passed_over = [path for path in above if path.is_file()] + [path for path in within if not fits(path)]
+    return recordings, [str(path.relative_to(root)) for path in passed_over]
 
 
 def _microseconds(flag: str, seconds: float, *, at_least: int) -> int:
@@ -210,5 +206,5 @@ def _microseconds(flag: str, seconds: float, *, at_least: int) -> int:
     return length_us
 
 
-def _seen(items: Sequence[T], what: str) -> Iterable[T]:
+def _progress(items: Sequence[T], what: str) -> Iterable[T]:
     return track(items, what, len(items), console=Console(stderr=True), transient=True)

@@ -1,9 +1,10 @@
 """What is in a recording: one pass over it, in bounded memory."""
 
-import json as json_text
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.tools.recordings.image_info import is_about_pictures, run_picture_info
+
+if TYPE_CHECKING:
+    from spikecut.tools.commands.info import Info
 
 PEAK_US = 10_000
 
@@ -99,22 +103,22 @@ def info(path: str | Path, sensor: SensorSize | None = None) -> RecordingInfo:
     )
 
 
-def print_info(found: RecordingInfo) -> None:
+def print_info(report: RecordingInfo) -> None:
     """For people, on stdout."""
-    for line in _lines(found):
+    for line in _lines(report):
         print(line)
 
 
-def run_info(path: Path, json: bool, sensor: str | None) -> int:
+def run_info(options: "Info") -> int:
     """The command, also about pictures: 0 if the recording is sound, 3 if something of it was lost."""
-    if is_about_pictures(path):
-        return run_picture_info(path, as_json=json)
-    found = info(path, parse_sensor(sensor))
-    if json:
-        print(json_text.dumps(_as_json(found)))
+    if is_about_pictures(options.file):
+        return run_picture_info(options.file, as_json=options.json)
+    report = info(options.file, parse_sensor(options.sensor))
+    if options.json:
+        print(json.dumps(_as_json(report)))
     else:
-        print_info(found)
-    return 3 if found.damage else 0
+        print_info(report)
+    return 3 if report.damage else 0
 
 
 def parse_sensor(text: str | None) -> SensorSize | None:
@@ -152,44 +156,44 @@ class _Peak:
         self._key, self._count = (batch.segment, int(bins[-1])), int(counts[-1])
 
 
-def _as_json(found: RecordingInfo) -> dict[str, object]:
+def _as_json(report: RecordingInfo) -> dict[str, object]:
     return {
-        "format": found.format,
-        "sensor": [found.sensor.width, found.sensor.height],
-        "n_events": found.n_events,
-        "n_on": found.n_on,
-        "t_first_us": found.t_first_us,
-        "t_last_us": found.t_last_us,
-        "damage": found.damage,
+        "format": report.format,
+        "sensor": [report.sensor.width, report.sensor.height],
+        "n_events": report.n_events,
+        "n_on": report.n_on,
+        "t_first_us": report.t_first_us,
+        "t_last_us": report.t_last_us,
+        "damage": report.damage,
     }
 
 
-def _lines(found: RecordingInfo) -> Iterable[str]:
-    yield f"{found.path}"
-    yield f"  format    {found.format}"
-    yield f"  sensor    {found.sensor}"
-    if not found.n_events or found.t_first_us is None or found.t_last_us is None:
+def _lines(report: RecordingInfo) -> Iterable[str]:
+    yield f"{report.path}"
+    yield f"  format    {report.format}"
+    yield f"  sensor    {report.sensor}"
+    if not report.n_events or report.t_first_us is None or report.t_last_us is None:
         yield "  events    none"
     else:
-        yield f"  events    {found.n_events:,}, {found.n_on / found.n_events:.1%} ON"
-        yield f"  time      {found.t_first_us:,} to {found.t_last_us:,} us: {format_us(found.covered_us)}"
-        yield f"  rate      {found.rate_hz:,.0f} events/s; at most {found.peak_events:,} in 10 ms"
-    if found.n_segments > 1:
-        yield f"  segments  {found.n_segments}: the clock was reset {found.n_segments - 1} times"
-    if signals := found.lost.losses.get(DropCause.special):
+        yield f"  events    {report.n_events:,}, {report.n_on / report.n_events:.1%} ON"
+        yield f"  time      {report.t_first_us:,} to {report.t_last_us:,} us: {format_us(report.covered_us)}"
+        yield f"  rate      {report.rate_hz:,.0f} events/s; at most {report.peak_events:,} in 10 ms"
+    if report.n_segments > 1:
+        yield f"  segments  {report.n_segments}: the clock was reset {report.n_segments - 1} times"
+    if signals := report.lost.losses.get(DropCause.special):
         yield f"  signals   {signals.events:,}: {DropCause.special.sentence}"
-    for entry in found.damage:
+    for entry in report.damage:
         place = "" if entry["at_byte"] is None else f", first at byte {entry['at_byte']:,}"
         size = f" ({entry['bytes']:,} bytes)" if entry["bytes"] else ""
         yield f"  lost      {entry['events']:,} events{size}{place}: {entry['sentence']}"
-    yield f"  verdict   {_verdict(found)}"
+    yield f"  verdict   {_verdict(report)}"
 
 
-def _verdict(found: RecordingInfo) -> str:
-    outside = found.lost.losses.get(DropCause.outside_sensor)
-    if outside and outside.events > found.n_events:
-        return f"most events lie outside {found.sensor}: probably the wrong sensor; try --sensor WxH"
-    if found.damage:
-        total = sum(loss.events for cause, loss in found.lost.losses.items() if cause is not DropCause.special)
-        return f"damaged: {total:,} of {found.n_events + total:,} events lost, the rest is usable"
-    return "sound" if found.n_events else "sound, but there is nothing in it"
+def _verdict(report: RecordingInfo) -> str:
+    outside = report.lost.losses.get(DropCause.outside_sensor)
+    if outside and outside.events > report.n_events:
+        return f"most events lie outside {report.sensor}: probably the wrong sensor; try --sensor WxH"
+    if report.damage:
+        total = sum(loss.events for cause, loss in report.lost.losses.items() if cause is not DropCause.special)
+        return f"damaged: {total:,} of {report.n_events + total:,} events lost, the rest is usable"
+    return "sound" if report.n_events else "sound, but there is nothing in it"

@@ -6,14 +6,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import track
 
 from spikecut.pipeline.atomic_files import write_text
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
-from spikecut.sources.datasets.class_folders import MADE_BY, Part
+from spikecut.sources.datasets.class_folders import MADE_BY
 from spikecut.sources.simulation.gestures import drawn_session, drawn_users, write_lists, write_session
 from spikecut.sources.simulation.simulated_datasets import (
     COUNTERPARTS,
@@ -23,53 +23,63 @@ from spikecut.sources.simulation.simulated_datasets import (
     write_recording,
 )
 
+if TYPE_CHECKING:
+    from spikecut.tools.commands.simulate import Simulate
 
-def run_simulate(folder: Path, *, users: int, part: Part, seed: int, jobs: int, overwrite: bool) -> int:
-    """The command: one session a user; those that are there already are kept, so an interrupted run goes on.
+
+def run_simulate(options: "Simulate") -> int:
+    """The command: gestures of drawn people, or a counterpart of a data set from pictures.
+
+    Recordings that are there already are kept, so an interrupted run goes on.
 
     Raises:
-        ConfigError: if there is nobody to draw, or the folder holds sessions that this would not write.
+        ConfigError: if there is nothing to draw, pictures are missing or not wanted, or the folder holds recordings
+            that this would not write.
     """
-    if users < 1 or jobs < 1:
-        raise ConfigError(f"{users} users drawn by {jobs} processes; there must be at least one of each")
-    sessions = [drawn_session(user, seed) for user in drawn_users(users, part)]
+    if options.what != "gestures":
+        return run_counterpart(options)
+    if options.images is not None or options.count is not None:
+        raise ConfigError("gestures are drawn, not made from pictures", hint="leave --images and --count out")
+    folder, users, overwrite = options.folder, options.users, options.overwrite
+    if users < 1 or options.jobs < 1:
+        raise ConfigError(f"{users} users drawn by {options.jobs} processes; there must be at least one of each")
+    sessions = [drawn_session(user, options.seed) for user in drawn_users(users, options.part)]
     if not sessions:
-        raise ConfigError(f"none of {users} users belongs to the {part} part", hint="--users 29 has all parts")
-    _claim(folder, f"drawing of seed {seed}", overwrite)
+        raise ConfigError(f"none of {users} users belongs to the {options.part} part", hint="--users 29 has all parts")
+    _claim(folder, f"drawing of seed {options.seed}", overwrite)
     write_lists(folder, sessions)
     missing = [s for s in sessions if overwrite or not (folder / f"{s.name}.aedat").is_file()]
-    _all(partial(write_session, folder), missing, jobs)
+    _all(partial(write_session, folder), missing, options.jobs)
     n_gestures = sum(len(list(session.spans())) for session in sessions)
     print(f"{folder}: {len(sessions)} session{'s' * (len(sessions) != 1)} with {n_gestures} drawn gestures")
     print(f"next: spikecut run {folder / sessions[0].name}.aedat --model gestures", file=sys.stderr)
     return 0
 
 
-def run_counterpart(
-    what: str, folder: Path, images: Path | None, *, count: int | None, seed: int, jobs: int, overwrite: bool
-) -> int:
-    """The command: one recording a picture, below `Train` and `Test`, `Caltech101` or `CIFAR10DVS` in the folder.
+def run_counterpart(options: "Simulate") -> int:
+    """One recording a picture, below `Train` and `Test`, `Caltech101` or `CIFAR10DVS` in the folder.
 
     Raises:
         ConfigError: if there are no pictures, or the folder holds recordings that this would not write.
     """
+    images, count, overwrite = options.images, options.count, options.overwrite
     if images is None:
         raise ConfigError(
-            f"simulate {what} shows pictures to a camera", hint="--images FOLDER_OR_ZIP of <class>/<picture>"
+            f"simulate {options.what} shows pictures to a camera", hint="--images FOLDER_OR_ZIP of <class>/<picture>"
         )
-    if jobs < 1 or (count is not None and count < 1):
-        raise ConfigError(f"{count} pictures shown by {jobs} processes; there must be at least one of each")
-    counterpart = COUNTERPARTS[what]
+    if options.jobs < 1 or (count is not None and count < 1):
+        raise ConfigError(f"{count} pictures shown by {options.jobs} processes; there must be at least one of each")
+    counterpart = COUNTERPARTS[options.what]
     if count is not None:
         counterpart = replace(counterpart, most=min(count, counterpart.most or count))
-    found = pictures_of(images, counterpart)
-    pictures = found.used
-    print(f"{images}: {found}", file=sys.stderr)
-    target = folder / counterpart.folder
-    _claim_counterpart(target, pictures, f"counterpart of {counterpart.title}, seed {seed}", overwrite)
+    selection = pictures_of(images, counterpart)
+    pictures = selection.used
+    print(f"{images}: {selection}", file=sys.stderr)
+    target = options.folder / counterpart.folder
+    _claim_counterpart(target, pictures, f"counterpart of {counterpart.title}, seed {options.seed}", overwrite)
     missing = [p for p in pictures if overwrite or not (target / p.recording).is_file()]
-    write = partial(write_recording, target, counterpart=counterpart, seed=seed)
-    n_events = sum(_all(write, missing, jobs))
+    write = partial(write_recording, target, counterpart=counterpart, seed=options.seed)
+    n_events = sum(_all(write, missing, options.jobs))
     n_classes = len({p.recording.parent.name for p in pictures})
     print(f"{target}: {len(pictures)} simulated recordings of {n_classes} classes")
     if missing:
@@ -88,19 +98,19 @@ def _claim_counterpart(target: Path, pictures: Sequence[Picture], origin: str, o
     claims: dict[Path, str] = {}
     for below in sorted({picture.root for picture in pictures}):
         folder = target / below
-        told = f"{origin}, pictures {digest_of(p for p in pictures if p.root == below)}"
-        there = _recordings(folder)
-        if there and not (folder / MADE_BY).is_file():
+        claim = f"{origin}, pictures {digest_of(p for p in pictures if p.root == below)}"
+        existing = _recordings(folder)
+        if existing and not (folder / MADE_BY).is_file():
             raise ConfigError(
-                f"{folder} holds {there[0].relative_to(folder)}, and nothing says that it was simulated",
+                f"{folder} holds {existing[0].relative_to(folder)}, and nothing says that it was simulated",
                 hint="choose an empty folder",
             )
-        _refuse_others(folder, told, [path for path in there if path not in wanted], overwrite)
-        claims[folder] = told
-    for folder, told in claims.items():
+        _refuse_others(folder, claim, [path for path in existing if path not in wanted], overwrite)
+        claims[folder] = claim
+    for folder, claim in claims.items():
         for path in _recordings(folder) if overwrite else ():
             path.unlink()
-        _claim(folder, told, overwrite)
+        _claim(folder, claim, overwrite)
 
 
 def _claim(folder: Path, origin: str, overwrite: bool) -> None:
@@ -116,12 +126,12 @@ def _claim(folder: Path, origin: str, overwrite: bool) -> None:
 def _refuse_others(folder: Path, origin: str, strangers: Sequence[Path], overwrite: bool) -> None:
     """What another origin made, and `strangers` in any case, are not mixed with what is written now."""
     marker = folder / MADE_BY
-    told = marker.read_text(errors="replace").strip() if marker.is_file() else ""
-    others = strangers if told == origin else _recordings(folder)
+    maker = marker.read_text(errors="replace").strip() if marker.is_file() else ""
+    others = strangers if maker == origin else _recordings(folder)
     if others and not overwrite:
         raise ConfigError(
             f"{folder} holds {others[0].relative_to(folder)}, which is no {origin}"
-            + (f", but {told}" if told not in ("", origin) else ""),
+            + (f", but {maker}" if maker not in ("", origin) else ""),
             hint="choose an empty folder, or pass --overwrite",
         )
 
@@ -132,8 +142,8 @@ def _recordings(folder: Path) -> list[Path]:
 
 def _all(write: Callable[[Any], Any], items: Sequence[Any], jobs: int) -> list[Any]:
     """Writes every item, in `jobs` processes, with a bar of progress."""
-    seen = partial(track, description="drawing", total=len(items), console=Console(stderr=True), transient=True)
+    progress = partial(track, description="drawing", total=len(items), console=Console(stderr=True), transient=True)
     if jobs == 1:
-        return list(seen(map(write, items)))
+        return list(progress(map(write, items)))
     with ProcessPoolExecutor(jobs) as pool:
-        return list(seen(pool.map(write, items, chunksize=max(1, len(items) // (50 * jobs)))))
+        return list(progress(pool.map(write, items, chunksize=max(1, len(items) // (50 * jobs)))))

@@ -2,11 +2,10 @@
 
 import base64
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import spikecut
 from spikecut.pipeline.errors import ConfigError
@@ -15,6 +14,9 @@ from spikecut.tools.reports.comparison import compared
 from spikecut.tools.reports.evaluation_file import read_evaluation
 from spikecut.tools.reports.rendering import render
 from spikecut.tools.time_unit import pace_in
+
+if TYPE_CHECKING:
+    from spikecut.tools.commands.report import Report
 
 _RULE_COLUMNS = (
     "rule",
@@ -47,18 +49,20 @@ class Figure:
     data: str
 
 
-def run_report(run: Path | None, *, compare: Sequence[Path], out: Path | None, seed: int) -> int:
+def run_report(options: "Report") -> int:
     """The command: writes `report.html` and its PNGs beside the evaluation, or prints two evaluations' differences.
 
     Raises:
         ConfigError: if neither or both are asked for.
         ModelError: if a folder holds no evaluation.
     """
-    if (run is None) == (not compare):
+    run, out = options.run_, options.out
+    if (run is None) == (options.compare is None):
         raise ConfigError("report on one run, or --compare two", hint="spikecut report RUN, or --compare A B")
-    if run is None:
-        print(compared(compare[0], compare[1], seed))
+    if options.compare is not None:
+        print(compared(*options.compare, options.seed))
         return 0
+    assert run is not None
     evaluation = read_evaluation(run)
     target = out or run / "report.html"
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -3,8 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -21,15 +20,19 @@ from spikecut.tools.reports.run_folders import Chapter, Run, chapters_of, runs_i
 from spikecut.tools.time_unit import pace_of
 from spikecut.tools.training.recipe import read_recipe, shipped
 
+if TYPE_CHECKING:
+    from spikecut.tools.commands.results import Results
 
-def run_results(folders: Sequence[Path], out: Path | None, seed: int) -> int:
+
+def run_results(options: "Results") -> int:
     """The command: Markdown on stdout, or in a file.
 
     Raises:
         ConfigError: if a folder holds no run, or a run is given twice.
     """
+    folders, out = options.run_folders, options.out
     runs = [run for folder in folders for run in runs_in(folder)]
-    text = page(runs, "spikecut results " + " ".join(map(str, folders)), seed)
+    text = page(runs, "spikecut results " + " ".join(map(str, folders)), options.seed)
     if out is None:
         print(text, end="")
     else:

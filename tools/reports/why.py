@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float32, Num
@@ -20,13 +20,18 @@ from spikecut.models.files import opening
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.probability import softmax
+from spikecut.pipeline.protocols import SteppedModel
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.replay import record_outputs
+from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import FirstFrames, plans_of
 from spikecut.pipeline.scores import certainty, top2_gap
-from spikecut.tools.cutoff_lookup import asked_by, available, find_cutoff, shown
+from spikecut.tools.cutoff_lookup import asked_by, cutoffs_for
 from spikecut.tools.frame_streams import look_at, network_for, on_sensor, open_for
 from spikecut.tools.time_unit import pace_of
+
+if TYPE_CHECKING:
+    from spikecut.tools.commands.why import Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +44,43 @@ class Answer:
     as_full: bool
 
 
-def run_why(
-    path: Path, *, model: str | None, cutoffs: Sequence[str], start_s: float, save: Path, overwrite: bool, as_json: bool
-) -> int:
-    """The command: the network runs through one whole window, and every rule is asked about it.
+def run_why(options: "Why") -> int:
+    """The command: the network runs through one whole window, and every rule is applied to it.
 
     Raises:
         ConfigError: if the picture exists, or the start is negative, or a picture is to be seen from later on.
         EmptyRecording: if no bin is left from the start on.
     """
-    if save.exists() and not overwrite:
+    path, start_s = options.file, options.start
+    save = options.save or Path(f"why_{path.stem}_{start_s:g}s.png")
+    if options.save is not None and save.exists() and not options.overwrite:
         raise ConfigError(f"{save} exists", hint="choose another name with --save, or pass --overwrite")
     if start_s < 0:
         raise ConfigError(f"a start at {start_s} s; expected 0 or later")
-    weights = opening.locate(model or network_for(path))
+    weights = opening.locate(options.model or network_for(path))
     stepper, card = opening.load(weights)
-    if card.spec.inputs == 3 and start_s:
-        raise ConfigError(f"a start at {start_s:g} s in a picture, which stands still")
     still = card.spec.inputs == 3
+    if still and start_s:
+        raise ConfigError(f"a start at {start_s:g} s in a picture, which stands still")
     frames = list(look_at(path, card)[0]) if still else _window(path, card, start_s)
     if not frames:
         raise EmptyRecording(path, f"no events from {start_s:g} s on")
-    names = [name for name in cutoffs or available(weights) if name != "none"]
-    rules = {name: find_cutoff(name, weights, card) for name in names}
+    totals, answers = _answers(frames, stepper, card, cutoffs_for(options.cutoff, weights, card))
+    save.parent.mkdir(parents=True, exist_ok=True)
+    title = path.name if still else f"{path.name} from {start_s:g} s"
+    save.write_bytes(picture(totals, answers, card, title, frames[0].pixels if still else None))
+    if options.json:
+        print(json.dumps(_as_json(path, card, totals, answers)))
+    else:
+        _print(path, card, totals, answers, len(frames))
+        print(save)
+    return 0
+
+
+def _answers(
+    frames: Sequence[Frame], stepper: SteppedModel[Any], card: ModelCard, rules: dict[str, FittedCutoff]
+) -> tuple[Float32[ndarray, "T K"], list[Answer]]:
+    """The evidence after every step of one window, and each rule's answer, that of the full window first."""
     policy = asked_by(rules.values())
     first = FirstFrames(policy.look if policy else 0)
     outputs = record_outputs(first.over([frames]), 1, stepper, horizon=card.horizon)
@@ -72,18 +91,9 @@ def run_why(
     answers = [Answer("full window", full, len(frames), as_full=True)]
     for name, rule in rules.items():
         swept = sweep(recorded, rule.cutoff)
-        answers.append(
-            Answer(shown(name, weights), int(swept.labels[0]), int(swept.stops[0]), int(swept.labels[0]) == full)
-        )
-    save.parent.mkdir(parents=True, exist_ok=True)
-    title = path.name if still else f"{path.name} from {start_s:g} s"
-    save.write_bytes(picture(totals, answers, card, title, frames[0].pixels if still else None))
-    if as_json:
-        print(json.dumps(_as_json(path, card, totals, answers)))
-    else:
-        _print(path, card, totals, answers, len(frames))
-        print(save)
-    return 0
+        label, steps = int(swept.labels[0]), int(swept.stops[0])
+        answers.append(Answer(name, label, steps, as_full=label == full))
+    return totals, answers
 
 
 def _window(path: Path, card: ModelCard, start_s: float) -> list[Frame]:
@@ -98,9 +108,9 @@ def picture(
     answers: Sequence[Answer],
     card: ModelCard,
     title: str,
-    seen: Num[ndarray, "3 H W"] | None = None,
+    pixels: Num[ndarray, "3 H W"] | None = None,
 ) -> bytes:
-    """Probabilities and lead over time, where each rule would have stopped, and what was seen; a PNG."""
+    """Probabilities and lead over time, where each rule would have stopped, and the picture; a PNG."""
     from matplotlib.figure import Figure
 
     pace = pace_of(card.spec)
@@ -116,9 +126,9 @@ def picture(
     above.set_ylim(-0.02, 1.02)
     above.set_title(title, fontsize=10)
     above.legend(fontsize=8, loc="center right")
-    if seen is not None:
+    if pixels is not None:
         corner = above.inset_axes((0.01, 0.6, 0.2, 0.38))
-        corner.imshow(seen.transpose(1, 2, 0))
+        corner.imshow(pixels.transpose(1, 2, 0))
         corner.axis("off")
     below.plot(times, top2_gap(totals, np.ones(len(totals), np.int64)), color="black", linewidth=1.2)
     below.set_ylabel("lead of the first over the second")

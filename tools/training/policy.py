@@ -3,7 +3,7 @@
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,53 +15,47 @@ from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
 from spikecut.models.policy.file import PolicyCard, save_policy
 from spikecut.models.policy.network import WIDTHS, PolicyPlanner, PolicySpec, macs_of_policy, macs_of_step
-from spikecut.models.policy.training import PolicyPlan, train_policy
+from spikecut.models.policy.training import train_policy
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.rules.step_budget import budgets
-from spikecut.sources.datasets.class_folders import Part
 from spikecut.tools.batch.outputs import gather
 from spikecut.tools.cutoff_lookup import policy_beside
 from spikecut.tools.image_digests import sketch
 from spikecut.tools.machine import commit, processor
 
+if TYPE_CHECKING:
+    from spikecut.tools.commands.policy import Policy
+
 _SHARE = 8  # asking the policy may cost this part of one step
 
 
-def run_policy(
-    data: Path,
-    *,
-    model: str,
-    part: Part,
-    look: int | None,
-    width: int | None,
-    plan: PolicyPlan,
-    out: Path | None,
-    overwrite: bool,
-) -> int:
+def run_policy(options: "Policy") -> int:
     """The command: trains a policy on what the frozen network says of one part, and writes its weights and card.
 
     Raises:
         ConfigError: if there is one already (unless `overwrite`), or the data is a file of recorded outputs.
         ModelError: if it cannot look so far, or the recordings do not fill a batch.
     """
-    weights = opening.locate(model)
-    folder = out or (weights.parent if weights.parent != opening.SHIPPED else Path())
+    weights, data, plan = opening.locate(options.model), options.folder, options.plan
+    folder = options.out or (weights.parent if weights.parent != opening.SHIPPED else Path())
     target = folder / policy_beside(weights).name
-    if target.exists() and not overwrite:
+    if target.exists() and not options.overwrite:
         raise ConfigError(f"{target} exists", hint="choose another folder with --out, or pass --overwrite")
     if data.suffix == ".npz":
         raise ConfigError(f"{data}: a policy looks at recordings", hint="give the folder that they are in")
     stepper, card = opening.load(weights)
     step_macs = macs_of_step(stepper, card.spec)
-    spec = policy_spec(card, look, width, step_macs)
+    spec = policy_spec(card, options.look, options.width, step_macs)
     macs = macs_of_policy(spec)
     made_by, console, started = commit(), Console(stderr=True), time.monotonic()
 
-    found = gather(data, model, part, look=spec.look, drawn=(plan.recordings, plan.seed))
-    frames, right = found.first, found.recorded.correct()
+    gathered = gather(data, options.model, options.part, look=spec.look, drawn=(plan.recordings, plan.seed))
+    frames, right = gathered.first, gathered.recorded.correct()
     assert frames is not None
     share = right[:, spec.look - 1].mean()
-    console.print(f"{len(right)} recordings ({part}); the network is right on {share:.1%} after {spec.look} steps")
+    console.print(
+        f"{len(right)} recordings ({options.part}); the network is right on {share:.1%} after {spec.look} steps"
+    )
     policy = train_policy(
         torch.from_numpy(frames if frames.dtype == np.uint8 else frames.astype(np.float32)),
         torch.from_numpy(right),
@@ -70,18 +64,7 @@ def run_policy(
         lambda epoch, loss: console.print(f"epoch {epoch}/{plan.epochs}  expected loss {loss:.4f}"),
     )
     metrics = _metrics(PolicyPlanner(policy, spec, "", macs / step_macs).plan(frames), right, spec)
-    said = {"look": spec.look, "width": spec.width, **asdict(plan)}
-    options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in said.items())
-    provenance = {
-        "command": f"spikecut policy DIR --model {card.name} --part {part} {options}",
-        **{name: card.provenance[name] for name in ("data_licence", "attribution") if name in card.provenance},
-        "part": part,
-        "data": found.data,
-        "plan": asdict(plan),
-        "seconds": round(time.monotonic() - started),
-        "machine": processor(),
-        "commit": made_by,
-    }
+    made = {"seconds": round(time.monotonic() - started), "machine": processor(), "commit": made_by}
     card_of_policy = PolicyCard(
         name=card.name,
         spec=spec,
@@ -89,8 +72,8 @@ def run_policy(
         macs=macs,
         step_macs=step_macs,
         metrics=metrics,
-        provenance=provenance,
-        trained_on=sketch(found.digests) if card.spec.inputs == 3 else tuple(dict.fromkeys(found.digests)),
+        provenance=_provenance(options, card, spec, gathered.data) | made,
+        trained_on=sketch(gathered.digests) if card.spec.inputs == 3 else tuple(dict.fromkeys(gathered.digests)),
     )
     save_policy(target, card_of_policy, policy)
     console.print(
@@ -100,7 +83,21 @@ def run_policy(
         soft_wrap=True,
     )
     print(target)
-    return 3 if found.n_damaged else 0
+    return 3 if gathered.n_damaged else 0
+
+
+def _provenance(options: "Policy", card: ModelCard, spec: PolicySpec, data: str) -> dict[str, Any]:
+    """From what a policy was made, and how to repeat it."""
+    plan = asdict(options.plan)
+    given = {"look": spec.look, "width": spec.width, **plan}
+    flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in given.items())
+    return {
+        "command": f"spikecut policy DIR --model {card.name} --part {options.part} {flags}",
+        **{name: card.provenance[name] for name in ("data_licence", "attribution") if name in card.provenance},
+        "part": options.part,
+        "data": data,
+        "plan": plan,
+    }
 
 
 def policy_spec(card: ModelCard, look: int | None, width: int | None, step_macs: int) -> PolicySpec:

@@ -9,7 +9,7 @@ import dacite
 
 from spikecut.models.architectures import ARCHITECTURES
 from spikecut.models.architectures.networks import NetworkSpec, build
-from spikecut.models.policy.training import PolicyPlan
+from spikecut.models.policy.plan import PolicyPlan
 from spikecut.models.training.augment import Augmentation
 from spikecut.models.training.epochs import TrainingPlan
 from spikecut.models.training.image_augment import PictureAugmentation

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,79 +16,104 @@ from spikecut.tools.training.recipe import Recipe, read_recipe
 from spikecut.tools.training.training_data import Material, made_of, material_for
 
 if TYPE_CHECKING:
+    from spikecut.models.card import ModelCard
     from spikecut.models.training.epochs import TrainingRun
+    from spikecut.tools.commands.train import Train
 
 _STATE = "training.pt"
 _WATCHED = 1000  # as many are watched between epochs where there are more: enough for two digits
 _CLOCK = "seconds.txt"  # of the epochs done, beside the state of the training
 
 
-def train(
-    recipe: Recipe,
-    data: Path | None,
-    out: Path,
-    *,
-    epochs: int | None,
-    learning_rate: float | None,
-    start: Path | None,
-    seed: int,
-    resume: bool,
-    device: str,
-) -> Path:
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """The network that is trained further."""
+
+    weights: Path
+    card: "ModelCard"
+
+
+def train(options: "Train") -> Path:
     """Trains on the train part of a folder (or on drawn users) and writes `NAME.safetensors` and `NAME.json`.
 
     Every tenth recording or session of the train part is kept out to show progress; it chooses nothing:
     the network kept is the averaged one after the last epoch. The accuracy in the card is measured on
     the test part, once, at the end. With `start` the weights of a trained network are trained further; the
-    card then tells its history too.
+    card then has its history too.
 
     Raises:
-        ConfigError: if the folder has other classes than the recipe, or `out` holds an earlier run and
-            `resume` is not set.
+        ConfigError: if the folder has other classes than the recipe, `start` is not a network of spikecut, or `out`
+            holds an earlier run and `resume` is not set.
         ModelError: if it is set, and the earlier run was made of something else.
     """
-    from spikecut.models.card import ModelCard
     from spikecut.models.files import checkpoint
     from spikecut.models.training.distributed import leads
     from spikecut.models.training.epochs import TrainingRun
 
     made_by, console = commit(), Console(stderr=True, quiet=not leads())
-    if (out / _STATE).exists() and not resume:
+    out, state = options.out, options.out / _STATE
+    recipe = planned(read_recipe(options.recipe), options.epochs, options.learning_rate, options.seed)
+    start = _started_from(options.start)
+    if state.exists() and not options.resume:
         raise ConfigError(f"{out} holds an earlier run", hint="--resume goes on with it; or choose another folder")
-    recipe = planned(recipe, epochs, learning_rate, seed)
-    plan = recipe.training
     out.mkdir(parents=True, exist_ok=True)
-    recipe, material = material_for(recipe, data, out)
-    device = device_for(device)
-    before = None if start is None else checkpoint.read_card(start.with_suffix(".json"))
-    made = made_of(recipe, data, "" if before is None else before.weights_sha256)
-    run = TrainingRun(recipe.network, plan, len(material.fit[1]), device, made_of=made)
-    history: dict[str, Any] = {}
-    if start is not None and before is not None:
-        run.start_from(checkpoint.read_weights(start, before))
-        history = {"started_from": {"weights_sha256": before.weights_sha256, **before.provenance}}
-    if resume and (out / _STATE).exists():
-        run.resume(out / _STATE)
-        console.print(f"going on after epoch {run.epoch} of {plan.epochs}")
+    recipe, material = material_for(recipe, options.data, out)
+    device = device_for(options.device)
+    made = made_of(recipe, options.data, start.card.weights_sha256 if start else "")
+    run = TrainingRun(recipe.network, recipe.training, len(material.fit[1]), device, made_of=made)
+    if start:
+        run.start_from(checkpoint.read_weights(start.weights, start.card))
+    if options.resume and state.exists():
+        run.resume(state)
+        console.print(f"going on after epoch {run.epoch} of {recipe.training.epochs}")
     seconds = _epochs(run, material, recipe, out, console)
-    weights = out / f"{recipe.name}.safetensors"
-    if not leads():
-        return weights
-    metrics = _tested(run, material, console)
-    source = f"{'' if data is None else '--data DIR '}--epochs {plan.epochs} --learning-rate {plan.learning_rate:g}"
-    source += "" if start is None else f" --start {start.name}"
-    provenance = {
+    if leads():
+        metrics = _tested(run, material, console)
+        made_on = {"seconds": round(seconds), "machine": processor(device), "commit": made_by}
+        provenance = _provenance(options, recipe, material, made, start) | made_on
+        digests = material.digests + (start.card.trained_on if start else ())
+        checkpoint.save(out, _card(recipe, metrics, provenance, digests), run.averaged())
+    return out / f"{recipe.name}.safetensors"
+
+
+def _started_from(named: str | None) -> _Start | None:
+    """The network to train further.
+
+    Raises:
+        ConfigError: if spikecut did not make it.
+    """
+    from spikecut.models.files import checkpoint, opening
+
+    if named is None:
+        return None
+    weights = opening.locate(named)
+    if weights.suffix != ".safetensors":
+        raise ConfigError(f"--start {named}: a network of another make", hint="its own code trains it")
+    return _Start(weights, checkpoint.read_card(weights.with_suffix(".json")))
+
+
+def _provenance(
+    options: "Train", recipe: Recipe, material: Material, made: dict[str, Any], start: _Start | None
+) -> dict[str, Any]:
+    """From what a network was made, and how to repeat it."""
+    plan = recipe.training
+    flags = f"{'' if options.data is None else '--data DIR '}--epochs {plan.epochs}"
+    flags += f" --learning-rate {plan.learning_rate:g}" + (f" --start {start.weights.name}" if start else "")
+    history = {"weights_sha256": start.card.weights_sha256, **start.card.provenance} if start else {}
+    return {
         "title": recipe.title,
-        "command": f"spikecut train {recipe.name} {source} --seed {seed}",
+        "command": f"spikecut train {recipe.name} {flags} --seed {options.seed}",
         **material.origin,
         "plan": asdict(plan),
         "made_of": made,
-        **history,
-        "seconds": round(seconds),
-        "machine": processor(device),
-        "commit": made_by,
+        **({"started_from": history} if start else {}),
     }
-    card = ModelCard(
+
+
+def _card(recipe: Recipe, metrics: dict[str, Any], provenance: dict[str, Any], digests: tuple[str, ...]) -> "ModelCard":
+    from spikecut.models.card import ModelCard
+
+    return ModelCard(
         name=recipe.name,
         spec=recipe.network,
         classes=recipe.classes,
@@ -98,10 +123,8 @@ def train(
         onset=asdict(recipe.onset) if recipe.onset else {},
         metrics=metrics,
         provenance=provenance,
-        trained_on=material.digests + (() if before is None else before.trained_on),
+        trained_on=digests,
     )
-    checkpoint.save(out, card, run.averaged())
-    return weights
 
 
 def planned(recipe: Recipe, epochs: int | None, learning_rate: float | None, seed: int) -> Recipe:
@@ -110,8 +133,8 @@ def planned(recipe: Recipe, epochs: int | None, learning_rate: float | None, see
     Raises:
         ConfigError: for a number that cannot be.
     """
-    asked: dict[str, Any] = {"epochs": epochs, "learning_rate": learning_rate, "seed": seed}
-    given = {name: value for name, value in asked.items() if value is not None}
+    values: dict[str, Any] = {"epochs": epochs, "learning_rate": learning_rate, "seed": seed}
+    given = {name: value for name, value in values.items() if value is not None}
     return replace(recipe, training=replace(recipe.training, **given))
 
 
@@ -170,55 +193,32 @@ def _marks(horizon: int) -> list[int]:
 
 
 def _seconds_so_far(out: Path) -> float:
-    """How long the epochs have taken up to now; nothing is told of a run that did not keep it."""
+    """How long the epochs have taken up to now; 0 for a run that did not keep it."""
     try:
         return float((out / _CLOCK).read_text())
     except (OSError, ValueError):
         return 0.0
 
 
-def run_train(
-    recipe: str,
-    data: Path | None,
-    out: Path,
-    *,
-    epochs: int | None,
-    learning_rate: float | None,
-    start: str | None,
-    seed: int,
-    threads: int,
-    resume: bool,
-    device: str,
-) -> int:
-    """The command; prints the path of the weights."""
-    if epochs is not None and epochs < 1:
-        raise ConfigError(f"a training of {epochs} epochs; it needs at least one")
-    if learning_rate is not None and not 0 < learning_rate < 1:
-        raise ConfigError(f"a learning rate of {learning_rate}; expected above 0 and below 1")
-    from spikecut.models.files import opening
+def run_train(options: "Train") -> int:
+    """The command; prints the path of the weights.
+
+    Raises:
+        ConfigError: for a number that cannot be; and as `train`.
+    """
+    if options.epochs is not None and options.epochs < 1:
+        raise ConfigError(f"a training of {options.epochs} epochs; it needs at least one")
+    if options.learning_rate is not None and not 0 < options.learning_rate < 1:
+        raise ConfigError(f"a learning rate of {options.learning_rate}; expected above 0 and below 1")
     from spikecut.models.training.distributed import leads, together
 
-    wanted = read_recipe(recipe)
-    first = None if start is None else opening.locate(start)
-    if first is not None and first.suffix != ".safetensors":
-        raise ConfigError(f"--start {start}: a network of another make", hint="its own code trains it")
-    use(threads)
+    use(options.threads)
     try:
         with together():
-            weights = train(
-                wanted,
-                data,
-                out,
-                epochs=epochs,
-                learning_rate=learning_rate,
-                start=first,
-                seed=seed,
-                resume=resume,
-                device=device,
-            )
+            weights = train(options)
             if leads():
                 print(weights)
     except KeyboardInterrupt:
-        print(f"interrupted; --resume goes on after the last whole epoch in {out}", file=sys.stderr)
-        return 130
+        print(f"--resume goes on after the last whole epoch in {options.out}", file=sys.stderr)
+        raise
     return 0

@@ -15,6 +15,7 @@ from spikecut.sources.formats.aedat3 import write_aedat3
 from spikecut.sources.simulation.gestures import ORDER
 from spikecut.tools.checks.data_check import run_data_check
 from spikecut.tools.checks.gesture_check import PUBLISHED, check_gestures
+from spikecut.tools.commands.data import Data
 
 from source_contract import DVS128
 
@@ -55,7 +56,7 @@ def tonic(folder: Path) -> Path:
 
 
 def told(folder: Path, capsys: pytest.CaptureFixture[str], *, read: bool = False) -> tuple[int, str]:
-    code = run_data_check(folder, read=read)
+    code = run_data_check(Data("check", folder, read=read))
     text = capsys.readouterr().out
     assert max(len(line) for line in text.splitlines()[1:]) <= 80
     return code, " ".join(text.split())
@@ -174,7 +175,7 @@ def test_sessions_that_tonics_copy_lacks_are_named(tmp_path: Path, capsys: pytes
 def test_the_json_says_what_the_table_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = published(tmp_path / "set", TWELVE)
     (folder / f"{TWELVE[0]}.aedat").unlink()
-    assert run_data_check(folder, as_json=True) == 3
+    assert run_data_check(Data("check", folder, json=True)) == 3
     found = json.loads(capsys.readouterr().out)
     assert found["faults"] == [{"kind": "missing recording", "file": f"{TWELVE[0]}.aedat", "message": "", "n": 1}]
     assert (found["sessions_expected"], found["sessions_usable"]) == (len(TWELVE), len(TWELVE) - 1)
@@ -190,23 +191,23 @@ def test_nothing_left_is_code_4_and_no_set_at_all_says_what_to_do(
     (folder / f"{TWELVE[0]}.aedat").unlink()
     assert told(folder, capsys)[0] == 4
     with pytest.raises(UnreadableSource, match="no such folder"):
-        run_data_check(tmp_path / "nowhere")
+        run_data_check(Data("check", tmp_path / "nowhere"))
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(EmptyRecording, match="no recordings in its class folders"):
-        run_data_check(empty)
+        run_data_check(Data("check", empty))
     stray = empty / "user01_led.aedat"
     stray.touch()
     with pytest.raises(EmptyRecording, match="no sessions of DVS128 Gesture") as caught:
-        run_data_check(empty)
+        run_data_check(Data("check", empty))
     assert "research.ibm.com" in str(caught.value.hint)
     stray.unlink()
     archive = empty / "DvsGesture.tar.gz"
     archive.write_bytes(b"<html>")
     with pytest.raises(EmptyRecording, match="only 6 bytes: the download was refused"):
-        run_data_check(empty)
+        run_data_check(Data("check", empty))
     with archive.open("wb") as file:
         file.truncate(2 << 20)
     with pytest.raises(EmptyRecording, match=r"DvsGesture\.tar\.gz is not unpacked") as caught:
-        run_data_check(empty)
+        run_data_check(Data("check", empty))
     assert caught.value.hint == f"tar -xzf {archive} -C {empty}"

@@ -15,6 +15,7 @@ from spikecut.tools.checks import image_check as picture_check
 from spikecut.tools.checks.data_check import run_data_check
 from spikecut.tools.checks.image_check import KNOWN, KnownSet, check_pictures
 from spikecut.tools.cli import main
+from spikecut.tools.commands.data import Data
 
 from picture_layouts import COLOURS, cifar_batches, coloured, encoded, write_cifar, write_folders, write_tiny_imagenet
 
@@ -35,7 +36,7 @@ def as_if_published(monkeypatch: pytest.MonkeyPatch, n_each: int) -> Cifar:
 
 
 def told(path: Path, capsys: pytest.CaptureFixture[str], *, read: bool = False) -> tuple[int, str]:
-    code = run_data_check(path, read=read)
+    code = run_data_check(Data("check", path, read=read))
     text = capsys.readouterr().out
     assert max(len(line) for line in text.splitlines()[1:]) <= 80
     return code, " ".join(text.split())

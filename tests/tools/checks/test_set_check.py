@@ -17,6 +17,7 @@ from spikecut.sources.formats.aedat2 import write_aedat2
 from spikecut.sources.formats.atis import write_atis
 from spikecut.tools.checks.data_check import run_data_check
 from spikecut.tools.checks.set_check import check_set
+from spikecut.tools.commands.data import Data
 
 LABELS = "5041921314"  # MNIST begins so
 FEW_DIGITS = dataclasses.replace(
@@ -60,7 +61,7 @@ def objects(root: Path) -> Path:
 
 
 def told(folder: Path, capsys: pytest.CaptureFixture[str], *, read: bool = False) -> tuple[int, str]:
-    code = run_data_check(folder, read=read)
+    code = run_data_check(Data("check", folder, read=read))
     text = capsys.readouterr().out
     assert max(len(line) for line in text.splitlines()[1:]) <= 80
     return code, " ".join(text.split())
@@ -242,7 +243,7 @@ def test_many_faults_of_a_kind_are_cut_short_for_people_only(
         path.write_bytes(b"")
     code, text = told(tmp_path, capsys)
     assert (code, "unreadable: 30" in text, "and 10 more; --json has them all" in text) == (3, True, True)
-    assert run_data_check(tmp_path, as_json=True) == 3
+    assert run_data_check(Data("check", tmp_path, json=True)) == 3
     assert len(json.loads(capsys.readouterr().out)["faults"]) == 30
     for path in (tmp_path / "Caltech101" / "bass").iterdir():
         path.write_bytes(b"")
@@ -252,7 +253,7 @@ def test_many_faults_of_a_kind_are_cut_short_for_people_only(
 @pytest.mark.usefixtures("small")
 def test_the_json_says_what_the_table_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (objects(tmp_path) / "Caltech101" / "bass" / "image_0002.bin").unlink()
-    assert run_data_check(tmp_path, as_json=True) == 3
+    assert run_data_check(Data("check", tmp_path, json=True)) == 3
     found = json.loads(capsys.readouterr().out)
     fault = {"kind": "missing recording", "file": "bass", "message": "image_0002.bin", "n": 1}
     assert (found["set"], found["faults"], found["events"]) == ("N-Caltech101", [fault], None)

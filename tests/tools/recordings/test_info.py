@@ -13,6 +13,8 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.formats.hdf5 import write_hdf5
+from spikecut.tools.commands.convert import Convert
+from spikecut.tools.commands.info import Info
 from spikecut.tools.recordings.convert import convert, run_convert
 from spikecut.tools.recordings.info import info, parse_sensor, run_info
 
@@ -52,7 +54,7 @@ def test_the_peak_does_not_depend_on_batches(tmp_path: Path, monkeypatch: pytest
 def test_the_json_has_these_keys_and_no_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.aedat"
     WRITERS[".aedat"](path, [pattern(50)])
-    assert run_info(path, json=True, sensor=None) == 0
+    assert run_info(Info(path, json=True)) == 0
     found = json.loads(capsys.readouterr().out)
     assert list(found) == ["format", "sensor", "n_events", "n_on", "t_first_us", "t_last_us", "damage"]
     assert (found["format"], found["sensor"], found["n_events"]) == ("AEDAT 2.0", [128, 128], 50)
@@ -63,7 +65,7 @@ def test_damage_is_told_with_its_place_and_the_code_is_3(tmp_path: Path, capsys:
     WRITERS[".aedat"](path, [pattern(50)])
     data = path.read_bytes()
     path.write_bytes(data[:-3])
-    assert run_info(path, json=True, sensor=None) == 3
+    assert run_info(Info(path, json=True)) == 3
     (damage,) = json.loads(capsys.readouterr().out)["damage"]
     assert damage == {
         "cause": "cut_off",
@@ -72,7 +74,7 @@ def test_damage_is_told_with_its_place_and_the_code_is_3(tmp_path: Path, capsys:
         "at_byte": len(data) - 8,
         "sentence": "the file ends inside a record",
     }
-    assert run_info(path, json=False, sensor=None) == 3
+    assert run_info(Info(path)) == 3
     said = capsys.readouterr().out
     assert "the file ends inside a record" in said
     assert "damaged: 1 of 50 events lost" in said
@@ -84,7 +86,7 @@ def test_signals_of_the_camera_are_mentioned_and_are_no_damage(
     path = tmp_path / "a.aedat"
     WRITERS[".aedat"](path, [pattern(50)])
     path.write_bytes(path.read_bytes() + bytes([0, 0, 0x80, 0, 0, 0, 20, 0]))
-    assert run_info(path, json=False, sensor=None) == 0
+    assert run_info(Info(path)) == 0
     assert "signals   1" in capsys.readouterr().out
 
 
@@ -93,9 +95,9 @@ def test_a_recording_without_events_is_no_damage_and_no_division_by_zero(
 ) -> None:
     path = tmp_path / "none.aedat"
     WRITERS[".aedat"](path, [])
-    assert run_info(path, json=False, sensor=None) == 0
+    assert run_info(Info(path)) == 0
     assert "nothing in it" in capsys.readouterr().out
-    assert run_info(path, json=True, sensor=None) == 0
+    assert run_info(Info(path, json=True)) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["n_events"], found["t_first_us"], found["damage"]) == (0, None, [])
 
@@ -105,14 +107,14 @@ def test_the_wrong_sensor_is_suspected_when_most_events_lie_outside(
 ) -> None:
     path = tmp_path / "a.bin"
     WRITERS[".bin"](path, [pattern(500)])
-    assert run_info(path, json=False, sensor="20x20") == 3
+    assert run_info(Info(path, sensor="20x20")) == 3
     assert "probably the wrong sensor" in capsys.readouterr().out
 
 
 def test_one_event_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "one.bin"
     WRITERS[".bin"](path, [batch_of([5])])
-    assert run_info(path, json=False, sensor=None) == 0
+    assert run_info(Info(path)) == 0
     assert "events    1, 0.0% ON" in capsys.readouterr().out
 
 
@@ -146,7 +148,7 @@ def test_what_is_lost_in_conversion_is_reported(tmp_path: Path, capsys: pytest.C
     src, dst = tmp_path / "a.bin", tmp_path / "b.h5"
     WRITERS[".bin"](src, [pattern(100)])
     src.write_bytes(src.read_bytes()[:-2])
-    assert run_convert(src, dst, overwrite=False, sensor=None, json=True) == 3
+    assert run_convert(Convert(src, dst, json=True)) == 3
     said = capsys.readouterr()
     report = json.loads(said.out)
     assert (report["n_read"], report["n_written"], report["dropped"]) == (100, 99, {"cut_off": 1})
@@ -159,14 +161,14 @@ def test_labels_that_stay_behind_are_said_with_how_to_take_them_along(
     src, labels = tmp_path / "user01_led.aedat", tmp_path / "user01_led_labels.csv"
     WRITERS[".aedat"](src, [pattern(100)])
     labels.write_text("class,startTime_usec,endTime_usec\n1,0,9\n")
-    assert run_convert(src, tmp_path / "user01_led.h5", overwrite=False, sensor=None, json=False) == 0
+    assert run_convert(Convert(src, tmp_path / "user01_led.h5")) == 0
     assert capsys.readouterr().err == ""  # the same labels lie beside both
     for _ in range(2):
-        assert run_convert(src, tmp_path / "b.h5", overwrite=True, sensor=None, json=False) == 0
+        assert run_convert(Convert(src, tmp_path / "b.h5", overwrite=True)) == 0
         assert f"cp {labels} {tmp_path / 'b_labels.csv'}" in capsys.readouterr().err
     assert not (tmp_path / "b_labels.csv").exists()
     (tmp_path / "b_labels.csv").write_bytes(labels.read_bytes())
-    assert run_convert(src, tmp_path / "b.h5", overwrite=True, sensor=None, json=False) == 0
+    assert run_convert(Convert(src, tmp_path / "b.h5", overwrite=True)) == 0
     assert capsys.readouterr().err == ""
 
 
@@ -196,8 +198,8 @@ def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path: Path) -> Non
 
 
 def test_real_recordings_are_described(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_info(real_data / "formats/tonic_sample_nmnist.bin", json=True, sensor=None) == 0
+    assert run_info(Info(real_data / "formats/tonic_sample_nmnist.bin", json=True)) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["n_events"], found["t_first_us"], found["t_last_us"]) == (4_325, 654, 311_175)
-    assert run_info(real_data / "dvs128_objects/mug.aedat", json=True, sensor=None) == 0
+    assert run_info(Info(real_data / "dvs128_objects/mug.aedat", json=True)) == 0
     assert json.loads(capsys.readouterr().out)["n_events"] == 351_217

@@ -17,6 +17,7 @@ from spikecut.models.files.checkpoint import save
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.recorded import RecordedOutputs, save_outputs
+from spikecut.tools.commands.results import Results
 from spikecut.tools.reports.results import page, run_results
 from spikecut.tools.reports.run_folders import runs_in
 from spikecut.tools.training.recipe import read_recipe
@@ -151,7 +152,7 @@ def _copied(tmp_path: Path) -> list[Path]:
 def test_a_run_counts_once(tmp_path: Path, given: Callable[[Path], list[Path]], refusal: str) -> None:
     write_run(tmp_path / "a", 0)
     with pytest.raises(ConfigError, match=refusal):
-        run_results(given(tmp_path), None, 0)
+        run_results(Results(tuple(given(tmp_path))))
 
 
 def test_other_evaluations_are_passed_over_with_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,13 +161,13 @@ def test_other_evaluations_are_passed_over_with_a_word(tmp_path: Path, capsys: p
     write_run(tmp_path, 1)
     card = json.loads((tmp_path / "seed1" / "mine.json").read_text())
     (tmp_path / "seed1" / "mine.json").write_text(json.dumps({**card, "weights_sha256": "0" * 64}))
-    assert run_results([tmp_path], None, 0) == 0
+    assert run_results(Results((tmp_path,))) == 0
     said = capsys.readouterr()
     assert f"passed over {tmp_path / 'evaluation'}: no run" in said.err
     assert f"passed over {tmp_path / 'seed1' / 'evaluation'}: it is of another training" in said.err
     assert "(test part), seed 0;" in said.out
     with pytest.raises(ConfigError, match="no run in it"):
-        run_results([tmp_path / "seed1"], None, 0)
+        run_results(Results((tmp_path / "seed1",)))
 
 
 def test_parameters_are_what_is_learned(tmp_path: Path) -> None:

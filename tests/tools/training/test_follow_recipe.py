@@ -16,6 +16,7 @@ from spikecut.pipeline.recorded import load_outputs
 from spikecut.sources.datasets.class_folders import list_recordings, part_of
 from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.cli import main
+from spikecut.tools.commands.results import Results
 from spikecut.tools.reports.results import run_results
 from spikecut.tools.training.recipe import read_recipe
 from spikecut.tools.training.train import planned
@@ -254,7 +255,7 @@ def test_transforms_draw_as_the_seed_says_and_disturb_nobody(digits: Path, tmp_p
 
 
 def test_the_tables_hold_what_the_outputs_say(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_results([runs], None, 0) == 0
+    assert run_results(Results((runs,))) == 0
     text = capsys.readouterr().out
     shares = []
     for seed in (0, 1):

@@ -1,0 +1,42 @@
+"""What of a recipe's run is done already: the network, and its policy."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from spikecut.models.files import checkpoint, opening
+from spikecut.models.policy.file import read_policy_card
+from spikecut.models.policy.plan import PolicyPlan
+from spikecut.models.training.epochs import differences
+from spikecut.pipeline.errors import ConfigError
+from spikecut.tools.cutoff_lookup import policy_beside
+from spikecut.tools.training.recipe import Recipe
+from spikecut.tools.training.training_data import made_of, unsaid, with_classes
+
+
+def network_is_finished(run: Path, recipe: Recipe, source: Path | None) -> bool:
+    """Whether the network of a run is there with its card, which is written last, and made of what is now asked for.
+
+    Raises:
+        ConfigError: if it is there and made of something else.
+    """
+    weights = run / f"{recipe.name}.safetensors"
+    if not (weights.exists() and weights.with_suffix(".json").exists()):
+        return False
+    before = checkpoint.read_card(weights.with_suffix(".json")).provenance.get("made_of")
+    if before is None:
+        print(f"warning: {weights} does not say what it was made of; it is taken as it is", file=sys.stderr)
+    elif others := differences({**unsaid(), **before}, {**unsaid(), **made_of(with_classes(recipe, source), source)}):
+        raise ConfigError(
+            f"{weights} was made of something else: {others}", hint="choose another --out, or ask for the same again"
+        )
+    return True
+
+
+def policy_is_finished(weights: Path, plan: PolicyPlan) -> bool:
+    """Whether this network's policy is there, made as it is asked for."""
+    policy = policy_beside(weights)
+    if not (policy.exists() and policy.with_suffix(".json").exists()):
+        return False
+    card = read_policy_card(policy.with_suffix(".json"))
+    return card.network == opening.card_of(weights).weights_sha256 and card.provenance["plan"] == asdict(plan)
