@@ -29,9 +29,16 @@ class Policy(PolicyPlan):
     out: BesideNetwork = None
     overwrite: Overwrite = False
 
+    def __post_init__(self) -> None:
+        """Checks nothing yet: what the command line parser sees fail here, it would report in its own words."""
+
     @property
     def plan(self) -> PolicyPlan:
-        """The numbers of the training alone."""
+        """The numbers of the training alone.
+
+        Raises:
+            ConfigError: for a number out of its range.
+        """
         return PolicyPlan(**{field.name: getattr(self, field.name) for field in fields(PolicyPlan)})
 
     def run(self) -> int:
