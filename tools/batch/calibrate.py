@@ -56,7 +56,7 @@ def run_calibrate(options: "Calibrate") -> int:
     gathered = gather(options.folder, options.model, options.part, policy)
     refuse_trained_on(gathered, options.force)
     if options.outputs:
-        gathered.save(options.outputs)
+        gathered.save(options.outputs, overwrite=options.overwrite)
     gathered = dataclasses.replace(gathered, recorded=read_with(gathered.recorded, options))
     fitted = {
         called(rule, wish.tolerance): fitted_cutoff(gathered, rule, wish, or_never=options.or_never)

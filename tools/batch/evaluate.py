@@ -65,7 +65,7 @@ def run_evaluate(options: "Evaluate") -> int:
         "confusion": {name: _confusion(gathered, swept) for name, swept in sweeps.items()},
     }
     out.mkdir(parents=True, exist_ok=True)
-    gathered.save(out / "outputs.npz")
+    gathered.save(out / "outputs.npz", overwrite=options.overwrite)
     _write_tables(out, gathered, whole, curves, sweeps)
     target.write_text(json.dumps(evaluation, allow_nan=False, indent=1) + "\n")
     if options.json:

@@ -43,8 +43,12 @@ class Gathered:
     first: Seen | None = None
     digests: tuple[str, ...] = ()
 
-    def save(self, path: Path) -> None:
-        """Writes a `.npz` that `gather` reads in place of the folder."""
+    def save(self, path: Path, *, overwrite: bool = False) -> None:
+        """Writes a `.npz` that `gather` reads in place of the folder.
+
+        Raises:
+            ConfigError: if the file exists and `overwrite` is not set.
+        """
         about = {
             "network": self.card.weights_sha256,
             "classes": list(self.card.classes),
@@ -56,7 +60,7 @@ class Gathered:
             "example": self.example,
             "n_damaged": self.n_damaged,
         }
-        save_outputs(path, self.recorded, about)
+        save_outputs(path, self.recorded, about, overwrite=overwrite)
 
 
 def gather(
