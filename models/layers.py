@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spikecut.models.state_trees import containers_anew
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from norse.torch.module.sequential import SequentialState
@@ -95,7 +97,7 @@ class Residual(nn.Module):
         self.main, self.shortcut = main, shortcut
 
     def forward(self, x: Tensor, state: tuple[Any, Any] | None = None) -> tuple[Tensor, tuple[Any, Any]]:
-        before = (None, None) if state is None else (list(state[0]), list(state[1]))  # Norse writes into them
+        before = containers_anew(state or (None, None))  # Norse writes into the lists
         main, after = self.main(x, before[0])
         shortcut, beside = self.shortcut(x, before[1])
         return main + shortcut, (after, beside)

@@ -10,6 +10,7 @@ from spikecut.models.architectures import ARCHITECTURES, architecture_of
 from spikecut.models.architectures.normalisation import TemporalBatchNorm
 from spikecut.models.layers import take_place
 from spikecut.models.spec import NetworkSpec as NetworkSpec
+from spikecut.models.state_trees import containers_anew
 
 __all__ = ["ARCHITECTURES", "NetworkSpec", "State", "build", "fold", "forward_step", "plain", "unfolded"]
 
@@ -74,9 +75,9 @@ def unfolded(weights: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor
 
 
 def forward_step(network: nn.Module, frames: Tensor, state: State | None) -> tuple[Tensor, State]:
-    """One step: frames `(B, 2, H, W)` in, outputs `(B, K)` and the new state out; `None` is rest.
+    """One step: frames `(B, C, H, W)` in, outputs `(B, K)` and the new state out; `None` is rest.
 
-    Norse's container writes into the list of states that it is given, so it gets a copy.
+    Norse's container writes into the list of states that it is given, so it gets lists of its own.
     """
-    output, state = network(frames, None if state is None else list(state))
+    output, state = network(frames, containers_anew(state))
     return output, state

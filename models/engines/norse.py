@@ -1,15 +1,19 @@
 """A trained network behind the seam `SteppedModel`: NumPy in, NumPy out, state passed by hand."""
 
 import copy
+import pickle
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64, Num
 from numpy import ndarray
-from torch import Tensor, nn
+from torch import nn
 
-from spikecut.models.architectures.networks import NetworkSpec, State, fold, forward_step, plain
+from spikecut.models.architectures.networks import State, fold, forward_step, plain
+from spikecut.models.pickling import to_bytes
+from spikecut.models.spec import NetworkSpec
+from spikecut.models.state_trees import cloned, take_or_rest
 from spikecut.pipeline.errors import ModelError
 
 
@@ -17,7 +21,7 @@ class NetworkStepper:
     """Steps a copy of a network for inference: folded, in evaluation mode, without gradients.
 
     The network itself becomes `plain`, as it is kept. The stepper remembers nothing between calls; two streams can
-    share one.
+    share one, and worker processes get it pickled.
     """
 
     def __init__(self, network: nn.Module, spec: NetworkSpec) -> None:
@@ -44,33 +48,20 @@ class NetworkStepper:
 
     def select(self, state: State, lanes: Int64[ndarray, " L"]) -> State:
         """The state of the lanes that go on, exact to the bit; -1 is a lane at rest, all zeros."""
-        index = torch.from_numpy(lanes)
-        resting = index < 0
-        if not resting.any():
-            return _mapped(state, lambda leaf: leaf.index_select(0, index))
-        index = index.clamp(min=0)
         with torch.inference_mode():
-            return _mapped(state, lambda leaf: leaf.index_select(0, index).index_fill_(0, *_places(resting)))
+            chosen: State = take_or_rest(state, torch.from_numpy(lanes))
+        return chosen
 
     def copy(self, state: State) -> State:
         """A state to come back to."""
-        return _mapped(state, torch.clone)
+        copied: State = cloned(state)
+        return copied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (to_bytes(vars(self)),)
 
 
-def _places(marks: Tensor) -> tuple[Tensor, float]:
-    return marks.nonzero().flatten(), 0.0
-
-
-def _mapped(state: State, change: Any) -> State:
-    """Applies `change` to every tensor of a state: a list of named tuples of tensors, and of None."""
-
-    def walk(node: Any) -> Any:
-        if isinstance(node, Tensor):
-            return change(node)
-        if isinstance(node, tuple) and hasattr(node, "_fields"):
-            return type(node)(*map(walk, node))
-        if isinstance(node, list | tuple):
-            return type(node)(map(walk, node))
-        return node
-
-    return [walk(entry) for entry in state]
+def _restored(pickled: bytes) -> NetworkStepper:
+    stepper = object.__new__(NetworkStepper)
+    vars(stepper).update(pickle.loads(pickled))
+    return stepper

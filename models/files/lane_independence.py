@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikecut.models.state_trees import cloned, leaves, mapped, take
+from spikecut.models.state_trees import cloned, take
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.events import SensorSize
+from spikecut.pipeline.lanes import leaves, mapped
 
 Call = Callable[[Tensor, Any], Any]
 _STEPS, _LANES = 3, 3

@@ -39,10 +39,26 @@ def load_file(path: Path, wanted: str = "") -> tuple[NorseNetwork, ModelCard]:
     if not wanted and len(set(map(id, networks.values()))) > 1:
         raise ModelError(f"{path} makes several networks: {known}", hint=f"name one: {path}:{next(iter(networks))}")
     network = networks[wanted] if wanted else next(iter(networks.values()))
+    network.opened_by = (_opened_again, (path.resolve(), wanted, network.card.weights_sha256))
     card = network.card
     if card.name == UNNAMED:
         card = dataclasses.replace(card, name=f"{path.stem}.{wanted}" if wanted else path.stem)
     return network, card
+
+
+def _opened_again(path: Path, wanted: str, sha256: str) -> NorseNetwork:
+    """The network that another process had from this file.
+
+    Raises:
+        ModelError: if the file makes another one now, because it has changed or draws weights anew.
+    """
+    network, _ = load_file(path, wanted)
+    if network.card.weights_sha256 != sha256:
+        raise ModelError(
+            f"{path}: makes network {network.card.weights_sha256[:12]} in this process, {sha256[:12]} in the other",
+            hint="the file must make the same network each time: load its weights, or seed what draws them",
+        )
+    return network
 
 
 def _executed(path: Path) -> ModuleType:

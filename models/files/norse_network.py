@@ -1,7 +1,8 @@
 """Anybody's Norse network behind the seam `SteppedModel`, with a card, so that every command takes it."""
 
 import copy
-from collections.abc import Sequence
+import pickle
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 from spikecut.models.card import ModelCard
 from spikecut.models.files.fingerprint import fingerprint
 from spikecut.models.files.lane_independence import lane_axes
+from spikecut.models.pickling import to_bytes
 from spikecut.models.spec import NetworkSpec
-from spikecut.models.state_trees import cloned, joined, mapped, take
+from spikecut.models.state_trees import cloned, containers_anew, joined, take
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.events import SensorSize
 
@@ -33,8 +35,12 @@ class Lanes:
 class NorseNetwork:
     """A module that was found fit to be stepped lane by lane; `from_norse` makes it. `card` tells about it.
 
-    It holds a copy of the module in evaluation mode and remembers nothing between calls.
+    It holds a copy of the module in evaluation mode and remembers nothing between calls. It can be copied and pickled.
+    One that came from a Python file is pickled as that: another process executes the file again (`opened_by`, a
+    function and its arguments).
     """
+
+    opened_by: tuple[Callable[..., "NorseNetwork"], tuple[Any, ...]] | None = None
 
     def __init__(self, network: nn.Module, card: ModelCard) -> None:
         self.card = card
@@ -88,9 +94,24 @@ class NorseNetwork:
         """A state to come back to."""
         return Lanes(state.resting.copy(), cloned(state.tree))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.opened_by or (_restored, (to_bytes(vars(self)),))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "NorseNetwork":
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        vars(twin).update(copy.deepcopy(vars(self), memo))
+        return twin
+
     def _call(self, pixels: Tensor, tree: Any) -> Any:
         """One step of the module, in containers of its own: Norse's `SequentialState` writes into the list it gets."""
-        return self.network(pixels, mapped(lambda leaf: leaf, tree))
+        return self.network(pixels, containers_anew(tree))
+
+
+def _restored(pickled: bytes) -> NorseNetwork:
+    network = object.__new__(NorseNetwork)
+    vars(network).update(pickle.loads(pickled))
+    return network
 
 
 def from_norse(

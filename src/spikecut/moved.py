@@ -40,7 +40,7 @@ MOVED = {
     "models.regularisation": "models.training.regularisation",
     "models.retiming": "models.training.time_augment",
     "models.scan": "models.cells.lif_scan models.cells.activity",
-    "models.states": "models.state_trees",
+    "models.states": "models.state_trees pipeline.lanes",
     "models.stepper": "models.engines.norse",
     "models.surrogates": "models.cells.surrogates",
     "models.turning": "models.training.layer_activity models.cells.activity",
