@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import spikecut
+from spikecut.pipeline.rules import RULES
 from spikecut.tools.commands import COMMANDS
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +50,12 @@ def test_every_command_is_in_the_readme_and_has_two_examples() -> None:
     for name, kind in COMMANDS.items():
         assert f"spikecut {name}" in readme
         assert len(re.findall(rf"\$ spikecut {name}\b", kind.__doc__ or "")) == 2
+
+
+def test_the_readme_s_table_of_rules_is_that_of_the_code() -> None:
+    readme = (ROOT / "README.md").read_text()
+    table = readme[readme.index("| rules | promise |") :].split("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", table)) == set(RULES)
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

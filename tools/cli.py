@@ -35,6 +35,8 @@ def _commands(words: list[str]) -> Any:
         about = inspect.cleandoc(kind.__doc__ or "")
         if name not in words:
             about = about.split("\n\n")[0].split(": ")[0].rstrip(".") + "."
+        elif more := getattr(kind, "more_help", None):
+            about += f"\n\n{more()}"
         kinds.append(Annotated[kind, tyro.conf.subcommand(name, description=about)])
     return functools.reduce(operator.or_, kinds)
 

@@ -1,6 +1,8 @@
 """Fitting any rule of the table: for a tolerated loss, with the sentence that then holds of it, or refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -43,7 +45,10 @@ def check_wish(name: str, wish: Wish) -> None:
         ConfigError: if there is no such rule, or it cannot promise this loss with this chance.
     """
     if name not in RULES:
-        raise ConfigError(f"no rule {name!r}; there are {', '.join(RULES)}")
+        near = get_close_matches(name, RULES, n=1)
+        raise ConfigError(
+            f"no rule {name!r}; there are {', '.join(RULES)}", hint=f"did you mean {near[0]}?" if near else None
+        )
     if not 0 <= wish.tolerance < 1:
         raise ConfigError(
             f"a tolerated loss of {wish.tolerance}; expected a share of the recordings from 0 to below 1",
@@ -55,10 +60,27 @@ def check_wish(name: str, wish: Wish) -> None:
         raise ConfigError(f"a delta of {wish.delta}; it is a chance between 0 and 1", hint="0.05 is 95 % confidence")
 
 
+def simultaneous(name: str, wish: Wish, among: int) -> Wish:
+    """The wish with its share of delta, so that `among` promises hold at the same time with what delta was.
+
+    Whichever of them is then chosen, on the same recordings, keeps what its sentence says: the probability that any of
+    them fails is at most the sum of theirs (Bonferroni). A rule whose sentence has no delta keeps its wish.
+
+    >>> simultaneous("ltt", Wish(0.01, 0.05), among=10)
+    Wish(tolerance=0.01, delta=0.005, seed=0, among=10)
+    """
+    return replace(wish, delta=wish.delta / among, among=among) if RULES[name].at_delta and among > 1 else wish
+
+
 def sentence(name: str, recorded: RecordedOutputs, wish: Wish) -> str:
     """What holds of a rule that was fitted so; where several recordings are one person's, what that takes away."""
     rule, n_groups = RULES[name], len(set(recorded.groups))
     text = rule.sentence(wish)
+    if wish.among > 1:
+        text += (
+            f" It is one of {wish.among} promises that hold at the same time with "
+            f"{100 * (1 - wish.among * wish.delta):g} % confidence."
+        )
     if rule.promises and 0 < n_groups < len(recorded):
         text += f" The {len(recorded)} recordings are of {n_groups} people: for new people it may be less."
     return text

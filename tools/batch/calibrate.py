@@ -18,7 +18,7 @@ from spikecut.pipeline.readout import Readout, fit_temperatures, temperatures_sa
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.rules import RULES
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
-from spikecut.pipeline.rules.fit import check_wish, equal_fixed_steps, fit, sentence
+from spikecut.pipeline.rules.fit import check_wish, equal_fixed_steps, fit, sentence, simultaneous
 from spikecut.pipeline.rules.loss import outcome
 from spikecut.pipeline.rules.observed import equal_cost_confidence
 from spikecut.pipeline.rules.rule import Wish
@@ -53,6 +53,7 @@ def run_calibrate(options: "Calibrate") -> int:
         policy = policy_of(weights, opening.card_of(weights), folder)
     rules = [rule for rule in wanted if policy or "all" not in options.rule or not RULES[rule].plans]
     targets = _targets(options, folder, weights, rules)
+    wishes_of_rules = _wanted(rules, wishes, options.simultaneous)
     gathered = gather(options.folder, options.model, options.part, policy)
     refuse_trained_on(gathered, options.force)
     if options.outputs:
@@ -60,8 +61,7 @@ def run_calibrate(options: "Calibrate") -> int:
     gathered = dataclasses.replace(gathered, recorded=read_with(gathered.recorded, options))
     fitted = {
         called(rule, wish.tolerance): fitted_cutoff(gathered, rule, wish, or_never=options.or_never)
-        for wish in wishes
-        for rule in rules
+        for rule, wish in wishes_of_rules
     }
     for name, cutoff in fitted.items():
         cutoff.save(targets[name], overwrite=options.overwrite)
@@ -88,6 +88,31 @@ def _targets(options: "Calibrate", folder: Path, weights: Path, rules: Sequence[
     if (existing := [str(path) for path in written if path.exists()]) and not options.overwrite:
         raise ConfigError(f"{existing[0]} exists", hint="choose another folder with --out, or pass --overwrite")
     return targets
+
+
+def _wanted(rules: Sequence[str], wishes: Sequence[Wish], at_once: bool) -> list[tuple[str, Wish]]:
+    """Every rule for every wish; with `at_once` the promises among them share their delta, so that all hold at once.
+
+    Says on stderr what choosing among several promises costs.
+    """
+    wanted = [(rule, wish) for wish in wishes for rule in rules]
+    promised = [rule for rule, _ in wanted if RULES[rule].promises]
+    at_delta = [rule for rule in promised if RULES[rule].at_delta]
+    if at_once:
+        wanted = [(rule, simultaneous(rule, wish, len(at_delta))) for rule, wish in wanted]
+    if len(promised) > 1 and not at_once:
+        print(
+            f"note: {len(promised)} promises are fitted on the same recordings. Each holds for a rule that was chosen "
+            "beforehand; the one that turns out earliest breaks its promise more often. With --simultaneous all hold "
+            "at once",
+            file=sys.stderr,
+        )
+    elif at_once and (without := sorted(set(promised) - set(at_delta))):
+        print(
+            f"note: --simultaneous leaves {', '.join(without)} as it is: its promise has no delta to divide",
+            file=sys.stderr,
+        )
+    return wanted
 
 
 def read_with(recorded: RecordedOutputs, options: "Calibrate") -> RecordedOutputs:

@@ -8,6 +8,12 @@ import tyro
 
 from spikecut.tools.options import BesideNetwork, Model, NoDefault, Overwrite, PartOf, Readout
 
+_CHOOSING = (
+    "A promise holds for a rule, score and readout that were chosen before. Whoever fits several on the same "
+    "recordings and takes the earliest finds it broken more often. With --simultaneous all promises of a call hold "
+    "at once."
+)
+
 
 @dataclass(frozen=True)
 class Calibrate:
@@ -30,6 +36,8 @@ class Calibrate:
     """The tolerated losses: fractions of right answers that early stopping may turn wrong."""
     delta: float = 0.05
     """The probability with which a promise may fail."""
+    simultaneous: bool = False
+    """Divide delta by the number of promises fitted here: all hold at once, so any may be chosen."""
     readout: Readout = "sum"
     """How outputs over time become evidence (sr1, economy and calimera always use the mean)."""
     leak: float = 0.05
@@ -46,6 +54,14 @@ class Calibrate:
     overwrite: Overwrite = False
     force: bool = False
     """Also use recordings that trained the network."""
+
+    @classmethod
+    def more_help(cls) -> str:
+        """The rules of the table, a line each, and what choosing among their promises costs."""
+        from spikecut.pipeline.rules import RULES
+
+        rows = (f"- {name}{' (promises)' if rule.promises else ''}: {rule.about}." for name, rule in RULES.items())
+        return "\n".join(["Rules:", *rows, "", _CHOOSING])
 
     def run(self) -> int:
         from spikecut.tools.batch.calibrate import run_calibrate

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.rules import ltt
 from spikecut.pipeline.rules.conformal import fit_conformal
+from spikecut.pipeline.rules.fit import fit, sentence, simultaneous
 from spikecut.pipeline.rules.nonconformity import SetOptions
 from spikecut.pipeline.rules.pooled import fit_pooled
+from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff
 
 HORIZON, CLASSES = 16, 11
@@ -126,10 +129,6 @@ def test_too_few_recordings_never_stop_early() -> None:
 
 
 def test_recordings_of_the_same_people_weaken_the_sentence_and_one_person_cannot_be_split() -> None:
-    from spikecut.pipeline.errors import ConfigError
-    from spikecut.pipeline.rules.fit import fit, sentence
-    from spikecut.pipeline.rules.rule import Wish
-
     data = drift(400, np.random.default_rng(0), 0.8)
     people = RecordedOutputs(data.outputs, data.labels, tuple(f"user {i % 20}" for i in range(400)))
     assert "are of 20 people: for new people it may be less" in sentence("ltt", people, Wish(0.05))
@@ -151,3 +150,34 @@ def test_small_conformal_calibrations_stop_whatever_the_split() -> None:
     data = drift(200, np.random.default_rng(1), 0.8, 0.0)
     for seed in range(10):
         assert sweep(data, fit_conformal(data, 0.1, seed=seed)).stops.mean() < HORIZON
+
+
+def twelve_readings(n: int, share: float, rng: np.random.Generator) -> list[RecordedOutputs]:
+    """The same recordings as twelve networks read them: each right after two steps, wrong for a share after one."""
+    labels = rng.integers(0, 2, n)
+    readings = []
+    for _ in range(12):
+        first = np.where(rng.random(n) < share, 1 - labels, labels)
+        outputs = np.stack([np.eye(2, dtype=np.float32)[first], 3 * np.eye(2, dtype=np.float32)[labels]], axis=1)
+        readings.append(RecordedOutputs(outputs, labels))
+    return readings
+
+
+def test_the_earliest_of_several_promised_rules_breaks_its_promise_and_simultaneous_promises_do_not() -> None:
+    """Stopping after one step costs 5.2 points, and 5 are promised: whoever stops early has broken the promise."""
+    plain, draws = Wish(0.05, 0.1), 100
+    shared = simultaneous("ltt_fixed", plain, 12)
+    assert (shared.delta, shared.among) == (0.1 / 12, 12)
+    broken = {plain: 0, shared: 0}
+    alone = 0
+    for draw in range(draws):
+        readings = twelve_readings(400, 0.052, np.random.default_rng(draw))
+        for wish in broken:
+            rules = [fit("ltt_fixed", reading, wish, or_never=True) for reading in readings]
+            stops = [sweep(reading, rule).stops.mean() for reading, rule in zip(readings, rules, strict=True)]
+            broken[wish] += min(stops) < 2
+            alone += wish is plain and stops[0] < 2
+    margin = 3 * np.sqrt(0.1 * 0.9 / draws)
+    assert alone / draws <= 0.1 + margin  # a rule that was chosen beforehand keeps its promise
+    assert broken[plain] / draws > 0.1 + margin
+    assert broken[shared] / draws <= 0.1 + margin
