@@ -13,7 +13,7 @@ import torch
 
 from spikecut.models.files import opening
 from spikecut.pipeline.rules.thresholds import never
-from spikecut.sources.datasets.class_folders import Part
+from spikecut.sources.datasets.parts import Part
 from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.batch.examples import examples_of
 from spikecut.tools.batch.replay import one_pass

@@ -1,9 +1,13 @@
 """What it takes to build a network again: written into its card, read from it, compared with it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.events import SensorSize
+
+InputKind = Literal["events", "images"]
+INPUT_KINDS: dict[int, InputKind] = {2: "events", 3: "images"}  # by the channels of a frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class NetworkSpec:
                 f"normalisation {self.normalisation!r} with tebn_steps {self.tebn_steps}",
                 hint="tebn_steps is the number of steps of a training with 'tebn', and 0 without it",
             )
-        if self.inputs not in (2, 3):
+        if self.inputs not in INPUT_KINDS:
             raise ModelError(f"frames of {self.inputs} channels; expected 2 (events) or 3 (a picture's colours)")
         if self.levels < 0:
             raise ModelError(f"levels is {self.levels}; expected 0 (trained as it is stepped) or more")
@@ -60,3 +64,8 @@ class NetworkSpec:
                 f"levels {self.levels} with normalisation 'tebn'; expected batch or kernel",
                 hint="an ANN has one step, so there is nothing that a scale for every step could learn",
             )
+
+    @property
+    def input_kind(self) -> InputKind:
+        """What the network takes: two polarities of events, or the three colours of an image."""
+        return INPUT_KINDS[self.inputs]

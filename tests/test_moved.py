@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spikecut.moved import MOVED, OLD_PACKAGES
+from spikecut.moved import MOVED, OLD_PACKAGES, RENAMED, look_up
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -43,3 +43,9 @@ def test_folders_that_were_modules_still_hold_what_these_held() -> None:
         package = importlib.import_module(f"spikecut.{old}")
         assert public
         assert all(getattr(package, name) is getattr(first, name) for name in public)
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_an_old_name_that_has_another_one_today_is_found(old: str) -> None:
+    module, _, name = old.rpartition(".")
+    assert look_up(f"spikecut.{module}", name) is not None

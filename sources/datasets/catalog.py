@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from spikecut.pipeline.events import SensorSize
-from spikecut.sources.datasets.class_folders import Division, LabelledRecording, Part
+from spikecut.sources.datasets.class_folders import LabelledRecording
+from spikecut.sources.datasets.parts import Division, Part
 from spikecut.sources.formats.aedat2 import DVS128
 
 _DIGITS = tuple("0123456789")

@@ -14,20 +14,20 @@ opens as well as the one that holds the classes.
 """
 
 import hashlib
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
 
-from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnreadableSource
+from spikecut.pipeline.errors import EmptyRecording, UnreadableSource
+from spikecut.pipeline.events import Frame
+from spikecut.sources.datasets.base import Example, FrameSpec, in_part, numbers_among
+from spikecut.sources.datasets.frames import recording_frames
+from spikecut.sources.datasets.parts import DIVISIONS, Division, Part, part_of_recording
 
-Part = Literal["train", "calibration", "test", "all"]
-Division = Literal["train", "calibration", "test"]
 SUFFIXES = (".aedat", ".bin", ".h5", ".hdf5")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z")
 _INNER = "Caltech101"
-_CIFAR10_DVS = re.compile(r"cifar10_[a-z]+_(\d+)\.\w+")
+_OTHER_CLASSES = "give the folder that holds the class folders, or a network for these classes"
 MADE_BY = ".drawn"  # in the folder of the classes or sessions
 
 
@@ -53,6 +53,10 @@ class LabelledRecording:
         """The first 16 hexadecimal digits of the file's SHA-256."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
 
+    def streams(self, view: FrameSpec) -> Iterator[Iterator[Frame]]:
+        """The frames of the one example that it is."""
+        yield recording_frames(self.path, view)
+
 
 def list_recordings(folder: Path, classes: Iterable[str] | None = None) -> list[LabelledRecording]:
     """Every recording below `<folder>/<class>/`, classes and recordings in the order of their names.
@@ -67,13 +71,9 @@ def list_recordings(folder: Path, classes: Iterable[str] | None = None) -> list[
     """
     roots = class_roots(folder)
     three = "calibration" in roots
-    found = sorted({path.name for root in roots.values() for path in subfolders(root)})
+    found = _class_names(folder)
     names = list(classes) if classes is not None else found
-    if strangers := [name for name in found if name not in names]:
-        raise ConfigError(
-            f"{folder}: folder {strangers[0]!r} is none of the classes {', '.join(names)}",
-            hint="give the folder that holds the class folders, or a network for these classes",
-        )
+    numbers_among(folder, found, names, "folder", _OTHER_CLASSES)
     recordings = [
         LabelledRecording(path, names.index(below.name), below.name, division, division if three else None)
         for division, root in roots.items()
@@ -98,9 +98,8 @@ def class_roots(folder: Path) -> dict[Division | None, Path]:
     if (folder / _INNER).is_dir():
         folder = folder / _INNER
     divided = {below.name.lower(): below for below in subfolders(folder) if subfolders(below)}
-    divisions: tuple[Division, ...] = ("train", "calibration", "test")
     if "test" in divided or "calibration" in divided:
-        return {division: divided[division] for division in divisions if division in divided}
+        return {division: divided[division] for division in DIVISIONS if division in divided}
     return {None: divided.get("train", folder)}
 
 
@@ -121,56 +120,72 @@ def recordings_in(folder: Path) -> list[Path]:
 
 
 def part_of(recordings: Iterable[LabelledRecording], part: Part) -> list[LabelledRecording]:
-    """The recordings of one part: about 60 % train, 20 % calibration, 20 % test.
-
-    The SHA-256 of `<class>/<name>`, read as a fraction of 1, says which: below 0.6, below 0.8, above. Where
-    the set was published with a test part, that tests, and what would have been tested here trains. Of CIFAR10-DVS
-    the numbers from 900 on test, as in the literature (TET, SEENN), and those from 800 on calibrate. Where folders say
-    all three parts, they do.
-    """
-    return [recording for recording in recordings if part in ("all", _part(recording))]
+    """The recordings of one part: that of their folders where these say all three, or `parts.part_of_recording`."""
+    return [recording for recording in recordings if in_part(part, _part(recording))]
 
 
-def fraction_of(name: str) -> float:
-    """The SHA-256 of a name, read as a fraction of 1: what divides names the same way on every machine.
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassFolders:
+    """Recordings in class folders as a data set: classes and recordings in the order of their names."""
 
-    >>> round(fraction_of("ant/image_0001.bin"), 3)
-    0.848
-    """
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
-
-
-class Named(Protocol):
-    """What a split is told by."""
+    path: Path
+    recordings: tuple[LabelledRecording, ...]
+    notes: tuple[str, ...] = ()
 
     @property
-    def name(self) -> str: ...
+    def classes(self) -> tuple[str, ...]:
+        """The names of the class folders that hold recordings."""
+        return tuple(sorted({recording.class_name for recording in self.recordings}))
+
+    @property
+    def origin(self) -> str:
+        """Who made the recordings, if a program did."""
+        made = origin_of(self.path)
+        return f"{made}: simulated, made from pictures" if made else ""
+
+    def examples(self, part: Part) -> list[Example]:
+        """One for every recording."""
+        number = {name: label for label, name in enumerate(self.classes)}
+        return [
+            Example(one.name, number[one.class_name], _part(one), one, str(one.path), str(one.path))
+            for one in part_of(self.recordings, part)
+        ]
+
+    def numbered(self, classes: Sequence[str], reader: str) -> tuple[int, ...]:
+        """For each class, its number among `classes`.
+
+        Raises:
+            ConfigError: if a class folder, even an empty one, is none of them.
+        """
+        numbers_among(self.path, _class_names(self.path), classes, "folder", _OTHER_CLASSES)
+        return numbers_among(self.path, self.classes, classes, "folder", _OTHER_CLASSES)
+
+    def notes_on(self, part: Part, view: FrameSpec) -> tuple[str, ...]:
+        """Nothing: whatever has no suffix of a recording is left to `spikecut data check`."""
+        return self.notes
 
 
-def split_digest(recordings: Iterable[Named]) -> str:
-    """Two people whose parts have the same digest have the same split.
+def recognise(path: Path) -> bool:
+    """False: nothing marks class folders, they are what a folder is taken for that no other row recognises."""
+    return False
 
-    It is the SHA-256 of the names `<class>/<file>`, sorted by code point, each with a line break.
 
-    >>> split_digest([LabelledRecording(Path("ant/image_0001.bin"), 0, "ant")])[:16]
-    'c57d0a295f218dd9'
+def open_set(path: Path) -> ClassFolders:
+    """The recordings of a folder as a data set.
+
+    Raises:
+        UnreadableSource: if there is no such folder.
+        EmptyRecording: if it has no recordings.
     """
-    names = sorted(recording.name for recording in recordings)
-    return hashlib.sha256("".join(f"{name}\n" for name in names).encode()).hexdigest()
+    return ClassFolders(path, tuple(list_recordings(path)))
 
 
-def _part(recording: LabelledRecording) -> Part:
-    if recording.part is not None:
-        return recording.part
-    if recording.division == "test":
-        return "test"
-    if numbered := _CIFAR10_DVS.fullmatch(recording.path.name):
-        number = int(numbered[1])
-        return "test" if number >= 900 else "calibration" if number >= 800 else "train"
-    fraction = fraction_of(recording.name)
-    if 0.6 <= fraction < 0.8:
-        return "calibration"
-    return "train" if fraction < 0.6 or recording.division == "train" else "test"
+def _class_names(folder: Path) -> list[str]:
+    return sorted({path.name for root in class_roots(folder).values() for path in subfolders(root)})
+
+
+def _part(recording: LabelledRecording) -> Division:
+    return recording.part or part_of_recording(recording.name, recording.division)
 
 
 def _what_instead(folder: Path) -> str:

@@ -9,15 +9,17 @@ DVSGesture), the folder around it will do as well.
 import csv
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spikecut.pipeline.errors import CorruptRecording, EmptyRecording, MissingLabels, UnreadableSource
-from spikecut.pipeline.events import EventBatch
+from spikecut.pipeline.errors import ConfigError, CorruptRecording, EmptyRecording, MissingLabels, UnreadableSource
+from spikecut.pipeline.events import EventBatch, Frame
 from spikecut.sources import open_recording
-from spikecut.sources.datasets.class_folders import Part
+from spikecut.sources.datasets.base import Example, FrameSpec, in_part
+from spikecut.sources.datasets.frames import binner_for
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, SessionLabels, labels_beside, read_labels
+from spikecut.sources.datasets.parts import Part, part_of_user
 from spikecut.sources.datasets.segments import cut, whole
 from spikecut.sources.formats.tonic_npy import open_tonic_npy
 
@@ -25,6 +27,7 @@ HOME = "https://research.ibm.com/interactive/dvsgesture/ (DVS128 Gesture, CC BY 
 LISTS = {"train": "trials_to_train.txt", "test": "trials_to_test.txt"}
 TONIC = {"train": "ibmGestureTrain", "test": "ibmGestureTest"}
 MAPPING = "gesture_mapping.csv"
+ARCHIVES = ("DvsGesture.tar.gz", "ibmGestureTrain.tar.gz", "ibmGestureTest.tar.gz")
 _USUAL = ("DvsGesture", "DVSGesture")
 _NAME = re.compile(r"user(\d+)_(\w+)")
 
@@ -75,6 +78,11 @@ class Session:
             batch = whole(open_tonic_npy(path))
             yield GestureSpan(label, batch.start_us, batch.end_us), batch
 
+    def streams(self, view: FrameSpec) -> Iterator[Iterator[Frame]]:
+        """The frames of every gesture, in the order of `labels`, in one pass over the recording."""
+        for _, batch in self.clips():
+            yield binner_for(batch.sensor, view, self.name).bins([batch])
+
     def files(self) -> list[Path]:
         """All that holds events."""
         return list(self._cut_files().values()) if self.is_cut else [self.path]
@@ -100,9 +108,79 @@ class GestureSet:
     sessions: tuple[Session, ...]
     notes: tuple[str, ...]
 
+    @property
+    def path(self) -> Path:
+        """The folder of the sessions."""
+        return self.folder
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The eleven gestures."""
+        return GESTURES
+
+    @property
+    def origin(self) -> str:
+        """Nothing: the layout does not say who recorded it."""
+        return ""
+
     def of(self, part: Part) -> list[Session]:
         """The sessions of one part that can be opened."""
-        return [s for s in self.sessions if part in ("all", s.part) and not s.missing()]
+        return [s for s in self.sessions if in_part(part, s.part) and not s.missing()]
+
+    def examples(self, part: Part) -> list[Example]:
+        """One for every labelled gesture of the sessions that can be opened.
+
+        Raises:
+            MissingLabels, CorruptRecording: as `read_labels` says.
+        """
+        return [
+            Example(
+                place := f"{session.name}: {span.name}",
+                span.label,
+                session.part,
+                session,
+                place,
+                f"user {session.user}",
+                index,
+            )
+            for session in self.of(part)
+            for index, span in enumerate(session.labels().spans)
+        ]
+
+    def numbered(self, classes: Sequence[str], reader: str) -> tuple[int, ...]:
+        """The numbers of the gestures, which are those of any network for them.
+
+        Raises:
+            ConfigError: if the network names anything else.
+        """
+        if tuple(classes) != GESTURES:
+            raise ConfigError(f"{self.folder} holds the gestures of DVS128 Gesture; {reader} names others")
+        return tuple(range(len(GESTURES)))
+
+    def notes_on(self, part: Part, view: FrameSpec) -> tuple[str, ...]:
+        """What had to be mended in the labels of one part, and how many of its sessions are missing."""
+        there = self.of(part)
+        notes = (*self.notes, *(note for session in there for note in session.labels().notes))
+        if missing := sum(in_part(part, session.part) for session in self.sessions) - len(there):
+            notes += (f"{missing} listed sessions are missing; spikecut data check {self.folder} says which",)
+        return notes
+
+
+def recognise(path: Path) -> bool:
+    """Whether this is DVS128 Gesture, or what is left of it: its recordings without lists, or its archive."""
+    return is_gesture_set(path) or any(path.glob("user*.aedat")) or any((path / a).is_file() for a in ARCHIVES)
+
+
+def open_set(path: Path) -> GestureSet:
+    """The sessions of a folder as a data set; see `open_gesture_set`.
+
+    Raises:
+        EmptyRecording: if nothing but an archive is there.
+        SourceError: as `open_gesture_set` says.
+    """
+    if path.is_dir() and not is_gesture_set(path):
+        raise _nothing_here(path)
+    return open_gesture_set(path)
 
 
 def is_gesture_set(folder: Path) -> bool:
@@ -185,9 +263,7 @@ def _session(path: Path, name: str, part: str) -> Session | None:
     if match is None:
         return None
     user = int(match[1])
-    if part == "test":
-        return Session(path, user, match[2], "test")
-    return Session(path, user, match[2], "calibration" if user % 4 == 3 else "train")
+    return Session(path, user, match[2], part_of_user(user, tests=part == "test"))
 
 
 def _apart(folder: Path, sessions: Iterable[Session]) -> None:
@@ -228,3 +304,15 @@ def _mapping(folder: Path) -> list[str]:
                 hint="labels by another mapping would be read as the wrong gestures",
             )
     return []
+
+
+def _nothing_here(folder: Path) -> EmptyRecording:
+    for archive in (folder / name for name in ARCHIVES):
+        if archive.is_file():
+            size = archive.stat().st_size
+            if size < 1 << 20:
+                return EmptyRecording(archive, f"only {size:,} bytes: the download was refused", hint=f"see {HOME}")
+            return EmptyRecording(folder, f"{archive.name} is not unpacked", hint=f"tar -xzf {archive} -C {folder}")
+    return EmptyRecording(
+        folder, "no sessions of DVS128 Gesture, neither as published nor as Tonic keeps them", hint=f"see {HOME}"
+    )

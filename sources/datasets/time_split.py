@@ -13,7 +13,7 @@ import numpy as np
 from spikecut.pipeline.clock import format_us
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts, EventBatch
-from spikecut.sources.datasets.class_folders import Part
+from spikecut.sources.datasets.parts import Part
 from spikecut.sources.formats.base import Recording
 
 FEWEST = 5  # one for each part, and one between any two of them

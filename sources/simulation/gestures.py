@@ -16,8 +16,9 @@ from numpy import ndarray
 from spikecut.pipeline.atomic_files import new_file, write_text
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
-from spikecut.sources.datasets.class_folders import Part
+from spikecut.sources.datasets.base import in_part
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan
+from spikecut.sources.datasets.parts import Part, drawn_part
 from spikecut.sources.formats.aedat3 import write_aedat3
 from spikecut.sources.simulation.choreography import TURN, Manner, fidget, lifted, perform
 from spikecut.sources.simulation.figure import HEIGHT, WIDTH, Body, draw, limbs, wall
@@ -174,19 +175,9 @@ def _camera(lighting: str, rng: np.random.Generator) -> DvsSpec:
     )
 
 
-def drawn_part(user: int) -> Part:
-    """Which part a drawn user belongs to: of every 29 the last six test, as in the genuine set.
-
-    Of the others, those whose number leaves 3 when divided by 4 calibrate.
-    """
-    if (user - 1) % 29 >= 23:
-        return "test"
-    return "calibration" if user % 4 == 3 else "train"
-
-
 def drawn_users(n_users: int, part: Part) -> list[int]:
     """The users 1 to `n_users` of one part."""
-    return [user for user in range(1, n_users + 1) if part in ("all", drawn_part(user))]
+    return [user for user in range(1, n_users + 1) if in_part(part, drawn_part(user))]
 
 
 def drawn_session(user: int, seed: int = 0, *, quick: bool = False) -> DrawnSession:

@@ -102,9 +102,9 @@ MOVED = {
     "tools.data": "tools.checks.data_check",
     "tools.demo": "tools.commands.demo",
     "tools.evaluate": "tools.batch.evaluate",
-    "tools.examples": "tools.batch.examples",
-    "tools.feeding": "tools.frame_streams",
-    "tools.findings": "tools.checks.faults",
+    "tools.examples": "tools.batch.examples sources.datasets.reading",
+    "tools.feeding": "tools.frame_streams sources.datasets.frames",
+    "tools.findings": "tools.checks.faults sources.datasets.parts",
     "tools.frame_cache": "tools.training.frame_cache",
     "tools.gesture_check": "tools.checks.gesture_check",
     "tools.info": "tools.recordings.info",
@@ -118,7 +118,7 @@ MOVED = {
     "tools.palette": "tools.views.palette",
     "tools.panels": "tools.views.panels",
     "tools.picture_check": "tools.checks.image_check",
-    "tools.picture_digests": "tools.image_digests",
+    "tools.picture_digests": "sources.datasets.digests",
     "tools.picture_info": "tools.recordings.image_info",
     "tools.picture_material": "tools.training.image_data",
     "tools.plots": "tools.reports.plots",
@@ -142,7 +142,7 @@ MOVED = {
 OLD_PACKAGES = {
     "pipeline.metrics": "pipeline.metrics.intervals",
     "pipeline.rules": "pipeline.rules.patience pipeline.rules.combined pipeline.lanes",
-    "sources.datasets": "sources.datasets.class_folders",
+    "sources.datasets": "sources.datasets.class_folders sources.datasets.parts sources.datasets.digests",
     "models.policy": "models.policy.network",
     "models.training": "models.training.epochs",
 }
@@ -152,6 +152,9 @@ RENAMED = {
     "pipeline.fitting.Fit": "pipeline.rules.rule Rule",
     "pipeline.fitted.TYPES": "pipeline.rules.cutoff_file stored_types()",
     "pipeline.calibration.FITTERS": "pipeline.rules.fit by_tolerance()",
+    "tools.examples.Source": "sources.datasets.base Source",
+    "tools.feeding.told_sizes": "sources.datasets.images.image_sets resized_notes",
+    "tools.gesture_check.is_meant": "sources.datasets.dvs_gesture recognise",
 }
 """Names that have another one today; with brackets, what a function of that name gives."""
 

@@ -12,11 +12,11 @@ from spikecut.models.files.checkpoint import read_card
 from spikecut.models.files.opening import load
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import load_outputs
+from spikecut.sources.datasets.digests import SKETCH, sketch_of
 from spikecut.sources.datasets.images.open_images import open_pictures
 from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.batch.examples import examples_of
 from spikecut.tools.cli import main
-from spikecut.tools.image_digests import SKETCH, sketch_of
 from spikecut.tools.training.image_data import pack_pictures, picture_parts
 from spikecut.tools.training.recipe import Recipe, read_recipe
 

@@ -24,7 +24,8 @@ from spikecut.pipeline.results import Decision
 from spikecut.pipeline.rules.step_budget import policy_cost
 from spikecut.pipeline.rules.thresholds import never
 from spikecut.pipeline.runner import run
-from spikecut.tools.batch.examples import Fate, complain, examples_of
+from spikecut.sources.datasets.reading import Fate
+from spikecut.tools.batch.examples import complain, examples_of
 from spikecut.tools.batch.replay import with_fixed
 from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted
 from spikecut.tools.machine import processor

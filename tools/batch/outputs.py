@@ -15,10 +15,11 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import RecordedOutputs, load_outputs, save_outputs
 from spikecut.pipeline.replay import record_outputs
 from spikecut.pipeline.rules.step_budget import FirstFrames, Seen, plans_of
-from spikecut.sources.datasets.class_folders import Part
-from spikecut.sources.datasets.dvs_gesture import Session
-from spikecut.sources.datasets.images.open_images import holds_pictures
-from spikecut.tools.batch.examples import Fate, Source, complain, examples_of
+from spikecut.sources.datasets import is_dataset
+from spikecut.sources.datasets.base import INPUTS
+from spikecut.sources.datasets.parts import Part
+from spikecut.sources.datasets.reading import Fate
+from spikecut.tools.batch.examples import complain, examples_of
 from spikecut.tools.time_unit import pace_of
 
 
@@ -81,7 +82,7 @@ def gather(
         ConfigError: if nothing in the folder can be read, or the file belongs to another network or another policy.
     """
     weights = opening.locate(model)
-    if data.is_file() and not holds_pictures(data):
+    if data.is_file() and not is_dataset(data):
         return _from_file(data, weights, policy)
     stepper, card = opening.load(weights)
     examples = examples_of(data, card, part)
@@ -99,10 +100,10 @@ def gather(
     n_damaged = complain(fates)
     if not readable.any():
         raise ConfigError(f"{data}: none of its {len(examples)} {pace_of(card.spec).things} could be read")
-    groups = [name for source in examples.sources for name in _whose(source)]
     kept = np.flatnonzero(readable)
     plans = plans_of(policy, first, kept.tolist()) if policy else None
-    recorded = RecordedOutputs(outputs[kept], examples.labels[kept], tuple(groups[i] for i in kept), plans=plans)
+    subjects = tuple(examples.members[i].subject for i in kept.tolist())
+    recorded = RecordedOutputs(outputs[kept], examples.labels[kept], subjects, plans=plans)
     return Gathered(
         recorded=recorded,
         card=card,
@@ -130,7 +131,7 @@ def refuse_trained_on(found: Gathered, force: bool) -> None:
 
 def told_overlap(n: int, card: ModelCard) -> str:
     """How many of some examples trained a network, in words: of pictures a card knows only a sample."""
-    least = "at least " if card.spec.inputs == 3 else ""
+    least = "at least " if INPUTS[card.spec.input_kind].sampled else ""
     return f"{least}{n} of these {pace_of(card.spec).things}"
 
 
@@ -158,10 +159,3 @@ def _from_file(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gathe
         raise ConfigError(f"{path}: recorded outputs that do not say their {missing[0]!r}", hint="record them anew")
     values: dict[str, Any] = {name: about[name] for name in wanted[:-1]}
     return Gathered(recorded=recorded, card=card, weights=weights, names=tuple(about["names"]), **values)
-
-
-def _whose(source: Source) -> list[str]:
-    """The subject of each example of a source: a session's user, or else the recording itself."""
-    if isinstance(source, Session):
-        return [f"user {source.user}"] * len(source.labels().spans)
-    return [str(source.path)]

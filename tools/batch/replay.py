@@ -22,7 +22,8 @@ from spikecut.pipeline.results import Decision
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import policy_cost
 from spikecut.pipeline.rules.thresholds import fixed
-from spikecut.tools.batch.examples import Examples, Fate, complain, examples_of
+from spikecut.sources.datasets.reading import Fate
+from spikecut.tools.batch.examples import Examples, complain, examples_of
 from spikecut.tools.batch.outputs import told_overlap
 from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted, with_equal_cost
 from spikecut.tools.time_unit import Pace, pace_of

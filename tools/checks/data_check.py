@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from spikecut.sources.datasets import kind_of
 from spikecut.sources.datasets.dvs_gesture import HOME
 from spikecut.sources.datasets.gesture_labels import GESTURES
 from spikecut.sources.datasets.images.open_images import holds_pictures
-from spikecut.tools.checks.faults import PARTS, Fault
-from spikecut.tools.checks.gesture_check import Check, check_gestures, is_meant
+from spikecut.sources.datasets.parts import PARTS
+from spikecut.tools.checks.faults import Fault
+from spikecut.tools.checks.gesture_check import Check, check_gestures
 from spikecut.tools.checks.image_check import PictureCheck, check_pictures
 from spikecut.tools.checks.set_check import SetCheck, check_set
 
@@ -45,7 +47,7 @@ def run_data_check(options: "Data") -> int:
     if folder.is_file() or holds_pictures(folder):
         found = check_pictures(folder, read=read)
         page = _pictures(found)
-    elif is_meant(folder):
+    elif kind_of(folder) == "gestures":
         found = check_gestures(folder, read=read)
         page = _gestures(found)
     else:

@@ -10,9 +10,7 @@ from rich.progress import track
 
 from spikecut.pipeline.errors import SpikecutError
 from spikecut.pipeline.events import DropCause, DropCounts
-from spikecut.sources.datasets.class_folders import Part
 
-PARTS: tuple[Part, ...] = ("train", "calibration", "test", "all")
 SHOWN = 12  # names of a long list
 T = TypeVar("T")
 

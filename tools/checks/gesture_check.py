@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spikecut.pipeline.errors import EmptyRecording, SpikecutError
+from spikecut.pipeline.errors import SpikecutError
 from spikecut.pipeline.events import NOTHING_LOST
 from spikecut.sources import open_recording
 from spikecut.sources.datasets.class_folders import MADE_BY
-from spikecut.sources.datasets.dvs_gesture import HOME, LISTS, TONIC, Session, is_gesture_set, open_gesture_set
+from spikecut.sources.datasets.dvs_gesture import LISTS, TONIC, Session, open_set
 from spikecut.sources.datasets.gesture_labels import GESTURES, SessionLabels
+from spikecut.sources.datasets.parts import PARTS
 from spikecut.sources.simulation.gestures import LIGHTINGS, SENSOR
-from spikecut.tools.checks.faults import PARTS, Fault, losses, unreadable, watched
+from spikecut.tools.checks.faults import Fault, losses, unreadable, watched
 
-_ARCHIVES = ("DvsGesture.tar.gz", "ibmGestureTrain.tar.gz", "ibmGestureTest.tar.gz")
 _GESTURES = {False: {"train": 1_176, "test": 288}, True: {"train": 1_077, "test": 264}}
 _ABSENT = {  # everybody was recorded under all five lights, but for these
     **dict.fromkeys((3, 4, 14, 27), ("lab",)),
@@ -86,16 +86,9 @@ class Check:
         return f"sound, not the published set: {self.n_expected} {counts}"
 
 
-def is_meant(folder: Path) -> bool:
-    """Whether this is DVS128 Gesture, or what is left of it: its recordings without lists, or its archive."""
-    return is_gesture_set(folder) or any(folder.glob("user*.aedat")) or any((folder / a).is_file() for a in _ARCHIVES)
-
-
 def check_gestures(folder: Path, *, read: bool = False) -> Check:
     """Opens every recording and every label file; reads all the events only where `read` asks for it."""
-    if folder.is_dir() and not is_gesture_set(folder):
-        raise _nothing_here(folder)
-    found = open_gesture_set(folder)
+    found = open_set(folder)
     labels: dict[str, SessionLabels] = {}
     faults: list[Fault] = []
     notes = list(found.notes)
@@ -199,15 +192,3 @@ def _short(found: Check) -> Iterator[Fault]:
         if there[part] < published:
             where = TONIC[part] if found.is_cut else LISTS[part]
             yield Fault("missing gestures", where, f"{there[part]:,} of the {published:,} that were published")
-
-
-def _nothing_here(folder: Path) -> SpikecutError:
-    for archive in (folder / name for name in _ARCHIVES):
-        if archive.is_file():
-            size = archive.stat().st_size
-            if size < 1 << 20:
-                return EmptyRecording(archive, f"only {size:,} bytes: the download was refused", hint=f"see {HOME}")
-            return EmptyRecording(folder, f"{archive.name} is not unpacked", hint=f"tar -xzf {archive} -C {folder}")
-    return EmptyRecording(
-        folder, "no sessions of DVS128 Gesture, neither as published nor as Tonic keeps them", hint=f"see {HOME}"
-    )

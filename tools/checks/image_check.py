@@ -7,13 +7,14 @@ from pathlib import Path, PurePosixPath
 
 from spikecut.pipeline.errors import SpikecutError
 from spikecut.sources.datasets.catalog import CIFAR10_DVS
-from spikecut.sources.datasets.class_folders import Part, split_digest
+from spikecut.sources.datasets.digests import split_digest
 from spikecut.sources.datasets.images.cifar import CIFAR10, CifarFiles, cifar_files, open_cifar, pictures_in
 from spikecut.sources.datasets.images.image_files import files_in
 from spikecut.sources.datasets.images.image_folders import tiny_imagenet
 from spikecut.sources.datasets.images.image_sets import LabelledPicture, PictureSet
 from spikecut.sources.datasets.images.open_images import open_pictures
-from spikecut.tools.checks.faults import PARTS, Fault, unreadable, watched
+from spikecut.sources.datasets.parts import PARTS, Part
+from spikecut.tools.checks.faults import Fault, unreadable, watched
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
 from spikecut.sources.datasets.catalog import PublishedSet
-from spikecut.sources.datasets.class_folders import Division, LabelledRecording
+from spikecut.sources.datasets.class_folders import LabelledRecording
+from spikecut.sources.datasets.parts import Division
 from spikecut.tools.checks.faults import SHOWN, Fault, some
 
 _IDX_LABELS = 0x801  # the magic number of MNIST's label files

@@ -15,18 +15,17 @@ from spikecut.sources import open_recording
 from spikecut.sources.datasets.catalog import PublishedSet, imitated, recognise
 from spikecut.sources.datasets.class_folders import (
     MADE_BY,
-    Division,
     LabelledRecording,
-    Part,
     class_roots,
     list_recordings,
     origin_of,
     part_of,
     recordings_in,
-    split_digest,
     subfolders,
 )
-from spikecut.tools.checks.faults import PARTS, Fault, losses, some, unreadable, watched
+from spikecut.sources.datasets.digests import split_digest
+from spikecut.sources.datasets.parts import PARTS, Division, Part
+from spikecut.tools.checks.faults import Fault, losses, some, unreadable, watched
 from spikecut.tools.checks.name_check import check_names
 
 _USELESS = ("unreadable", "other sensor", "no events")

@@ -16,10 +16,11 @@ from spikecut.pipeline.atomic_files import new_folder
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts
 from spikecut.sources import open_recording
-from spikecut.sources.datasets.class_folders import MADE_BY, SUFFIXES, Part, class_roots, origin_of, subfolders
+from spikecut.sources.datasets.class_folders import MADE_BY, SUFFIXES, class_roots, origin_of, subfolders
+from spikecut.sources.datasets.parts import PARTS, Part
 from spikecut.sources.datasets.time_split import Piece, Stretch, events_of, longest_stretch, planned
 from spikecut.sources.formats.base import Recording, TextLayout
-from spikecut.tools.checks.faults import PARTS, some
+from spikecut.tools.checks.faults import some
 from spikecut.tools.recordings.convert import text_layout, write_events
 from spikecut.tools.recordings.info import parse_sensor
 

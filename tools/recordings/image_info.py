@@ -7,7 +7,7 @@ from typing import Any
 from spikecut.pipeline.errors import UnreadableSource
 from spikecut.sources.datasets.images.image_files import SUFFIXES, colours
 from spikecut.sources.datasets.images.open_images import holds_pictures, open_pictures
-from spikecut.tools.checks.faults import PARTS
+from spikecut.sources.datasets.parts import PARTS
 
 
 def is_about_pictures(path: Path) -> bool:

@@ -19,10 +19,11 @@ from spikecut.pipeline.recognition import Onset, recognise
 from spikecut.pipeline.results import Decision, Rest, Step, StopReason
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff
 from spikecut.pipeline.runner import watch
+from spikecut.sources.datasets.frames import on_sensor
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, labels_beside, read_labels
 from spikecut.sources.live.pacing import Clock, Lag, WallClock, paced
 from spikecut.tools.cutoff_lookup import find_cutoff
-from spikecut.tools.frame_streams import network_for, on_sensor, open_for
+from spikecut.tools.frame_streams import network_for, open_for
 from spikecut.tools.session import decision_text as lines
 from spikecut.tools.session.run_image import run_picture
 from spikecut.tools.views.video import VideoSink

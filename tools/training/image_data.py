@@ -9,11 +9,10 @@ import numpy as np
 
 from spikecut.pipeline.errors import ConfigError, SpikecutError
 from spikecut.pipeline.events import SensorSize
-from spikecut.sources.datasets.images.image_sets import LabelledPicture, PictureSet, fitted
+from spikecut.sources.datasets.digests import digests_of
+from spikecut.sources.datasets.images.image_sets import LabelledPicture, PictureSet, fitted, resized_notes
 from spikecut.sources.datasets.images.open_images import open_pictures
 from spikecut.tools.checks.faults import some
-from spikecut.tools.frame_streams import told_sizes
-from spikecut.tools.image_digests import digests_of
 from spikecut.tools.training.frame_cache import Frames, kept_frames
 from spikecut.tools.training.packing import Labels, seen
 from spikecut.tools.training.recipe import Recipe
@@ -38,7 +37,7 @@ def picture_parts(
             f"{len(used)} do not fill one batch of {batch}",
             hint="a smaller batch_size, or more pictures",
         )
-    for note in (*found.notes, *told_sizes(kept, recipe.sensor)):
+    for note in (*found.notes, *resized_notes(kept, recipe.sensor)):
         print(f"note: {note}", file=sys.stderr)
     fit = pack_pictures(used, recipe.sensor, "train")
     watch = pack_pictures(kept[::WATCHED], recipe.sensor, "watch")

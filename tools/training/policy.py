@@ -20,7 +20,6 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.rules.step_budget import budgets
 from spikecut.tools.batch.outputs import gather
 from spikecut.tools.cutoff_lookup import policy_beside
-from spikecut.tools.image_digests import sketch
 from spikecut.tools.machine import commit, processor
 
 if TYPE_CHECKING:

@@ -13,13 +13,14 @@ from spikecut.models.spec import NetworkSpec
 from spikecut.models.training.epochs import TrainingPlan
 from spikecut.pipeline.atomic_files import new_file
 from spikecut.pipeline.errors import ConfigError
-from spikecut.sources.datasets.class_folders import Division, LabelledRecording, list_recordings, origin_of, part_of
+from spikecut.sources.datasets.class_folders import LabelledRecording, list_recordings, origin_of, part_of
+from spikecut.sources.datasets.digests import digests_of, sketch_of
 from spikecut.sources.datasets.dvs_gesture import Session, open_gesture_set
 from spikecut.sources.datasets.images.image_sets import LabelledPicture
 from spikecut.sources.datasets.images.open_images import KNOWN, open_pictures
+from spikecut.sources.datasets.parts import Division
 from spikecut.sources.datasets.tonic import Transform
 from spikecut.sources.simulation.gestures import VERSION, drawn_session, drawn_users
-from spikecut.tools.image_digests import digests_of, sketch_of
 from spikecut.tools.training.frame_cache import Frames
 from spikecut.tools.training.image_data import picture_parts
 from spikecut.tools.training.packing import Labels, pack_drawn, pack_recordings, pack_sessions

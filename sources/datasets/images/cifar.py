@@ -15,9 +15,9 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, CorruptRecording, LimitExceeded, UnreadableSource
-from spikecut.sources.datasets.class_folders import Division
 from spikecut.sources.datasets.images.image_sets import LabelledPicture, PictureSet
 from spikecut.sources.datasets.images.plain_pickle import Array, plain
+from spikecut.sources.datasets.parts import Division, part_of_place
 
 SIDE = 32
 _MOST_BYTES = 400_000_000  # of one file; CIFAR-100's largest has 155 MB
@@ -138,10 +138,9 @@ def open_cifar(found: CifarFiles) -> PictureSet:
         for i, (pixels, label) in enumerate(zip(*pictures_in(found, name), strict=True))
     ]
     n_train = sum(name != test for name, *_ in held)
-    n_fit = n_train - n_train // 10
 
     def picture(at: int, name: str, i: int, pixels: UInt8[ndarray, "3 32 32"], label: int) -> LabelledPicture:
-        part: Division = "test" if name == test else "train" if at < n_fit else "calibration"
+        part: Division = "test" if name == test else part_of_place(at, n_train)
         entry = f"{name}/{i:05d}"
         return LabelledPicture(found.path, entry, entry, label, classes[label], part, pixels)
 

@@ -1,7 +1,7 @@
 """Pictures in class folders, in a folder or a zip archive: `<class>/<picture>`, divided or not, and Tiny-ImageNet.
 
 `train/<class>/…` and `test/<class>/…` (or `training` and `testing`, in any case) divide a set; of what trains, a tenth
-calibrates: those whose hash, that of `datasets.part_of`, lies from 0.8 to below 0.9. Where there is a folder
+calibrates: those whose hash (`parts.part_of_image`) lies from 0.8 to below 0.9. Where there is a folder
 `calibration` too, the three are the parts. `val` (or `valid`, `validation`) tests where no other folder does, and
 calibrates otherwise. An undivided set is divided by the same hash: below 0.8 train, below 0.9 calibration, above test.
 
@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from spikecut.pipeline.errors import EmptyRecording, MissingLabels
-from spikecut.sources.datasets.class_folders import Division, fraction_of
 from spikecut.sources.datasets.images.image_files import JPEG, bytes_of, files_in, unfit
 from spikecut.sources.datasets.images.image_sets import LabelledPicture, PictureSet
+from spikecut.sources.datasets.parts import Division, part_of_image
 
 _DIVISIONS: dict[str, Division] = {
     "train": "train",
@@ -68,7 +68,7 @@ def open_folders(images: Path) -> PictureSet:
         if division == "test" or (three and division is not None):
             part = division
         else:
-            part = _part(name, tests=not divided)
+            part = part_of_image(name, tests=not divided)
         pictures.append(LabelledPicture(images, str(path), name, number[path.parent.name], path.parent.name, part))
     return PictureSet(images, _origin(paths), classes, _train_first(pictures), notes)
 
@@ -93,7 +93,7 @@ def _open_tiny_imagenet(images: Path, root: str, files: Sequence[str]) -> Pictur
 
     def picture(entry: str, wnid: str, *, tests: bool) -> LabelledPicture:
         name = f"{wnid}/{PurePosixPath(entry).name}"
-        part: Division = "test" if tests else _part(name, tests=False)
+        part: Division = "test" if tests else part_of_image(name, tests=False)
         return LabelledPicture(images, entry, name, number[wnid], classes[number[wnid]], part)
 
     trained = re.compile(re.escape(root) + r"train/(n\d+)/images/[^/.][^/]*\.JPEG")
@@ -111,14 +111,6 @@ def _open_tiny_imagenet(images: Path, root: str, files: Sequence[str]) -> Pictur
     return PictureSet(
         images, "Tiny-ImageNet, JPEG pictures as published", classes, _train_first(pictures), tuple(notes)
     )
-
-
-def _part(name: str, *, tests: bool) -> Division:
-    """Of pictures that are not divided by folders, or of those to train on."""
-    fraction = fraction_of(name)
-    if 0.8 <= fraction < 0.9:
-        return "calibration"
-    return "test" if tests and fraction >= 0.9 else "train"
 
 
 def _train_first(pictures: Sequence[LabelledPicture]) -> tuple[LabelledPicture, ...]:

@@ -5,7 +5,7 @@ was published to test tests, and nothing else does; about a tenth of what was pu
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,12 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.events import SensorSize
-from spikecut.sources.datasets.class_folders import Division, Part
+from spikecut.pipeline.errors import SpikecutError
+from spikecut.pipeline.events import Frame, SensorSize
+from spikecut.sources.datasets.base import Example, FrameSpec, in_part, numbers_among
+from spikecut.sources.datasets.frames import still
 from spikecut.sources.datasets.images.image_files import bytes_of, colours
+from spikecut.sources.datasets.parts import Division, Part
 from spikecut.sources.opencv import opencv
 
 
@@ -57,6 +59,13 @@ class LabelledPicture:
         """
         return hashlib.sha256(self._raw()).hexdigest()[:16]
 
+    def streams(self, view: FrameSpec) -> Iterator[Iterator[Frame]]:
+        """The frames of the one example that it is: the same image again and again."""
+        yield self._frames(view)
+
+    def _frames(self, view: FrameSpec) -> Iterator[Frame]:
+        yield from still(fitted(self.pixels(), view.frame), view)
+
     def _raw(self) -> bytes:
         return self.held.tobytes() if self.held is not None else bytes_of(self.images, self.entry)
 
@@ -76,21 +85,37 @@ class PictureSet:
 
     def of(self, part: Part) -> list[LabelledPicture]:
         """The pictures of one part."""
-        return [picture for picture in self.pictures if part in ("all", picture.part)]
+        return [picture for picture in self.pictures if in_part(part, picture.part)]
 
-    def numbered(self, classes: Iterable[str]) -> tuple[int, ...]:
+    def examples(self, part: Part) -> list[Example]:
+        """One for every image."""
+        return [Example(one.name, one.label, one.part, one, place := str(one.path), place) for one in self.of(part)]
+
+    def numbered(self, classes: Iterable[str], reader: str = "") -> tuple[int, ...]:
         """For each class of this set, its number among `classes`.
 
         Raises:
             ConfigError: if it is none of them.
         """
-        names = list(classes)
-        if strangers := [name for name in self.classes if name not in names]:
-            raise ConfigError(
-                f"{self.path}: class {strangers[0]!r} is none of the classes {', '.join(names)}",
-                hint="a network names only what it was trained on",
-            )
-        return tuple(names.index(name) for name in self.classes)
+        hint = "a network names only what it was trained on"
+        return numbers_among(self.path, self.classes, list(classes), "class", hint)
+
+    def notes_on(self, part: Part, view: FrameSpec) -> tuple[str, ...]:
+        """The notes, and one more if images have another size than the network's."""
+        return (*self.notes, *resized_notes(self.of(part), view.frame))
+
+
+def resized_notes(images: Sequence[LabelledPicture], size: SensorSize) -> tuple[str, ...]:
+    """A note if images have another size than the network's; 16 or so are read, from all through the set."""
+    for one in images[:: max(1, len(images) // 16)]:
+        try:
+            height, width = one.pixels().shape[1:]
+        except SpikecutError:
+            continue
+        if (width, height) != (size.width, size.height):
+            note = f"pictures are resized to {size}, and cut where their shape is another: {one.name} is"
+            return (f"{note} {width}x{height}",)
+    return ()
 
 
 def fitted(pixels: UInt8[ndarray, "3 H W"], size: SensorSize) -> UInt8[ndarray, "3 h w"]:

@@ -37,6 +37,14 @@ def open_pictures(path: Path) -> PictureSet:
     return _unchanged(path, about.st_mtime_ns, about.st_size)
 
 
+open_set = open_pictures
+
+
+def recognise(path: Path) -> bool:
+    """Whether this is a set of images; see `holds_pictures`."""
+    return holds_pictures(path)
+
+
 def holds_pictures(path: Path) -> bool:
     """Whether a file is an archive, or a folder looks like a set of pictures and holds no recordings of events."""
     if path.is_file():

@@ -6,7 +6,9 @@ import pytest
 
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnreadableSource
 from spikecut.sources import open_recording
-from spikecut.sources.datasets.class_folders import Part, list_recordings, part_of, split_digest
+from spikecut.sources.datasets.class_folders import list_recordings, part_of
+from spikecut.sources.datasets.digests import split_digest
+from spikecut.sources.datasets.parts import Part
 from spikecut.sources.formats.aedat2 import write_aedat2
 from spikecut.sources.formats.atis import write_atis
 

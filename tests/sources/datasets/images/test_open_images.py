@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, MissingLabels, UnknownFormat, UnreadableSource
 from spikecut.pipeline.events import SensorSize
-from spikecut.sources.datasets.class_folders import Part, fraction_of, split_digest
+from spikecut.sources.datasets.digests import split_digest
 from spikecut.sources.datasets.images.cifar import CIFAR10
 from spikecut.sources.datasets.images.image_files import bytes_of, colours, files_in, grey
 from spikecut.sources.datasets.images.image_sets import PictureSet, fitted
 from spikecut.sources.datasets.images.open_images import holds_pictures, one_picture, open_pictures
+from spikecut.sources.datasets.parts import Part, fraction_of
 
 from picture_layouts import COLOURS, coloured, encoded, write_cifar, write_folders, write_tiny_imagenet, zipped
 

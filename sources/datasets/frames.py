@@ -1,0 +1,71 @@
+"""From a recording or an image to the frames that a network takes."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from spikecut.pipeline.binning import CountBinner
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.events import DropCause, Frame, SensorSize
+from spikecut.sources import open_recording
+from spikecut.sources.datasets.base import FrameSpec
+
+
+def recording_frames(path: Path, view: FrameSpec) -> Iterator[Frame]:
+    """The frames of one file; it is opened when the first is read, and not read beyond the last that is.
+
+    Raises:
+        ConfigError: if it is a recording of another sensor.
+        SourceError: if it cannot be read.
+    """
+    recording = open_recording(path, sensor=view.sensor, batch_events=view.batch_events)
+    binner = binner_for(recording.sensor, view, str(path))
+    yield from on_sensor(binner.bins(recording), str(path), recording.sensor)
+
+
+def binner_for(sensor: SensorSize, view: FrameSpec, what: str) -> CountBinner:
+    """The binner from a sensor to the frames of a network; `what` names the recording in an error.
+
+    The network's own sensor is read as it is; one that is larger by a whole factor, the same both ways, is read at
+    that much lower resolution. Nothing else is reshaped.
+
+    Raises:
+        ConfigError: if the sensor fits in neither way.
+    """
+    if view.downsample is not None:
+        return CountBinner(view.sensor, view.step_us, downsample=view.downsample)
+    factor = max(sensor.width // view.frame.width, 1)
+    if (sensor.width, sensor.height) != (view.frame.width * factor, view.frame.height * factor):
+        raise ConfigError(
+            f"{what}: a {sensor} sensor; {view.reader} reads {view.frame}, or whole multiples of it",
+            hint="choose a network made for this sensor",
+        )
+    return CountBinner(sensor, view.step_us, downsample=factor)
+
+
+def on_sensor(frames: Iterable[Frame], what: str, sensor: SensorSize) -> Iterator[Frame]:
+    """The frames as they come, as long as most events lie on the sensor.
+
+    Raises:
+        ConfigError: once 20 events, and more than half of all, lay outside: the recording is of another sensor.
+    """
+    inside = outside = 0
+    for frame in frames:
+        inside += frame.n_events
+        loss = frame.lost.losses.get(DropCause.outside_sensor)
+        outside += loss.events if loss else 0
+        if outside >= 20 and outside > inside:
+            raise ConfigError(
+                f"{what}: {outside} of {inside + outside} events lie outside {sensor}; "
+                "this is another sensor's recording",
+                hint=f"spikecut info {what} says which; choose a network made for it",
+            )
+        yield frame
+
+
+def still(pixels: UInt8[ndarray, "3 H W"], view: FrameSpec) -> Iterator[Frame]:
+    """The same image in every frame, as many as the network takes."""
+    for i in range(view.horizon):
+        yield Frame(i, 0, i * view.step_us, (i + 1) * view.step_us, pixels, 0)
