@@ -26,8 +26,9 @@ from spikecut.pipeline.replay import record_outputs
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import FirstFrames, plans_of
 from spikecut.pipeline.scores import certainty, top2_gap
+from spikecut.sources.datasets.frames import on_sensor
 from spikecut.tools.cutoff_lookup import asked_by, cutoffs_for
-from spikecut.tools.frame_streams import look_at, network_for, on_sensor, open_for
+from spikecut.tools.frame_streams import look_at, network_for, open_for
 from spikecut.tools.time_unit import pace_of
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from spikecut.models.policy.network import WIDTHS, PolicyPlanner, PolicySpec, ma
 from spikecut.models.policy.training import train_policy
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.rules.step_budget import budgets
+from spikecut.sources.datasets.digests import digests_of_policy
 from spikecut.tools.batch.outputs import gather
 from spikecut.tools.cutoff_lookup import policy_beside
 from spikecut.tools.machine import commit, processor
@@ -72,7 +73,7 @@ def run_policy(options: "Policy") -> int:
         step_macs=step_macs,
         metrics=metrics,
         provenance=_provenance(options, card, spec, gathered.data) | made,
-        trained_on=sketch(gathered.digests) if card.spec.inputs == 3 else tuple(dict.fromkeys(gathered.digests)),
+        trained_on=digests_of_policy(gathered.digests, card.spec.input_kind),
     )
     save_policy(target, card_of_policy, policy)
     console.print(
