@@ -14,12 +14,12 @@ from spikecut.pipeline.recorded import Plans, RecordedOutputs, sweep
 from spikecut.pipeline.rules import RULES
 from spikecut.pipeline.rules.combined import Both, Either, Hold
 from spikecut.pipeline.rules.conformal import fit_conformal
-from spikecut.pipeline.rules.cutoff_file import stored_types
 from spikecut.pipeline.rules.fit import check_wish, fit, sentence
 from spikecut.pipeline.rules.nonconformity import SetOptions
 from spikecut.pipeline.rules.pooled import fit_pooled
 from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.rules.step_budget import Planned
+from spikecut.pipeline.rules.stored import stored_types
 from spikecut.pipeline.rules.thresholds import confidence, topk
 
 from fakes import Oracle

@@ -1,24 +1,21 @@
 """A fitted rule on disk: what it decides by, what it promises, and what it was fitted on. JSON; nothing is executed."""
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from spikecut.pipeline.atomic_files import write_text
-from spikecut.pipeline.errors import ModelError
+from spikecut.pipeline.errors import ModelError, SpikecutError
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.pipeline.readout import Readout
-from spikecut.pipeline.rules import RULES
-from spikecut.pipeline.rules.combined import Both, Either, Hold
+from spikecut.pipeline.rules.stored import made, plain
+from spikecut.pipeline.strict import read_json, typed
 
 _KIND, _VERSION = "spikecut cutoff", 2
-_PARTS = {"both": Both, "either": Either, "hold": Hold, "readout": Readout}
+_MOST_BYTES = 64 * 2**20
+_LONGEST = 2**20  # steps
+_DELTA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,7 @@ class FittedCutoff:
     data: str
     promise: str = ""
     observed: Mapping[str, float] = field(default_factory=dict)
-    delta: float = 0.05
+    delta: float = _DELTA
     seed: int = 0
 
     def check(self, network: str, classes: tuple[str, ...], step_us: int) -> None:
@@ -72,7 +69,7 @@ class FittedCutoff:
         document = {
             "kind": _KIND,
             "version": _VERSION,
-            "decider": _plain(self.cutoff),
+            "decider": plain(self.cutoff),
             "promise": self.promise,
             "tolerance": self.tolerance,
             "delta": self.delta,
@@ -93,63 +90,92 @@ def load_cutoff(path: str | PathLike[str]) -> FittedCutoff:
     """Reads a fitted rule back: the same decisions to the bit.
 
     Raises:
-        ModelError: if the file is missing, not a cutoff, of another version, or lacks something.
+        ModelError: if the file is missing, not a cutoff, of another version, or holds what no cutoff can; naming the
+            field, what was found there and what was expected.
     """
     try:
-        raw: dict[str, Any] = json.loads(Path(path).read_text())
-        if (raw.get("kind"), raw.get("version")) != (_KIND, _VERSION):
-            raise ModelError(f"{path}: not a {_KIND} of version {_VERSION}", hint="spikecut calibrate fits one")
-        fitted_on = raw["fitted_on"]
-        return FittedCutoff(
-            cutoff=_made(raw["decider"]),
-            network=fitted_on["network"],
-            classes=tuple(fitted_on["classes"]),
-            step_us=fitted_on["step_us"],
-            tolerance=raw["tolerance"],
-            n=fitted_on["n"],
-            data=fitted_on["data"],
-            promise=raw["promise"],
-            observed=raw["observed"],
-            delta=raw["delta"],
-            seed=raw["seed"],
-        )
+        raw = read_json(path, _MOST_BYTES)
+        version = raw.get("version")
+        if raw.pop("kind", None) != _KIND or type(version) is not int or version not in (1, _VERSION):
+            raise ModelError(f"not a {_KIND} of version {_VERSION}", hint="spikecut calibrate fits one")
+        stored = typed(_Stored, _of_version_1(raw) if version == 1 else raw)
+        fitted_on = stored.fitted_on
+        cutoff = made(stored.decider)
+        _check(cutoff, fitted_on)
     except OSError as error:
         raise ModelError(f"{path}: cannot read the cutoff: {error.strerror}") from error
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        if isinstance(error, ModelError):
-            raise
-        raise ModelError(f"{path}: not a fitted cutoff ({error})") from error
+    except SpikecutError as error:
+        raise ModelError(f"{path}: not a fitted cutoff: {error}", hint=error.hint) from error
+    return FittedCutoff(
+        cutoff=cutoff,
+        network=fitted_on.network,
+        classes=fitted_on.classes,
+        step_us=fitted_on.step_us,
+        tolerance=stored.tolerance,
+        n=fitted_on.n,
+        data=fitted_on.data,
+        promise=stored.promise,
+        observed=stored.observed,
+        delta=stored.delta,
+        seed=stored.seed,
+    )
 
 
-def stored_types() -> dict[str, type]:
-    """Everything that a file may hold, by the name under which it is stored."""
-    return {name: kind for rule in RULES.values() for name, kind in rule.deciders.items()} | _PARTS
+@dataclass(frozen=True, slots=True)
+class _FittedOn:
+    network: str
+    classes: tuple[str, ...]
+    step_us: int
+    n: int
+    data: str
+
+    def __post_init__(self) -> None:
+        if self.step_us < 1 or self.n < 0 or not self.classes:
+            raise ModelError(
+                f"fitted_on: {self.n} recordings of {len(self.classes)} classes in bins of {self.step_us} us; expected "
+                "0 or more, 1 or more, and 1 us or more"
+            )
 
 
-def _plain(value: Any) -> Any:
-    """A frozen value as what JSON knows: rules by their type's name, arrays with their dtype, infinity as "inf"."""
-    if is_dataclass(value):
-        saved = [f.name for f in fields(value) if f.metadata.get("saved", True)]
-        names = {kind: name for name, kind in stored_types().items()}
-        return {"type": names[type(value)]} | {name: _plain(getattr(value, name)) for name in saved}
-    if isinstance(value, np.ndarray):
-        value = value.astype({"f": np.float64, "i": np.int64, "b": np.bool_}[value.dtype.kind])
-        return {"dtype": value.dtype.name, "shape": list(value.shape), "values": _plain(value.ravel().tolist())}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, np.integer | np.floating):
-        return _plain(value.item())
-    if isinstance(value, float) and math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    return value
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The file as it stands."""
+
+    version: int
+    decider: dict[str, Any]
+    promise: str
+    tolerance: int | float
+    delta: int | float
+    seed: int
+    observed: dict[str, int | float]
+    fitted_on: _FittedOn
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tolerance <= 1 or not 0 <= self.delta <= 1 or self.seed < 0:
+            raise ModelError(
+                f"tolerance {self.tolerance:g}, delta {self.delta:g}, seed {self.seed}; expected shares and 0 or more"
+            )
 
 
-def _made(raw: Any) -> Any:
-    if isinstance(raw, dict) and "dtype" in raw:
-        if raw["dtype"] not in ("float64", "int64", "bool"):
-            raise ValueError(f"an array of {raw['dtype']!r}")
-        values = [float(one) if isinstance(one, str) else one for one in raw["values"]]
-        return np.array(values, raw["dtype"]).reshape(raw["shape"])
-    if isinstance(raw, dict):
-        return stored_types()[raw["type"]](**{name: _made(value) for name, value in raw.items() if name != "type"})
-    return tuple(_made(one) for one in raw) if isinstance(raw, list) else raw
+def _of_version_1(raw: dict[str, Any]) -> dict[str, Any]:
+    """A cutoff of version 1 as one of version 2: thresholds on the summed outputs, without a promise."""
+    if raw.pop("readout", None) != "sum" or not isinstance(raw.get("thresholds"), list):
+        raise ModelError("a cutoff of version 1 without the readout 'sum' or without thresholds")
+    values = raw.pop("thresholds")
+    array = {"dtype": "float64", "shape": [len(values)], "values": values}
+    decider = {"type": "threshold", "rule": raw.pop("rule", None), "score": raw.pop("score", None), "thresholds": array}
+    return {"promise": "", "delta": _DELTA, "seed": 0, **raw, "decider": decider}
+
+
+def _check(cutoff: Any, fitted_on: _FittedOn) -> None:
+    """What fields of their own cannot tell: that a rule's parts fit together and to the recordings."""
+    if not 1 <= cutoff.horizon <= _LONGEST:
+        raise ModelError(f"decider: a horizon of {cutoff.horizon} steps; expected 1 to {_LONGEST:,}")
+    reading = getattr(cutoff, "readout", None)
+    if reading is not None and reading.temperatures is not None and len(reading.temperatures) < cutoff.horizon:
+        raise ModelError(
+            f"decider.readout.temperatures: {len(reading.temperatures)} of them for {cutoff.horizon} steps"
+        )
+    for name in ("first", "second", "decider"):
+        if hasattr(cutoff, name):
+            _check(getattr(cutoff, name), fitted_on)

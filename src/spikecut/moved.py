@@ -150,7 +150,7 @@ OLD_PACKAGES = {
 RENAMED = {
     "pipeline.fitting.FITS": "pipeline.rules RULES",
     "pipeline.fitting.Fit": "pipeline.rules.rule Rule",
-    "pipeline.fitted.TYPES": "pipeline.rules.cutoff_file stored_types()",
+    "pipeline.fitted.TYPES": "pipeline.rules.stored stored_types()",
     "pipeline.calibration.FITTERS": "pipeline.rules.fit by_tolerance()",
     "tools.examples.Source": "sources.datasets.base Source",
     "tools.feeding.told_sizes": "sources.datasets.images.image_sets resized_notes",

@@ -14,7 +14,7 @@ from spikecut.pipeline.recorded import Plans, sweep
 from spikecut.pipeline.rules.calimera import fit_calimera
 from spikecut.pipeline.rules.combined import Both, Either, Hold
 from spikecut.pipeline.rules.conformal import fit_conformal
-from spikecut.pipeline.rules.cutoff_file import FittedCutoff, load_cutoff, stored_types
+from spikecut.pipeline.rules.cutoff_file import FittedCutoff, load_cutoff
 from spikecut.pipeline.rules.economy import fit_economy
 from spikecut.pipeline.rules.fit import by_tolerance
 from spikecut.pipeline.rules.ltt import fit_conditional, fit_marginal
@@ -23,6 +23,7 @@ from spikecut.pipeline.rules.patience import Patience
 from spikecut.pipeline.rules.pooled import fit_pooled
 from spikecut.pipeline.rules.sr1 import fit_sr1
 from spikecut.pipeline.rules.step_budget import Planned
+from spikecut.pipeline.rules.stored import stored_types
 from spikecut.pipeline.rules.thresholds import confidence, topk
 
 from fakes import Oracle
