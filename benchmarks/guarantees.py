@@ -13,7 +13,8 @@ import numpy as np
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.readout import Readout
-from spikecut.pipeline.recorded import RecordedOutputs, load_outputs, sweep
+from spikecut.pipeline.outputs_file import load_outputs
+from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.rules import ltt
 from spikecut.pipeline.rules.fit import fit
 from spikecut.pipeline.rules.rule import Wish

@@ -1,6 +1,7 @@
 """What it takes to build a network again: written into its card, read from it, compared with it."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from spikecut.pipeline.errors import ModelError
@@ -8,6 +9,7 @@ from spikecut.pipeline.events import SensorSize
 
 InputKind = Literal["events", "images"]
 INPUT_KINDS: dict[int, InputKind] = {2: "events", 3: "images"}  # by the channels of a frame
+_WIDEST, _LARGEST = 2**16, 2**24  # of a layer; of the products of neighbouring layers, which are its kernels
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,12 @@ class NetworkSpec:
             )
         if self.inputs not in INPUT_KINDS:
             raise ModelError(f"frames of {self.inputs} channels; expected 2 (events) or 3 (a picture's colours)")
+        wide = sum(one * other for one, other in pairwise((self.inputs, *self.channels, self.n_classes)))
+        if max(*self.channels, self.n_classes, self.tebn_steps, self.levels, 0) > _WIDEST or wide > _LARGEST:
+            raise ModelError(
+                f"channels {', '.join(map(str, self.channels))} for {self.n_classes} classes; expected a network that "
+                f"fits into memory, layers of at most {_WIDEST:,}"
+            )
         if self.levels < 0:
             raise ModelError(f"levels is {self.levels}; expected 0 (trained as it is stepped) or more")
         if self.levels and self.normalisation == "tebn":

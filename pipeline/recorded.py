@@ -1,22 +1,17 @@
 """What a network said at every step of many recordings: one pass, from which every rule is fitted and swept."""
 
 from dataclasses import dataclass, replace
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 from numpy import ndarray
 
-from spikecut.pipeline.atomic_files import new_file
-from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.results import Evidence
 from spikecut.pipeline.scores import SCORES
-
-_KIND, _VERSION = "spikecut recorded outputs", 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,58 +155,8 @@ def first_stops(stop: Bool[ndarray, "N T"]) -> Int64[ndarray, " N"]:
     return np.asarray(np.where(stop.any(axis=1), stop.argmax(axis=1) + 1, stop.shape[1]), np.int64)
 
 
-def save_outputs(
-    path: str | PathLike[str], recorded: RecordedOutputs, about: dict[str, Any], *, overwrite: bool = False
-) -> None:
-    """Writes recorded outputs as `.npz`: arrays, and `about` as JSON text; nothing that is executed on reading.
+def __getattr__(name: str) -> object:
+    """What this module held before outputs got a module for their file."""
+    from spikecut.moved import look_up
 
-    Raises:
-        ConfigError: if the file exists and `overwrite` is not set.
-        EnvironmentProblem: if it cannot be written.
-    """
-    import json
-
-    text = json.dumps({"kind": _KIND, "version": _VERSION, **about})
-    plans = recorded.plans
-    planned: dict[str, Any] = {}  # a network may have no policy
-    if plans is not None:
-        planned = {"plans": plans.logits, "policy": plans.policy, "policy_cost": plans.cost}
-    target = Path(path)
-    target = target if target.suffix == ".npz" else target.with_name(target.name + ".npz")  # as numpy names it
-    with new_file(target, overwrite=overwrite) as partial:
-        np.savez_compressed(
-            partial,
-            outputs=recorded.outputs,
-            labels=recorded.labels,
-            groups=np.array(recorded.groups, np.str_),
-            members=recorded.members,
-            about=text,
-            **planned,
-        )
-
-
-def load_outputs(path: str | PathLike[str]) -> tuple[RecordedOutputs, dict[str, Any]]:
-    """Reads recorded outputs, and what was said about them.
-
-    Raises:
-        ModelError: if the file is missing or holds something else.
-    """
-    import json
-    import zipfile
-
-    try:
-        with np.load(Path(path), allow_pickle=False) as saved:
-            about = json.loads(str(saved["about"]))
-            if (about.pop("kind"), about.pop("version")) != (_KIND, _VERSION):
-                raise ModelError(f"{path}: not {_KIND} of version {_VERSION}")
-            groups, members = tuple(saved["groups"].tolist()), int(saved["members"])
-            plans = None
-            if "plans" in saved:
-                plans = Plans(saved["plans"], str(saved["policy"]), float(saved["policy_cost"]))
-            return RecordedOutputs(saved["outputs"], saved["labels"], groups, members, plans=plans), about
-    except OSError as error:
-        raise ModelError(f"{path}: cannot read recorded outputs: {error.strerror or error}") from error
-    except (KeyError, TypeError, AttributeError, ValueError, zipfile.BadZipFile) as error:
-        if isinstance(error, ModelError):
-            raise
-        raise ModelError(f"{path}: no recorded outputs ({error})") from error
+    return look_up(__name__, name)

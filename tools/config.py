@@ -4,12 +4,11 @@ The values become flags in front of those that were typed, so what is typed wins
 """
 
 import dataclasses
-import difflib
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.strict import check_numbers, nearest, read_toml, unexpected
 
 
 def with_config(words: list[str], commands: dict[str, type]) -> list[str]:
@@ -29,11 +28,11 @@ def with_config(words: list[str], commands: dict[str, type]) -> list[str]:
     tables = _read(path)
     for name, table in tables.items():
         if name not in commands or not isinstance(table, dict):
-            raise ConfigError(f"{path}: {name}: no such command{_nearest(name, list(commands))}")
+            raise ConfigError(f"{path}: {name}: no such command{nearest(name, list(commands))}")
         fields = [field.name for field in dataclasses.fields(commands[name])]
         for key in table:
             if key not in fields:
-                raise ConfigError(f"{path}: {name}.{key}: no such key{_nearest(key, fields)}")
+                raise ConfigError(f"{path}: {name}.{key}: no such key{nearest(key, fields)}")
     if command not in commands:
         return rest
     place = rest.index(command) + 1
@@ -48,24 +47,24 @@ def with_config(words: list[str], commands: dict[str, type]) -> list[str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return read_toml(path)
     except OSError as error:
         raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}", hint=error.hint) from error
 
 
 def _flag(path: Path, command: str, key: str, value: object) -> list[str]:
     name = key.replace("_", "-")
+    try:
+        check_numbers(value, f"{command}.{key}")
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if isinstance(value, bool):
         return [f"--{name}" if value else f"--no-{name}"]
     if isinstance(value, str | int | float):
         return [f"--{name}", str(value)]
     if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
         return [f"--{name}", *value]
-    raise ConfigError(f"{path}: {command}.{key}: {value!r}; expected a word, a number, true or false, or a list")
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
+    wrong = unexpected(f"{command}.{key}", value, "a word, a number, true or false, or a list of words")
+    raise ConfigError(f"{path}: {wrong}")

@@ -8,11 +8,12 @@ from torch import nn
 from spikecut.models.architectures.networks import plain
 from spikecut.models.card import ModelCard
 from spikecut.models.files.weights_io import read_carded, read_tensors, write_carded
-from spikecut.models.spec import NetworkSpec
-from spikecut.pipeline.errors import ModelError
-from spikecut.pipeline.events import SensorSize
+from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.recognition import Onset
+from spikecut.pipeline.strict import typed
 
 _KIND, _VERSION = "spikecut network", 1
+_LONGEST = 2**20  # steps
 
 
 def save(folder: Path, card: ModelCard, network: nn.Module) -> ModelCard:
@@ -37,17 +38,25 @@ def read_card(path: Path) -> ModelCard:
         ModelError: if it is missing, of another kind or version, or lacks a field.
     """
     try:
-        raw = read_carded(path, _KIND, _VERSION)
-        spec, sensor = raw["spec"], SensorSize(**raw["sensor"])
-        spec = NetworkSpec(**{**spec, "channels": tuple(spec["channels"]), "frame": SensorSize(**spec["frame"])})
-        lists = {name: tuple(raw[name]) for name in ("classes", "trained_on")}
-        card = ModelCard(**{**raw, **lists, "spec": spec, "sensor": sensor})
+        card = read_carded(path, _KIND, _VERSION, ModelCard)
+        _check(card)
     except OSError as error:
         raise ModelError(f"{path}: cannot read the card: {error.strerror}") from error
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, ModelError):
-            raise
-        raise ModelError(f"{path}: not a card of a spikecut network ({error})") from error
+    except ConfigError as error:
+        raise ModelError(f"{path}: {error}", hint=error.hint) from error
     if len(card.classes) != card.spec.n_classes:
         raise ModelError(f"{path}: {len(card.classes)} class names for {card.spec.n_classes} outputs")
     return card
+
+
+def _check(card: ModelCard) -> None:
+    """What the types of the fields do not say: numbers of steps, and what free tables hold for this program."""
+    if not 1 <= card.horizon <= _LONGEST or card.spec.step_us < 1 or not card.classes:
+        raise ConfigError(
+            f"{card.horizon} steps of {card.spec.step_us} us, {len(card.classes)} classes; expected 1 to {_LONGEST:,} "
+            "steps, and 1 or more of the others"
+        )
+    if card.onset:
+        typed(Onset, dict(card.onset), "onset")
+    if not isinstance(card.provenance.get("made_of", {}), dict):
+        raise ConfigError("provenance.made_of is no table")

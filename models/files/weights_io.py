@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -14,9 +14,11 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from spikecut.pipeline.atomic_files import write_together
-from spikecut.pipeline.errors import ModelError
+from spikecut.pipeline.errors import ModelError, SpikecutError
+from spikecut.pipeline.strict import read_json, typed
 
 Card = TypeVar("Card")
+_MOST_BYTES = 16 * 2**20
 
 
 def write_carded(weights: Path, card: Card, tensors: Mapping[str, Tensor], kind: str, version: int) -> Card:
@@ -31,18 +33,21 @@ def write_carded(weights: Path, card: Card, tensors: Mapping[str, Tensor], kind:
     return card
 
 
-def read_carded(path: Path, kind: str, version: int) -> dict[str, Any]:
-    """The fields of a card, as JSON has them.
+def read_carded(path: Path, kind: str, version: int, card: type[Card]) -> Card:
+    """Reads a card back, every field checked against its type.
 
     Raises:
         OSError: if it is missing.
-        ValueError: if it is not JSON.
-        ModelError: if it is of another kind or version.
+        ModelError: if it is of another kind or version, or a field is unknown, missing or cannot be.
     """
-    raw: dict[str, Any] = json.loads(path.read_text())
-    if (raw.pop("kind", None), raw.pop("version", None)) != (kind, version):
-        raise ModelError(f"{path}: not a card of version {version} of a {kind}")
-    return raw
+    try:
+        raw = read_json(path, _MOST_BYTES)
+        found = raw.pop("kind", None), raw.pop("version", None)
+        if found != (kind, version):
+            raise ModelError(f"not a card of version {version} of a {kind}")
+        return typed(card, raw)
+    except SpikecutError as error:
+        raise ModelError(f"{path}: not a card of a {kind}: {error}", hint=error.hint) from error
 
 
 def read_tensors(weights: Path, sha256: str) -> dict[str, Tensor]:

@@ -11,7 +11,6 @@ from spikecut.models.card import ModelCard
 from spikecut.models.files.weights_io import read_carded, read_tensors, write_carded
 from spikecut.models.policy.network import PolicyPlanner, PolicySpec, build_policy
 from spikecut.pipeline.errors import ModelError
-from spikecut.pipeline.events import SensorSize
 
 SUFFIX = ".policy.safetensors"
 _KIND, _VERSION = "spikecut policy", 1
@@ -36,6 +35,10 @@ class PolicyCard:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     trained_on: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.macs < 0 or self.step_macs < 1:
+            raise ModelError(f"macs {self.macs}, step_macs {self.step_macs}; expected 0 or more, and 1 or more")
 
     @property
     def cost(self) -> float:
@@ -79,14 +82,8 @@ def read_policy_card(path: Path) -> PolicyCard:
         ModelError: if it is missing, of another kind or version, or lacks a field.
     """
     try:
-        raw = read_carded(path, _KIND, _VERSION)
-        spec = PolicySpec(**{**raw["spec"], "frame": SensorSize(**raw["spec"]["frame"])})
-        return PolicyCard(**{**raw, "spec": spec, "trained_on": tuple(raw["trained_on"])})
+        return read_carded(path, _KIND, _VERSION, PolicyCard)
     except OSError as error:
         raise ModelError(
             f"{path}: cannot read the policy's card: {error.strerror}", hint="spikecut policy writes one"
         ) from error
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, ModelError):
-            raise
-        raise ModelError(f"{path}: not a card of a spikecut policy ({error})") from error

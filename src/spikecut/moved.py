@@ -140,6 +140,7 @@ MOVED = {
     "tools.window": "tools.views.window",
 }
 OLD_PACKAGES = {
+    "pipeline.recorded": "pipeline.outputs_file",
     "pipeline.metrics": "pipeline.metrics.intervals",
     "pipeline.rules": "pipeline.rules.patience pipeline.rules.combined pipeline.lanes",
     "sources.datasets": "sources.datasets.class_folders sources.datasets.parts sources.datasets.digests",

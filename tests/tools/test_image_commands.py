@@ -11,7 +11,7 @@ import pytest
 from spikecut.models.files.checkpoint import read_card
 from spikecut.models.files.opening import load
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.recorded import load_outputs
+from spikecut.pipeline.outputs_file import load_outputs
 from spikecut.sources.datasets.digests import SKETCH, sketch_of
 from spikecut.sources.datasets.images.open_images import open_pictures
 from spikecut.sources.simulation.drawn_digits import write_digits

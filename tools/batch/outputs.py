@@ -2,9 +2,8 @@
 
 import hashlib
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,9 +11,11 @@ from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
 from spikecut.models.policy.network import PolicyPlanner
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.recorded import RecordedOutputs, load_outputs, save_outputs
+from spikecut.pipeline.outputs_file import load_outputs, save_outputs
+from spikecut.pipeline.recorded import RecordedOutputs
 from spikecut.pipeline.replay import record_outputs
 from spikecut.pipeline.rules.step_budget import FirstFrames, Seen, plans_of
+from spikecut.pipeline.strict import typed
 from spikecut.sources.datasets import is_dataset
 from spikecut.sources.datasets.base import INPUTS
 from spikecut.sources.datasets.parts import Part
@@ -154,8 +155,24 @@ def _from_file(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gathe
             f"{path}: outputs that were recorded {without}; {policy.policy[:12]} is asked for",
             hint="record them anew: give the folder in the place of the file",
         )
-    wanted = ("data", "part", "n_trained_on", "example", "n_damaged", "names")
-    if missing := [name for name in wanted if name not in about]:
-        raise ConfigError(f"{path}: recorded outputs that do not say their {missing[0]!r}", hint="record them anew")
-    values: dict[str, Any] = {name: about[name] for name in wanted[:-1]}
-    return Gathered(recorded=recorded, card=card, weights=weights, names=tuple(about["names"]), **values)
+    wanted = {name: about[name] for name in about if name not in ("network", "classes", "step_us")}
+    try:
+        known = typed(_About, wanted)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: recorded outputs: {error}", hint="record them anew") from error
+    if len(known.names) != len(recorded):
+        raise ConfigError(f"{path}: {len(known.names)} names for {len(recorded)} recordings", hint="record them anew")
+    values = {field.name: getattr(known, field.name) for field in fields(known)}
+    return Gathered(recorded=recorded, card=card, weights=weights, **values)
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a file of recorded outputs says of its recordings, as `Gathered` has it."""
+
+    data: str
+    part: str
+    n_trained_on: int
+    example: str
+    n_damaged: int
+    names: tuple[str, ...]

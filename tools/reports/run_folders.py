@@ -16,7 +16,7 @@ from numpy import ndarray
 from spikecut.models.card import ModelCard
 from spikecut.models.files.checkpoint import read_card
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.recorded import load_outputs
+from spikecut.pipeline.outputs_file import load_outputs
 from spikecut.tools.reports.evaluation_file import read_evaluation
 
 _TRAINED = {"data": "trained on", "downsample": "downsample", "spare_steps": "spare_steps", "transforms": "transforms"}

@@ -39,4 +39,4 @@ def policy_is_finished(weights: Path, plan: PolicyPlan) -> bool:
     if not (policy.exists() and policy.with_suffix(".json").exists()):
         return False
     card = read_policy_card(policy.with_suffix(".json"))
-    return card.network == opening.card_of(weights).weights_sha256 and card.provenance["plan"] == asdict(plan)
+    return card.network == opening.card_of(weights).weights_sha256 and card.provenance.get("plan") == asdict(plan)

@@ -1,11 +1,8 @@
 """Recipes: one TOML file for a network, from its data to its fitted deciders. Those of this folder ship."""
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import dacite
 
 from spikecut.models.architectures import ARCHITECTURES
 from spikecut.models.architectures.networks import NetworkSpec, build
@@ -19,6 +16,7 @@ from spikecut.pipeline.readout import Readout, temperatures_said
 from spikecut.pipeline.recognition import Onset
 from spikecut.pipeline.rules.fit import check_wish
 from spikecut.pipeline.rules.rule import Wish
+from spikecut.pipeline.strict import read_toml, typed
 from spikecut.sources.simulation.simulated_datasets import COUNTERPARTS
 from spikecut.tools.cutoff_lookup import called
 
@@ -144,27 +142,33 @@ def read_recipe(named: str | Path) -> Recipe:
     if path.suffix != ".toml" or not path.is_file():
         raise ConfigError(f"no recipe {str(named)!r}", hint=f"a .toml file, or one of {', '.join(shipped())}")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        network = table.get("network", {})
+        table = read_toml(path)
+        tables = {part: table.get(part, {}) for part in ("network", "training", "policy")}
         said = [("n_classes", "network"), ("seed", "training"), ("seed", "policy")]
-        if wrong := next((f"{key} in [{part}]" for key, part in said if key in table.get(part, {})), ""):
+        if wrong := next((f"{key} in [{part}]" for key, part in said if key in _as_table(tables[part])), ""):
             raise ConfigError(f"{wrong} is not the recipe's to say", hint="classes say the one, --seed the other")
-        if isinstance(network, dict):  # what follows from the rest need not be said twice
-            network |= {"n_classes": len(table.get("classes", ())), "frame": network.get("frame", _frame(table))}
-        recipe = dacite.from_dict(Recipe, {**table, "name": path.stem}, _STRICT)
+        if isinstance(network := tables["network"], dict):  # what follows from the rest need not be said twice
+            classes = table.get("classes", [])
+            n_classes = len(classes) if isinstance(classes, list) else 0
+            table["network"] = {**network, "n_classes": n_classes, "frame": network.get("frame", _frame(table))}
+        recipe = typed(Recipe, {**table, "name": path.stem}, special=_sizes)
         if recipe.classes:
             build(recipe.network)
         return recipe
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    except (dacite.DaciteError, SpikecutError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}", hint=getattr(error, "hint", None)) from error
+    except SpikecutError as error:
+        raise ConfigError(f"{path}: {error}", hint=error.hint) from error
+    except OSError as error:
+        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _as_table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _frame(table: dict[str, Any]) -> Any:
     """The frames as they are merged for training, unless the architecture reads the whole sensor."""
     sensor, merged = table.get("sensor"), table.get("downsample", 1)
-    architecture = ARCHITECTURES.get(str(table.get("network", {}).get("architecture")).partition(":")[0])
+    architecture = ARCHITECTURES.get(str(_as_table(table.get("network")).get("architecture")).partition(":")[0])
     whole = architecture is not None and architecture.whole_sensor
     if whole or sensor is None or type(merged) is not int or merged < 1:
         return sensor
@@ -172,10 +176,12 @@ def _frame(table: dict[str, Any]) -> Any:
     return [-(-size.width // merged), -(-size.height // merged)]
 
 
+def _sizes(kind: Any, raw: Any, place: str) -> Any:
+    """In a recipe a size is `[width, height]`."""
+    return _size(raw) if kind is SensorSize else NotImplemented
+
+
 def _size(value: Any) -> SensorSize:
     if not (isinstance(value, list) and len(value) == 2 and all(type(side) is int for side in value)):
-        raise ConfigError(f"size {value!r}; expected [width, height] in pixels")
+        raise ConfigError(f"size {value!r:.60}; expected [width, height] in pixels")
     return SensorSize(*value)
-
-
-_STRICT = dacite.Config(strict=True, cast=[tuple], type_hooks={SensorSize: _size, float: float})

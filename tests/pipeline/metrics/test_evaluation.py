@@ -19,8 +19,9 @@ from spikecut.pipeline.metrics.evaluation import (
     expected_calibration_error,
     risk_coverage,
 )
+from spikecut.pipeline.outputs_file import load_outputs, save_outputs
 from spikecut.pipeline.readout import Readout
-from spikecut.pipeline.recorded import RecordedOutputs, load_outputs, save_outputs, sweep
+from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff, confidence, fixed
 from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.cli import main

@@ -11,7 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.metrics.evaluation import at_equal_cost
-from spikecut.pipeline.recorded import Plans, RecordedOutputs, Sweep, load_outputs, save_outputs, sweep
+from spikecut.pipeline.outputs_file import load_outputs, save_outputs
+from spikecut.pipeline.recorded import Plans, RecordedOutputs, Sweep, sweep
 from spikecut.pipeline.replay import record_outputs, replay
 from spikecut.pipeline.results import Decision, Evidence
 from spikecut.pipeline.rules import RULES

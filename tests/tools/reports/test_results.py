@@ -16,7 +16,8 @@ from spikecut.models.card import ModelCard
 from spikecut.models.files.checkpoint import save
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import SensorSize
-from spikecut.pipeline.recorded import RecordedOutputs, save_outputs
+from spikecut.pipeline.outputs_file import save_outputs
+from spikecut.pipeline.recorded import RecordedOutputs
 from spikecut.tools.commands.results import Results
 from spikecut.tools.reports.results import page, run_results
 from spikecut.tools.reports.run_folders import runs_in

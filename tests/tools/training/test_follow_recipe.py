@@ -12,7 +12,7 @@ import pytest
 from spikecut.models.files.checkpoint import read_card
 from spikecut.models.policy.file import read_policy_card
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.recorded import load_outputs
+from spikecut.pipeline.outputs_file import load_outputs
 from spikecut.sources.datasets.class_folders import list_recordings, part_of
 from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.cli import main

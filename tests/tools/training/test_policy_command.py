@@ -13,7 +13,7 @@ import pytest
 from spikecut.models.files import checkpoint, opening
 from spikecut.models.policy.file import read_policy_card
 from spikecut.models.policy.network import PolicySpec, macs_of_policy
-from spikecut.pipeline.recorded import load_outputs
+from spikecut.pipeline.outputs_file import load_outputs
 from spikecut.pipeline.results import Decision, StopReason
 from spikecut.pipeline.rules.cutoff_file import load_cutoff
 from spikecut.pipeline.rules.step_budget import Planned

@@ -1,0 +1,111 @@
+"""Recorded outputs on disk: an `.npz` of arrays, and what they are about as JSON text; nothing is executed."""
+
+import json
+import math
+import zipfile
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from spikecut.pipeline.atomic_files import new_file
+from spikecut.pipeline.errors import ConfigError, ModelError, SpikecutError
+from spikecut.pipeline.recorded import Plans, RecordedOutputs
+from spikecut.pipeline.strict import parse_json, unexpected
+
+_KIND, _VERSION = "spikecut recorded outputs", 1
+_MOST_BYTES = 2**31  # of all arrays, unpacked
+_ARRAYS = {  # kinds and bytes of numbers, and dimensions
+    "outputs": ("f", (4,), 3),
+    "labels": ("i", (8,), 1),
+    "groups": ("U", (), 1),
+    "members": ("i", (8,), 0),
+    "about": ("U", (), 0),
+    "plans": ("f", (4,), 2),
+    "policy": ("U", (), 0),
+    "policy_cost": ("fi", (8,), 0),
+}
+_PLANNED = ("plans", "policy", "policy_cost")  # a network may have no policy
+
+
+def save_outputs(
+    path: str | PathLike[str], recorded: RecordedOutputs, about: dict[str, Any], *, overwrite: bool = False
+) -> None:
+    """Writes recorded outputs as `.npz`: arrays, and `about` as JSON text; nothing that is executed on reading.
+
+    Raises:
+        ConfigError: if the file exists and `overwrite` is not set.
+        EnvironmentProblem: if it cannot be written.
+    """
+    text = json.dumps({"kind": _KIND, "version": _VERSION, **about})
+    plans = recorded.plans
+    planned: dict[str, Any] = {}  # a network may have no policy
+    if plans is not None:
+        planned = {"plans": plans.logits, "policy": plans.policy, "policy_cost": plans.cost}
+    target = Path(path)
+    target = target if target.suffix == ".npz" else target.with_name(target.name + ".npz")  # as numpy names it
+    with new_file(target, overwrite=overwrite) as partial:
+        np.savez_compressed(
+            partial,
+            outputs=recorded.outputs,
+            labels=recorded.labels,
+            groups=np.array(recorded.groups, np.str_),
+            members=recorded.members,
+            about=text,
+            **planned,
+        )
+
+
+def load_outputs(path: str | PathLike[str]) -> tuple[RecordedOutputs, dict[str, Any]]:
+    """Reads recorded outputs, and what was said about them.
+
+    Raises:
+        ModelError: if the file is missing, holds something else, or declares more than fits into memory.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            saved = _arrays(archive)
+        about = parse_json(str(saved["about"]))
+        if (about.pop("kind", None), about.pop("version", None)) != (_KIND, _VERSION):
+            raise ModelError(f"not {_KIND} of version {_VERSION}")
+        plans = None
+        if "plans" in saved:
+            plans = Plans(saved["plans"], str(saved["policy"]), float(saved["policy_cost"]))
+        groups, members = tuple(saved["groups"].tolist()), int(saved["members"])
+        return RecordedOutputs(saved["outputs"], saved["labels"], groups, members, plans=plans), about
+    except OSError as error:
+        raise ModelError(f"{path}: cannot read recorded outputs: {error.strerror or error}") from error
+    except SpikecutError as error:
+        raise ModelError(f"{path}: no recorded outputs: {error}", hint=error.hint) from error
+    except Exception as error:  # zipfile, zlib and numpy throw many kinds at damaged bytes
+        raise ModelError(f"{path}: no recorded outputs ({error})") from error
+
+
+def _arrays(archive: zipfile.ZipFile) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
+    """All members, none of which is read before its header agrees with its size."""
+    members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    wanted = _ARRAYS if "plans" in members else [name for name in _ARRAYS if name not in _PLANNED]
+    if len(members) != len(archive.infolist()) or set(members) != set(wanted):
+        raise ConfigError(f"found {', '.join(members)[:200] or 'nothing'}; expected {', '.join(wanted)}")
+    if (size := sum(info.file_size for info in members.values())) > _MOST_BYTES:
+        raise ConfigError(f"its arrays would fill {size:,} bytes; expected at most {_MOST_BYTES:,}")
+    return {name: _array(archive, info, name) for name, info in members.items()}
+
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> np.ndarray[Any, np.dtype[Any]]:
+    kinds, sizes, dimensions = _ARRAYS[name]
+    with archive.open(info) as file:
+        if npy.read_magic(file) != (1, 0):
+            raise ConfigError(f"{name}: no array of npy version 1.0")
+        shape, _, dtype = npy.read_array_header_1_0(file, max_header_size=10_000)
+        if dtype.kind not in kinds or (sizes and dtype.itemsize not in sizes) or len(shape) != dimensions:
+            raise ConfigError(f"{name}: found {dtype} of shape {shape}; expected {dimensions} dimensions of {kinds}")
+        if file.tell() + math.prod(shape) * dtype.itemsize != info.file_size:
+            raise ConfigError(f"{name}: found {info.file_size:,} bytes, which are no {shape} of {dtype}")
+    with archive.open(info) as file:
+        values = npy.read_array(file, allow_pickle=False)
+    if dtype.kind == "f" and not np.isfinite(values).all():
+        raise unexpected(name, "values that are not finite", "finite numbers")
+    return values
