@@ -155,7 +155,7 @@ def first_stops(stop: Bool[ndarray, "N T"]) -> Int64[ndarray, " N"]:
     return np.asarray(np.where(stop.any(axis=1), stop.argmax(axis=1) + 1, stop.shape[1]), np.int64)
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     """What this module held before outputs got a module for their file."""
     from spikecut.moved import look_up
 

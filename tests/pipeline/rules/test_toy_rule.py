@@ -10,7 +10,8 @@ import pytest
 from decider_contract import check_copies, check_is_a_value, check_lanes, check_refusals, check_sweep
 from toy_rule import VOTES, Votes, fit_votes
 
-from spikecut.pipeline.recorded import load_outputs, sweep
+from spikecut.pipeline.outputs_file import load_outputs
+from spikecut.pipeline.recorded import sweep
 from spikecut.pipeline.rules import RULES
 from spikecut.pipeline.rules.cutoff_file import load_cutoff
 from spikecut.pipeline.rules.rule import Wish
