@@ -82,7 +82,8 @@ def test_in_a_process_pool_networks_answer_as_here(tmp_path: Path) -> None:
     path = tmp_path / "nets.py"
     path.write_text(SOURCE)
     torch.manual_seed(0)
-    models = NetworkStepper(build(SPECS["lif"]), SPECS["lif"]), norse_network(), load_file(path)[0]
+    trained = NetworkStepper(build(SPECS["lif"]), SPECS["lif"])
+    models: list[SteppedModel[Any]] = [trained, norse_network(), load_file(path)[0]]
     frames = clips(3, steps=4)
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         answers = list(pool.map(outputs, models, [frames] * 3))
