@@ -1,0 +1,96 @@
+"""The pictures themselves: every pixel of a few scenes, as they were when people last looked at them.
+
+The digests belong to the typeface of one OpenCV; after a change that is meant to be seen, look at the pictures
+(`python tests/tools/views/test_golden_images.py FOLDER` writes them), then write down the digests that it prints.
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, Frame
+from spikecut.pipeline.results import Decision, Rest, Step, StopReason
+from spikecut.tools.views.overlay import Overlay, summary_card
+from spikecut.tools.views.palette import OverlayStyle
+
+OPENCV = "5.0.0"
+STEP_US = 20_000
+NAMES = ("hand clapping", "right hand wave", "left hand wave", "arm roll", "air drums")
+Item = Step | Decision | Rest
+
+
+def frame(index: int, size: int = 34) -> Frame:
+    pixels = np.random.default_rng(index).poisson(0.15, (2, size, size)).astype(np.uint8)
+    lost = DropCounts.of(DropCause.late, 3) if index == 2 else NOTHING_LOST
+    return Frame(index, 0, index * STEP_US, (index + 1) * STEP_US, pixels, int(pixels.sum()), lost)
+
+
+def step(index: int, size: int = 34, n_classes: int = 5) -> Step:
+    total = np.linspace(-1, 1, n_classes, dtype=np.float32) * index
+    return Step(index, frame(index, size), total, total, index / 4)
+
+
+def decision(steps: int, label: int, reason: StopReason, n_classes: int = 5) -> Decision:
+    total = np.linspace(-1, 1, n_classes, dtype=np.float32) * steps
+    return Decision(label, steps, reason, steps / 4, 0, steps * STEP_US, 99, total)
+
+
+def drawn(overlay: Overlay, *items: Item, truth: int | None = None) -> UInt8[ndarray, "h w 3"]:
+    scene = overlay.begin("walking_07.aedat", truth)
+    for item in items:
+        scene = overlay.see(scene, item)
+    return overlay.draw(scene)
+
+
+def pictures() -> dict[str, UInt8[ndarray, "h w 3"]]:
+    limits = [np.inf] * 4 + [2.5] * 16
+    plain = Overlay(NAMES, horizon=20, step_us=STEP_US)
+    limited = Overlay(NAMES, horizon=20, step_us=STEP_US, thresholds=limits, note="slow motion 1/4")
+    many = Overlay([f"class {k}" for k in range(40)], horizon=60, step_us=STEP_US, style=OverlayStyle(scale=0.5))
+    steps = [step(k) for k in range(8)]
+    stopped = decision(8, 4, StopReason.cutoff)
+    return {
+        "nothing yet": drawn(plain),
+        "deciding": drawn(limited, *steps, truth=2),
+        "decided, right": drawn(limited, *steps, stopped, truth=4),
+        "decided, wrong, then rest": drawn(limited, *steps, stopped, Rest(frame(8)), truth=1),
+        "rest without an answer": drawn(limited, *steps, Rest(frame(8))),
+        "rest before the first step": drawn(plain, Rest(frame(0)), Rest(frame(1))),
+        "the recording ended": drawn(plain, *steps, decision(8, 4, StopReason.end_of_stream)),
+        "many classes, a large sensor": drawn(many, *[step(k, 300, 40) for k in range(5)], truth=3),
+        "last page": summary_card(["3 of 4 gestures named right", "wrong, missed\t1, 0", "and a line of its own"]),
+    }
+
+
+GOLDEN = {
+    "nothing yet": "4d50496aefbef1b5",
+    "deciding": "70e281d8453a0ee9",
+    "decided, right": "63acda50d69a7522",
+    "decided, wrong, then rest": "94698c4d0f32e397",
+    "rest without an answer": "232bcd5871f023fc",
+    "rest before the first step": "af8634b18e870b4c",
+    "the recording ended": "9a6ba7150a64a3c2",
+    "many classes, a large sensor": "7f0b400ed9995f87",
+    "last page": "afacf841d5ef07c5",
+}
+
+
+@pytest.mark.skipif(cv2.__version__ != OPENCV, reason=f"the digests are of the letters of OpenCV {OPENCV}")
+def test_every_picture_looks_as_it_did() -> None:
+    assert {name: digest(image) for name, image in pictures().items()} == GOLDEN
+
+
+def digest(image: UInt8[ndarray, "h w 3"]) -> str:
+    return hashlib.sha256(image.tobytes()).hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    for name, image in pictures().items():
+        print(f'    "{name}": "{digest(image)}",')
+        cv2.imwrite(str(Path(sys.argv[1]) / f"{name}.png"), image)
