@@ -1,1 +1,10 @@
-"""What people see: overlay, video, window."""
+"""What people see of a run. A new view is one file here and one row in `VIEWS`."""
+
+from spikecut.tools.views.base import ViewKind
+from spikecut.tools.views.video import VIDEO
+from spikecut.tools.views.window import WINDOW
+
+VIEWS: dict[str, ViewKind] = {
+    "video": VIDEO,
+    "window": WINDOW,
+}

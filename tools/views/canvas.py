@@ -1,8 +1,8 @@
-"""Text, boxes and lines on a picture, so that the panels need not know OpenCV.
+"""Text, boxes and lines on a picture: the drawing calls of OpenCV are here and nowhere else in the panels.
 
-Everything is given in units of a page 960 wide and 540 high; `scale` says how many pixels a unit has.
-Colours are RGB, as people write them; the picture is BGR, as OpenCV wants it. OpenCV 5 brings a typeface
-of its own (Rubik, outlines); OpenCV 4 has stroke letters for ASCII only, which do until then.
+Sizes are in units of a page 960 wide and 540 high; `scale` is the number of pixels of a unit. Colours are RGB, the
+picture is BGR, as OpenCV wants it. OpenCV 5 has a typeface (Rubik, outlines); OpenCV 4 has only stroke letters, of
+ASCII.
 """
 
 from dataclasses import dataclass
@@ -48,16 +48,24 @@ class Box(NamedTuple):
         return self.y + self.height
 
 
+class Font(NamedTuple):
+    """How text is written: size in units of the page, colour, weight."""
+
+    size: float
+    colour: Colour
+    bold: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Canvas:
-    """A picture being drawn. The one value here whose array is written to."""
+    """A picture while it is drawn; its array is written to."""
 
     image: UInt8[ndarray, "h w 3"]
     scale: float
 
     @classmethod
     def blank(cls, colour: Colour, scale: float) -> Self:
-        """A page of one colour; its sides are even, because most video codecs drop an odd last line."""
+        """A page of one colour, with an even number of rows and columns: most video codecs drop an odd last one."""
         size_hw = 2 * round(PAGE_HEIGHT * scale / 2), 2 * round(PAGE_WIDTH * scale / 2)
         return cls(np.full((*size_hw, 3), colour[::-1], np.uint8), scale)
 
@@ -65,7 +73,7 @@ class Canvas:
         return Canvas(self.image.copy(), self.scale)
 
     def fill(self, box: Box, colour: Colour) -> None:
-        """Every pixel whose place rounds into the box."""
+        """Fills a box with a colour."""
         x0, x1, y0, y1 = (round(v * self.scale) for v in (box.x, box.right, box.y, box.bottom))
         self._fill_pixels(x0, x1, y0, y1, colour)
 
@@ -96,49 +104,40 @@ class Canvas:
         stroke = self._stroke(1.0) if hollow else -1
         cv2.circle(self.image, centre, round(radius * self.scale * 16), colour[::-1], stroke, cv2.LINE_AA, 4)
 
-    def text(
-        self,
-        text: str,
-        x: float,
-        middle: float,
-        size: float,
-        colour: Colour,
-        *,
-        bold: bool = False,
-        room: float,
-        right: bool = False,
-    ) -> float:
-        """One line of text whose capitals are centred on `middle`; hands back its width.
+    def text(self, text: str, x: float, middle: float, font: Font, *, room: float, right: bool = False) -> float:
+        """One line of text whose capitals are centred on `middle`; returns its width.
 
         It begins at `x`, or ends there if `right`. Text that needs more than `room` gets smaller, down to
         three quarters of its size, and then loses its end to an ellipsis.
         """
-        pixels, text = self._fitted(text, size, bold, room)
+        pixels, text = self._fitted(text, font, room)
         if not text:
             return 0.0
-        width = self._pixels_wide(text, pixels, bold)
+        width = self._pixels_wide(text, pixels, font.bold)
         left = round(x * self.scale) - (width if right else 0)
         baseline = round(middle * self.scale + pixels * _CAP_HEIGHT / 2)
-        cv2, face = opencv(), _typeface()
+        cv2, face, colour = opencv(), _typeface(), font.colour[::-1]
         if face is not None:
-            cv2.putText(self.image, text, (left, baseline), colour[::-1], face, pixels, 650 if bold else 400)
+            cv2.putText(self.image, text, (left, baseline), colour, face, pixels, 650 if font.bold else 400)
         else:
-            font, stroke = self._hershey(bold)
+            strokes, thickness = self._hershey(font.bold)
             scale = pixels / _HERSHEY_SIZE
-            cv2.putText(self.image, text, (left, baseline), font, scale, colour[::-1], stroke, cv2.LINE_AA)
+            cv2.putText(self.image, text, (left, baseline), strokes, scale, colour, thickness, cv2.LINE_AA)
         return width / self.scale
 
     def text_width(self, text: str, size: float, *, bold: bool = False) -> float:
+        """The width of text that is not made smaller."""
         return self._pixels_wide(_printable(text), self._letter(size), bold) / self.scale
 
     def _fill_pixels(self, x0: int, x1: int, y0: int, y1: int, colour: Colour) -> None:
         if x0 < x1 and y0 < y1:  # ten times faster than to assign a colour to a slice
             opencv().rectangle(self.image, (x0, y0), (x1 - 1, y1 - 1), colour[::-1], -1)
 
-    def _fitted(self, text: str, size: float, bold: bool, room: float) -> tuple[int, str]:
+    def _fitted(self, text: str, font: Font, room: float) -> tuple[int, str]:
+        """The size in pixels and the part of the text that fit into `room`."""
         text = _printable(text)
-        limit = room * self.scale
-        largest = self._letter(size)
+        limit, bold = room * self.scale, font.bold
+        largest = self._letter(font.size)
         for pixels in range(largest, max(6, round(largest * 0.75)) - 1, -1):
             if self._pixels_wide(text, pixels, bold) <= limit:
                 return pixels, text

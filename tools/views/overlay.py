@@ -1,9 +1,9 @@
-"""The picture that people see: events, evidence, the score on its way to the threshold, and the moment.
+"""The picture of a run: events, evidence, the score on its way to the threshold, and when it was decided.
 
-A `Scene` says what has been seen, an `Overlay` draws it, and neither remembers anything:
+A `Scene` is what is shown, an `Overlay` draws it, and neither changes:
 
     scene = overlay.begin("seven.bin", truth=7)
-    scene = overlay.see(scene, item)       # a Step, a Decision, or the Rest
+    scene = overlay.see(scene, item)       # a Step, a Decision, or a Rest
     image = overlay.draw(scene)            # a fresh BGR image
 """
 
@@ -15,15 +15,15 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from spikecut.pipeline.clock import format_us
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.results import Decision, Rest, Step
-from spikecut.tools.views.canvas import PAGE_HEIGHT, PAGE_WIDTH, Box, Canvas
+from spikecut.tools.views.canvas import PAGE_HEIGHT, PAGE_WIDTH, Box, Canvas, Font
+from spikecut.tools.views.header import draw_footer, draw_header
 from spikecut.tools.views.palette import OverlayStyle, paint_events, shades
 from spikecut.tools.views.panels import (
     MOST_BARS,
+    Panel,
     draw_bars,
-    draw_mark,
     draw_ticks,
     draw_timeline,
     draw_trace,
@@ -36,7 +36,8 @@ _MAIN: Final = Box(_MARGIN, 76, PAGE_WIDTH - 2 * _MARGIN, 384)
 _WIDEST_VIEW: Final = 480.0
 _TIMELINE: Final = Box(_MARGIN, 472, PAGE_WIDTH - 2 * _MARGIN, 20)
 _TICKS: Final = Box(_MARGIN, 494, PAGE_WIDTH - 2 * _MARGIN, 14)
-_HEADLINE, _SUBLINE, _FOOTER = 28.0, 56.0, 524.0
+_HEADER: Final = Box(_MARGIN, 0, PAGE_WIDTH - 2 * _MARGIN, 76)
+_FOOTER: Final = Box(_MARGIN, 508, PAGE_WIDTH - 2 * _MARGIN, 32)
 _CAPTION: Final = 18.0
 _TALLEST_ROW, _BARS_HEIGHT = 32.0, 252.0
 
@@ -75,7 +76,7 @@ class Overlay:
         self.style = style or OverlayStyle()
         self._shades = shades(self.style)
         self._ground = Canvas.blank(self.style.ground, self.style.scale)
-        draw_ticks(self._ground, _TICKS, self.style, horizon * step_us)
+        draw_ticks(Panel(self._ground, _TICKS, self.style), horizon * step_us)
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -84,7 +85,7 @@ class Overlay:
         return width, height
 
     def begin(self, title: str = "", truth: int | None = None) -> Scene:
-        """Nothing seen yet, of a recording called `title` whose right label is `truth`, if that is known.
+        """The empty scene of a recording called `title` whose right label is `truth`, if that is known.
 
         Raises:
             ConfigError: if no class has that label.
@@ -94,7 +95,7 @@ class Overlay:
         return Scene(title, truth)
 
     def see(self, scene: Scene, item: Step | Decision | Rest) -> Scene:
-        """The scene one item later: what was seen before, and this.
+        """The scene one item later.
 
         Raises:
             ModelError: if the network has not as many classes as there are names.
@@ -105,18 +106,19 @@ class Overlay:
         return scene.after(item, tau_us=self.style.tau_us, room_wh=room_wh)
 
     def draw(self, scene: Scene) -> UInt8[ndarray, "h w 3"]:
-        """The scene as an image that nobody else holds."""
+        """The scene as an image of its own memory."""
         canvas = self._ground.copy()
         view = self._draw_events(canvas, scene)
         column = Box(view.right + _MARGIN, _MAIN.y, _MAIN.right - view.right - _MARGIN, _MAIN.height)
         self._draw_evidence(canvas, scene, column)
-        self._draw_header(canvas, scene)
-        draw_timeline(canvas, _TIMELINE, self.style, scene.seen_us, self.step_us, self.horizon, scene.decision)
-        self._draw_footer(canvas, scene)
+        draw_header(Panel(canvas, _HEADER, self.style), scene, self.names, self.horizon)
+        timeline = Panel(canvas, _TIMELINE, self.style)
+        draw_timeline(timeline, scene.seen_us, self.step_us, self.horizon, scene.decision)
+        draw_footer(Panel(canvas, _FOOTER, self.style), scene, self.note)
         return canvas.image
 
     def card(self, lines: Sequence[str]) -> UInt8[ndarray, "h w 3"]:
-        """A page of text: the first line large, then one line each; a tab parts a name from its value."""
+        """A page of text: the first line is large; a tab parts a name from its value."""
         return summary_card(lines, self.style)
 
     def _draw_events(self, canvas: Canvas, scene: Scene) -> Box:
@@ -149,11 +151,13 @@ class Overlay:
         bars = Box(column.x, column.y + _CAPTION, column.width, rows)
         few = "" if len(self.names) <= MOST_BARS else f"top {len(shown)} of {len(self.names)} classes · "
         self._caption(canvas, column, column.y + 5, "evidence", few + "softmax of the summed output")
-        draw_bars(canvas, bars, self.style, self.names, probability, leader, decision is not None, scene.truth)
+        panel = Panel(canvas, bars, self.style)
+        draw_bars(panel, self.names, probability, leader, decision is not None, scene.truth)
         below = Box(column.x, bars.bottom + 12, column.width, column.bottom - bars.bottom - 12)
         self._caption(canvas, column, below.y + 5, "score", self._score_words(scene))
         trace = below._replace(y=below.y + _CAPTION, height=below.height - _CAPTION)
-        draw_trace(canvas, trace, self.style, scene.scores, self.thresholds, self.horizon, decision is not None)
+        panel = Panel(canvas, trace, self.style)
+        draw_trace(panel, scene.scores, self.thresholds, self.horizon, decision is not None)
 
     def _score_words(self, scene: Scene) -> str:
         step = min(len(scene.scores), self.horizon)
@@ -165,90 +169,27 @@ class Overlay:
         return f"{scene.scores[-1]:.2f}  ·  {limit}" if scene.scores else limit
 
     def _caption(self, canvas: Canvas, column: Box, middle: float, left: str, right: str) -> None:
-        canvas.text(left, column.x, middle, 12, self.style.text, bold=True, room=column.width * 0.3)
-        canvas.text(right, column.right, middle, 12, self.style.muted, room=column.width * 0.68, right=True)
-
-    def _draw_header(self, canvas: Canvas, scene: Scene) -> None:
-        """The answer, when it fell and why; on the right the truth, if it is known."""
-        style, decision = self.style, scene.decision
-        room = 600.0 if scene.truth is not None else PAGE_WIDTH - 2 * _MARGIN
-        if decision is None:
-            words = f"{format_us(scene.seen_us)} · step {len(scene.scores)} of {self.horizon}"
-            if scene.resting:
-                words = f"no new answer after step {len(scene.scores)}; the network is at rest"
-            elif not scene.scores:
-                words = "the network is at rest" if scene.seen_us else ""
-            deciding = (scene.scores or not scene.seen_us) and not scene.resting
-            doing = "deciding …" if deciding else "watching …"
-            canvas.text(doing, _MARGIN, _HEADLINE, 30, style.muted, room=room)
-            canvas.text(words, _MARGIN, _SUBLINE, 15, style.muted, room=room)
-        else:
-            name = self.names[decision.label]
-            canvas.text(name, _MARGIN, _HEADLINE, 30, style.accent, bold=True, room=room)
-            words = f"DECIDED at {format_us(decision.latency_us)} · step {decision.steps} of {self.horizon}"
-            width = canvas.text(words, _MARGIN, _SUBLINE, 15, style.text, bold=True, room=room)
-            left = _MARGIN + width + 12
-            canvas.text(decision.reason.value, left, _SUBLINE, 15, style.muted, room=_MARGIN + room - left)
-        if scene.truth is None:
-            return
-        right = _MAIN.right
-        if decision is not None:
-            hit = decision.label == scene.truth
-            draw_mark(canvas, right - 11, _HEADLINE, style, hit)
-            ink = style.right if hit else style.warning
-            canvas.text("right" if hit else "wrong", right, _SUBLINE, 15, ink, bold=True, room=80, right=True)
-            right -= 32
-        name_room = right - _MARGIN - room - 70
-        width = canvas.text(
-            self.names[scene.truth], right, _HEADLINE, 18, style.text, bold=True, room=name_room, right=True
-        )
-        canvas.text("truth", right - width - 8, _HEADLINE, 15, style.muted, room=50, right=True)
-
-    def _draw_footer(self, canvas: Canvas, scene: Scene) -> None:
-        """Which recording, how many events, how fast, how many lost."""
-        style = self.style
-        rate = scene.n_events / scene.seen_us * 1e6 if scene.seen_us else 0.0
-        lost = style.warning if scene.n_lost else style.muted
-        pieces = [
-            (f"{scene.n_events:,} events", style.muted, False),
-            (f"{_short(rate)} events/s", style.muted, False),
-            (f"{scene.n_lost:,} dropped", lost, scene.n_lost > 0),
-            (self.note, style.text, False),
-        ]
-        right = _MAIN.right
-        for words, ink, bold in reversed([piece for piece in pieces if piece[0]]):
-            right -= canvas.text(words, right, _FOOTER, 13, ink, bold=bold, room=200, right=True) + 22
-        canvas.text(scene.title, _MARGIN, _FOOTER, 13, style.muted, room=right - _MARGIN)
+        canvas.text(left, column.x, middle, Font(12, self.style.text, bold=True), room=column.width * 0.3)
+        canvas.text(right, column.right, middle, Font(12, self.style.muted), room=column.width * 0.68, right=True)
 
 
 def summary_card(lines: Sequence[str], style: OverlayStyle | None = None) -> UInt8[ndarray, "h w 3"]:
-    """A page of text: the first line large, then one line each; a tab parts a name from its value."""
+    """A page of text: the first line is large; a tab parts a name from its value."""
     style = style or OverlayStyle()
     canvas = Canvas.blank(style.ground, style.scale)
     head, *rest = lines or ("",)
     pitch = min(40.0, (PAGE_HEIGHT - 200) / max(1, len(rest)))
     y = (PAGE_HEIGHT - 64 - pitch * len(rest)) / 2 + 20
     left, room = 120.0, PAGE_WIDTH - 240.0
-    canvas.text(head, left, y, 36, style.accent, bold=True, room=room)
+    canvas.text(head, left, y, Font(36, style.accent, bold=True), room=room)
     y += 64
     size = min(20.0, pitch * 0.6)
     for line in rest:
         name, tab, value = line.partition("\t")
         if tab:
-            canvas.text(name, left, y, size, style.muted, room=room * 0.56)
-            canvas.text(value, left + room, y, size, style.text, bold=True, room=room * 0.4, right=True)
+            canvas.text(name, left, y, Font(size, style.muted), room=room * 0.56)
+            canvas.text(value, left + room, y, Font(size, style.text, bold=True), room=room * 0.4, right=True)
         else:
-            canvas.text(line, left, y, size, style.text, room=room)
+            canvas.text(line, left, y, Font(size, style.text), room=room)
         y += pitch
     return canvas.image
-
-
-def _short(number: float) -> str:
-    """A number in three digits or so.
-
-    >>> _short(86_400), _short(2_310_000), _short(950)
-    ('86 k', '2.3 M', '950')
-    """
-    if number >= 999_500:
-        return f"{number / 1e6:.1f} M"
-    return f"{number / 1e3:.0f} k" if number >= 1_000 else f"{number:.0f}"

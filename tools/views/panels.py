@@ -1,7 +1,8 @@
-"""The panes of the overlay, one function each: bars, trace, timeline, headline, footer."""
+"""The panels of the overlay, one function each: bars, trace, timeline, ticks, and the mark for right and wrong."""
 
 from collections.abc import Sequence
 from math import isfinite
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
@@ -9,11 +10,19 @@ from numpy import ndarray
 
 from spikecut.pipeline.clock import format_us
 from spikecut.pipeline.results import Decision, StopReason
-from spikecut.tools.views.canvas import Box, Canvas
+from spikecut.tools.views.canvas import Box, Canvas, Font
 from spikecut.tools.views.palette import OverlayStyle
 
 MOST_BARS = 20
 _TOP_BARS = 12
+
+
+class Panel(NamedTuple):
+    """A part of the page: where it is drawn, and in which colours."""
+
+    canvas: Canvas
+    box: Box
+    style: OverlayStyle
 
 
 def shown_classes(probability: Float32[ndarray, " K"]) -> list[int]:
@@ -24,9 +33,7 @@ def shown_classes(probability: Float32[ndarray, " K"]) -> list[int]:
 
 
 def draw_bars(
-    canvas: Canvas,
-    box: Box,
-    style: OverlayStyle,
+    panel: Panel,
     names: Sequence[str],
     probability: Float32[ndarray, " K"],
     leader: int | None,
@@ -34,6 +41,7 @@ def draw_bars(
     truth: int | None,
 ) -> None:
     """One bar a class; the leader in the accent colour, bold, and with an arrow; the truth with a ring."""
+    canvas, box, style = panel
     shown = shown_classes(probability)
     row = box.height / len(shown)
     size = min(15.0, max(10.5, row * 0.7))
@@ -49,37 +57,27 @@ def draw_bars(
         if leads and decided:
             canvas.fill(Box(box.x, middle - row / 2, box.width, row), style.panel)
             canvas.fill(Box(box.x, middle - row / 2, 3, row), style.accent)
-        ink = style.text if leads else style.muted
+        font = Font(size, style.text if leads else style.muted, leads)
         if leads:
             _arrow(canvas, box.x + 9, middle, style)
         elif label == truth:
             canvas.disc(box.x + 9, middle, 3.5, style.text, hollow=True)
-        canvas.text(names[label], box.x + gutter, middle, size, ink, bold=leads, room=name_room)
+        canvas.text(names[label], box.x + gutter, middle, font, room=name_room)
         canvas.fill(track, style.ground if leads and decided else style.panel)
         width = max(1.5, float(probability[label]) * track.width)
         canvas.fill(track._replace(width=width), style.accent if leads else style.faint)
-        canvas.text(
-            f"{probability[label]:.2f}",
-            box.right - 4,
-            middle,
-            size,
-            ink,
-            bold=leads,
-            room=value_room,
-            right=True,
-        )
+        canvas.text(f"{probability[label]:.2f}", box.right - 4, middle, font, room=value_room, right=True)
 
 
 def draw_trace(
-    canvas: Canvas,
-    box: Box,
-    style: OverlayStyle,
+    panel: Panel,
     scores: Sequence[float],
     thresholds: Sequence[float] | None,
     horizon: int,
     decided: bool,
 ) -> None:
     """The decider's score after every step, and over each step the threshold it has to exceed."""
+    canvas, box, style = panel
     canvas.fill(box, style.panel)
     limits = list(thresholds or ())
     finite = [value for value in (*limits, *scores) if isfinite(value)]
@@ -95,7 +93,7 @@ def draw_trace(
         closed = Box(box.x, box.y, open_from * step_width, box.height)
         canvas.fill(closed, style.closed)
         if closed.width > 100:
-            canvas.text("cannot stop yet", box.x + 8, box.y + 12, 11, style.muted, room=closed.width - 12)
+            canvas.text("cannot stop yet", box.x + 8, box.y + 12, Font(11, style.muted), room=closed.width - 12)
     for at, limit in enumerate(limits):
         if isfinite(limit):
             x, y = box.x + at * step_width, height_of(limit)
@@ -115,15 +113,14 @@ def draw_trace(
 
 
 def draw_timeline(
-    canvas: Canvas,
-    box: Box,
-    style: OverlayStyle,
+    panel: Panel,
     seen_us: int,
     step_us: int,
     horizon: int,
     decision: Decision | None,
 ) -> None:
     """The whole window from left to right: what the network read, where it decided, what it never needed."""
+    canvas, box, style = panel
     window_us = step_us * horizon
 
     def place(time_us: int) -> float:
@@ -148,23 +145,24 @@ def draw_timeline(
     room = box.right - worked - 20
     for words in (f"network at rest: {unneeded} of {horizon} steps not needed", f"{unneeded} not needed"):
         if canvas.text_width(words, 13) <= room:
-            canvas.text(words, worked + 12, box.y + box.height / 2 - 1, 13, style.text, room=room)
+            canvas.text(words, worked + 12, box.y + box.height / 2 - 1, Font(13, style.text), room=room)
             return
 
 
-def draw_ticks(canvas: Canvas, box: Box, style: OverlayStyle, window_us: int) -> None:
+def draw_ticks(panel: Panel, window_us: int) -> None:
     """Round times under the timeline, four to eight of them."""
+    canvas, box, style = panel
     every = next(step * 10**power for power in range(12) for step in (1, 2, 5) if window_us / (step * 10**power) <= 8)
     for time_us in range(0, window_us + 1, every):
         x = box.x + box.width * time_us / window_us
         words = format_us(time_us)
         width = canvas.text_width(words, 11)
         left = min(max(x - width / 2, box.x), box.right - width)
-        canvas.text(words, left, box.y + box.height / 2, 11, style.muted, room=width + 1)
+        canvas.text(words, left, box.y + box.height / 2, Font(11, style.muted), room=width + 1)
 
 
 def draw_mark(canvas: Canvas, x: float, y: float, style: OverlayStyle, right: bool) -> None:
-    """A check mark or a cross on a disc of radius 11, told apart by shape first."""
+    """A check mark or a cross on a disc of radius 11: they differ in shape, not only in colour."""
     canvas.disc(x, y, 11, style.right if right else style.warning)
     if right:
         canvas.line([(x - 5, y + 0.5), (x - 1.5, y + 4.5), (x + 5.5, y - 4)], style.ground, 2.6)

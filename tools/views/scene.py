@@ -1,4 +1,4 @@
-"""What a viewer has been shown so far, as a value: handed in, and handed back one item older.
+"""What a view shows of a recording, as a value: handed in, and handed back one item older.
 
 The activity of a pixel fades exponentially in the recording's time and rises by every event. Its white is
 the 99th percentile of the lit pixels, not their maximum, which a hot pixel would own; it falls slowly,
@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
+from spikecut.pipeline.readout import softmax as softmax_of_logits
 from spikecut.pipeline.results import Decision, Rest, Step
 from spikecut.sources.opencv import opencv
 
@@ -23,7 +24,7 @@ _WHITE_FALLS = 3.0  # times slower than the activity
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """One recording as far as it was seen. `truth` is the right label, where it is known.
+    """One recording up to now. `truth` is the right label, where it is known.
 
     `activity[p, y, x]` holds the fading events, one value for `shrink` x `shrink` pixels of the sensor.
     `scores` are the decider's, one a step. `seen_us` is how much of the recording has passed.
@@ -65,10 +66,14 @@ class Scene:
             total=item.total,
         )
 
+    def expecting(self, truth: int | None) -> "Scene":
+        """The same scene with another right label, or none."""
+        return replace(self, truth=truth)
+
     def _with_frame(self, frame: Frame, tau_us: int, room_wh: tuple[int, int]) -> "Scene":
         channels, height, width = frame.pixels.shape
         if channels != 2:
-            raise ConfigError(f"a frame of {channels} channels; what is drawn here are events, OFF and ON")
+            raise ConfigError(f"a frame of {channels} channels; overlays draw events: 2 channels, OFF and ON")
         shrink = max(1, ceil(width / room_wh[0]), ceil(height / room_wh[1]))
         start_us = frame.start_us if self.start_us is None else self.start_us
         activity = faded(self.activity, frame.pixels, (frame.end_us - frame.start_us) / tau_us, shrink)
@@ -127,5 +132,4 @@ def softmax(total: Float32[ndarray, " K"]) -> Float32[ndarray, " K"]:
     """Summed outputs as probabilities; all equal where one is not a number."""
     if not all(isfinite(value) for value in total):
         return np.full(len(total), 1 / len(total), np.float32)
-    raised = np.exp(total - total.max())
-    return np.asarray(raised / raised.sum(), np.float32)
+    return np.asarray(softmax_of_logits(total), np.float32)

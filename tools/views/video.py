@@ -1,43 +1,38 @@
 """Overlays as a file: a video for players (.mkv, .mp4, .avi) or an animation for pages (.webp, .gif).
 
-The file appears under its name when it is complete; until then, and after an error, what has been drawn so
-far is found beside it as `name.partial.mkv`. A killed process leaves a playable .mkv or .avi, but no .mp4;
-browsers play none of the three, but every animation.
+The file appears under its name when it is complete; until then, and after an error, the images drawn so far are
+in `name.partial.mkv` beside it. A killed process leaves a playable .mkv or .avi, but no .mp4; browsers play none
+of the three, but every animation.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Self, Unpack
 
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from spikecut.models.card import ModelCard
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
 from spikecut.pipeline.events import Frame
+from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.results import Decision, Rest, Step
-from spikecut.sources.opencv import opencv
+from spikecut.tools.views.base import Summary, ViewKind, ViewOptions, Wish
+from spikecut.tools.views.encoders import ANIMATIONS, CODECS, Encoder, encoder_for
 from spikecut.tools.views.overlay import Overlay
-from spikecut.tools.views.palette import OverlayStyle
-
-CODECS: Final = {".mkv": "mp4v", ".mp4": "mp4v", ".avi": "MJPG"}
-ANIMATIONS: Final = (".webp", ".gif")
-
-_MOST_BYTES = 512 * 2**20  # of pixels, which an animation holds in memory until its end
-_WEBP_QUALITY = 60
+from spikecut.tools.views.overlay_view import OverlayOptions, OverlayView, overlay_options
 
 
-class VideoSink:
-    """A `Sink` that draws every step of one recording after another, and holds still at every decision.
+class VideoSink(OverlayView):
+    """A `View` that draws every step of one recording after another, and stands still at every decision.
 
-    `names`, `horizon`, `step_us` and `thresholds` are those of `Overlay`; `title` and `truth` belong to the
-    first recording, `begin` starts the next. With a `speed` the recording plays that fast (1 is real time,
-    and bins shorter than an image are skipped); without one every step is one image. A decision stays for
-    `hold_s` seconds.
+    The other keywords are those of `Overlay`. With a `speed` the recording plays that fast (1 is real time, and bins
+    shorter than an image are skipped); without one every step is one image. A decision stays for `hold_s` seconds.
 
         with VideoSink("out.mkv", names=names, horizon=30, step_us=10_000) as video:
+            video.begin("seven.bin", truth="7")
             for item in run(binner.bins(source), model, decider, horizon=30):
                 video.write(item)
 
@@ -51,17 +46,11 @@ class VideoSink:
         self,
         path: str | PathLike[str],
         *,
-        names: Sequence[str],
-        horizon: int,
-        step_us: int,
-        thresholds: Sequence[float] | None = None,
-        title: str = "",
-        truth: int | None = None,
         speed: float | None = None,
         fps: float = 25.0,
         hold_s: float = 0.6,
         overwrite: bool = False,
-        style: OverlayStyle | None = None,
+        **drawing: Unpack[OverlayOptions],
     ) -> None:
         self.path = Path(path)
         _check_path(self.path, overwrite)
@@ -72,40 +61,59 @@ class VideoSink:
             )
         self.partial = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
         self.n_images = 0
-        note = playback_note(fps * step_us / 1e6 if speed is None else speed)
-        self._overlay = Overlay(names, horizon=horizon, step_us=step_us, thresholds=thresholds, note=note, style=style)
-        self._scene = self._overlay.begin(title, truth)
+        note = playback_note(fps * drawing["step_us"] / 1e6 if speed is None else speed)
+        super().__init__(Overlay(**drawing, note=note))
         self._speed, self._fps, self._hold_s = speed, fps, hold_s
-        self._due = 0.0
-        self._encoder: _Encoder | None = None
+        self._due = 0.0  # images, of the time that has passed and is not shown yet
+        self._encoder: Encoder | None = None
 
     def __enter__(self) -> Self:
-        suffix = self.path.suffix.lower()
-        if suffix in CODECS:
-            self._encoder = _Film(self.partial, CODECS[suffix], self._fps, self._overlay.size_wh)
-        else:
-            self._encoder = _Animation(self.partial, self._fps)
+        self._encoder = encoder_for(self.partial, self._fps, self.overlay.size_wh)
         return self
+
+    def write(self, item: Step | Decision | Rest) -> None:
+        """What comes next, as one image or a few."""
+        self.see(item)
+        if isinstance(item, Decision):
+            self._encode(self.draw(), max(1, round(self._hold_s * self._fps)))
+        elif n_images := self._images_due(item.frame):
+            self._encode(self.draw(), n_images)
+
+    def card(self, lines: Sequence[str], seconds: float = 3.0) -> None:
+        """A page of text for so many seconds; see `summary_card`."""
+        self._encode(self.overlay.card(lines), max(1, round(seconds * self._fps)))
+
+    def finish(self, summary: Summary) -> None:
+        """Shows the score, if there is one, and completes the file."""
+        if page := summary.page():
+            self.card(page)
+        self._complete()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is None:
+            self._complete()
+        else:
+            self._keep_partial(error)
+
+    def _complete(self) -> None:
         encoder, self._encoder = self._encoder, None
         if encoder is None:
             return
-        if error is not None:
-            self._keep_partial(encoder, error)
-            return
         encoder.close()
-        if not self.n_images:  # nothing was drawn: no file rather than one that no player opens
+        if not self.n_images:  # no file rather than one that no player opens
             self.partial.unlink(missing_ok=True)
             return
         if not self.partial.is_file() or not self.partial.stat().st_size:
             raise EnvironmentProblem(f"{self.partial}: OpenCV wrote no file", hint="is there room left on the disk?")
         self.partial.replace(self.path)
 
-    def _keep_partial(self, encoder: "_Encoder", error: BaseException) -> None:
-        """Close the file so that it plays, and never hide the error that brought us here."""
+    def _keep_partial(self, error: BaseException) -> None:
+        """Closes the file so that it plays, and never hides the error that ended the run."""
+        encoder, self._encoder = self._encoder, None
+        if encoder is None:
+            return
         try:
             encoder.close()
         except (EnvironmentProblem, OSError) as second:
@@ -116,39 +124,14 @@ class VideoSink:
         else:
             self.partial.unlink(missing_ok=True)
 
-    def begin(self, title: str = "", truth: int | None = None) -> None:
-        """The next recording starts; the picture begins anew."""
-        self._scene = self._overlay.begin(title, truth)
-
-    def expect(self, truth: int | None) -> None:
-        """The right label of what comes next, where that is known; the picture goes on."""
-        self._scene = replace(self._scene, truth=truth)
-
-    def write(self, item: Step | Decision | Rest) -> None:
-        """What comes next, as one image or a few."""
-        self._scene = self._overlay.see(self._scene, item)
-        if isinstance(item, Decision):
-            self._show(max(1, round(self._hold_s * self._fps)))
-        else:
-            self._play(item.frame)
-
-    def card(self, lines: Sequence[str], seconds: float = 3.0) -> None:
-        """A page of text for so many seconds; see `summary_card`."""
-        self._encode(self._overlay.card(lines), max(1, round(seconds * self._fps)))
-
-    def _play(self, frame: Frame) -> None:
-        """As many images as the frame lasts on the screen: none where bins are shorter than an image."""
+    def _images_due(self, frame: Frame) -> int:
+        """How many images the frame lasts on the screen: none where bins are shorter than an image."""
         if self._speed is None:
-            self._show(1)
-            return
+            return 1
         self._due += (frame.end_us - frame.start_us) * 1e-6 * self._fps / self._speed
         times = int(self._due + 1e-9)
         self._due -= times
-        if times:
-            self._show(times)
-
-    def _show(self, times: int) -> None:
-        self._encode(self._overlay.draw(self._scene), times)
+        return times
 
     def _encode(self, image: UInt8[ndarray, "h w 3"], times: int) -> None:
         if self._encoder is None:
@@ -171,74 +154,24 @@ def playback_note(speed: float) -> str:
     return f"slow motion 1/{parts}" if abs(parts * speed - 1) < 0.01 else f"slow motion {speed:.2g}x"
 
 
-class _Encoder(Protocol):
-    def write(self, image: UInt8[ndarray, "h w 3"], times: int) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class _Film:
-    """Images go to the disk as they come."""
-
-    def __init__(self, path: Path, codec: str, fps: float, size_wh: tuple[int, int]) -> None:
-        cv2 = opencv()
-        self._path = path
-        self._writer: Any = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, size_wh)
-        if not self._writer.isOpened():
-            self._writer.release()
-            raise EnvironmentProblem(
-                f"{path}: OpenCV cannot write {codec} here",
-                hint="is the folder writable? .avi and .webp need no FFmpeg inside OpenCV",
-            )
-
-    def write(self, image: UInt8[ndarray, "h w 3"], times: int) -> None:
-        for _ in range(times):
-            if self._writer.write(image) is False:  # OpenCV 4 answers None
-                raise EnvironmentProblem(
-                    f"{self._path}: OpenCV refused an image", hint="is there room left on the disk?"
-                )
-
-    def close(self) -> None:
-        self._writer.release()
+def video_of(path: Path, card: ModelCard, decider: CutoffDecider[Any], *, overwrite: bool) -> VideoSink:
+    """An overlay video for one network and one cutoff: continuous recognition in real time, else an image a step."""
+    speed = 1.0 if card.onset else None
+    return VideoSink(path, speed=speed, overwrite=overwrite, **overlay_options(card, decider))
 
 
-class _Animation:
-    """Images wait in memory, one for each moment that differs, until the file is written at the end."""
+def _make(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptions) -> VideoSink:
+    path = options.named.get("video") or options.save
+    if path is None:
+        raise ConfigError("a video without a file", hint="--view video=out.mp4, or --save out.mp4")
+    return video_of(path, card, decider, overwrite=options.overwrite)
 
-    def __init__(self, path: Path, fps: float) -> None:
-        if not hasattr(opencv(), "imwriteanimation"):
-            raise EnvironmentProblem(
-                f"{path}: this OpenCV writes no animations",
-                hint="install OpenCV 4.11 or newer, or save an .mkv",
-            )
-        self._path, self._fps = path, fps
-        self._images: list[UInt8[ndarray, "h w 3"]] = []
-        self._times: list[int] = []
 
-    def write(self, image: UInt8[ndarray, "h w 3"], times: int) -> None:
-        if (len(self._images) + 1) * image.nbytes > _MOST_BYTES:
-            raise ConfigError(
-                f"{self._path}: an animation of more than {len(self._images)} images of "
-                f"{image.shape[1]} x {image.shape[0]} does not fit into {_MOST_BYTES >> 20} MiB",
-                hint="save an .mkv, or draw smaller: OverlayStyle(scale=0.5)",
-            )
-        self._images.append(image)
-        self._times.append(times)
+def _wish(options: ViewOptions) -> Wish:
+    return Wish.no if options.save is None else Wish.yes
 
-    def close(self) -> None:
-        if not self._images:
-            return
-        cv2 = opencv()
-        animation = cv2.Animation()
-        animation.frames = self._images
-        animation.durations = [round(times * 1000 / self._fps) for times in self._times]
-        options = [cv2.IMWRITE_WEBP_QUALITY, _WEBP_QUALITY] if self._path.suffix.lower() == ".webp" else []
-        try:
-            written = cv2.imwriteanimation(str(self._path), animation, options)
-        except cv2.error as error:
-            raise EnvironmentProblem(f"{self._path}: OpenCV cannot write here: {error}") from error
-        if not written:
-            raise EnvironmentProblem(f"{self._path}: OpenCV cannot write here", hint="is the folder writable?")
+
+VIDEO = ViewKind("an overlay video: --save FILE, or --view video=FILE", _make, _wish)
 
 
 def _check_path(path: Path, overwrite: bool) -> None:

@@ -1,41 +1,47 @@
 """The overlay in a window, while the recording plays."""
 
 import os
+import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
+from spikecut.models.card import ModelCard
 from spikecut.pipeline.errors import EnvironmentProblem
+from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.results import Decision, Rest, Step
 from spikecut.sources.opencv import opencv
+from spikecut.tools.views.base import Closed, Summary, ViewKind, ViewOptions, Wish
 from spikecut.tools.views.overlay import Overlay
+from spikecut.tools.views.overlay_view import OverlayOptions, OverlayView, overlay_options
 
 _IMAGES_PER_S = 25.0
 _QUIT = (ord("q"), 27)  # q or Escape
+_HOW_TO_GET_ONE = "pip uninstall opencv-python-headless && pip install opencv-python"
+_NO_WINDOWS = 9  # exit code of the trial below if OpenCV was built without windows
+_TRIAL = f"""
+import sys, cv2
+try:
+    cv2.namedWindow("spikecut")
+except cv2.error:
+    sys.exit({_NO_WINDOWS})
+"""
 
 
-class Closed(Exception):
-    """The window was closed, or q was pressed."""
+class WindowSink(OverlayView):
+    """A `View` that shows the overlay in a window: at most 25 images a second, every decision among them.
 
-
-class WindowSink:
-    """A `Sink` that shows the overlay in a window: at most 25 images a second, every decision among them.
-
-    What comes faster than it can be drawn is skipped, so the window hardly slows the recognition.
+    What comes faster than it can be drawn is skipped, so the window hardly slows the recognition. The keywords are
+    those of `Overlay`.
 
     Raises:
         EnvironmentProblem: if this OpenCV has no windows.
-        Closed: from `write`, once somebody closes the window or presses q.
+        Closed: from `write`, once the window is closed or q is pressed.
     """
 
-    def __init__(
-        self, *, names: Sequence[str], horizon: int, step_us: int, thresholds: Sequence[float] | None = None
-    ) -> None:
-        self._overlay = Overlay(names, horizon=horizon, step_us=step_us, thresholds=thresholds)
-        self._scene = self._overlay.begin()
+    def __init__(self, **drawing: Unpack[OverlayOptions]) -> None:
+        super().__init__(Overlay(**drawing))
         self._title = "spikecut"
         self._cv2: Any = opencv()
         self._drawn_s = 0.0
@@ -44,38 +50,74 @@ class WindowSink:
         try:
             self._cv2.namedWindow(self._title, self._cv2.WINDOW_AUTOSIZE)
         except self._cv2.error as error:
-            raise EnvironmentProblem(
-                "this OpenCV shows no windows",
-                hint="pip uninstall opencv-python-headless, then pip install 'spikecut[window]'; or --save out.mp4",
-            ) from error
+            raise _without_windows() from error
         return self
+
+    def write(self, item: Step | Decision | Rest) -> None:
+        """What comes next, drawn if there is time for it."""
+        self.see(item)
+        now = time.monotonic()
+        if now - self._drawn_s < 1 / _IMAGES_PER_S and not isinstance(item, Decision):
+            return
+        self._drawn_s = now
+        self._cv2.imshow(self._title, self.draw())
+        pressed = self._cv2.waitKey(1) & 0xFF
+        if pressed in _QUIT or self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) < 1:
+            raise Closed
+
+    def finish(self, summary: Summary) -> None:
+        """Closes the window; the score is on the terminal."""
+        self._cv2.destroyAllWindows()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._cv2.destroyAllWindows()
 
-    def begin(self, title: str = "", truth: int | None = None) -> None:
-        """The next recording starts; the picture begins anew."""
-        self._scene = self._overlay.begin(title, truth)
-
-    def expect(self, truth: int | None) -> None:
-        """The right label of what comes next, where that is known; the picture goes on."""
-        self._scene = replace(self._scene, truth=truth)
-
-    def write(self, item: Step | Decision | Rest) -> None:
-        """What comes next, drawn if there is time for it."""
-        self._scene = self._overlay.see(self._scene, item)
-        now = time.monotonic()
-        if now - self._drawn_s < 1 / _IMAGES_PER_S and not isinstance(item, Decision):
-            return
-        self._drawn_s = now
-        self._cv2.imshow(self._title, self._overlay.draw(self._scene))
-        pressed = self._cv2.waitKey(1) & 0xFF
-        if pressed in _QUIT or self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) < 1:
-            raise Closed
-
 
 def has_display() -> bool:
     """Whether a window could be shown: always on Windows and macOS, elsewhere where a display is named."""
     return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def window_problem() -> EnvironmentProblem | None:
+    """Why no window can be shown here, or None.
+
+    Another process tries, because Qt ends a process whose display does not answer.
+    """
+    if not has_display():
+        return EnvironmentProblem("no display here", hint="--save out.mp4 writes a video instead")
+    try:
+        opencv()
+    except EnvironmentProblem as problem:
+        return problem
+    trial = subprocess.run([sys.executable, "-c", _TRIAL], capture_output=True, check=False)
+    if trial.returncode == _NO_WINDOWS:
+        return _without_windows()
+    if trial.returncode:
+        return EnvironmentProblem(
+            "OpenCV cannot open a window on this display", hint="does DISPLAY name a screen that is on?"
+        )
+    return None
+
+
+def window_of(card: ModelCard, decider: CutoffDecider[Any]) -> WindowSink:
+    """The overlay in a window, for one network and one cutoff."""
+    return WindowSink(**overlay_options(card, decider))
+
+
+def _without_windows() -> EnvironmentProblem:
+    return EnvironmentProblem("this OpenCV shows no windows", hint=f"for one with windows: {_HOW_TO_GET_ONE}")
+
+
+def _make(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptions) -> WindowSink:
+    return window_of(card, decider)
+
+
+def _wish(options: ViewOptions) -> Wish:
+    if options.window is None:
+        return Wish.no if options.speed is None else Wish.if_possible
+    return Wish.yes if options.window else Wish.no
+
+
+WINDOW = ViewKind("the overlay in a window: --speed, --window on, or --view window", _make, _wish, window_problem)

@@ -1,0 +1,128 @@
+"""What a view is: something that shows a run to people, item by item. The rows of `VIEWS` make them.
+
+A view is opened by `with`, gets one `begin` a recording, then every item of the loop in its order, and one
+`finish` at the end of a run without errors. It changes no item and has no say in what is decided.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from spikecut.models.card import ModelCard
+from spikecut.pipeline.errors import EnvironmentProblem
+from spikecut.pipeline.metrics.session_score import Score
+from spikecut.pipeline.protocols import CutoffDecider
+from spikecut.pipeline.results import Decision, Rest, Step
+
+
+class Closed(Exception):
+    """The viewer has seen enough: `View.write` raises it, and the run ends there without an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run that is over: how much was read, what the network did, and the score where there are labels."""
+
+    n_events: int
+    n_bins: int
+    n_steps: int
+    n_decisions: int
+    sensor_us: int
+    score: Score | None = None
+
+    def page(self) -> list[str]:
+        """The last page, line by line; without a score there is none."""
+        return [] if self.score is None else summary_card(self.score, self.n_steps, self.n_bins)
+
+
+@runtime_checkable
+class View(Protocol):
+    """Shows a run: an overlay video, a window, a terminal, a list."""
+
+    def __enter__(self) -> Self: ...
+
+    def begin(self, title: str, truth: str | None) -> None:
+        """A recording starts; `truth` is the name of its class, where that is known."""
+        ...
+
+    def expect(self, truth: str | None) -> None:
+        """What comes next has this class, in a recording that goes on; None where nothing is labelled."""
+        ...
+
+    def write(self, item: Step | Decision | Rest) -> None:
+        """The next item of the loop.
+
+        Raises:
+            Closed: to end the run.
+        """
+        ...
+
+    def finish(self, summary: Summary) -> None:
+        """The run is over: a file is complete after this, a window closed."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes what is open. After an error no half file has the name of a whole one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """What the command line says about views.
+
+    `named` are the views of `--view NAME` or `--view NAME=TARGET`, with their target or None. `window` None is
+    automatic, `speed` None as fast as possible.
+    """
+
+    named: dict[str, Path | None] = field(default_factory=dict)
+    save: Path | None = None
+    overwrite: bool = False
+    window: bool | None = None
+    speed: float | None = None
+
+
+class Wish(Enum):
+    """Whether a run is to have a view."""
+
+    no = "it is not shown"
+    if_possible = "it is shown where that works; elsewhere a note says what is missing"
+    yes = "it is shown, or the run ends with an error"
+
+
+def unless_named(options: ViewOptions) -> Wish:
+    """For views that only `--view NAME` asks for."""
+    return Wish.no
+
+
+@dataclass(frozen=True, slots=True)
+class ViewKind:
+    """A row of `VIEWS`.
+
+    `sentence` says what it shows. `make` makes one for a network and its cutoff. `wish` says from the other options
+    whether it is wanted; `--view NAME` always wants it. `problem` says why it cannot be shown on this machine, or None.
+    """
+
+    sentence: str
+    make: Callable[[ModelCard, CutoffDecider[Any], ViewOptions], View]
+    wish: Callable[[ViewOptions], Wish] = unless_named
+    problem: Callable[[], EnvironmentProblem | None] = lambda: None
+
+
+def summary_card(score: Score, n_steps: int, n_bins: int) -> list[str]:
+    """The last page of a labelled session: the first line is its title, a tab parts a name from its value."""
+    page = [
+        f"{score.right} of {score.n_labels} gestures named right",
+        f"wrong, missed\t{score.wrong}, {score.missed}",
+        f"false alarms\t{score.false_alarms} in {score.minutes:.1f} min",
+        f"network steps\t{n_steps} in {n_bins} bins",
+    ]
+    if score.delays_us:
+        page.insert(1, f"after the labelled onset (median)\t{np.median(score.delays_us) / 1000:.0f} ms")
+    return page

@@ -1,0 +1,96 @@
+"""The text above and below an overlay: the answer with its reason, the truth, and the numbers of the recording."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from spikecut.pipeline.clock import format_us
+from spikecut.pipeline.results import Decision
+from spikecut.tools.views.canvas import Font
+from spikecut.tools.views.panels import Panel, draw_mark
+from spikecut.tools.views.scene import Scene
+
+_HEADLINE: Final = 28.0  # the middle of a line, in units of the page below the panel's top
+_SUBLINE: Final = 56.0
+_FOOTLINE: Final = 16.0
+_ROOM_BESIDE_TRUTH: Final = 600.0
+
+
+def draw_header(panel: Panel, scene: Scene, names: Sequence[str], horizon: int) -> None:
+    """Left the answer, its time and its reason, or how far the network is; right the truth, if it is known."""
+    room = panel.box.width if scene.truth is None else _ROOM_BESIDE_TRUTH
+    if scene.decision is None:
+        _draw_progress(panel, scene, horizon, room)
+    else:
+        _draw_answer(panel, scene.decision, names, horizon, room)
+    if scene.truth is not None:
+        right_answer = None if scene.decision is None else scene.decision.label == scene.truth
+        _draw_truth(panel, names[scene.truth], right_answer)
+
+
+def draw_footer(panel: Panel, scene: Scene, note: str) -> None:
+    """The recording's title; its events, rate and losses; and how fast it is played."""
+    canvas, box, style = panel
+    rate = scene.n_events / scene.seen_us * 1e6 if scene.seen_us else 0.0
+    lost = Font(13, style.warning, bold=True) if scene.n_lost else Font(13, style.muted)
+    pieces = [
+        (f"{scene.n_events:,} events", Font(13, style.muted)),
+        (f"{_short(rate)} events/s", Font(13, style.muted)),
+        (f"{scene.n_lost:,} dropped", lost),
+        (note, Font(13, style.text)),
+    ]
+    right, middle = box.right, box.y + _FOOTLINE
+    for words, font in reversed([piece for piece in pieces if piece[0]]):
+        right -= canvas.text(words, right, middle, font, room=200, right=True) + 22
+    canvas.text(scene.title, box.x, middle, Font(13, style.muted), room=right - box.x)
+
+
+def _draw_progress(panel: Panel, scene: Scene, horizon: int, room: float) -> None:
+    canvas, box, style = panel
+    n_steps = len(scene.scores)
+    if scene.resting:
+        words = f"no new answer after step {n_steps}; the network is at rest"
+    elif n_steps:
+        words = f"{format_us(scene.seen_us)} · step {n_steps} of {horizon}"
+    else:
+        words = "the network is at rest" if scene.seen_us else ""
+    deciding = (n_steps or not scene.seen_us) and not scene.resting
+    doing = "deciding …" if deciding else "watching …"
+    canvas.text(doing, box.x, box.y + _HEADLINE, Font(30, style.muted), room=room)
+    canvas.text(words, box.x, box.y + _SUBLINE, Font(15, style.muted), room=room)
+
+
+def _draw_answer(panel: Panel, decision: Decision, names: Sequence[str], horizon: int, room: float) -> None:
+    canvas, box, style = panel
+    answer = names[decision.label]
+    canvas.text(answer, box.x, box.y + _HEADLINE, Font(30, style.accent, bold=True), room=room)
+    words = f"DECIDED at {format_us(decision.latency_us)} · step {decision.steps} of {horizon}"
+    middle = box.y + _SUBLINE
+    width = canvas.text(words, box.x, middle, Font(15, style.text, bold=True), room=room)
+    left = box.x + width + 12
+    canvas.text(decision.reason.value, left, middle, Font(15, style.muted), room=box.x + room - left)
+
+
+def _draw_truth(panel: Panel, name: str, right_answer: bool | None) -> None:
+    """The class that is labelled, and beside it whether the answer, if there is one, is this class."""
+    canvas, box, style = panel
+    right, middle = box.right, box.y + _HEADLINE
+    if right_answer is not None:
+        draw_mark(canvas, right - 11, middle, style, right_answer)
+        font = Font(15, style.right if right_answer else style.warning, bold=True)
+        verdict = "right" if right_answer else "wrong"
+        canvas.text(verdict, right, box.y + _SUBLINE, font, room=80, right=True)
+        right -= 32
+    name_room = right - box.x - _ROOM_BESIDE_TRUTH - 70
+    width = canvas.text(name, right, middle, Font(18, style.text, bold=True), room=name_room, right=True)
+    canvas.text("truth", right - width - 8, middle, Font(15, style.muted), room=50, right=True)
+
+
+def _short(number: float) -> str:
+    """A number in three digits or so.
+
+    >>> _short(86_400), _short(2_310_000), _short(950)
+    ('86 k', '2.3 M', '950')
+    """
+    if number >= 999_500:
+        return f"{number / 1e6:.1f} M"
+    return f"{number / 1e3:.0f} k" if number >= 1_000 else f"{number:.0f}"

@@ -1,0 +1,71 @@
+"""What all views that draw overlays share: the scene so far, and the picture of it."""
+
+from collections.abc import Sequence
+from typing import Any, NotRequired, TypedDict
+
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from spikecut.models.card import ModelCard
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.protocols import CutoffDecider
+from spikecut.pipeline.results import Decision, Rest, Step
+from spikecut.pipeline.rules.thresholds import ThresholdCutoff
+from spikecut.tools.views.overlay import Overlay
+from spikecut.tools.views.palette import OverlayStyle
+
+
+class OverlayOptions(TypedDict):
+    """The keywords of `Overlay` that its views take, too."""
+
+    names: Sequence[str]
+    horizon: int
+    step_us: int
+    thresholds: NotRequired[Sequence[float] | None]
+    style: NotRequired[OverlayStyle | None]
+
+
+class OverlayView:
+    """A view's scene: `begin` and `expect` as in `View`, `see` takes the items, `draw` gives the picture."""
+
+    def __init__(self, overlay: Overlay) -> None:
+        self.overlay = overlay
+        self._scene = overlay.begin()
+
+    def begin(self, title: str = "", truth: str | None = None) -> None:
+        """The next recording starts; the picture begins anew.
+
+        Raises:
+            ConfigError: if no class is called `truth`.
+        """
+        self._scene = self.overlay.begin(title, self._label(truth))
+
+    def expect(self, truth: str | None) -> None:
+        """The class of what comes next, where that is known; the picture goes on.
+
+        Raises:
+            ConfigError: if no class is called `truth`.
+        """
+        self._scene = self._scene.expecting(self._label(truth))
+
+    def see(self, item: Step | Decision | Rest) -> None:
+        """The scene gets one item older."""
+        self._scene = self.overlay.see(self._scene, item)
+
+    def draw(self) -> UInt8[ndarray, "h w 3"]:
+        """The scene as a BGR image of its own memory."""
+        return self.overlay.draw(self._scene)
+
+    def _label(self, truth: str | None) -> int | None:
+        if truth is None:
+            return None
+        if truth not in self.overlay.names:
+            raise ConfigError(f"no class is called {truth!r}", hint=f"known are {', '.join(self.overlay.names)}")
+        return self.overlay.names.index(truth)
+
+
+def overlay_options(card: ModelCard, decider: CutoffDecider[Any]) -> OverlayOptions:
+    """How recordings are drawn for one network and one cutoff; rules without thresholds get none drawn."""
+    has_thresholds = isinstance(decider, ThresholdCutoff) and decider.rule != "none"
+    thresholds = decider.thresholds.tolist() if has_thresholds else None
+    return OverlayOptions(names=card.classes, horizon=card.horizon, step_us=card.spec.step_us, thresholds=thresholds)
