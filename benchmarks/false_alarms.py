@@ -14,7 +14,7 @@ from spikecut.pipeline.recognition import Onset, recognise
 from spikecut.pipeline.results import Decision
 from spikecut.tools.cutoff_lookup import find_cutoff
 from spikecut.tools.frame_streams import open_for
-from spikecut.tools.session.run import Tally
+from spikecut.tools.session.observing import Tally
 
 
 def main() -> None:

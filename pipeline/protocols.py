@@ -1,14 +1,13 @@
 """The seams of the house. Whatever fits one of these can be exchanged."""
 
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Protocol, Self, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float32, Int64, Num
 from numpy import ndarray
 
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
-from spikecut.pipeline.results import Decision, Evidence, Rest, Step, Verdict
+from spikecut.pipeline.results import Evidence, Verdict
 
 
 @runtime_checkable
@@ -92,14 +91,8 @@ class Planner(Protocol):
         ...
 
 
-@runtime_checkable
-class Sink(Protocol):
-    """Takes what the loop says: a video, a window, a list."""
+def __getattr__(name: str) -> object:
+    """What this module had before: `Sink`, which is `tools.views.base.View` now."""
+    from spikecut.moved import look_up
 
-    def write(self, item: Step | Decision | Rest) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    return look_up(__name__, name)

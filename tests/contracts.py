@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from spikecut.pipeline.events import EventBatch
-from spikecut.pipeline.protocols import Binner, Sink, SteppedModel
+from spikecut.pipeline.protocols import Binner, SteppedModel
 from spikecut.pipeline.results import Decision, Rest, Step
+from spikecut.tools.views.base import Summary, View
 
 
 def check_model(model: SteppedModel[Any], frames: Sequence[np.ndarray]) -> None:
@@ -55,16 +56,30 @@ def check_binner(binner: Binner, batches: Sequence[EventBatch]) -> None:
     assert [f.pixels.tobytes() for f in again] == [f.pixels.tobytes() for f in frames]
 
 
-def check_sink(sink: Sink, items: Sequence[Step | Decision | Rest]) -> None:
-    """Takes whatever the loop says, in its order, and changes none of it."""
-    assert isinstance(sink, Sink)
-    before = [item.frame.pixels.copy() for item in items if not isinstance(item, Decision)]
-    with sink as opened:
-        for item in items:
-            opened.write(item)
-    after = [item.frame.pixels for item in items if not isinstance(item, Decision)]
-    for one, other in zip(before, after, strict=True):
-        np.testing.assert_array_equal(one, other)
+def check_view(view: View, items: Sequence[Step | Decision | Rest], truth: str, summary: Summary) -> None:
+    """Takes every item of the loop in its order, of one recording after another, and changes none of it."""
+    assert isinstance(view, View)
+    before = [contents(item) for item in items]
+    with view as opened:
+        for title in ("first", "second"):
+            opened.begin(title, None)
+            for item in items:
+                if isinstance(item, Step) and item.index == 0:
+                    opened.expect(truth)
+                opened.write(item)
+            opened.expect(None)
+        opened.finish(summary)
+    assert [contents(item) for item in items] == before
+
+
+def contents(item: Step | Decision | Rest) -> list[bytes]:
+    """All arrays that an item holds."""
+    arrays = [] if isinstance(item, Rest) else [item.total]
+    if isinstance(item, Step):
+        arrays.append(item.output)
+    if not isinstance(item, Decision):
+        arrays.append(item.frame.pixels)
+    return [array.tobytes() for array in arrays]
 
 
 def long_stream(n_batches: int, template: EventBatch) -> Iterator[EventBatch]:

@@ -1,7 +1,7 @@
 """Names of modules before the folders were divided: each still imports, with a DeprecationWarning.
 
 `MOVED` maps the old name to the modules that now hold what it held. Old names that are folders today (`OLD_PACKAGES`)
-look up what they held in the modules given there.
+look up what they held in the modules given there. `RENAMED` has single names of modules that are still there.
 """
 
 import importlib
@@ -108,7 +108,7 @@ MOVED = {
     "tools.frame_cache": "tools.training.frame_cache",
     "tools.gesture_check": "tools.checks.gesture_check",
     "tools.info": "tools.recordings.info",
-    "tools.lines": "tools.session.decision_text",
+    "tools.lines": "tools.session.decision_text tools.views.base",
     "tools.material": "tools.training.training_data",
     "tools.name_check": "tools.checks.name_check",
     "tools.outputs": "tools.batch.outputs",
@@ -127,7 +127,7 @@ MOVED = {
     "tools.replay": "tools.batch.replay",
     "tools.report": "tools.reports.report tools.reports.comparison tools.reports.evaluation_file",
     "tools.results": "tools.reports.results",
-    "tools.run": "tools.session.run",
+    "tools.run": "tools.session.run tools.session.opening tools.session.observing tools.views.video tools.views.window",
     "tools.run_folders": "tools.reports.run_folders",
     "tools.run_picture": "tools.session.run_image",
     "tools.scene": "tools.views.scene",
@@ -135,9 +135,9 @@ MOVED = {
     "tools.set_check": "tools.checks.set_check",
     "tools.simulate": "tools.recordings.simulate",
     "tools.train": "tools.training.train",
-    "tools.video": "tools.views.video",
+    "tools.video": "tools.views.video tools.views.encoders",
     "tools.why": "tools.reports.why",
-    "tools.window": "tools.views.window",
+    "tools.window": "tools.views.window tools.views.base",
 }
 OLD_PACKAGES = {
     "pipeline.recorded": "pipeline.outputs_file",
@@ -147,11 +147,11 @@ OLD_PACKAGES = {
     "models.policy": "models.policy.network",
     "models.training": "models.training.epochs",
 }
-
 RENAMED = {
     "pipeline.fitting.FITS": "pipeline.rules RULES",
     "pipeline.fitting.Fit": "pipeline.rules.rule Rule",
     "pipeline.fitted.TYPES": "pipeline.rules.stored stored_types()",
+    "pipeline.protocols.Sink": "tools.views.base View",
     "pipeline.calibration.FITTERS": "pipeline.rules.fit by_tolerance()",
     "tools.examples.Source": "sources.datasets.base Source",
     "tools.feeding.told_sizes": "sources.datasets.images.image_sets resized_notes",
@@ -199,7 +199,7 @@ def look_up(module: str, name: str) -> Any:
         home, now = renamed.split()
         thing = getattr(importlib.import_module(f"spikecut.{home}"), now.removesuffix("()"))
         return thing() if now.endswith("()") else thing
-    for home in (MOVED.get(old) or OLD_PACKAGES[old]).split():
+    for home in (MOVED.get(old) or OLD_PACKAGES.get(old, "")).split():
         try:
             return getattr(importlib.import_module(f"spikecut.{home}"), name)
         except AttributeError:

@@ -33,6 +33,8 @@ class Run:
     """Show the overlay in a window; auto: if --speed is a number and there is a display."""
     save: Annotated[Path | None, NoDefault] = None
     """Write an overlay video to this file: .mp4, .mkv, .avi, .webp or .gif."""
+    view: Annotated[tuple[str, ...], NoDefault] = ()
+    """Show the run in these views, too: NAME, or NAME=FILE for views that write one (window, video=out.mp4)."""
     overwrite: Overwrite = False
     json: bool = False
     """Print one JSON object for each decision; after a labelled session also a summary."""

@@ -1,4 +1,4 @@
-"""What a run says of each decision: a line for people, an object for programs."""
+"""Decisions and scores as text: a line for people, an object for programs."""
 
 import json
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 
 from spikecut.models.card import ModelCard
 from spikecut.pipeline.metrics.session_score import Match, Outcome, Score
+from spikecut.pipeline.readout import softmax
 from spikecut.pipeline.results import Decision, StopReason
 
 _WAITING = {  # rules that stop for the time, whatever the evidence
@@ -17,9 +18,8 @@ _WAITING = {  # rules that stop for the time, whatever the evidence
 
 
 def probability(decision: Decision) -> float:
-    """What the summed evidence gives the answer: its entry of softmax(total)."""
-    lead = decision.total.astype(np.float64) - float(decision.total.max())
-    return float(np.exp(lead[decision.label]) / np.exp(lead).sum())
+    """The answer's entry of softmax(total)."""
+    return float(softmax(decision.total.astype(np.float64))[decision.label])
 
 
 def as_text(decision: Decision, card: ModelCard, truth: int | None, rule: str = "") -> str:
@@ -55,7 +55,7 @@ def missed_text(label: int, card: ModelCard, at_us: int) -> str:
 
 def as_object(decision: Decision, card: ModelCard, truth: int | None, rule: str, match: Match | None = None) -> str:
     """One JSON object for programs; times are those of the recording's clock."""
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "label": card.classes[decision.label],
         "class": decision.label,
         "steps": decision.steps,
@@ -71,10 +71,10 @@ def as_object(decision: Decision, card: ModelCard, truth: int | None, rule: str,
         "truth": None if truth is None else card.classes[truth],
     }
     if decision.classes is not None:
-        found |= {"set": [card.classes[k] for k in decision.classes]}
+        fields |= {"set": [card.classes[k] for k in decision.classes]}
     if match is not None:
-        found |= {"outcome": match.outcome.name, "delay_us": match.delay_us}
-    return json.dumps(found)
+        fields |= {"outcome": match.outcome.name, "delay_us": match.delay_us}
+    return json.dumps(fields)
 
 
 def summary_object(score: Score) -> dict[str, Any]:
@@ -104,19 +104,6 @@ def summary_text(score: Score) -> str:
         f"{score.false_alarms} false alarms in {score.minutes:.1f} min: {score.false_alarms_per_minute:.1f} a minute"
     )
     return "\n".join(lines)
-
-
-def summary_card(score: Score, n_steps: int, n_bins: int) -> list[str]:
-    """The last page of a video."""
-    page = [
-        f"{score.right} of {score.n_labels} gestures named right",
-        f"wrong, missed\t{score.wrong}, {score.missed}",
-        f"false alarms\t{score.false_alarms} in {score.minutes:.1f} min",
-        f"network steps\t{n_steps} in {n_bins} bins",
-    ]
-    if score.delays_us:
-        page.insert(1, f"after the labelled onset (median)\t{np.median(score.delays_us) / 1000:.0f} ms")
-    return page
 
 
 def _answer(decision: Decision, card: ModelCard) -> str:

@@ -1,30 +1,27 @@
-"""`spikecut run` before one picture: it stands still until the network has seen enough of it."""
+"""`spikecut run` on one picture: it is shown at every step until the decider stops."""
 
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-from spikecut.models.card import ModelCard
-from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.results import Decision
 from spikecut.pipeline.runner import run
 from spikecut.tools.frame_streams import look_at
 from spikecut.tools.session import decision_text as lines
+from spikecut.tools.session.opening import OpenNetwork
 
 
-def run_picture(
-    path: Path, stepper: SteppedModel[Any], card: ModelCard, decider: CutoffDecider[Any], *, as_json: bool
-) -> int:
-    """Names what a picture shows: the decision to stdout, what it took to stderr.
+def run_picture(path: Path, network: OpenNetwork, *, as_json: bool) -> int:
+    """Classifies a picture: the decision to stdout, the time to stderr.
 
     Raises:
         UnreadableSource: if it is no picture.
     """
+    card, decider = network.card, network.decider
     frames, class_name = look_at(path, card)
     truth = card.classes.index(class_name) if class_name in card.classes else None
     started = time.perf_counter()
-    for item in run(frames, stepper, decider, horizon=card.horizon):
+    for item in run(frames, network.stepper, decider, horizon=card.horizon):
         if isinstance(item, Decision):
             as_line = lines.as_object if as_json else lines.as_text
             print(as_line(item, card, truth, decider.rule))

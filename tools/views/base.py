@@ -21,7 +21,7 @@ from spikecut.pipeline.results import Decision, Rest, Step
 
 
 class Closed(Exception):
-    """The viewer has seen enough: `View.write` raises it, and the run ends there without an error."""
+    """The viewer wants no more: `View.write` raises it with the reason, and the run ends there without an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Wish(Enum):
     yes = "it is shown, or the run ends with an error"
 
 
-def unless_named(options: ViewOptions) -> Wish:
+def only_if_named(options: ViewOptions) -> Wish:
     """For views that only `--view NAME` asks for."""
     return Wish.no
 
@@ -105,13 +105,15 @@ def unless_named(options: ViewOptions) -> Wish:
 class ViewKind:
     """A row of `VIEWS`.
 
-    `sentence` says what it shows. `make` makes one for a network and its cutoff. `wish` says from the other options
-    whether it is wanted; `--view NAME` always wants it. `problem` says why it cannot be shown on this machine, or None.
+    `sentence` says what it shows. `make` makes one for a network and its cutoff. A view that writes a file has the
+    `suffixes` that this may have. `wish` says from the other options whether the view is wanted; `--view NAME` always
+    wants it. `problem` says why it cannot be shown on this machine, or None.
     """
 
     sentence: str
     make: Callable[[ModelCard, CutoffDecider[Any], ViewOptions], View]
-    wish: Callable[[ViewOptions], Wish] = unless_named
+    suffixes: tuple[str, ...] = ()
+    wish: Callable[[ViewOptions], Wish] = only_if_named
     problem: Callable[[], EnvironmentProblem | None] = lambda: None
 
 

@@ -66,6 +66,7 @@ class OverlayView:
 
 def overlay_options(card: ModelCard, decider: CutoffDecider[Any]) -> OverlayOptions:
     """How recordings are drawn for one network and one cutoff; rules without thresholds get none drawn."""
-    has_thresholds = isinstance(decider, ThresholdCutoff) and decider.rule != "none"
-    thresholds = decider.thresholds.tolist() if has_thresholds else None
+    thresholds: list[float] | None = None
+    if isinstance(decider, ThresholdCutoff) and decider.rule != "none":
+        thresholds = decider.thresholds.tolist()
     return OverlayOptions(names=card.classes, horizon=card.horizon, step_us=card.spec.step_us, thresholds=thresholds)

@@ -160,18 +160,22 @@ def video_of(path: Path, card: ModelCard, decider: CutoffDecider[Any], *, overwr
     return VideoSink(path, speed=speed, overwrite=overwrite, **overlay_options(card, decider))
 
 
-def _make(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptions) -> VideoSink:
-    path = options.named.get("video") or options.save
-    if path is None:
-        raise ConfigError("a video without a file", hint="--view video=out.mp4, or --save out.mp4")
+def _make_video(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptions) -> VideoSink:
+    named = options.named.get("video")
+    if named is not None and options.save is not None:
+        raise ConfigError(f"two files for one video: {options.save}, {named}", hint="--save FILE is --view video=FILE")
+    path = named or options.save
+    assert path is not None  # without --save it is named, and a named one has a file
     return video_of(path, card, decider, overwrite=options.overwrite)
 
 
-def _wish(options: ViewOptions) -> Wish:
+def _wish_video(options: ViewOptions) -> Wish:
     return Wish.no if options.save is None else Wish.yes
 
 
-VIDEO = ViewKind("an overlay video: --save FILE, or --view video=FILE", _make, _wish)
+VIDEO = ViewKind(
+    "an overlay video: --save FILE, or --view video=FILE", _make_video, (*CODECS, *ANIMATIONS), _wish_video
+)
 
 
 def _check_path(path: Path, overwrite: bool) -> None:

@@ -63,7 +63,7 @@ class WindowSink(OverlayView):
         self._cv2.imshow(self._title, self.draw())
         pressed = self._cv2.waitKey(1) & 0xFF
         if pressed in _QUIT or self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) < 1:
-            raise Closed
+            raise Closed("the window was closed")
 
     def finish(self, summary: Summary) -> None:
         """Closes the window; the score is on the terminal."""
@@ -110,14 +110,19 @@ def _without_windows() -> EnvironmentProblem:
     return EnvironmentProblem("this OpenCV shows no windows", hint=f"for one with windows: {_HOW_TO_GET_ONE}")
 
 
-def _make(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptions) -> WindowSink:
+def _make_window(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptions) -> WindowSink:
     return window_of(card, decider)
 
 
-def _wish(options: ViewOptions) -> Wish:
+def _wish_window(options: ViewOptions) -> Wish:
     if options.window is None:
         return Wish.no if options.speed is None else Wish.if_possible
     return Wish.yes if options.window else Wish.no
 
 
-WINDOW = ViewKind("the overlay in a window: --speed, --window on, or --view window", _make, _wish, window_problem)
+WINDOW = ViewKind(
+    "the overlay in a window: --speed, --window on, or --view window",
+    _make_window,
+    wish=_wish_window,
+    problem=window_problem,
+)

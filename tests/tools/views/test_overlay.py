@@ -14,7 +14,7 @@ from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, Frame
 from spikecut.pipeline.results import Decision, Rest, Step, StopReason
 from spikecut.sources.opencv import opencv
 from spikecut.tools.views import canvas as canvas_module
-from spikecut.tools.views.canvas import Canvas
+from spikecut.tools.views.canvas import Canvas, Font
 from spikecut.tools.views.overlay import Overlay, summary_card
 from spikecut.tools.views.palette import OverlayStyle, paint_events, shades
 from spikecut.tools.views.panels import shown_classes
@@ -324,7 +324,7 @@ def test_no_text_leaves_its_panel(name: str) -> None:
 @pytest.mark.parametrize("room", [0.0, 3.0, 40.0, 200.0])
 def test_text_takes_no_more_room_than_it_has(room: float) -> None:
     page = Canvas.blank((0, 0, 0), 1.0)
-    width = page.text("a name of some length", 300, 200, 20, (255, 255, 255), bold=True, room=room)
+    width = page.text("a name of some length", 300, 200, Font(20, (255, 255, 255), bold=True), room=room)
     _, columns = np.nonzero(page.image.any(axis=2))
     assert width <= room
     assert not columns.size or (columns.min() >= 298 and columns.max() <= 301 + room)

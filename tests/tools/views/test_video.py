@@ -11,10 +11,13 @@ import pytest
 
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
 from spikecut.pipeline.events import Frame
+from spikecut.pipeline.metrics.session_score import Score
 from spikecut.pipeline.results import Decision, Rest, Step, StopReason
-from spikecut.tools.views import video as video_module
+from spikecut.tools.views import encoders
+from spikecut.tools.views.base import Summary
+from spikecut.tools.views.encoders import ANIMATIONS, CODECS
 from spikecut.tools.views.palette import OverlayStyle
-from spikecut.tools.views.video import ANIMATIONS, CODECS, VideoSink
+from spikecut.tools.views.video import VideoSink
 
 STEP_US = 10_000
 SMALL = OverlayStyle(scale=0.25)
@@ -112,13 +115,38 @@ def test_a_video_lasts_as_long_as_its_speed_says(tmp_path: Path, speed: float | 
 
 
 def test_one_file_takes_recordings_one_after_another_and_a_card(tmp_path: Path) -> None:
-    with sink(tmp_path / "out.mkv", title="first", truth=0) as video:
-        for title in ("second", "third"):
+    with sink(tmp_path / "out.mkv") as video:
+        for title in ("first", "second", "third"):
+            video.begin(title, truth="yes")
             video.write(step(0))
-            video.begin(title, truth=1)
-        video.write(step(0))
         video.card(["done", "recordings\t3"], seconds=0.4)
     assert count_images(video.path) == 3 + 10
+
+
+def test_finish_completes_the_file_and_shows_the_score_if_there_is_one(tmp_path: Path) -> None:
+    for name, score, n_images in (("scored.avi", Score(right=2, missed=1), 1 + 75), ("plain.avi", None, 1)):
+        with sink(tmp_path / name) as video:
+            video.write(step(0))
+            video.finish(Summary(n_events=1, n_bins=1, n_steps=1, n_decisions=0, sensor_us=STEP_US, score=score))
+            assert count_images(tmp_path / name) == n_images
+
+
+def test_the_truth_is_the_name_of_a_class(tmp_path: Path) -> None:
+    video = sink(tmp_path / "out.mkv")
+    for ask in (lambda: video.begin("seven.bin", "maybe"), lambda: video.expect("maybe")):
+        with pytest.raises(ConfigError, match="'maybe'") as caught:
+            ask()
+        assert caught.value.hint == "known are no, yes"
+
+
+def test_a_colon_or_a_percent_sign_in_its_name_does_not_trouble_a_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [f"{stem}{suffix}" for stem in ("2024-01-01T10:30:05", "take %03d") for suffix in (*CODECS, *ANIMATIONS)]
+    for name in names:
+        record(Path(name))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
 def test_a_file_that_is_there_stays_as_it_is_unless_told(tmp_path: Path) -> None:
@@ -196,7 +224,7 @@ def test_a_sink_that_is_not_open_says_how_to_open_it(tmp_path: Path) -> None:
 
 
 def test_an_animation_beyond_memory_is_refused_with_a_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video_module, "_MOST_BYTES", 3 * 240 * 136 * 3)
+    monkeypatch.setattr(encoders, "_MOST_BYTES", 3 * 240 * 136 * 3)
     video = sink(tmp_path / "out.webp")
     with pytest.raises(ConfigError, match="more than 3 images") as caught:
         interrupted(video, ZeroDivisionError(), after=4)
@@ -228,6 +256,6 @@ def test_an_image_that_opencv_refuses_is_an_environment_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video = sink(tmp_path / "out.mkv")
-    monkeypatch.setattr(video._overlay, "draw", lambda scene: np.zeros((8, 8, 3), np.uint8))
+    monkeypatch.setattr(video.overlay, "draw", lambda scene: np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(EnvironmentProblem, match="refused"):
         interrupted(video, ZeroDivisionError())

@@ -1,7 +1,5 @@
 """Truths about the window: it shows what happens, skips what it has no time for, and ends when it is closed."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -9,35 +7,10 @@ from spikecut.pipeline.errors import EnvironmentProblem
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.results import Rest
 from spikecut.tools.views import window
-from spikecut.tools.views.window import Closed, WindowSink, has_display
+from spikecut.tools.views.base import Closed
+from spikecut.tools.views.window import WindowSink, has_display
 
-
-class FakeScreen:
-    """OpenCV's windows, without a screen."""
-
-    WINDOW_AUTOSIZE = WND_PROP_VISIBLE = 1
-    error = RuntimeError
-
-    def __init__(self, key: int = -1, visible: float = 1.0, works: bool = True) -> None:
-        self.shown: list[Any] = []
-        self.key, self.visible, self.works, self.is_open = key, visible, works, False
-
-    def namedWindow(self, title: str, kind: int) -> None:
-        if not self.works:
-            raise RuntimeError("The function is not implemented")
-        self.is_open = True
-
-    def imshow(self, title: str, image: Any) -> None:
-        self.shown.append(image)
-
-    def waitKey(self, ms: int) -> int:
-        return self.key
-
-    def getWindowProperty(self, title: str, which: int) -> float:
-        return self.visible
-
-    def destroyAllWindows(self) -> None:
-        self.is_open = False
+from fakes import FakeScreen
 
 
 def passing(k: int) -> Rest:
@@ -71,7 +44,7 @@ def test_an_opencv_without_windows_is_an_environment_problem(monkeypatch: pytest
     shown = sink(monkeypatch, FakeScreen(works=False))
     with pytest.raises(EnvironmentProblem, match="shows no windows") as error, shown:
         pass
-    assert "spikecut[window]" in str(error.value.hint)
+    assert "pip uninstall opencv-python-headless && pip install opencv-python" in str(error.value.hint)
 
 
 def test_a_display_is_one_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

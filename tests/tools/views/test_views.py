@@ -1,0 +1,139 @@
+"""The contract of a view, over the whole table `VIEWS`: it shows a run and has no part in it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spikecut.models.card import ModelCard
+from spikecut.models.spec import NetworkSpec
+from spikecut.pipeline.events import SensorSize
+from spikecut.pipeline.metrics.session_score import Score
+from spikecut.pipeline.results import Decision, Rest, Step
+from spikecut.pipeline.rules.thresholds import ThresholdCutoff, confidence, never
+from spikecut.pipeline.runner import watch
+from spikecut.sources.simulation.gestures import DrawnSession, write_session
+from spikecut.tools.cli import main
+from spikecut.tools.views import VIEWS, window
+from spikecut.tools.views.base import Summary, View, ViewOptions
+
+from contracts import check_view
+from fakes import FakeScreen, Script, frames
+
+SENSOR = SensorSize(2, 2)
+CARD = ModelCard("toy", NetworkSpec("compact", (4, 6), 2, 10, SENSOR), ("a", "b"), SENSOR, horizon=4)
+SUMMARY = Summary(n_events=9, n_bins=9, n_steps=5, n_decisions=3, sensor_us=90, score=Score(right=2, wrong=1))
+SCRIPT = np.array([[[0, 0], [1, 0], [0, 1], [0, 2]]], np.float32)
+KINDS = [(name, suffix) for name, kind in VIEWS.items() for suffix in kind.suffixes or ("",)]
+every_kind = pytest.mark.parametrize(("name", "suffix"), KINDS)
+
+
+@pytest.fixture(autouse=True)
+def screen(monkeypatch: pytest.MonkeyPatch) -> FakeScreen:
+    """A screen that shows nothing, so that windows open everywhere."""
+    screen = FakeScreen()
+    monkeypatch.setattr(window, "opencv", lambda: screen)
+    monkeypatch.setitem(VIEWS, "window", replace(window.WINDOW, problem=lambda: None))
+    return screen
+
+
+def items() -> list[Step | Decision | Rest]:
+    """Two windows with an early answer and one that the end cuts short."""
+    return list(watch(frames([0] * 9), Script(SCRIPT), confidence(0.7, 4), horizon=4))
+
+
+def view_of(name: str, file: Path | None, decider: ThresholdCutoff | None = None) -> View:
+    return VIEWS[name].make(CARD, decider or confidence(0.7, 4), ViewOptions({name: file}))
+
+
+def target(folder: Path, name: str, suffix: str) -> Path | None:
+    return folder / f"out{suffix}" if VIEWS[name].suffixes else None
+
+
+@every_kind
+def test_every_view_takes_all_items_and_changes_none(name: str, suffix: str, tmp_path: Path) -> None:
+    for decider in (confidence(0.7, 4), never(4)):
+        file = target(tmp_path, f"{name}", suffix)
+        if file is not None:
+            file = file.with_stem(decider.rule)
+        check_view(view_of(name, file, decider), items(), "b", SUMMARY)
+
+
+@every_kind
+def test_every_view_is_complete_when_it_is_finished(name: str, suffix: str, tmp_path: Path, screen: FakeScreen) -> None:
+    file = target(tmp_path, name, suffix)
+    with view_of(name, file) as view:
+        view.begin("seven.bin", "a")
+        for item in items():
+            view.write(item)
+        assert file is None or not file.exists()
+        view.finish(SUMMARY)
+        complete = None if file is None else file.read_bytes()
+        assert not screen.is_open
+    if file is not None:
+        assert file.read_bytes() == complete
+        assert list(tmp_path.iterdir()) == [file]
+
+
+@every_kind
+def test_an_error_in_the_loop_leaves_no_half_file_and_no_window(
+    name: str, suffix: str, tmp_path: Path, screen: FakeScreen
+) -> None:
+    file = target(tmp_path, name, suffix)
+
+    def interrupted() -> None:
+        with view_of(name, file) as view:
+            view.begin("seven.bin", None)
+            view.write(items()[0])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        interrupted()
+    assert file is None or not file.exists()
+    assert not screen.is_open
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_session(tmp_path_factory.mktemp("session"), DrawnSession(24, "natural", order=(3,), quick=True))
+
+
+def test_decisions_are_the_same_with_every_view_and_without(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def printed(*views: str) -> str:
+        assert (
+            main(["run", str(session), "--json", "--view", *views] if views else ["run", str(session), "--json"]) == 0
+        )
+        return capsys.readouterr().out
+
+    without = printed()
+    assert [json.loads(line).get("label") for line in without.splitlines()]
+    words = [
+        name + (f"={tmp_path / f'out{kind.suffixes[0]}'}" if kind.suffixes else "") for name, kind in VIEWS.items()
+    ]
+    for word in words:
+        assert printed(word) == without
+    for file in tmp_path.iterdir():
+        file.unlink()
+    assert printed(*words) == without
+
+
+@pytest.mark.parametrize(
+    ("views", "words", "hint"),
+    [
+        (["--view", "hologram"], "there is no view 'hologram'", "known are video, window"),
+        (["--view", "video"], "the view video writes a file", "--view video=out.mkv"),
+        (["--view", "window=out.mkv"], "the view window writes no file", "--view window"),
+        (["--view", "video=a.mkv", "--save", "b.mkv"], "two files for one video: b.mkv, a.mkv", "--save FILE is"),
+    ],
+)
+def test_a_view_that_cannot_be_is_refused(
+    views: list[str], words: str, hint: str, session: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(session), *views]) == 2
+    err = capsys.readouterr().err
+    assert f"error: {words}" in err
+    assert f"hint: {hint}" in err

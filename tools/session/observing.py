@@ -1,0 +1,96 @@
+"""A recording under observation: the items of the loop, where they end, and what is counted on the way."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from spikecut.models.card import ModelCard
+from spikecut.pipeline.events import NOTHING_LOST, DropCounts, Frame
+from spikecut.pipeline.recognition import Onset, recognise
+from spikecut.pipeline.results import Decision, Rest, Step, StopReason
+from spikecut.pipeline.runner import watch
+from spikecut.tools.session.opening import OpenNetwork
+
+Item = Step | Decision | Rest
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts over the frames that pass: events used, events lost, sensor time."""
+
+    n_events: int = 0
+    sensor_us: int = 0
+    start_us: int | None = None
+    end_us: int = 0
+    lost: DropCounts = NOTHING_LOST
+
+    def over(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The same frames, each counted before it is handed on."""
+        for frame in frames:
+            self.start_us = frame.start_us if self.start_us is None else self.start_us
+            self.end_us = frame.end_us
+            self.n_events += frame.n_events
+            self.sensor_us += frame.end_us - frame.start_us
+            self.lost += frame.lost
+            yield frame
+
+    def since_start(self, time_us: int) -> int:
+        """A time of the recording's clock, counted from the first frame."""
+        return time_us - (self.start_us or 0)
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """The time that an iterator takes for its items; what the loop's body does with them is not counted."""
+
+    seconds: float = 0.0
+
+    def over(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The same items."""
+        iterator = iter(items)
+        while True:
+            started = time.perf_counter()
+            item = next(iterator, None)
+            self.seconds += time.perf_counter() - started
+            if item is None:
+                return
+            yield item
+
+
+def observed(frames: Iterable[Frame], network: OpenNetwork) -> Iterator[Item]:
+    """Networks whose card has an onset recognise continuously; the others decide window after window."""
+    card = network.card
+    if card.onset:
+        onset = Onset(**card.onset)
+        return recognise(frames, network.stepper, network.decider, horizon=card.horizon, onset=onset)
+    return watch(frames, network.stepper, network.decider, horizon=card.horizon)
+
+
+def until_answered(items: Iterable[Item], *, and_its_rest: bool) -> Iterator[Item]:
+    """The items up to the first decision; with `and_its_rest` also the bins that pass before the next step."""
+    decided = False
+    for item in items:
+        if decided and isinstance(item, Step):
+            return
+        yield item
+        decided = decided or isinstance(item, Decision)
+        if decided and not and_its_rest:
+            return
+
+
+def without_short_end(items: Iterable[Item], card: ModelCard) -> Iterator[Item]:
+    """The items without a last decision of less than half a window, unless it is the only one."""
+    decided = False
+    for item in items:
+        if isinstance(item, Decision):
+            if decided and too_short(item, card):
+                print(f"the last {item.steps} steps are too few for another answer", file=sys.stderr)
+                return
+            decided = True
+        yield item
+
+
+def too_short(decision: Decision, card: ModelCard) -> bool:
+    """Whether the end of the recording cut a window off before half of it had come."""
+    return decision.reason is StopReason.end_of_stream and 2 * decision.steps < card.horizon

@@ -1,0 +1,159 @@
+"""What `spikecut run` opens: the network with its cutoff, the recording with its labels, and the views."""
+
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikecut.models.card import ModelCard
+from spikecut.models.files.opening import load, locate
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.events import Frame, SensorSize
+from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
+from spikecut.sources.datasets.frames import on_sensor
+from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, labels_beside, read_labels
+from spikecut.tools.cutoff_lookup import find_cutoff
+from spikecut.tools.frame_streams import network_for, open_for
+from spikecut.tools.views import VIEWS
+from spikecut.tools.views.base import View, ViewKind, ViewOptions, Wish
+
+if TYPE_CHECKING:
+    from spikecut.tools.commands.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class OpenNetwork:
+    """A network that can be stepped, and the rule that stops it."""
+
+    card: ModelCard
+    stepper: SteppedModel[Any]
+    decider: CutoffDecider[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """A recording as the frames of a network; nothing is read before `frames` is iterated.
+
+    `truth` is the label that its folder names, `spans` are the labelled gestures of a session, each None if unknown.
+    """
+
+    path: Path
+    network: OpenNetwork
+    format: str
+    sensor: SensorSize
+    frames: Iterable[Frame]
+    truth: int | None
+    spans: tuple[GestureSpan, ...] | None
+
+    @property
+    def class_name(self) -> str | None:
+        """The name of `truth`."""
+        return None if self.truth is None else self.network.card.classes[self.truth]
+
+    def class_at(self, time_us: int) -> str | None:
+        """The name of the class that is labelled at a moment."""
+        inside = (span.label for span in self.spans or () if span.start_us <= time_us < span.end_us)
+        return next((self.network.card.classes[label] for label in inside), None)
+
+
+def open_network(options: "Run") -> OpenNetwork:
+    """The network that the options name, or the shipped one for this recording, and its cutoff.
+
+    Raises:
+        ModelError: if there is no such network or cutoff, or they do not belong together.
+    """
+    weights = locate(options.model or network_for(options.file))
+    stepper, card = load(weights)
+    return OpenNetwork(card, stepper, find_cutoff(options.cutoff, weights, card).cutoff)
+
+
+def open_stream(path: Path, network: OpenNetwork) -> OpenStream:
+    """A recording for a network, with its labels.
+
+    Raises:
+        ConfigError: if its sensor does not fit the network.
+        SourceError: if it cannot be read.
+    """
+    card = network.card
+    recording, binner = open_for(path, card)
+    frames = on_sensor(binner.bins(recording), str(path), recording.sensor)
+    truth = card.classes.index(path.parent.name) if path.parent.name in card.classes else None
+    return OpenStream(path, network, recording.format, recording.sensor, frames, truth, labels_of(path, card))
+
+
+def labels_of(path: Path, card: ModelCard) -> tuple[GestureSpan, ...] | None:
+    """The labels beside a session of DVS128 Gesture, `NAME_labels.csv`, for a network that knows its classes."""
+    file = labels_beside(path)
+    if card.classes != GESTURES or not file.is_file():
+        return None
+    labels = read_labels(file)
+    for note in labels.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return labels.spans
+
+
+def view_options(options: "Run") -> ViewOptions:
+    """What the command line says about views.
+
+    Raises:
+        ConfigError: if the speed is none, there is no such view, or it lacks its file.
+    """
+    named: dict[str, Path | None] = {}
+    for word in options.view:
+        name, _, target = word.partition("=")
+        if name not in VIEWS:
+            raise ConfigError(f"there is no view {name!r}", hint=f"known are {', '.join(VIEWS)}")
+        named[name] = _file_of(name, target)
+    window = {"auto": None, "on": True, "off": False}[options.window]
+    return ViewOptions(named, options.save, options.overwrite, window, parse_speed(options.speed))
+
+
+def open_views(network: OpenNetwork, options: ViewOptions, stack: ExitStack) -> list[View]:
+    """All views that are wanted, opened; `stack` closes them.
+
+    Raises:
+        ConfigError: if a view lacks something that it must be given.
+        EnvironmentProblem: if one that was asked for cannot be shown on this machine.
+    """
+    wanted = [kind for name, kind in VIEWS.items() if _is_shown(name, kind, options)]
+    return [stack.enter_context(kind.make(network.card, network.decider, options)) for kind in wanted]
+
+
+def _file_of(name: str, target: str) -> Path | None:
+    """The file of a view that writes one."""
+    suffixes = VIEWS[name].suffixes
+    if not suffixes and target:
+        raise ConfigError(f"the view {name} writes no file, so {target!r} is not used", hint=f"--view {name}")
+    if suffixes and not target:
+        raise ConfigError(f"the view {name} writes a file", hint=f"--view {name}=out{suffixes[0]}")
+    return Path(target) if target else None
+
+
+def _is_shown(name: str, kind: ViewKind, options: ViewOptions) -> bool:
+    wish = Wish.yes if name in options.named else kind.wish(options)
+    problem = None if wish is Wish.no else kind.problem()
+    if problem is None:
+        return wish is not Wish.no
+    if wish is Wish.yes:
+        raise problem
+    print(f"{problem}: playing without a {name}" + (f"; {problem.hint}" if problem.hint else ""), file=sys.stderr)
+    return False
+
+
+def parse_speed(text: str) -> float | None:
+    """`max` is None, as fast as possible; a number is a factor of the sensor's pace.
+
+    Raises:
+        ConfigError: if it is neither.
+    """
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise ConfigError(f"a speed of {text!r}", hint="1 is the pace of the sensor, 0.25 a quarter of it, or max")
+    return speed

@@ -1,0 +1,112 @@
+"""What `spikecut run` says: each decision as it falls, the score of a labelled session, and what it took."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikecut.pipeline.metrics.session_score import Match, Matcher, Outcome, Score
+from spikecut.pipeline.results import Decision, Step
+from spikecut.sources.live.pacing import Lag
+from spikecut.tools.session import decision_text as lines
+from spikecut.tools.session.observing import Item, Tally
+from spikecut.tools.session.opening import OpenStream
+from spikecut.tools.views.base import Summary
+
+
+class Report:
+    """Prints decisions as they fall, beside the labels where there are any."""
+
+    def __init__(self, stream: OpenStream, tally: Tally, *, as_json: bool) -> None:
+        self.stream, self.tally, self.as_json = stream, tally, as_json
+        spans = stream.spans
+        self._matcher = None if spans is None else Matcher([(span.label, span.start_us, span.end_us) for span in spans])
+        self._n_decisions = self._n_steps = 0
+
+    def write(self, item: Item) -> None:
+        """Counts an item and prints a decision."""
+        if isinstance(item, Step):
+            self._n_steps += 1
+        self._print_missed(self.tally.end_us)
+        if isinstance(item, Decision):
+            self._n_decisions += 1
+            self._print(item)
+
+    def finish(self, *, complete: bool) -> Summary:
+        """What was counted; prints the score of a labelled session, unless it was not `complete`."""
+        card, tally = self.stream.network.card, self.tally
+        score: Score | None = None
+        if self._matcher is not None and complete:
+            self._print_missed(1 << 62)
+            score = self._matcher.score(tally.sensor_us / 6e7)
+            summary = {"summary": lines.summary_object(score)}
+            print(json.dumps(summary) if self.as_json else lines.summary_text(score))
+        n_bins = tally.sensor_us // card.spec.step_us
+        return Summary(tally.n_events, n_bins, self._n_steps, self._n_decisions, tally.sensor_us, score)
+
+    def _print(self, decision: Decision) -> None:
+        network, truth = self.stream.network, self.stream.truth
+        match: Match | None = None
+        if self._matcher is not None and self.stream.spans is not None:
+            match = self._matcher.decided(decision.label, decision.time_us)
+            truth = self.stream.spans[match.span].label if match.outcome is not Outcome.false_alarm else None
+        if self.as_json:
+            words = lines.as_object(decision, network.card, truth, network.decider.rule, match)
+        elif network.card.onset:
+            at_us = self.tally.since_start(decision.time_us)
+            words = lines.in_stream(decision, network.card, at_us, match, truth)
+        else:
+            words = lines.as_text(decision, network.card, truth, network.decider.rule)
+        print(words, flush=True)
+
+    def _print_missed(self, time_us: int) -> None:
+        """The labels that ended before this moment without an answer; in JSON only the summary has them."""
+        if self._matcher is None or self.stream.spans is None:
+            return
+        for place in self._matcher.passed(time_us):
+            span = self.stream.spans[place]
+            if not self.as_json:
+                at_us = self.tally.since_start(span.end_us)
+                print(lines.missed_text(span.label, self.stream.network.card, at_us), flush=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What a run took: seconds for the items alone and in all, the speed and lag of playing, and its views.
+
+    `speed` is None for as fast as possible. `files` are what the views wrote.
+    """
+
+    items_s: float
+    all_s: float
+    speed: float | None
+    lag: Lag
+    has_views: bool
+    files: tuple[Path, ...]
+
+
+def totals_text(stream: OpenStream, summary: Summary, tally: Tally, effort: Effort) -> Iterator[str]:
+    """The lines at the end of a run, for people."""
+    sensor_s = summary.sensor_us / 1e6
+    yield (
+        f"{stream.format} {stream.sensor}  {summary.n_events} events  {sensor_s:.2f} s  "
+        f"{summary.n_decisions} decisions in {summary.n_steps} steps"
+    )
+    if summary.n_events and not summary.n_steps:
+        yield (
+            "nothing began to move: it stood still, or moved from the first bin on; "
+            "`spikecut why FILE --start SECONDS` looks at any window"
+        )
+    if effort.speed is None:
+        drawn = f", with the overlay in {effort.all_s:.2f} s ({sensor_s / effort.all_s:.1f}x)"
+        yield (
+            f"read, binned, stepped and decided in {effort.items_s:.2f} s "
+            f"({sensor_s / max(effort.items_s, 1e-9):.0f}x real time)"
+            + (drawn if effort.has_views else "")
+            + "".join(f"  -> {file}" for file in effort.files)
+        )
+    else:
+        yield f"played at {effort.speed:g} times the sensor's pace: {effort.lag}"
+    if tally.lost:
+        causes = ", ".join(f"{n} {cause}" for cause, n in tally.lost.events_by_cause().items())
+        yield f"damaged: {tally.lost.total} events lost ({causes}); spikecut info says where"
