@@ -1,7 +1,7 @@
 """Names of modules before the folders were divided: each still imports, with a DeprecationWarning.
 
 `MOVED` maps the old name to the modules that now hold what it held. Old names that are folders today (`OLD_PACKAGES`)
-look up what they held in the modules given there. `RENAMED` has single names of modules that are still there.
+look up what they held in the modules given there.
 """
 
 import importlib
@@ -147,6 +147,7 @@ OLD_PACKAGES = {
     "models.policy": "models.policy.network",
     "models.training": "models.training.epochs",
 }
+
 RENAMED = {
     "pipeline.fitting.FITS": "pipeline.rules RULES",
     "pipeline.fitting.Fit": "pipeline.rules.rule Rule",
