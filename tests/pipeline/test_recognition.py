@@ -145,3 +145,45 @@ def test_the_floor_follows_down_at_once_and_up_slowly() -> None:
 def test_an_onset_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         Onset(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("quiet_bins", "n_answers"), [(2, 1), (3, 2)])
+def test_a_movement_is_over_once_the_quiet_time_is_full(quiet_bins: int, n_answers: int) -> None:
+    """Three bins of 20 ms are the 60 ms; after two the movement goes on, and its answer is not repeated."""
+    onset = Onset(margin_hz=2_000.0, smooth_us=1, quiet_us=60_000, again_us=400_000)
+    counts = [QUIET] * 30 + [MOVING] * 10 + [QUIET] * quiet_bins + [MOVING] * 20
+    assert [decision.label for decision in named(bins(counts, number=1), onset=onset)] == [1] * n_answers
+
+
+@pytest.mark.parametrize(("n_events", "above", "quiet_us"), [(99, 0, STEP_US), (100, 0, 0), (101, 1, 0)])
+def test_exactly_at_the_limits_no_movement_begins_and_none_ends(n_events: int, above: int, quiet_us: int) -> None:
+    """Over a floor of nothing both limits are the margin: 5000 events/s, 100 events a bin."""
+    onset = Onset(smooth_us=1, margin_hz=5_000.0)
+    (frame,) = bins([n_events])
+    after_it = Activity(0.0, 0.0).after(frame, onset)
+    assert (after_it.above, after_it.quiet_us) == (above, quiet_us)
+
+
+@pytest.mark.parametrize(("n_events", "above", "quiet_us"), [(28, 0, STEP_US), (34, 0, 0), (44, 1, 0)])
+def test_between_fall_and_rise_no_movement_begins_and_none_ends(n_events: int, above: int, quiet_us: int) -> None:
+    """The floor is 1000 events/s: quiet below 1500, movement above 2000; 34 events a bin are 1700."""
+    onset = Onset(rise=2.0, fall=1.5, smooth_us=1, margin_hz=0.0)
+    (frame,) = bins([n_events])
+    after_it = Activity(1_000.0, 1_000.0).after(frame, onset)
+    assert (after_it.above, after_it.quiet_us) == (above, quiet_us)
+
+
+def test_quiet_is_counted_in_a_row() -> None:
+    onset = Onset(smooth_us=1, margin_hz=5_000.0)
+    activity, counted = Activity(0.0, 0.0), []
+    for frame in bins([10, 10, 200, 10, 200, 200]):
+        activity = activity.after(frame, onset)
+        counted.append((activity.quiet_us // STEP_US, activity.above))
+    assert counted == [(1, 0), (2, 0), (0, 1), (1, 0), (0, 1), (0, 2)]
+
+
+def test_a_movement_that_goes_on_is_looked_at_again_after_again_us() -> None:
+    """Twenty bins of 20 ms are the 400 ms; the second look confirms the answer and says nothing."""
+    items = recognise(bins([QUIET] * 30 + [MOVING] * 60, number=1), network(), after(5), horizon=HORIZON, onset=ONSET)
+    kinds = "".join({Step: "s", Decision: "D", Rest: "."}[type(item)] for item in items)
+    assert kinds == "." * 30 + "sssssD" + "." * 20 + "sssss" + "." * 20 + "sssss" + "." * 5

@@ -1,10 +1,12 @@
 """Truths about the loop: it really stops, it says why, and it never looks at the future."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.results import Decision, Rest, Step, StopReason
+from spikecut.pipeline.results import Decision, Evidence, Rest, Step, StopReason, Verdict
 from spikecut.pipeline.rules.thresholds import confidence, fixed, never, topk
 from spikecut.pipeline.runner import run, watch
 
@@ -88,3 +90,29 @@ def test_a_clock_reset_ends_the_rest() -> None:
 def test_a_horizon_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="horizon of 0 steps"):
         list(run(frames([0]), script(*RISING), never(1), horizon=0))
+
+
+def test_a_cutoff_at_the_last_step_is_a_cutoff() -> None:
+    *_, decision = run(frames([0] * 5), script(*RISING), fixed(5, 5), horizon=5)
+    assert isinstance(decision, Decision)
+    assert (decision.steps, decision.reason) == (5, StopReason.cutoff)
+
+
+@dataclass(frozen=True)
+class CallsCounted:
+    """Stops at its third call in a row; the state is the number of calls."""
+
+    rule: str = "calls"
+    horizon: int = 5
+
+    def decide(self, evidence: Evidence, state: np.ndarray | None) -> tuple[Verdict, np.ndarray]:
+        calls = (np.zeros(1) if state is None else state) + 1
+        return Verdict(calls >= 3, evidence.total.argmax(axis=1), calls.astype(np.float32)), calls
+
+
+def test_a_clock_reset_starts_the_decider_from_rest_too() -> None:
+    stream = [*frames([0] * 2), *frames([0] * 5, segment=1)]
+    *steps, decision = run(stream, script(*RISING), CallsCounted(), horizon=5)
+    assert [step.score for step in steps if isinstance(step, Step)] == [1, 2, 1, 2, 3]
+    assert isinstance(decision, Decision)
+    assert (decision.steps, decision.reason) == (3, StopReason.cutoff)

@@ -315,7 +315,7 @@ def test_the_demo_touches_nothing_that_it_did_not_make(capsys: pytest.CaptureFix
     assert main(["demo", "--out", str(tmp_path), "--count", "1", "--save", str(film)]) == 2
     assert film.read_bytes() == b"film"
     assert mine.read_bytes() == b"12345"
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
 
 
 def test_training_from_a_folder_resumes_and_can_be_run_at_once(

@@ -5,7 +5,8 @@ in `name.partial.mkv` beside it. A killed process leaves a playable .mkv or .avi
 of the three, but every animation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from spikecut.models.card import ModelCard
+from spikecut.pipeline.atomic_files import new_file, partial_of, refuse_existing
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.protocols import CutoffDecider
@@ -40,6 +42,7 @@ class VideoSink(OverlayView):
         ConfigError: an unknown suffix, a file that is there and may not be overwritten, or a rate that is not
             positive.
         EnvironmentProblem: OpenCV is missing, cannot write such a file, there is no such folder, or the disk is full.
+        InUse: from `with`, if another process is writing the file.
     """
 
     def __init__(
@@ -53,22 +56,25 @@ class VideoSink(OverlayView):
         **drawing: Unpack[OverlayOptions],
     ) -> None:
         self.path = Path(path)
-        _check_path(self.path, overwrite)
+        _check_path(self.path)
+        refuse_existing(self.path, overwrite=overwrite)
         if fps <= 0 or (speed is not None and speed <= 0) or hold_s < 0:
             raise ConfigError(
                 f"fps {fps:g}, speed {speed}, hold_s {hold_s:g}; the first two have to be positive, "
                 "the third not negative"
             )
-        self.partial = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
+        self.partial = partial_of(self.path, visible=True)
         self.n_images = 0
         note = playback_note(fps * drawing["step_us"] / 1e6 if speed is None else speed)
         super().__init__(Overlay(**drawing, note=note))
         self._speed, self._fps, self._hold_s = speed, fps, hold_s
         self._due = 0.0  # images, of the time that has passed and is not shown yet
+        self._overwrite = overwrite
+        self._file = self._encoding()
         self._encoder: Encoder | None = None
 
     def __enter__(self) -> Self:
-        self._encoder = encoder_for(self.partial, self._fps, self.overlay.size_wh)
+        self._encoder = self._file.__enter__()
         return self
 
     def write(self, item: Step | Decision | Rest) -> None:
@@ -94,35 +100,42 @@ class VideoSink(OverlayView):
     ) -> None:
         if error is None:
             self._complete()
-        else:
-            self._keep_partial(error)
+        elif self._encoder is not None:
+            self._abandon(self._encoder, error)
+
+    @contextmanager
+    def _encoding(self) -> Iterator[Encoder]:
+        """The open file: it gets its name after a good end, if there is an image in it."""
+        with suppress(_Abandoned), new_file(self.path, overwrite=self._overwrite, keep_partial=True) as self.partial:
+            encoder = encoder_for(self.partial, self._fps, self.overlay.size_wh)
+            yield encoder
+            encoder.close()
+            if not self.n_images:
+                self.partial.unlink(missing_ok=True)
+                raise _Abandoned
+            if not self.partial.is_file() or not self.partial.stat().st_size:
+                raise EnvironmentProblem(
+                    f"{self.partial}: OpenCV wrote no file", hint="is there room left on the disk?"
+                )
 
     def _complete(self) -> None:
-        encoder, self._encoder = self._encoder, None
-        if encoder is None:
-            return
-        encoder.close()
-        if not self.n_images:  # no file rather than one that no player opens
-            self.partial.unlink(missing_ok=True)
-            return
-        if not self.partial.is_file() or not self.partial.stat().st_size:
-            raise EnvironmentProblem(f"{self.partial}: OpenCV wrote no file", hint="is there room left on the disk?")
-        self.partial.replace(self.path)
+        if self._encoder is not None:
+            self._encoder = None
+            self._file.__exit__(None, None, None)
 
-    def _keep_partial(self, error: BaseException) -> None:
+    def _abandon(self, encoder: Encoder, error: BaseException) -> None:
         """Closes the file so that it plays, and never hides the error that ended the run."""
-        encoder, self._encoder = self._encoder, None
-        if encoder is None:
-            return
+        self._encoder = None
         try:
             encoder.close()
         except (EnvironmentProblem, OSError) as second:
             error.add_note(f"the video could not be closed either: {second}")
-            return
-        if self.n_images:
-            error.add_note(f"what was drawn until then is in {self.partial}")
         else:
-            self.partial.unlink(missing_ok=True)
+            if self.n_images:
+                error.add_note(f"what was drawn until then is in {self.partial}")
+            else:
+                self.partial.unlink(missing_ok=True)
+        self._file.__exit__(_Abandoned, _Abandoned(), None)
 
     def _images_due(self, frame: Frame) -> int:
         """How many images the frame lasts on the screen: none where bins are shorter than an image."""
@@ -178,11 +191,13 @@ VIDEO = ViewKind(
 )
 
 
-def _check_path(path: Path, overwrite: bool) -> None:
+class _Abandoned(Exception):
+    """The file does not get its name: there was an error, or nothing was drawn."""
+
+
+def _check_path(path: Path) -> None:
     known = (*CODECS, *ANIMATIONS)
     if path.suffix.lower() not in known:
         raise ConfigError(f"{path}: no format is called {path.suffix!r}", hint=f"known are {' '.join(known)}")
     if not path.parent.is_dir():
         raise EnvironmentProblem(f"{path}: there is no folder {path.parent}", hint=f"mkdir -p {path.parent}")
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise ConfigError(f"{path} is there already", hint="choose another name, or pass --overwrite")

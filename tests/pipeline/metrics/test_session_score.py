@@ -48,6 +48,7 @@ def test_the_worked_example() -> None:
         Outcome.false_alarm,  # a second answer, and another
         Outcome.false_alarm,  # between two gestures
     ]
+    assert [m.span for m in found] == [-1, 0, 0, -1, -1]
     assert found[1].delay_us == -150_000
     assert matcher.passed(5_000_000) == [1]
     assert matcher.score(0.5) == Score(1, 0, 1, 1, 3, 0.5, (-150_000,))
@@ -72,3 +73,33 @@ def test_before_the_onset_only_the_right_answer_counts_as_one() -> None:
     hasty = Matcher([(3, 1_000_000, 2_000_000)])
     assert hasty.decided(5, 900_000).outcome is Outcome.false_alarm
     assert hasty.decided(3, 1_500_000) == Match(Outcome.right, 0, 500_000)
+
+
+@pytest.mark.parametrize(("time_us", "outcome"), [(799_999, Outcome.false_alarm), (800_000, Outcome.right)])
+def test_a_right_answer_may_come_200_ms_early_and_no_more(time_us: int, outcome: Outcome) -> None:
+    assert Matcher(SPANS).decided(3, time_us).outcome is outcome
+
+
+def test_a_span_lasts_to_its_end_and_an_answer_at_the_end_is_one() -> None:
+    matcher = Matcher(SPANS)
+    assert matcher.passed(2_000_000) == []
+    assert matcher.decided(3, 2_000_000) == Match(Outcome.right, 0, 1_000_000)
+    other = Matcher(SPANS)
+    assert other.passed(2_000_001) == [0]
+    assert other.decided(3, 2_000_001).outcome is Outcome.false_alarm
+
+
+def test_spans_may_touch_and_may_be_a_moment() -> None:
+    matcher = Matcher([(1, 0, 10), (2, 10, 10), (3, 10, 20)])
+    assert matcher.passed(11) == [0, 1]
+    with pytest.raises(EventError, match="order"):
+        Matcher([(1, 10, 9)])
+
+
+def test_a_label_that_ends_with_the_recording_and_has_no_answer_is_missed() -> None:
+    assert match([], [(3, 1_000_000, 2_000_000)], 2_000_000, 1.0).missed == 1
+
+
+def test_false_alarms_a_minute_are_of_minutes_and_of_none_in_a_recording_without_length() -> None:
+    assert Score(false_alarms=3, minutes=0.5).false_alarms_per_minute == 6
+    assert Score(false_alarms=3).false_alarms_per_minute == 0

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
+from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, InUse
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.metrics.session_score import Score
 from spikecut.pipeline.results import Decision, Rest, Step, StopReason
@@ -153,7 +153,7 @@ def test_a_colon_or_a_percent_sign_in_its_name_does_not_trouble_a_video(
 def test_a_file_that_is_there_stays_as_it_is_unless_told(tmp_path: Path) -> None:
     path = tmp_path / "out.mkv"
     path.write_bytes(b"somebody's")
-    with pytest.raises(ConfigError, match="there already"):
+    with pytest.raises(ConfigError, match="exists already"):
         sink(path)
     assert path.read_bytes() == b"somebody's"
     record(path, overwrite=True)
@@ -176,6 +176,20 @@ def test_an_error_on_the_way_leaves_a_file_that_plays(tmp_path: Path, suffix: st
     assert not video.path.exists()
     assert count_images(video.partial) == 7
     assert str(video.partial) in caught.value.__notes__[0]
+
+
+def test_of_two_writers_of_one_video_the_second_is_refused(tmp_path: Path) -> None:
+    first, second = sink(tmp_path / "out.mkv"), sink(tmp_path / "out.mkv")
+    with first:
+        first.write(step(0))
+        with pytest.raises(InUse, match="another process"):
+            second.__enter__()
+    assert count_images(tmp_path / "out.mkv") == 1
+
+
+def test_an_error_of_the_loop_is_not_blamed_on_the_video(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"seven\.bin"):
+        interrupted(sink(tmp_path / "out.mkv"), FileNotFoundError("seven.bin"))
 
 
 def test_an_error_before_the_first_image_leaves_nothing(tmp_path: Path) -> None:

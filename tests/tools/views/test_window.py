@@ -1,16 +1,27 @@
 """Truths about the window: it shows what happens, skips what it has no time for, and ends when it is closed."""
 
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
 from spikecut.pipeline.errors import EnvironmentProblem
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.results import Rest
+from spikecut.tools.cli import main
 from spikecut.tools.views import window
 from spikecut.tools.views.base import Closed
-from spikecut.tools.views.window import WindowSink, has_display
+from spikecut.tools.views.window import WindowSink, has_display, window_problem
 
 from fakes import FakeScreen
+from source_contract import DATA
 
 
 def passing(k: int) -> Rest:
@@ -55,3 +66,108 @@ def test_a_display_is_one_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         assert not has_display()
         monkeypatch.setenv(name, ":0")
         assert has_display()
+
+
+FAKES = {
+    "built without windows": "class error(Exception): ...\ndef namedWindow(name): raise error('not implemented')",
+    "a display that does not answer": "import os\nclass error(Exception): ...\ndef namedWindow(name): os.abort()",
+    "a screen": "class error(Exception): ...\ndef namedWindow(name): ...",
+}
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """A desktop whose OpenCV is one of the fakes, for other processes than this."""
+
+    def is_one_with(fake: str) -> None:
+        (tmp_path / "cv2.py").write_text(FAKES[fake])
+        monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+        monkeypatch.setenv("DISPLAY", ":0")
+
+    return is_one_with
+
+
+@pytest.mark.parametrize(
+    ("fake", "words"),
+    [
+        ("built without windows", "this OpenCV shows no windows"),
+        ("a display that does not answer", "OpenCV cannot open a window on this display"),
+        ("a screen", None),
+    ],
+)
+def test_a_problem_is_noticed_before_a_window_is_opened(
+    fake: str, words: str | None, machine: Callable[[str], None]
+) -> None:
+    machine(fake)
+    problem = window_problem()
+    assert (None if problem is None else str(problem)) == words
+
+
+@pytest.mark.parametrize(
+    ("fake", "note"),
+    [
+        (
+            "built without windows",
+            "this OpenCV shows no windows: playing without a window; for one with windows: "
+            "pip uninstall opencv-python-headless && pip install opencv-python",
+        ),
+        (
+            "a display that does not answer",
+            "OpenCV cannot open a window on this display: playing without a window; "
+            "does DISPLAY name a screen that is on?",
+        ),
+    ],
+)
+def test_without_a_window_a_recording_plays_and_a_note_says_how_to_get_one(
+    fake: str, note: str, machine: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine(fake)
+    words = ["run", str(DATA / "tiny.aedat"), "--model", "gestures", "--speed", "50"]
+    assert main(words) == 0
+    assert capsys.readouterr().err.splitlines()[0] == note
+    what, _, hint = note.partition(": playing without a window; ")
+    assert main([*words, "--window", "on"]) == 5
+    assert capsys.readouterr().err.splitlines() == [f"error: {what}", f"hint: {hint}"]
+    assert main([*words, "--window", "off"]) == 0
+    assert "playing without" not in capsys.readouterr().err
+
+
+def test_without_a_display_a_recording_plays_without_a_window(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("spikecut.tools.views.window.has_display", lambda: False)
+    assert main(["run", str(DATA / "tiny.aedat"), "--model", "gestures", "--speed", "50"]) == 0
+    assert capsys.readouterr().err.startswith("no display here: playing without a window")
+
+
+@pytest.fixture
+def screen() -> Iterator[str]:
+    """A real display that nobody looks at."""
+    if shutil.which("Xvfb") is None:
+        pytest.skip("there is no Xvfb here")
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert server.stdout is not None
+    number = server.stdout.readline().strip()
+    yield f":{number}"
+    server.terminate()
+    server.wait()
+    server.stdout.close()
+
+
+def test_on_a_real_screen_a_recording_plays_with_a_window_if_opencv_has_windows(screen: str) -> None:
+    has_windows = not re.search(r"GUI:\s+NONE", cv2.getBuildInformation())
+    words = ["run", str(DATA / "tiny.aedat"), "--model", "gestures", "--speed", "50"]
+    done = subprocess.run(
+        [sys.executable, "-m", "spikecut", *words],
+        env={**os.environ, "DISPLAY": screen},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("playing without a window" in done.stderr) != has_windows
