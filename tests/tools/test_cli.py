@@ -306,6 +306,21 @@ def test_the_demo_names_its_gestures_and_leaves_a_film(capsys: pytest.CaptureFix
     assert film.get(cv2.CAP_PROP_FRAME_COUNT) > 6 * 25  # two gestures of 3 s in real time
 
 
+@pytest.mark.slow
+def test_the_demo_ends_with_a_command_that_works_as_it_is_printed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import spikecut.__main__
+
+    monkeypatch.setattr(sys, "argv", [str(spikecut.__main__.__file__), "demo"])
+    assert main(["demo", "--out", str(tmp_path / "a folder"), "--count", "1"]) == 0
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("next: ")
+    done = subprocess.run(last.removeprefix("next: "), shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "1 gestures: 1 right" in done.stdout
+
+
 def test_the_demo_touches_nothing_that_it_did_not_make(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     mine = tmp_path / "recordings" / "mine.aedat"
     mine.parent.mkdir(parents=True)

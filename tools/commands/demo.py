@@ -63,8 +63,15 @@ def run_demo(options: Demo) -> int:
     print(f"network {MODEL}, which never saw a real person either\n", flush=True)
     code = Run(path, MODEL, save=video, overwrite=options.overwrite or options.save is None).run()
     print(f"-> {video}", flush=True)
-    print(f"next: {shlex.quote(sys.argv[0])} run {shlex.quote(str(path))} --speed 1", file=sys.stderr)
+    print(f"next: {_program()} run {shlex.quote(str(path))} --speed 1", file=sys.stderr)
     return code
+
+
+def _program() -> str:
+    """How this program was started, as a line that can be copied."""
+    if Path(sys.argv[0]).name == "__main__.py":  # python -m spikecut
+        return f"{shlex.quote(sys.executable)} -m spikecut"
+    return shlex.quote(sys.argv[0])
 
 
 def demo_session(count: int, seed: int) -> "DrawnSession":
