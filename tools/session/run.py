@@ -30,7 +30,7 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
     """
     shown = view_options(options)
     network = open_network(options)
-    if network.card.spec.inputs == 3:
+    if network.card.spec.input_kind == "images":
         if shown.save is not None or shown.speed is not None or shown.window or shown.named:
             raise ConfigError("a picture stands still: there is nothing to film or to play", hint="spikecut why draws")
         return run_picture(options.file, network, as_json=options.json)
