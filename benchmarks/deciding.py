@@ -33,9 +33,9 @@ def main() -> None:
         print(f"  {name:<16} {1e6 * min(rounds):6.1f} us{note}")
     for score in ("confidence", "top2_gap", "entropy"):
         started = time.process_time()
-        found = curve(recorded, score)
+        swept = curve(recorded, score)
         print(
-            f"sweeping {len(found.thresholds)} thresholds of {score} over 10,000 recordings x 60 steps x 11 classes: "
+            f"sweeping {len(swept.thresholds)} thresholds of {score} over 10,000 recordings x 60 steps x 11 classes: "
             f"{time.process_time() - started:.2f} s of CPU"
         )
 

@@ -67,10 +67,10 @@ def choosing(halves: Callable[[], Halves], wish: Wish) -> str:
         for readout, score in product(readouts, ltt.GRIDS):
             mine, theirs = sample.read_by(readout), others.read_by(readout)
             grid = np.unique(np.quantile(theirs.scores(score).astype(np.float64), np.linspace(0, 1, 150)))[::-1]
-            for among, found in results.items():
+            for among, outcomes in results.items():
                 rule = ltt.fit_marginal(mine, wish.tolerance, wish.delta / among, score=score, grid=grid)
                 lost = theirs.correct()[:, -1] & (sweep(theirs, rule).labels != theirs.labels)
-                found.append((float(sweep(mine, rule).stops.mean()), bool(lost.mean() > wish.tolerance)))
+                outcomes.append((float(sweep(mine, rule).stops.mean()), bool(lost.mean() > wish.tolerance)))
         alone.append(np.mean([broken for _, broken in results[1]]))
         earliest.append(min(results[1])[1])
         shared.append(min(results[12])[1])
@@ -92,9 +92,9 @@ def main() -> None:
         print(f"{DRAWS} draws of simulated evidence: 600 recordings to fit, 2,000 others")
     for name in ("ltt", "ltt_conditional", "ltt_fixed", "conformal", "confidence", "topk"):
         for tolerance in (0.02, 0.05, 0.1):
-            told = study(source, name, Wish(tolerance))
+            row = study(source, name, Wish(tolerance))
             note = "" if name.startswith(("ltt", "conformal")) else " (it promises nothing)"
-            print(f"  {name:<16} {100 * tolerance:>4.0f} points  {told}{note}", flush=True)
+            print(f"  {name:<16} {100 * tolerance:>4.0f} points  {row}{note}", flush=True)
     print(f"  choosing afterwards   10 points  {choosing(source, Wish(0.1, 0.1))}", flush=True)
 
 

@@ -29,11 +29,11 @@ WAYS = {
 def outputs(way: str, network: nn.Module, frames: Tensor) -> Tensor:
     if way != "stepped":
         return outputs_of(network, frames, bfloat16=way in ("bfloat16", "kept"))
-    state, said = None, []
+    state, steps = None, []
     for t in range(frames.shape[1]):
         output, state = forward_step(network, frames[:, t], state)
-        said.append(output)
-    return torch.stack(said, 1)
+        steps.append(output)
+    return torch.stack(steps, 1)
 
 
 def measure(way: str) -> float:
@@ -54,15 +54,15 @@ def measure(way: str) -> float:
 
 def main() -> None:
     print("forward and backward of 32 gestures of 75 steps, network 'gestures', best of 12")
-    found = {way: float("inf") for way in WAYS}
+    fastest = {way: float("inf") for way in WAYS}
     for _ in range(2):
         for way in WAYS:
-            told = subprocess.run(
+            done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.training", way], capture_output=True, text=True, check=True
             )
-            found[way] = min(found[way], float(told.stdout))
-    for way, seconds in found.items():
-        print(f"  {WAYS[way]:<58} {seconds:5.2f} s  {seconds / found['stepped']:.2f}")
+            fastest[way] = min(fastest[way], float(done.stdout))
+    for way, seconds in fastest.items():
+        print(f"  {WAYS[way]:<58} {seconds:5.2f} s  {seconds / fastest['stepped']:.2f}")
 
 
 if __name__ == "__main__":

@@ -87,14 +87,14 @@ def recognise(
     sure was none, and the attempt ends without a decision, as it does where the clock was reset.
     """
     stream = _followed(frames, onset)
-    held: deque[Frame] = deque()
+    waiting: deque[Frame] = deque()
     for frame, activity in stream:
-        held.append(frame)
+        waiting.append(frame)
         if activity.above < onset.confirm_bins:
-            if len(held) >= onset.confirm_bins:
-                yield Rest(held.popleft())
+            if len(waiting) >= onset.confirm_bins:
+                yield Rest(waiting.popleft())
             continue
-        movement = _Movement(held, stream, onset)
+        movement = _Movement(waiting, stream, onset)
         last: int | None = None
         while not movement.over:
             decision: Decision | None = None
@@ -110,8 +110,8 @@ def recognise(
             last = decision.label
             for passing in movement.bins(onset.again_us):
                 yield Rest(passing)
-        held = deque(movement.left)
-    yield from map(Rest, held)
+        waiting = deque(movement.left)
+    yield from map(Rest, waiting)
 
 
 class _Movement:

@@ -99,9 +99,9 @@ def replay(
                 following = next(lane.frames, None)
             if following is None:
                 label, score, n = int(verdict.label[at]), float(verdict.score[at]), int(steps[at])
-                end_us, seen = lane.frame.end_us, lane.n_events
-                said = remaining(verdict, at)
-                yield lane.item, Decision(label, n, reason, score, lane.start_us, end_us, seen, total[at], said)
+                end_us, n_events = lane.frame.end_us, lane.n_events
+                classes = remaining(verdict, at)
+                yield lane.item, Decision(label, n, reason, score, lane.start_us, end_us, n_events, total[at], classes)
             elif following.segment != lane.frame.segment:  # its clock was reset: it starts over, alone
                 yield (
                     lane.item,
@@ -117,7 +117,7 @@ def record_outputs(
 ) -> Float32[ndarray, "N T K"]:
     """What the network says at every step of each of `n` recordings, for fitting and for sweeps.
 
-    After the end of a short recording nothing is said: its outputs are 0.
+    After the end of a short recording its outputs are 0.
     """
     trace = np.zeros((n, horizon, model.n_outputs), np.float32)
     for _ in replay(recordings, model, never(horizon), horizon=horizon, batch_size=batch_size, trace=trace):

@@ -20,7 +20,7 @@ def run(
 ) -> Iterator[Step | Decision]:
     """Reads frames until the decider is sure, at most `horizon` of them: steps, then one decision.
 
-    When it stops, neither the network nor the stream is asked again. Where the stream's clock was
+    When it stops, neither the network nor the stream is used again. Where the stream's clock was
     reset the network starts from rest, and so does the count of steps. A stream without a single
     frame yields nothing.
 

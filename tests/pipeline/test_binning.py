@@ -184,3 +184,17 @@ def test_the_rest_of_a_cut_recording_is_not_forgotten() -> None:
     whole = batch_of([0, 10, 20], end_us=50)
     frames = frames_of(cut(whole, [15]), 50)
     assert [f.n_events for f in frames] == [3]
+
+
+@pytest.mark.parametrize(("next_us", "starts"), [(40, [0, 10, 20, 40]), (29, [0, 10, 20])])
+def test_a_stream_is_interrupted_after_exactly_so_many_silent_bins(next_us: int, starts: list[int]) -> None:
+    """Three bins of 10 us without an event since the one at 0; at 29 us the third one is not over."""
+    binner = CountBinner(SENSOR, step_us=10, max_silence_bins=3)
+    whole = batch_of([0, next_us], end_us=next_us + 1)
+    assert [frame.start_us for frame in binner.bins([whole])] == starts
+
+
+def test_after_an_interruption_the_next_event_starts_a_new_grid() -> None:
+    binner = CountBinner(SENSOR, step_us=10, max_silence_bins=3)
+    frames = list(binner.bins([batch_of([0, 1_007], end_us=1_008)]))
+    assert [(frame.start_us, frame.segment) for frame in frames] == [(0, 0), (10, 0), (20, 0), (1_007, 1)]

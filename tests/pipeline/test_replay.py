@@ -152,3 +152,23 @@ def test_a_recording_whose_clock_is_reset_starts_over_without_disturbing_the_oth
     np.testing.assert_array_equal(trace[0, :3], outputs[0, :3])
     assert not trace[0, 3:].any()
     np.testing.assert_array_equal(trace[1], outputs[1])
+
+
+def test_outputs_before_a_clock_reset_leave_nothing_in_the_trace() -> None:
+    """Three steps, then a reset and two more: only the two are the recording's."""
+    outputs = np.arange(1, 19, dtype=np.float32).reshape(1, 6, 3)
+    stream = [*frames([0] * 3), *frames([0] * 2, segment=1)]
+    trace = np.zeros((1, 6, 3), np.float32)
+    ((_, decision),) = replay([stream], Script(outputs), never(6), horizon=6, trace=trace)
+    assert decision is not None
+    assert decision.steps == 2
+    np.testing.assert_array_equal(trace[0, :2], outputs[0, :2])
+    assert not trace[0, 2:].any()
+
+
+def test_outputs_are_written_over_what_the_trace_held_and_the_rest_is_left_alone() -> None:
+    outputs = np.arange(1, 19, dtype=np.float32).reshape(1, 6, 3)
+    trace = np.full((1, 6, 3), 7, np.float32)
+    list(replay([frames([0] * 2)], Script(outputs), never(6), horizon=6, trace=trace))
+    np.testing.assert_array_equal(trace[0, :2], outputs[0, :2])
+    assert (trace[0, 2:] == 7).all()

@@ -115,7 +115,7 @@ def open_views(network: OpenNetwork, options: ViewOptions, stack: ExitStack) -> 
 
     Raises:
         ConfigError: if a view lacks something that it must be given.
-        EnvironmentProblem: if one that was asked for cannot be shown on this machine.
+        EnvironmentProblem: if a view that must be shown cannot be shown on this machine.
     """
     wanted = [kind for name, kind in VIEWS.items() if _is_shown(name, kind, options)]
     return [stack.enter_context(kind.make(network.card, network.decider, options)) for kind in wanted]
