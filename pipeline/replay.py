@@ -17,7 +17,7 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.lanes import select_lanes
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
-from spikecut.pipeline.results import Decision, Evidence, StopReason
+from spikecut.pipeline.results import Decision, Evidence, StopReason, Verdict
 from spikecut.pipeline.rules.thresholds import never
 from spikecut.pipeline.runner import remaining, run
 
@@ -63,12 +63,8 @@ def replay(
     steps, total = np.zeros(0, np.int64), np.zeros((0, model.n_outputs), np.float32)
     while True:
         lanes = [lanes[at] for at in going]
-        while len(lanes) < batch_size and (entry := next(waiting, None)) is not None:
-            item, frames = entry[0], iter(entry[1])
-            if (first := next(frames, None)) is None:
-                yield item, None
-            else:
-                lanes.append(_Lane(item, frames, first, first.start_us))
+        for item in _refill(lanes, waiting, batch_size):
+            yield item, None
         if not lanes:
             return
         places = np.array(going + [-1] * (len(lanes) - len(going)), np.int64)
@@ -89,27 +85,38 @@ def replay(
         going = []
         for at, lane in enumerate(lanes):
             lane.n_events += lane.frame.n_events
-            following = None
-            if verdict.stop[at]:
-                reason = StopReason.cutoff
-            elif steps[at] == horizon:
-                reason = StopReason.horizon
-            else:
-                reason = StopReason.end_of_stream
-                following = next(lane.frames, None)
+            last = verdict.stop[at] or steps[at] == horizon
+            following = None if last else next(lane.frames, None)
             if following is None:
-                label, score, n = int(verdict.label[at]), float(verdict.score[at]), int(steps[at])
-                end_us, n_events = lane.frame.end_us, lane.n_events
-                classes = remaining(verdict, at)
-                yield lane.item, Decision(label, n, reason, score, lane.start_us, end_us, n_events, total[at], classes)
+                yield lane.item, _decision(lane, verdict, at, int(steps[at]), horizon, total[at])
             elif following.segment != lane.frame.segment:  # its clock was reset: it starts over, alone
-                yield (
-                    lane.item,
-                    _alone(chain([following], lane.frames), model, decider, horizon, lane.item, trace),
-                )
+                rest = chain([following], lane.frames)
+                yield lane.item, _alone(rest, model, decider, horizon, lane.item, trace)
             else:
                 lane.frame = following
                 going.append(at)
+
+
+def _refill(lanes: list[_Lane], waiting: Iterator[tuple[int, Iterable[Frame]]], batch_size: int) -> Iterator[int]:
+    """Opens recordings until the batch is full or none waits; yields those without a single frame."""
+    while len(lanes) < batch_size and (entry := next(waiting, None)) is not None:
+        item, frames = entry[0], iter(entry[1])
+        if (first := next(frames, None)) is None:
+            yield item
+        else:
+            lanes.append(_Lane(item, frames, first, first.start_us))
+
+
+def _decision(
+    lane: _Lane, verdict: Verdict, at: int, steps: int, horizon: int, total: Float32[ndarray, " K"]
+) -> Decision:
+    """The decision of a lane whose cutoff fired, whose horizon is reached, or whose stream has ended."""
+    if verdict.stop[at]:
+        reason = StopReason.cutoff
+    else:
+        reason = StopReason.horizon if steps == horizon else StopReason.end_of_stream
+    label, score, classes = int(verdict.label[at]), float(verdict.score[at]), remaining(verdict, at)
+    return Decision(label, steps, reason, score, lane.start_us, lane.frame.end_us, lane.n_events, total, classes)
 
 
 def record_outputs(

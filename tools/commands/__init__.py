@@ -5,6 +5,7 @@ fields are the flags and the keys of `--config`, and whose `run` imports what it
 """
 
 from spikecut.tools.commands.calibrate import Calibrate
+from spikecut.tools.commands.combine import Combine
 from spikecut.tools.commands.convert import Convert
 from spikecut.tools.commands.cost import Cost
 from spikecut.tools.commands.cut import Cut
@@ -34,6 +35,7 @@ COMMANDS: dict[str, type[Command]] = {
     "train": Train,
     "policy": Policy,
     "calibrate": Calibrate,
+    "combine": Combine,
     "evaluate": Evaluate,
     "cost": Cost,
     "report": Report,
