@@ -11,18 +11,12 @@ import numpy as np
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts, EventBatch, SensorSize
 from spikecut.pipeline.protocols import EventSource
 from spikecut.sources import open_recording
-from spikecut.sources.formats.aedat2 import write_aedat2
-from spikecut.sources.formats.atis import write_atis
+from spikecut.sources.formats import FORMATS, written_formats
 from spikecut.sources.formats.base import Recording, TextLayout
-from spikecut.sources.formats.hdf5 import write_hdf5
 
 DVS128 = SensorSize(128, 128)
 DATA = Path(__file__).parent / "data"
-WRITERS: dict[str, Callable[[Path, Iterable[EventBatch]], int]] = {
-    ".aedat": write_aedat2,
-    ".bin": write_atis,
-    ".h5": lambda path, batches: write_hdf5(path, batches, DVS128),
-}
+Write = Callable[[Path, Iterable[EventBatch]], int]
 
 
 def write_text(path: Path, batches: Iterable[EventBatch]) -> int:
@@ -36,11 +30,32 @@ def write_text(path: Path, batches: Iterable[EventBatch]) -> int:
     return n
 
 
-FORMATS = {**WRITERS, ".txt": write_text}
+def write_npy(path: Path, batches: Iterable[EventBatch]) -> int:
+    """Rows of x, y, p and t in ms, as Tonic stores DVS128 Gesture; returns how many."""
+    rows = [np.stack([batch.x, batch.y, batch.p, batch.t / 1_000], axis=1) for batch in batches]
+    with path.open("wb") as file:
+        np.save(file, np.concatenate([np.empty((0, 4)), *rows]))
+    return sum(map(len, rows))
+
+
+def _writer(name: str) -> Write:
+    return lambda path, batches: FORMATS[name].write(path, batches, DVS128)
+
+
+TEST_WRITERS: dict[str, Write] = {"text": write_text, "tonic_npy": write_npy}  # of formats that are read only
+WRITERS: dict[str, Write] = {name: _writer(name) for name in written_formats()} | TEST_WRITERS
+"""How recordings of every format that holds events are made here, by its name in `FORMATS`; a video holds none."""
+
+
+def recording(folder: Path, name: str, batches: Iterable[EventBatch], stem: str = "a") -> Path:
+    """A new file of a format, called by its usual suffix."""
+    path = folder / f"{stem}{FORMATS[name].suffixes[0]}"
+    WRITERS[name](path, batches)
+    return path
 
 
 def opened(path: Path, batch_events: int = 65_536) -> Recording:
-    """A recording of a DVS128, with all told that some format does not say itself."""
+    """A recording of a DVS128, with all that some format does not state itself."""
     return open_recording(path, sensor=DVS128, batch_events=batch_events, text=TextLayout("xytp"))
 
 
@@ -126,12 +141,13 @@ def write_golden(folder: Path) -> None:
     $ cd tests && python -c "from source_contract import *; write_golden(DATA)"
     """
     lines = ["# Made by write_golden in tests/source_contract.py. SHA-256 of each column, first 16 digits.\n"]
-    for suffix, write in FORMATS.items():
-        path = folder / f"tiny{suffix}"
-        write(path, [pattern(400, seed=3)])
+    for name in WRITERS:
+        path = recording(
+            folder, name, [pattern(400, seed=3)], f"tiny_{name}" if name in ("aedat3", "tonic_npy") else "tiny"
+        )
         found = check_source(opened(path))
         lines.append(f'["{path.name}"]\nevents = {len(found.t)}\n')
-        lines += [f'{name} = "{digest}"\n' for name, digest in found.digests().items()]
+        lines += [f'{column} = "{digest}"\n' for column, digest in found.digests().items()]
     (folder / "golden.toml").write_text("".join(lines))
 
 

@@ -23,8 +23,8 @@ from spikecut.pipeline.events import Frame
 from spikecut.sources.datasets.base import Example, FrameSpec, in_part, numbers_among
 from spikecut.sources.datasets.frames import recording_frames
 from spikecut.sources.datasets.parts import DIVISIONS, Division, Part, part_of_recording
+from spikecut.sources.formats import recording_suffixes
 
-SUFFIXES = (".aedat", ".bin", ".h5", ".hdf5")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z")
 _INNER = "Caltech101"
 _OTHER_CLASSES = "give the folder that holds the class folders, or a network for these classes"
@@ -116,7 +116,8 @@ def subfolders(folder: Path) -> list[Path]:
 
 def recordings_in(folder: Path) -> list[Path]:
     """The recordings that lie in a folder, by name: files whose suffix says so."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    suffixes = recording_suffixes()
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
 
 
 def part_of(recordings: Iterable[LabelledRecording], part: Part) -> list[LabelledRecording]:
@@ -195,4 +196,4 @@ def _what_instead(folder: Path) -> str:
             return f"the class folders lie deeper: give {below}"
     if archives := sorted(p.name for p in folder.iterdir() if p.suffix.lower() in _ARCHIVES):
         return f"{archives[0]} is not unpacked"
-    return f"expected files ending in {', '.join(SUFFIXES)}"
+    return f"expected files ending in {', '.join(recording_suffixes())}"

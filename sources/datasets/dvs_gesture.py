@@ -15,12 +15,12 @@ from pathlib import Path
 
 from spikecut.pipeline.errors import ConfigError, CorruptRecording, EmptyRecording, MissingLabels, UnreadableSource
 from spikecut.pipeline.events import EventBatch, Frame
-from spikecut.sources import open_recording
 from spikecut.sources.datasets.base import Example, FrameSpec, in_part
 from spikecut.sources.datasets.frames import binner_for
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, SessionLabels, labels_beside, read_labels
 from spikecut.sources.datasets.parts import Part, part_of_user
 from spikecut.sources.datasets.segments import cut, whole
+from spikecut.sources.formats.open import open_recording
 from spikecut.sources.formats.tonic_npy import open_tonic_npy
 
 HOME = "https://research.ibm.com/interactive/dvsgesture/ (DVS128 Gesture, CC BY 4.0)"

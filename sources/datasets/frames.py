@@ -9,8 +9,8 @@ from numpy import ndarray
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import DropCause, Frame, SensorSize
-from spikecut.sources import open_recording
 from spikecut.sources.datasets.base import FrameSpec
+from spikecut.sources.formats.open import open_recording
 
 
 def recording_frames(path: Path, view: FrameSpec) -> Iterator[Frame]:

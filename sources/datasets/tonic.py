@@ -29,9 +29,9 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize, column_of, polarity_of
-from spikecut.sources import open_recording
 from spikecut.sources.datasets.class_folders import LabelledRecording
 from spikecut.sources.datasets.segments import whole
+from spikecut.sources.formats.open import open_recording
 
 Transform = Callable[[Any], Any]
 

@@ -1,1 +1,90 @@
-"""File formats of event recordings: one module each."""
+"""File formats of event recordings: one module each, and one row each in the table `FORMATS`.
+
+Opening, converting, listing class folders, messages and documents ask this table (docs/extending.md).
+"""
+
+from spikecut.sources.formats.base import Format
+from spikecut.sources.formats.signatures import AEDAT3, HDF5, NUMPY, begins_with, is_aedat2, is_video
+
+FORMATS = {
+    "aedat2": Format(
+        "AEDAT 2.0",
+        (".aedat",),
+        "spikecut.sources.formats.aedat2:open_aedat2",
+        "spikecut.sources.formats.aedat2:write_aedat2",
+        recognise=is_aedat2,
+    ),
+    "aedat3": Format(
+        "AEDAT 3.1",
+        (".aedat",),
+        "spikecut.sources.formats.aedat3:open_aedat3",
+        "spikecut.sources.formats.aedat3:write_aedat3",
+        recognise=begins_with(AEDAT3),
+    ),
+    "atis": Format(
+        "ATIS bin",
+        (".bin",),
+        "spikecut.sources.formats.atis:open_atis",
+        "spikecut.sources.formats.atis:write_atis",
+    ),
+    "hdf5": Format(
+        "spikecut HDF5",
+        (".h5", ".hdf5"),
+        "spikecut.sources.formats.hdf5:open_hdf5",
+        "spikecut.sources.formats.hdf5:write_hdf5",
+        recognise=begins_with(HDF5),
+    ),
+    "tonic_npy": Format(
+        "Tonic's DVS128 Gesture",
+        (".npy",),
+        "spikecut.sources.formats.tonic_npy:open_tonic_npy",
+        recognise=begins_with(NUMPY),
+        in_folders=False,
+    ),
+    "text": Format(
+        "text",
+        (".txt", ".csv"),
+        "spikecut.sources.formats.text:open_text",
+        needs=("text", "sensor"),
+    ),
+    "video": Format(
+        "video before a simulated DVS",
+        (".mp4", ".mov", ".avi", ".mkv", ".webm"),
+        "spikecut.sources.simulation.video:open_video",
+        recognise=is_video,
+        in_folders=False,
+    ),
+}
+
+
+def known_formats() -> str:
+    """All formats that can be read, with their suffixes, for messages."""
+    return ", ".join(map(str, FORMATS.values()))
+
+
+def recording_suffixes(*, text: bool = False) -> tuple[str, ...]:
+    """Suffixes of the files that count as recordings in a folder; those of text only where its layout is given.
+
+    >>> recording_suffixes()
+    ('.aedat', '.bin', '.h5', '.hdf5')
+    """
+    found = [row.suffixes for row in FORMATS.values() if row.in_folders and (text or "text" not in row.needs)]
+    return tuple(dict.fromkeys(suffix for suffixes in found for suffix in suffixes))
+
+
+def written_formats() -> dict[str, Format]:
+    """The rows of the formats that can be written.
+
+    >>> list(written_formats())
+    ['aedat2', 'aedat3', 'atis', 'hdf5']
+    """
+    return {name: row for name, row in FORMATS.items() if row.writer is not None}
+
+
+def written_suffixes() -> tuple[str, ...]:
+    """The suffixes of the formats that can be written.
+
+    >>> written_suffixes()
+    ('.aedat', '.bin', '.h5', '.hdf5')
+    """
+    return tuple(dict.fromkeys(suffix for row in written_formats().values() for suffix in row.suffixes))

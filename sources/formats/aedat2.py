@@ -11,7 +11,7 @@ while a person lies still, tests/test_aedat2.py).
 CIFAR10-DVS (Li et al., Frontiers in Neuroscience 11:309, 2017) is published in this format, to be shown by
 jAER as a DVS128; its header need not name the chip. It is read as every DVS128 is. SpikingJelly's loader
 exchanges the axes: its x is our y and its y is our x, polarity and time are the same. Which of the two has
-the pictures upright was not seen here.
+the pictures upright was not tested.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,8 +22,10 @@ import numpy as np
 
 from spikecut.pipeline.errors import ConfigError, CorruptRecording, UnsupportedVersion
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.decoding import DVS128_BYTES, WRAP_PAUSE_US, decode_dvs128
-from spikecut.sources.formats.fixed_records import chunks_of, first_bytes
+from spikecut.sources.formats.files import first_bytes
+from spikecut.sources.formats.fixed_records import chunks_of
 from spikecut.sources.formats.ordering import RESET_US, Chunk, in_order, nothing
 
 MAGIC = b"#!AER-DAT"
@@ -51,7 +53,7 @@ class Aedat2Recording:
         yield from chunks_of(self.path, header.size, DVS128_BYTES, decode_dvs128, DVS128, self.batch_events)
 
 
-def open_aedat2(path: Path, batch_events: int = 65_536) -> Aedat2Recording:
+def open_aedat2(path: Path, options: ReadOptions = DEFAULTS) -> Aedat2Recording:
     """The recording in an AEDAT 2.0 file.
 
     Raises:
@@ -70,7 +72,7 @@ def open_aedat2(path: Path, batch_events: int = 65_536) -> Aedat2Recording:
             f"AEDAT 2.0 of the camera {header.chip.rsplit('.', 1)[-1]}; spikecut reads those of the DVS128",
             hint="every camera packs its addresses in its own way",
         )
-    return Aedat2Recording(path, batch_events)
+    return Aedat2Recording(path, options.batch_events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,27 +116,24 @@ def read_header(path: Path) -> Header:
     return Header(at, version[:16].decode("latin-1").strip() or "of no number", chip, lost)
 
 
-def write_aedat2(path: Path, batches: Iterable[EventBatch]) -> int:
+def write_aedat2(path: Path, batches: Iterable[EventBatch], sensor: SensorSize = DVS128) -> int:
     """Writes events of a 128 x 128 sensor as AEDAT 2.0 and returns how many.
 
     Raises:
-        ConfigError: if the sensor is another one, or a time cannot be told by a 32-bit clock that
+        ConfigError: if the sensor is another one, or a time does not fit a 32-bit clock that
             starts below 2**32 us (71 min) and rests at most 10 minutes while it wraps.
     """
     n, last, segment = 0, 0, 0
+    _check_sensor(path, sensor)
     with path.open("wb") as file:
         file.write(_HEADER)
         for batch in batches:
-            if batch.sensor != DVS128:
-                raise ConfigError(
-                    f"{path}: a {batch.sensor} sensor; AEDAT 2.0 is written for the DVS128 (128x128)",
-                    hint="write .h5 instead",
-                )
+            _check_sensor(path, batch.sensor)
             if not len(batch):
                 continue
-            if (wrong := _untold(batch, last, n > 0 and batch.segment != segment)) is not None:
+            if (wrong := _first_misfit(batch, last, n > 0 and batch.segment != segment)) is not None:
                 raise ConfigError(
-                    f"{path}: t = {wrong} us after {last} us cannot be told by the clock of AEDAT 2.0",
+                    f"{path}: t = {wrong} us after {last} us does not fit the clock of AEDAT 2.0",
                     hint="write .h5 instead",
                 )
             words = np.empty((len(batch), 2), ">u4")
@@ -146,7 +145,14 @@ def write_aedat2(path: Path, batches: Iterable[EventBatch]) -> int:
     return n
 
 
-def _untold(batch: EventBatch, last: int, was_reset: bool) -> int | None:
+def _check_sensor(path: Path, sensor: SensorSize) -> None:
+    if sensor != DVS128:
+        raise ConfigError(
+            f"{path}: a {sensor} sensor; AEDAT 2.0 is written for the DVS128 (128x128)", hint="write .h5 instead"
+        )
+
+
+def _first_misfit(batch: EventBatch, last: int, was_reset: bool) -> int | None:
     """The first time that would read back as another one, by the rule of `step_from`."""
     before = np.concatenate([[last], batch.t[:-1]])
     step = (batch.t & 0xFFFFFFFF) - (before & 0xFFFFFFFF)

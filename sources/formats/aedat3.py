@@ -17,10 +17,10 @@ import numpy as np
 
 from spikecut.pipeline.errors import ConfigError, CorruptRecording, UnsupportedVersion
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
-from spikecut.sources.formats.fixed_records import first_bytes, open_binary
-from spikecut.sources.formats.ordering import Chunk, in_order, nothing
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
+from spikecut.sources.formats.files import first_bytes, open_binary
+from spikecut.sources.formats.ordering import RESET_US, Chunk, in_order, nothing
 
-MAGIC = b"#!AER-DAT3."
 DVS128 = SensorSize(128, 128)
 PACKET = np.dtype(
     {
@@ -36,7 +36,7 @@ _TYPES = 32  # the format defines 13 event types, programs add a few of their ow
 _LARGEST_EVENT = 1 << 25
 _LARGEST_PACKET = 1 << 28
 _SEARCH_BYTES = 1 << 20
-_HEADER = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 0: DVS128\r\n#Start-Time: 1970-01-01 00:00:00 (TZ+0000)\r\n" + _END
+_HEADER = "#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 0: {}\r\n#Start-Time: 1970-01-01 00:00:00 (TZ+0000)\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,15 @@ class Aedat3Recording:
     path: Path
     begin: int
     sensor: SensorSize
+    batch_events: int = 65_536
     format: str = "AEDAT 3.1"
 
     def __iter__(self) -> Iterator[EventBatch]:
-        return in_order(_chunks(self.path, self.begin), self.sensor, self.path)
+        return in_order(_chunks(self.path, self.begin, self.batch_events), self.sensor, self.path)
 
 
-def open_aedat3(path: Path, sensor: SensorSize | None) -> Aedat3Recording:
-    """The recording in an AEDAT 3.1 file; `sensor` helps where the header names a camera we do not know.
+def open_aedat3(path: Path, options: ReadOptions = DEFAULTS) -> Aedat3Recording:
+    """The recording in an AEDAT 3.1 file; the sensor in `options` is used where the header names an unknown camera.
 
     Raises:
         UnsupportedVersion: if it is AEDAT 3.0, or not raw.
@@ -72,24 +73,43 @@ def open_aedat3(path: Path, sensor: SensorSize | None) -> Aedat3Recording:
     if form != "RAW":
         raise UnsupportedVersion(path, f"AEDAT 3.1 in the format {form}; spikecut reads RAW")
     named = next((size for camera, size in _CAMERAS.items() if camera in text), None)
-    if named is None and sensor is None:
+    sensor = named or options.sensor
+    if sensor is None:
         raise ConfigError(f"{path}: the header names no camera we know", hint="say --sensor WIDTHxHEIGHT")
-    return Aedat3Recording(path, end + len(_END), named or sensor or DVS128)
+    return Aedat3Recording(path, end + len(_END), sensor, options.batch_events)
 
 
-def write_aedat3(path: Path, batches: Iterable[EventBatch], packet_events: int = 4_096) -> int:
-    """Writes events of a DVS128 as AEDAT 3.1, in packets of about so many, and returns how many there were.
+def write_aedat3(
+    path: Path, batches: Iterable[EventBatch], sensor: SensorSize = DVS128, *, packet_events: int = 4_096
+) -> int:
+    """Writes events as AEDAT 3.1, in packets of about `packet_events`, and returns how many events there were.
 
     Raises:
-        ConfigError: if the sensor does not fit 15 bits each way, or a time is negative.
+        ConfigError: if the sensor is that of none of the cameras which the header may name, a time is negative, or a
+            clock reset steps back by less than a second, which no reader would notice.
     """
-    n = waiting = 0
+    camera = next((name for name, size in _CAMERAS.items() if size == sensor), None)
+    if camera is None:
+        known = ", ".join(f"{name} ({size})" for name, size in _CAMERAS.items())
+        raise ConfigError(f"{path}: a {sensor} sensor; AEDAT 3.1 is written for {known}", hint="write .h5 instead")
+    n = waiting = last = segment = 0
     parts: list[EventBatch] = []
     with path.open("wb") as file:
-        file.write(_HEADER)
+        file.write(_HEADER.format(camera).encode() + _END)
         for batch in batches:
-            if max(batch.sensor.width, batch.sensor.height) > 1 << 15 or (len(batch) and batch.t[0] < 0):
-                raise ConfigError(f"{path}: AEDAT 3.1 cannot hold a {batch.sensor} sensor or a time before 0")
+            if batch.sensor != sensor or (len(batch) and batch.t[0] < 0):
+                raise ConfigError(
+                    f"{path}: AEDAT 3.1 of a {sensor} sensor cannot hold a {batch.sensor} sensor or a time before 0",
+                    hint="write .h5 instead",
+                )
+            if not len(batch):
+                continue
+            if batch.segment != segment and (n or waiting) and last - batch.t[0] <= RESET_US:
+                raise ConfigError(
+                    f"{path}: AEDAT 3.1 cannot hold a clock reset from {last} to {batch.t[0]} us",
+                    hint="write .h5 instead",
+                )
+            last, segment = int(batch.t[-1]), batch.segment
             parts.append(batch)
             waiting += len(batch)
             if waiting >= packet_events:
@@ -117,7 +137,7 @@ def _write_packets(file: BinaryIO, parts: list[EventBatch], packet_events: int) 
     return len(t)
 
 
-def _chunks(path: Path, begin: int) -> Iterator[Chunk]:
+def _chunks(path: Path, begin: int, block: int) -> Iterator[Chunk]:
     with open_binary(path) as file:
         end = os.fstat(file.fileno()).st_size
         at = begin
@@ -135,7 +155,9 @@ def _chunks(path: Path, begin: int) -> Iterator[Chunk]:
                 continue
             whole = min(number, (end - body) // size)
             if header["type"] == _POLARITY:
-                yield _decoded(file, body, whole, int(header["overflow"]))
+                for first in range(0, whole, block):
+                    n = min(block, whole - first)
+                    yield _decoded(file, body + first * _EVENT_BYTES, n, int(header["overflow"]))
             if whole < number:
                 left = body + whole * size
                 yield nothing(DropCounts.of(DropCause.cut_off, number - whole, end - left, left))

@@ -17,6 +17,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.decoding import ATIS_BYTES, MARK_ROW, MARK_US, decode_atis
 from spikecut.sources.formats.fixed_records import chunks_of
 from spikecut.sources.formats.ordering import Chunk, in_order
@@ -42,21 +43,21 @@ class AtisRecording:
         return chunks_of(self.path, 0, ATIS_BYTES, decode_atis, self.sensor, self.batch_events)
 
 
-def open_atis(path: Path, sensor: SensorSize | None, batch_events: int = 65_536) -> AtisRecording:
+def open_atis(path: Path, options: ReadOptions = DEFAULTS) -> AtisRecording:
     """The recording in a `.bin` file; the sensor is worked out from its pixels if it is not given."""
-    return AtisRecording(path, sensor or infer_sensor(path), batch_events)
+    return AtisRecording(path, options.sensor or infer_sensor(path), options.batch_events)
 
 
 def infer_sensor(path: Path) -> SensorSize:
     """The smallest sensor of `SENSORS` that holds 99 % of a file's pixels; the first if it has none."""
-    held, n = np.zeros(len(SENSORS), np.int64), 0
+    n_inside, n = np.zeros(len(SENSORS), np.int64), 0
     for chunk in chunks_of(path, 0, ATIS_BYTES, decode_atis, SENSORS[-1], 65_536):
         n += len(chunk.t)
-        held += [int(((chunk.x < s.width) & (chunk.y < s.height)).sum()) for s in SENSORS]
-    return next((s for s, inside in zip(SENSORS, held.tolist(), strict=True) if inside >= 0.99 * n), SENSORS[-1])
+        n_inside += [int(((chunk.x < s.width) & (chunk.y < s.height)).sum()) for s in SENSORS]
+    return next((s for s, inside in zip(SENSORS, n_inside.tolist(), strict=True) if inside >= 0.99 * n), SENSORS[-1])
 
 
-def write_atis(path: Path, batches: Iterable[EventBatch]) -> int:
+def write_atis(path: Path, batches: Iterable[EventBatch], sensor: SensorSize | None = None) -> int:
     """Writes events as `.bin` and returns how many.
 
     Times above 23 bits get as many overflow markers as bring them back below; they are absolute, as
@@ -68,13 +69,11 @@ def write_atis(path: Path, batches: Iterable[EventBatch]) -> int:
             which the format cannot say.
     """
     n, marks = 0, 0
+    if sensor is not None:
+        _check_sensor(path, sensor)
     with path.open("wb") as file:
         for batch in batches:
-            if batch.sensor.width > 304 or batch.sensor.height > MARK_ROW or (batch.x > 255).any():
-                raise ConfigError(
-                    f"{path}: a {batch.sensor} sensor; .bin holds x below 256 and y below {MARK_ROW}",
-                    hint="write .h5 instead",
-                )
+            _check_sensor(path, batch.sensor, int(batch.x.max(initial=0)))
             if batch.segment > 0 or (len(batch) and batch.t[0] < 0):
                 raise ConfigError(
                     f"{path}: .bin cannot hold a clock reset or a time before 0", hint="write .h5 instead"
@@ -92,13 +91,20 @@ def write_atis(path: Path, batches: Iterable[EventBatch]) -> int:
     return n
 
 
+def _check_sensor(path: Path, sensor: SensorSize, highest_x: int = 0) -> None:
+    if sensor.width > 304 or sensor.height > MARK_ROW or highest_x > 255:
+        raise ConfigError(
+            f"{path}: a {sensor} sensor; .bin holds x below 256 and y below {MARK_ROW}", hint="write .h5 instead"
+        )
+
+
 def _encoded(batch: EventBatch, marks_before: Int64[ndarray, " N"], marks: int) -> UInt8[ndarray, "n 5"]:
     """Records with `marks_before[i]` markers before event i in the whole file, `marks` of them written."""
     records = np.zeros((len(batch) + int(marks_before[-1]) - marks, ATIS_BYTES), np.uint8)
     records[:, 1] = MARK_ROW
-    told = batch.t - marks_before * MARK_US
+    time = batch.t - marks_before * MARK_US
     place = np.arange(len(batch)) + marks_before - marks
-    columns = (batch.x, batch.y, batch.p.astype(np.int64) << 7 | told >> 16, told >> 8 & 255, told & 255)
+    columns = (batch.x, batch.y, batch.p.astype(np.int64) << 7 | time >> 16, time >> 8 & 255, time & 255)
     for number, column in enumerate(columns):
         records[place, number] = column
     return records

@@ -1,17 +1,13 @@
-"""What every format offers: a `Recording`; and what must be given for text: its `TextLayout`."""
+"""What every format offers: a `Recording`, what must be given to open one, and the record of a format in the table."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
-
-KNOWN = (
-    "AEDAT 2.0 and 3.1 (.aedat), ATIS bin (.bin), Tonic's gestures (.npy), spikecut HDF5 (.h5), videos, "
-    "and text whose columns are told"
-)
 
 
 class Recording(Protocol):
@@ -31,7 +27,7 @@ class Recording(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TextLayout:
-    """What the numbers of a line of text are: `columns` in their order, and the unit of the times.
+    """The order of the `columns` in a line of text, and the unit of the times.
 
     Raises:
         ConfigError: if the columns are not x, y, t and p, each once, or the unit is another.
@@ -50,3 +46,84 @@ class TextLayout:
             )
         if self.time_unit not in ("us", "s"):
             raise ConfigError(f"times in {self.time_unit!r}; expected us or s")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What the caller gives beside the path: `sensor` and `text` where the file does not state them, and a size.
+
+    `batch_events` is about how many events are read at a time; the events do not depend on it.
+
+    Raises:
+        ConfigError: if a batch would hold no events.
+    """
+
+    sensor: SensorSize | None = None
+    batch_events: int = 65_536
+    text: TextLayout | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_events < 1:
+            raise ConfigError(f"batches of {self.batch_events} events; there must be at least 1")
+
+
+DEFAULTS = ReadOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One row of `FORMATS`: all that the rest of the program knows about a file format.
+
+    `name` is for people. `suffixes` are written with their dot; the first is the usual one. `reader` is
+    `module:function` for a function (path, `ReadOptions`) -> `Recording`, `writer` likewise for a function
+    (path, batches, sensor) -> number of events written; None where the format is not written. Modules are imported
+    when they are used.
+
+    `recognise` is given the first 64 bytes of a file. A format without it is known by its suffix alone. One that
+    `needs` "text" or "sensor" is opened only with these options; needing "text" it is chosen by them, too.
+    `in_folders` says whether files with its suffixes count as recordings in class folders.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    reader: str
+    writer: str | None = None
+    recognise: Callable[[bytes], bool] | None = None
+    needs: tuple[Literal["sensor", "text"], ...] = ()
+    in_folders: bool = True
+
+    def __str__(self) -> str:
+        flags = {"text": "--columns", "sensor": "--sensor"}
+        given = f", with {' and '.join(flags[need] for need in self.needs)}" if self.needs else ""
+        return f"{self.name} ({', '.join(self.suffixes)}{given})"
+
+    def open(self, path: Path, options: ReadOptions) -> Recording:
+        """The recording in a file of this format.
+
+        Raises:
+            ConfigError: if the format needs an option that is not given.
+            SourceError: as the reader says.
+        """
+        if "sensor" in self.needs and options.sensor is None:
+            raise ConfigError(
+                f"{path}: {self.name} does not say how large its sensor is", hint="say --sensor WIDTHxHEIGHT"
+            )
+        recording: Recording = _function(self.reader)(path, options)
+        return recording
+
+    def write(self, path: Path, batches: Iterable[EventBatch], sensor: SensorSize) -> int:
+        """Writes events of a sensor to a new file, and returns how many.
+
+        Raises:
+            ConfigError: if the format is not written, or cannot hold the sensor or an event.
+        """
+        if self.writer is None:
+            raise ConfigError(f"{path}: {self.name} is read, not written")
+        n: int = _function(self.writer)(path, batches, sensor)
+        return n
+
+
+def _function(reference: str) -> Callable[..., Any]:
+    module, _, name = reference.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function

@@ -1,8 +1,8 @@
-"""The compiled loops that turn records into columns, and tell records from garbage.
+"""The compiled loops that turn records into columns, and distinguish records from garbage.
 
-A record alone cannot be told from garbage, a row of them can. A record whose time leaps by more than
+One record cannot be distinguished from garbage, a sequence can. A record whose time leaps by more than
 10 ms from the one before, or that no camera could have written, is a suspect. Suspects, and only they,
-are weighed against the records that follow: sound files are read at full speed.
+are compared with the records that follow: sound files are read at full speed.
 
 All of it stands in one file because Numba's cache notices changes only in the file of the function that
 is called: a loop that calls another file's would go on with the old one.
@@ -16,7 +16,7 @@ from spikecut.pipeline.compiled import compiled
 from spikecut.sources.formats.ordering import REORDER_US, RESET_US
 
 DVS128_BYTES, ATIS_BYTES = 8, 5
-AHEAD = 32  # records that are asked about a suspect
+AHEAD = 32  # records with which a suspect is compared
 LEAP_US = REORDER_US
 MARK_ROW, MARK_US = 240, 1 << 13  # in ATIS files this row is no event: it moves the clock on
 EVENT, SIGNAL, OUTSIDE, IMPOSSIBLE = 0, 1, 2, 3  # what a record can be; a signal is sound but no event
@@ -55,9 +55,9 @@ def decode_dvs128(
         if (address & 0x7FFF0000) or step > LEAP_US or step < -LEAP_US:
             if not final and size - at < (AHEAD + 2) * DVS128_BYTES:
                 break
-            told = weigh(data, at, DVS128_BYTES, width, height, started, before, shift)
-            if told != BELIEVE:
-                skipped = DVS128_BYTES if told == DROP else told
+            verdict = weigh(data, at, DVS128_BYTES, width, height, started, before, shift)
+            if verdict != BELIEVE:
+                skipped = DVS128_BYTES if verdict == DROP else verdict
                 note_bad(state, at, skipped)
                 at += skipped
                 continue
@@ -115,9 +115,9 @@ def decode_atis(
         if started and (time - clock > LEAP_US or clock - time > LEAP_US):
             if not final and size - at < (AHEAD + 2) * ATIS_BYTES:
                 break
-            told = weigh(data, at, ATIS_BYTES, width, height, 1, clock - passed, shift)
-            if told != BELIEVE:
-                skipped = ATIS_BYTES if told == DROP else told
+            verdict = weigh(data, at, ATIS_BYTES, width, height, 1, clock - passed, shift)
+            if verdict != BELIEVE:
+                skipped = ATIS_BYTES if verdict == DROP else verdict
                 for mark in range(pending):
                     note_bad(state, at - (pending - mark) * ATIS_BYTES, ATIS_BYTES)
                 note_bad(state, at, skipped)

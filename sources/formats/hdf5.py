@@ -29,9 +29,9 @@ from spikecut.pipeline.errors import (
     UnsupportedVersion,
 )
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.ordering import Chunk, in_order, nothing
 
-MAGIC = b"\x89HDF\r\n\x1a\n"
 CHUNK_ROWS = 65_536
 COLUMNS = {"t": np.int64, "x": np.uint16, "y": np.uint16, "p": np.uint8}
 _FORMAT, _VERSION = "spikecut-events", 1
@@ -55,7 +55,7 @@ class Hdf5Recording:
         return in_order(_chunks(self.path, self.batch_events), self.sensor, self.path)
 
 
-def open_hdf5(path: Path, sensor: SensorSize | None, batch_events: int) -> Hdf5Recording:
+def open_hdf5(path: Path, options: ReadOptions = DEFAULTS) -> Hdf5Recording:
     """A recording all of whose parts were checked, none of its events read.
 
     Raises:
@@ -77,9 +77,11 @@ def open_hdf5(path: Path, sensor: SensorSize | None, batch_events: int) -> Hdf5R
         if not (0 < width <= 65_536 and 0 < height <= 65_536):
             raise CorruptRecording(path, f"a sensor of {width} x {height} pixels")
         sensor = SensorSize(width, height)
-    elif sensor is None:
+    elif options.sensor is not None:
+        sensor = options.sensor
+    else:
         raise ConfigError(f"{path}: the file does not say how large its sensor is", hint="say --sensor WIDTHxHEIGHT")
-    return Hdf5Recording(path, sensor, batch_events, "spikecut HDF5" if own else "DSEC HDF5")
+    return Hdf5Recording(path, sensor, options.batch_events, "spikecut HDF5" if own else "DSEC HDF5")
 
 
 def write_hdf5(path: Path, batches: Iterable[EventBatch], sensor: SensorSize) -> int:
@@ -132,14 +134,14 @@ class _Opened:
             raise self._damaged(error) from error
 
     def _damaged(self, error: BaseException) -> CorruptRecording:
-        said = " ".join(str(error).split())[:200]
-        if "truncated" in said:
+        message = " ".join(str(error).split())[:200]
+        if "truncated" in message:
             return CorruptRecording(
                 self.path,
-                f"the file is cut off: HDF5 needs its end to find anything ({said})",
+                f"the file is cut off: HDF5 needs its end to find anything ({message})",
                 hint="copy it again; HDF5 files that were not closed cannot be saved here",
             )
-        return CorruptRecording(self.path, f"the structure of the HDF5 file is damaged ({said})")
+        return CorruptRecording(self.path, f"the structure of the HDF5 file is damaged ({message})")
 
 
 def _check(path: Path, file: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ depend on how the events were cut into chunks.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -48,14 +48,14 @@ class Chunk:
 def in_order(chunks: Iterable[Chunk], sensor: SensorSize, path: Path) -> Iterator[EventBatch]:
     """Ordered batches that tile time; events outside the sensor are dropped and counted.
 
-    The 10 ms before the newest event are held back until it is certain that nothing earlier follows.
+    The 10 ms before the newest event are kept waiting until it is certain that nothing earlier follows.
     A recording without events yields an empty batch if something was lost, else nothing.
 
     Raises:
         CorruptRecording: if a stretch could not be decoded and no event came through at all.
         LimitExceeded: if more events wait than any camera makes in 10 ms.
     """
-    held, opened = nothing(), False
+    waiting, opened = nothing(), False
     segment, start_us, newest, fresh = 0, 0, 0, True
     lost = NOTHING_LOST
 
@@ -66,10 +66,8 @@ def in_order(chunks: Iterable[Chunk], sensor: SensorSize, path: Path) -> Iterato
     for chunk in chunks:
         lost += chunk.lost
         fresh |= chunk.new_segment
-        outside = (chunk.x >= sensor.width) | (chunk.y >= sensor.height)
-        if outside.any():
-            lost += DropCounts.of(DropCause.outside_sensor, int(outside.sum()), at_byte=chunk.outside_at)
-            chunk = chunk.taken(~outside)
+        chunk, n_outside = _on_sensor(chunk, sensor)
+        lost += DropCounts.of(DropCause.outside_sensor, n_outside, at_byte=chunk.outside_at)
         verdicts = np.empty(len(chunk.t), np.uint8)
         newest = judge(chunk.t, newest, fresh, verdicts)
         fresh &= not len(chunk.t)
@@ -77,35 +75,35 @@ def in_order(chunks: Iterable[Chunk], sensor: SensorSize, path: Path) -> Iterato
         resets = np.flatnonzero(verdicts == _RESET).tolist()
         for begin, end in pairwise(sorted({0, *resets, len(chunk.t)})):
             if begin in resets:
-                if len(held.t):
-                    yield batch(held, int(held.t[-1]) + 1)
+                if len(waiting.t):
+                    yield batch(waiting, int(waiting.t[-1]) + 1)
                     lost = NOTHING_LOST
                     segment += 1
-                held, opened = nothing(), False
+                waiting, opened = nothing(), False
             part = chunk.taken(slice(begin, end))
             if (late := verdicts[begin:end] == _LATE).any():
                 part = part.taken(~late)
             if not len(part.t):
                 continue
-            held = _merged(held, part)
-            certain = int(held.t[-1]) - REORDER_US
-            n = int(np.searchsorted(held.t, certain))
+            waiting = _merged(waiting, part)
+            certain = int(waiting.t[-1]) - REORDER_US
+            n = int(np.searchsorted(waiting.t, certain))
             if n:
-                yield batch(held.taken(slice(0, n)), certain)
+                yield batch(waiting.taken(slice(0, n)), certain)
                 start_us, opened, lost = certain, True, NOTHING_LOST
-                held = held.taken(slice(n, None))
-            if len(held.t) > WAITING_LIMIT:
+                waiting = waiting.taken(slice(n, None))
+            if len(waiting.t) > WAITING_LIMIT:
                 raise LimitExceeded(
                     path,
                     f"more than {WAITING_LIMIT:,} events within {REORDER_US // 1000} ms at {newest} us",
                     hint="no camera makes so many; is this a recording of events?",
                 )
-    if len(held.t):
-        yield batch(held, int(held.t[-1]) + 1)
+    if len(waiting.t):
+        yield batch(waiting, int(waiting.t[-1]) + 1)
     elif lost:
         if damage := lost.losses.get(DropCause.unreadable):
             raise CorruptRecording(path, "not one event could be decoded", offset=damage.at_byte)
-        yield batch(held, start_us)
+        yield batch(waiting, start_us)
 
 
 @compiled(nogil=True)
@@ -129,13 +127,21 @@ def judge(t: Any, newest: int, fresh: bool, verdicts: Any) -> int:
     return newest
 
 
-def _merged(held: Chunk, part: Chunk) -> Chunk:
-    if len(held.t):
+def _on_sensor(chunk: Chunk, sensor: SensorSize) -> tuple[Chunk, int]:
+    """The events on a sensor, and how many lie outside."""
+    outside = (chunk.x >= sensor.width) | (chunk.y >= sensor.height)
+    if not outside.any():
+        return chunk, 0
+    return replace(chunk.taken(~outside), outside_at=chunk.outside_at), int(outside.sum())
+
+
+def _merged(waiting: Chunk, part: Chunk) -> Chunk:
+    if len(waiting.t):
         part = Chunk(
-            np.concatenate([held.t, part.t]),
-            np.concatenate([held.x, part.x]),
-            np.concatenate([held.y, part.y]),
-            np.concatenate([held.p, part.p]),
+            np.concatenate([waiting.t, part.t]),
+            np.concatenate([waiting.x, part.x]),
+            np.concatenate([waiting.y, part.y]),
+            np.concatenate([waiting.p, part.p]),
         )
     if (part.t[1:] < part.t[:-1]).any():
         return part.taken(np.argsort(part.t, kind="stable"))
@@ -144,4 +150,11 @@ def _merged(held: Chunk, part: Chunk) -> Chunk:
 
 def nothing(lost: DropCounts = NOTHING_LOST) -> Chunk:
     """No events, at most a loss."""
-    return Chunk(np.empty(0, np.int64), np.empty(0, np.uint16), np.empty(0, np.uint16), np.empty(0, np.uint8), lost)
+    return Chunk(*empty_columns(0), lost)
+
+
+def empty_columns(
+    n: int,
+) -> tuple[Int64[ndarray, " n"], UInt16[ndarray, " n"], UInt16[ndarray, " n"], UInt8[ndarray, " n"]]:
+    """Room for `n` events: t, x, y and p, to be filled."""
+    return np.empty(n, np.int64), np.empty(n, np.uint16), np.empty(n, np.uint16), np.empty(n, np.uint8)

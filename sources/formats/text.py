@@ -1,4 +1,4 @@
-"""Text: one event a line, four numbers whose order nobody can guess, so it is told (`TextLayout`), as is the sensor.
+"""Text: one event a line. The column order must be given (`TextLayout`), and the sensor, too.
 
 `39 112 140 1` is x, y, t, p in the text copies of MNIST-DVS; `0.003811 96 133 0` is t, x, y, p with t in seconds in
 the Event-Camera Dataset (Mueggler et al., IJRR 2017, arXiv 1610.08336). Numbers are parted by blanks, tabs or a comma
@@ -6,24 +6,24 @@ and may be written as 1.2e+01; x and y are whole and count from 0 at the top lef
 `#` begins a comment.
 
 A line that is no such row is counted as `unreadable`, a last line that ends too early as `cut_off`. Times that run
-back are judged as everywhere (`ordering`). Unlike records of bytes, numbers are believed: a time that a damaged digit
-moves ahead makes those after it late.
+back are judged as everywhere (`ordering`). A wrong digit is not detected: a time that it
+moves ahead makes the events after it late.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, CorruptRecording
 from spikecut.pipeline.events import DropCause, DropCounts, EventBatch, SensorSize
-from spikecut.sources.formats.base import TextLayout
-from spikecut.sources.formats.fixed_records import open_binary, unreadable
-from spikecut.sources.formats.ordering import Chunk, in_order
+from spikecut.sources.formats.base import ReadOptions, TextLayout
+from spikecut.sources.formats.blocks import decoded_blocks
+from spikecut.sources.formats.files import open_binary
+from spikecut.sources.formats.ordering import Chunk, empty_columns, in_order
 from spikecut.sources.formats.text_kernels import (
     BAD,
     BAD_AT,
@@ -60,32 +60,21 @@ class TextRecording:
 
     def _chunks(self) -> Iterator[Chunk]:
         order = np.array(["xytp".index(name) for name in self.layout.columns])
-        decimals = _DECIMALS[self.layout.time_unit]
+        decimals, size = _DECIMALS[self.layout.time_unit], self.sensor
         state = np.zeros(STATE, np.int64)
-        n_read, left, first_bad = 0, b"", None
-        with open_binary(self.path) as file:
-            remaining = os.fstat(file.fileno()).st_size
-            while remaining:
-                try:
-                    read = file.read(min(remaining, self.batch_events * _ROW_BYTES))
-                except OSError as error:
-                    raise unreadable(self.path, error) from error
-                remaining = remaining - len(read) if read else 0  # the file may have become shorter meanwhile
-                data = np.frombuffer(left + read, np.uint8)
-                most = len(data) // _SHORTEST + 1
-                t, p = np.empty(most, np.int64), np.empty(most, np.uint8)
-                x, y = np.empty(most, np.uint16), np.empty(most, np.uint16)
-                size = self.sensor
-                n = decode_text(data, remaining == 0, order, decimals, size.width, size.height, state, t, x, y, p)
-                left = data[state[CONSUMED] :].tobytes()
-                state[OFFSET] += state[CONSUMED]
-                if state[BAD] and first_bad is None:
-                    first_bad = int(state[BAD_LINE]), int(state[BAD_AT])
-                lost = _losses(state)
-                if left and not remaining:
-                    lost += DropCounts.of(DropCause.cut_off, 1, len(left), int(state[OFFSET]))
-                n_read += n
-                yield Chunk(t[:n], x[:n], y[:n], p[:n], lost)
+        n_read, first_bad = 0, None
+
+        def decode(data: UInt8[ndarray, " n"], at: int, final: bool) -> tuple[Chunk, int]:
+            nonlocal n_read, first_bad
+            state[OFFSET] = at
+            t, x, y, p = empty_columns(len(data) // _SHORTEST + 1)
+            n = decode_text(data, final, order, decimals, size.width, size.height, state, t, x, y, p)
+            if state[BAD] and first_bad is None:
+                first_bad = int(state[BAD_LINE]), int(state[BAD_AT])
+            n_read += n
+            return Chunk(t[:n], x[:n], y[:n], p[:n], _losses(state)), int(state[CONSUMED])
+
+        yield from decoded_blocks(self.path, 0, self.batch_events * _ROW_BYTES, decode)
         if first_bad is not None and not n_read:
             raise self._no_event(*first_bad)
 
@@ -104,15 +93,15 @@ class TextRecording:
         )
 
 
-def open_text(path: Path, sensor: SensorSize | None, layout: TextLayout, batch_events: int = 65_536) -> TextRecording:
+def open_text(path: Path, options: ReadOptions) -> TextRecording:
     """The recording in a text file; none of it is read yet.
 
     Raises:
-        ConfigError: if no sensor is given; the file does not say.
+        ConfigError: if sensor or layout are not given; the file does not state them.
     """
-    if sensor is None:
-        raise ConfigError(f"{path}: text does not say how large its sensor is", hint="say --sensor WIDTHxHEIGHT")
-    return TextRecording(path, sensor, layout, batch_events)
+    if options.sensor is None or options.text is None:
+        raise ConfigError(f"{path}: text does not state its sensor and columns", hint="give --sensor and --columns")
+    return TextRecording(path, options.sensor, options.text, options.batch_events)
 
 
 def _losses(state: Int64[ndarray, " S"]) -> DropCounts:

@@ -10,7 +10,7 @@ import numpy as np
 
 from spikecut.pipeline.compiled import compiled
 
-LINE_LIMIT = 4_096  # bytes; a longer line is no event, and is passed over without being held
+LINE_LIMIT = 4_096  # bytes; a longer line is no event, and is passed over without being kept in memory
 TIME_LIMIT_US = 10**17  # three thousand years
 
 # Where the kernel keeps its place between blocks: an int64 each. Lines count from 1.

@@ -15,8 +15,9 @@ from numpy.lib import format as npy
 
 from spikecut.pipeline.errors import CorruptRecording, UnknownFormat
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
-from spikecut.sources.formats.base import KNOWN
-from spikecut.sources.formats.fixed_records import open_binary
+from spikecut.sources.formats import known_formats
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
+from spikecut.sources.formats.files import open_binary
 from spikecut.sources.formats.ordering import Chunk, in_order
 
 DVS128 = SensorSize(128, 128)
@@ -39,7 +40,7 @@ class TonicRecording:
         return in_order(_chunks(self.path, self.batch_events), self.sensor, self.path)
 
 
-def open_tonic_npy(path: Path, batch_events: int = 65_536) -> TonicRecording:
+def open_tonic_npy(path: Path, options: ReadOptions = DEFAULTS) -> TonicRecording:
     """The recording in a file of Tonic's copy.
 
     Raises:
@@ -47,7 +48,7 @@ def open_tonic_npy(path: Path, batch_events: int = 65_536) -> TonicRecording:
     """
     with open_binary(path) as file:
         _header(file, path)
-    return TonicRecording(path, batch_events)
+    return TonicRecording(path, options.batch_events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ def _header(file: BinaryIO, path: Path) -> _Header:
         read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
         shape, by_column, dtype = read(file)
     except Exception as error:  # a damaged header is parsed as Python, and fails in any of its ways
-        raise UnknownFormat(path, f"this is a NumPy array without a whole header; spikecut reads {KNOWN}") from error
+        message = f"this is a NumPy array without a whole header; spikecut reads {known_formats()}"
+        raise UnknownFormat(path, message) from error
     if len(shape) != 2 or shape[0] < 0 or shape[1] != _COLUMNS or dtype.kind not in "iuf":
         kind = "objects (a pickle)" if dtype.hasobject else f"fields {', '.join(dtype.names)}" if dtype.names else dtype
         raise UnknownFormat(

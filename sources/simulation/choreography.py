@@ -181,7 +181,7 @@ def _guitar(hands: Hands, t: Seconds, size: Seconds, manner: Manner, rng: np.ran
 
 
 def _other(hands: Hands, t: Seconds, size: Seconds, manner: Manner, rng: np.random.Generator) -> None:
-    """Whatever comes to mind, as the volunteers were asked to: one of five inventions."""
+    """The free gesture ("other"), which each volunteer invented: one of five inventions."""
     rhythm = Rhythm.of(rng.uniform(0.9, 1.8), manner, rng)
     phase = rhythm.at(t)
     invention = rng.integers(5)

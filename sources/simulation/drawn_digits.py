@@ -1,7 +1,7 @@
 """Drawn digits before the simulated camera of N-MNIST: events for the demo and the tests, without any file.
 
 Ten digits written as strokes with the variation of a hand, as MNIST has them: 28 x 28 pixels, white on black, fitted
-into 20 x 20 and put in the middle by their weight. These are drawings seen by a simulated camera, not N-MNIST
+into 20 x 20 and put in the middle by their weight. These are drawings before a simulated camera, not N-MNIST
 recordings; how close their events come is a test.
 """
 

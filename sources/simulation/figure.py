@@ -40,7 +40,7 @@ class Body:
 
     @classmethod
     def of(cls, rng: np.random.Generator, wall: float) -> "Body":
-        """Somebody whose arms can be told from a wall of that light."""
+        """A person whose arms are darker or brighter than a wall of that light."""
         tall = rng.normal(1.0, 0.06)
         return cls(
             half_shoulders=0.185 * tall * rng.uniform(0.9, 1.12),

@@ -21,7 +21,7 @@ from spikecut.sources.simulation.pixel_kernels import emit_events, find_active
 
 @dataclass(frozen=True, slots=True)
 class DvsSpec:
-    """One camera; without noise and defects unless told otherwise.
+    """One camera; by default without noise and defects.
 
     Thresholds are changes of ln(light), `mismatch` their spread between pixels. `shot_noise_hz` is how
     often a pixel in the dark reports something that was not there (a pixel in full light a quarter of

@@ -86,7 +86,7 @@ CIFAR10_DVS = Show(
 def shown(picture: UInt8[ndarray, "h w"], show: Show, rng: np.random.Generator) -> Iterator[EventBatch]:
     """The events of one grey picture (sRGB, 8 bits) in a set-up.
 
-    Beyond its edges the screen goes on as its edge is, so that no edge is seen which is none.
+    Border pixels of the screen are replicated to avoid artificial edges.
 
     Raises:
         ConfigError: if the picture is larger than the sensor, and is not shown `cropped`.

@@ -85,7 +85,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What was found: the pictures that are used, in the order of their paths, and how many files are not, by cause."""
+    """The used pictures of a folder or archive, in the order of their paths, and how many files are not, by cause."""
 
     used: tuple[Picture, ...]
     dropped: Mapping[str, int]
@@ -94,8 +94,8 @@ class Pictures:
         """Where every file went: `5 files read = 3 used + 2 dropped (1 hidden, 1 in Faces)`."""
         causes = ", ".join(f"{n:,} {cause}" for cause, n in sorted(self.dropped.items()))
         n_dropped = sum(self.dropped.values())
-        told = f"{len(self.used) + n_dropped:,} files read = {len(self.used):,} used + {n_dropped:,} dropped"
-        return f"{told} ({causes})" if causes else told
+        line = f"{len(self.used) + n_dropped:,} files read = {len(self.used):,} used + {n_dropped:,} dropped"
+        return f"{line} ({causes})" if causes else line
 
 
 def digest_of(pictures: Iterable[Picture]) -> str:
@@ -126,7 +126,7 @@ def pictures_of(images: Path, counterpart: Counterpart) -> Pictures:
         else:
             paths.append(path)
     counts: Counter[PurePosixPath] = Counter()
-    found: dict[PurePosixPath, Picture] = {}
+    used: dict[PurePosixPath, Picture] = {}
     for path, number in zip(paths, _numbers(images, paths, counterpart), strict=True):
         label = path.parent.name
         below = PurePosixPath(_division(path), label) if counterpart.divided else PurePosixPath(label)
@@ -135,11 +135,11 @@ def pictures_of(images: Path, counterpart: Counterpart) -> Pictures:
             dropped[f"beyond {counterpart.most:,} a class"] += 1
             continue
         recording = below / counterpart.name.format(label=label, number=number)
-        if recording in found:
-            raise ConfigError(f"{images}: {found[recording].entry} and {path} would both become {recording}")
-        found[recording] = Picture(images, str(path), recording)
-    pictures = Pictures(tuple(found.values()), dict(dropped))
-    if not found:
+        if recording in used:
+            raise ConfigError(f"{images}: {used[recording].entry} and {path} would both become {recording}")
+        used[recording] = Picture(images, str(path), recording)
+    pictures = Pictures(tuple(used.values()), dict(dropped))
+    if not used:
         raise EmptyRecording(
             images, f"no pictures in class folders: {pictures}", hint="expected <class>/<picture>.png or .jpg"
         )

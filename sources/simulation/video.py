@@ -15,6 +15,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import CorruptRecording, EmptyRecording
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.opencv import opencv
 from spikecut.sources.simulation.pixel import DvsSpec, linear_light, see
 
@@ -39,8 +40,8 @@ class VideoRecording:
         return see(pictures, self.camera, np.random.default_rng(self.seed))
 
 
-def open_video(path: Path, sensor: SensorSize | None, camera: DvsSpec = _CAMERA, seed: int = 0) -> VideoRecording:
-    """A video as a source of events; without `sensor` every picture element is a pixel.
+def open_video(path: Path, options: ReadOptions = DEFAULTS, camera: DvsSpec = _CAMERA, seed: int = 0) -> VideoRecording:
+    """A video as a source of events; without a sensor in `options` every picture element is a pixel.
 
     Raises:
         CorruptRecording, EmptyRecording: if it cannot be opened, or no picture decoded.
@@ -49,7 +50,7 @@ def open_video(path: Path, sensor: SensorSize | None, camera: DvsSpec = _CAMERA,
     if first is None:
         raise EmptyRecording(path, "no picture in this video can be decoded", hint="does it play elsewhere?")
     height, width = first[1].shape
-    return VideoRecording(path, sensor or SensorSize(width, height), camera, seed)
+    return VideoRecording(path, options.sensor or SensorSize(width, height), camera, seed)
 
 
 def _pictures(path: Path) -> Iterator[tuple[int, UInt8[ndarray, "H W"]]]:

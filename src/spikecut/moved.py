@@ -78,7 +78,7 @@ MOVED = {
     "sources.pieces": "sources.datasets.time_split",
     "sources.plain_pickle": "sources.datasets.images.plain_pickle",
     "sources.published": "sources.datasets.catalog",
-    "sources.records": "sources.formats.fixed_records pipeline.atomic_files",
+    "sources.records": "sources.formats.fixed_records sources.formats.files pipeline.atomic_files",
     "sources.screen": "sources.simulation.saccades",
     "sources.shapes": "sources.simulation.drawn_digits",
     "sources.text": "sources.formats.text",
@@ -141,6 +141,7 @@ MOVED = {
 }
 OLD_PACKAGES = {
     "pipeline.recorded": "pipeline.outputs_file",
+    "sources": "sources.formats.base sources.formats.signatures",
     "pipeline.metrics": "pipeline.metrics.intervals",
     "pipeline.rules": "pipeline.rules.patience pipeline.rules.combined pipeline.lanes",
     "sources.datasets": "sources.datasets.class_folders sources.datasets.parts sources.datasets.digests",
@@ -157,6 +158,11 @@ RENAMED = {
     "tools.examples.Source": "sources.datasets.base Source",
     "tools.feeding.told_sizes": "sources.datasets.images.image_sets resized_notes",
     "tools.gesture_check.is_meant": "sources.datasets.dvs_gesture recognise",
+    "sources.KNOWN": "sources.formats known_formats()",
+    "sources.datasets.SUFFIXES": "sources.formats recording_suffixes()",
+    "sources.aedat3.MAGIC": "sources.formats.signatures AEDAT3",
+    "sources.hdf5.MAGIC": "sources.formats.signatures HDF5",
+    "tools.convert.SUFFIXES": "sources.formats written_suffixes()",
 }
 """Names that have another one today; with brackets, what a function of that name gives."""
 

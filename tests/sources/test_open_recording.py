@@ -4,21 +4,15 @@ import gzip
 import os
 import subprocess
 import sys
-import tracemalloc
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, SourceError, UnknownFormat, UnreadableSource
-from spikecut.pipeline.events import EventBatch
 from spikecut.sources import open_recording
 
-from source_contract import DATA, DVS128, FORMATS, check_source, golden, opened, pattern, write_golden
-
-SUFFIXES = list(FORMATS)
+from source_contract import DATA, check_source, golden, opened, write_golden
 
 
 @pytest.mark.parametrize("name", sorted(golden()))
@@ -33,50 +27,6 @@ def test_the_golden_recordings_can_be_made_again(tmp_path: Path) -> None:
     assert (tmp_path / "golden.toml").read_text() == (DATA / "golden.toml").read_text()
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_the_same_events_come_out_however_the_file_is_cut_into_batches(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"a{suffix}"
-    FORMATS[suffix](path, [pattern(3_000)])
-    whole = check_source(opened(path))
-    assert len(whole.t) == 3_000
-    for batch_events in (1, 7, 100, 2_999, 10**6):
-        assert check_source(opened(path, batch_events)) == whole
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_damage_is_the_same_however_the_file_is_cut_into_batches(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"a{suffix}"
-    FORMATS[suffix](path, [pattern(3_000)])
-    data = bytearray(path.read_bytes())
-    garbage = np.random.default_rng(2).bytes(300)
-    path.write_bytes(data[:5_000] + garbage + data[5_203:])
-    try:
-        whole = check_source(opened(path))
-    except SourceError:
-        assert suffix == ".h5"  # structure is damaged: nothing can be saved
-        return
-    assert whole.lost
-    for batch_events in (1, 7, 100):
-        assert check_source(opened(path, batch_events)) == whole
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_content_decides_not_the_name(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"a{suffix}"
-    FORMATS[suffix](path, [pattern(10)])
-    if suffix == ".bin":  # of the two formats without a signature the one that is known by its suffix
-        with pytest.raises(UnknownFormat, match=r"suffix|begins with|text") as caught:
-            open_recording(path.rename(tmp_path / "a.dat"))
-        assert ".bin" in str(caught.value.hint)
-    elif suffix == ".txt":  # the other is read as text only by who says what its columns are
-        with pytest.raises(UnknownFormat, match="this is text") as caught:
-            open_recording(path)
-        assert "--columns xytp --sensor" in str(caught.value.hint)
-        assert len(check_source(opened(path.rename(tmp_path / "a.dat"))).t) == 10
-    else:
-        assert len(check_source(open_recording(path.rename(tmp_path / "a.bin"))).t) == 10
-
-
 @pytest.mark.parametrize(("x", "y"), [(37, 32), (31, 139), (80, 75), (82, 73)])
 def test_an_atis_recording_may_begin_like_another_format(tmp_path: Path, x: int, y: int) -> None:
     """At (37, 32) it begins like a Prophesee recording, at (31, 139) like gzip: one of 21,600 files does."""
@@ -84,29 +34,6 @@ def test_an_atis_recording_may_begin_like_another_format(tmp_path: Path, x: int,
     path.write_bytes(bytes([x, y, 0x80, 1, 0]) * 20)
     found = check_source(open_recording(path))
     assert (found.x.tolist(), found.y.tolist()) == ([x] * 20, [y] * 20)
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_memory_is_the_same_after_twenty_times_the_recording(tmp_path: Path, suffix: str) -> None:
-    peaks = []
-    for n in (200_000, 4_000_000):
-        path = tmp_path / f"{n}{suffix}"
-        FORMATS[suffix](path, _long(n))
-        for _ in range(2):  # the first pass compiles and imports
-            tracemalloc.start()
-            total = sum(len(batch) for batch in opened(path, 4_096))
-            peak = tracemalloc.get_traced_memory()[1]
-            tracemalloc.stop()
-        assert total == n
-        peaks.append(peak)
-    assert peaks[1] < 1.1 * peaks[0] + 100_000
-
-
-def _long(n: int) -> Iterator[EventBatch]:
-    part = pattern(20_000, pause_us=2)
-    for begin in range(0, n, 20_000):
-        t = part.t - part.t[0] + begin * 3
-        yield EventBatch(t, part.x, part.y, part.p, int(t[0]), int(t[-1]) + 1, DVS128)
 
 
 def test_zero_bytes_are_an_empty_recording(tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import tyro
 
-from spikecut.tools.options import Columns, Json, Overwrite, Sensor, TimeUnit
+from spikecut.tools.options import Columns, Json, NoDefault, Overwrite, Sensor, TimeUnit
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Convert:
     sensor: Sensor = None
     columns: Columns = None
     time_unit: TimeUnit = "us"
+    format: Annotated[str | None, NoDefault] = None
+    """The format to write, such as aedat3. Default: the one of the target's suffix; .aedat is AEDAT 2.0."""
     overwrite: Overwrite = False
     json: Json = False
 

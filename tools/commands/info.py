@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import tyro
 
-from spikecut.tools.options import Json, Sensor
+from spikecut.tools.options import Columns, Json, Sensor, TimeUnit
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Info:
     file: tyro.conf.Positional[Path]
     """A recording, a picture, or an archive of pictures."""
     sensor: Sensor = None
+    columns: Columns = None
+    time_unit: TimeUnit = "us"
     json: Json = False
 
     def run(self) -> int:

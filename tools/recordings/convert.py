@@ -6,20 +6,19 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from spikecut.pipeline.atomic_files import new_file
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.datasets.gesture_labels import labels_beside
-from spikecut.sources.formats.base import Recording, TextLayout
-from spikecut.tools.recordings.info import parse_sensor
+from spikecut.sources.formats import written_formats, written_suffixes
+from spikecut.sources.formats.base import Format, Recording, TextLayout
+from spikecut.tools.recordings.info import parse_sensor, text_layout
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.convert import Convert
-
-SUFFIXES = (".h5", ".hdf5", ".bin", ".aedat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +38,24 @@ def convert(
     overwrite: bool = False,
     sensor: SensorSize | None = None,
     text: TextLayout | None = None,
+    format: str | None = None,
 ) -> ConversionReport:
-    """Rewrites a recording in the format of the target's suffix: .h5, .hdf5, .bin, .aedat.
+    """Rewrites a recording in another format: the one with this name in `FORMATS`, or the first of the target's suffix.
 
-    `sensor` and `text` say what the source does not (`open_recording`). The target appears under its name only when
-    it is complete. Times stay as they are; what the format cannot hold is refused, not bent.
+    `sensor` and `text` give what the source does not state (`open_recording`). The target appears under its name only
+    when it is complete. Times stay as they are; a recording that the format cannot hold is refused.
 
     Raises:
-        ConfigError: if the suffix is unknown, the target exists, or its format cannot hold the recording.
+        ConfigError: if name or suffix are of no format that is written, the target exists, or its format cannot hold
+            the recording.
         SourceError: if the source cannot be read.
     """
     src, dst = Path(src), Path(dst)
-    if dst.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"{dst}: no format has the suffix {dst.suffix!r}", hint=f"use {', '.join(SUFFIXES)}")
+    target_format = format_to_write(dst, format)
     recording = open_recording(src, sensor=sensor, text=text)
     tally = _Tally()
     with new_file(dst, overwrite=overwrite, make_folder=False) as part:
-        n_written = write_events(part, dst, tally.watch(recording), recording.sensor)
+        n_written = write_events(part, dst, tally.watch(recording), recording.sensor, target_format)
     return ConversionReport(src, dst, n_written + tally.lost.total, n_written, tally.lost)
 
 
@@ -67,7 +67,7 @@ def run_convert(options: "Convert") -> int:
     """
     source, target = options.source, options.target
     text = text_layout(options.columns, options.time_unit)
-    report = convert(source, target, options.overwrite, parse_sensor(options.sensor), text)
+    report = convert(source, target, options.overwrite, parse_sensor(options.sensor), text, options.format)
     dropped = report.lost.events_by_cause()
     if options.json:
         counts = {"source": str(source), "target": str(target), "n_read": report.n_read, "n_written": report.n_written}
@@ -83,25 +83,29 @@ def run_convert(options: "Convert") -> int:
     return 3 if any(cause is not DropCause.special for cause in report.lost.losses) else 0
 
 
-def text_layout(columns: str | None, time_unit: Literal["us", "s"]) -> TextLayout | None:
-    """How to read text files, as the options say; None without `--columns`."""
-    return None if columns is None else TextLayout(columns, time_unit)
+def format_to_write(target: Path, name: str | None = None) -> Format:
+    """The format with this name, or the first that is written with the suffix of a target.
+
+    Raises:
+        ConfigError: if there is none, or a format of this name is read only.
+    """
+    rows = written_formats()
+    if name is not None:
+        if name not in rows:
+            raise ConfigError(f"format {name!r} is not written", hint=f"use {', '.join(rows)}")
+        return rows[name]
+    suffix = target.suffix.lower()
+    row = next((row for row in rows.values() if suffix in row.suffixes), None)
+    if row is None:
+        known = ", ".join(written_suffixes())
+        raise ConfigError(f"{target}: no format that is written has the suffix {suffix!r}", hint=f"use {known}")
+    return row
 
 
-def write_events(part: Path, dst: Path, batches: Iterable[EventBatch], sensor: SensorSize) -> int:
-    """Writes events to `part` in the format of the suffix of `dst`, which errors name; returns how many."""
+def write_events(part: Path, dst: Path, batches: Iterable[EventBatch], sensor: SensorSize, row: Format) -> int:
+    """Writes events to `part`, which errors call `dst`; returns how many."""
     try:
-        if dst.suffix.lower() == ".bin":
-            from spikecut.sources.formats.atis import write_atis
-
-            return write_atis(part, batches)
-        if dst.suffix.lower() == ".aedat":
-            from spikecut.sources.formats.aedat2 import write_aedat2
-
-            return write_aedat2(part, batches)
-        from spikecut.sources.formats.hdf5 import write_hdf5
-
-        return write_hdf5(part, batches, sensor)
+        return row.write(part, batches, sensor)
     except (ConfigError, EventError) as error:  # the writers know the temporary name only
         raise ConfigError(str(error).replace(str(part), str(dst)), hint=error.hint) from error
 

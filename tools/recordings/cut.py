@@ -16,18 +16,18 @@ from spikecut.pipeline.atomic_files import new_folder
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts
 from spikecut.sources import open_recording
-from spikecut.sources.datasets.class_folders import MADE_BY, SUFFIXES, class_roots, origin_of, subfolders
+from spikecut.sources.datasets.class_folders import MADE_BY, class_roots, origin_of, subfolders
 from spikecut.sources.datasets.parts import PARTS, Part
 from spikecut.sources.datasets.time_split import Piece, Stretch, events_of, longest_stretch, planned
+from spikecut.sources.formats import recording_suffixes
 from spikecut.sources.formats.base import Recording, TextLayout
 from spikecut.tools.checks.faults import some
-from spikecut.tools.recordings.convert import text_layout, write_events
-from spikecut.tools.recordings.info import parse_sensor
+from spikecut.tools.recordings.convert import format_to_write, write_events
+from spikecut.tools.recordings.info import parse_sensor, text_layout
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.cut import Cut
 
-_TEXT = (".txt", ".csv")
 T = TypeVar("T")
 
 
@@ -80,7 +80,7 @@ def open_streams(
         ConfigError: if the folder is divided into parts, two recordings would have one name, or one is too short.
         SourceError: if a recording cannot be read.
     """
-    suffixes = SUFFIXES + (_TEXT if text else ())
+    suffixes = recording_suffixes(text=text is not None)
     recordings, others = _recordings(folder, suffixes)
     if not recordings:
         note = "" if text else "; text is read once --columns says what it is"
@@ -105,7 +105,7 @@ def cut_streams(streams: Sequence[Stream], folder: Path, suffix: str, origin: st
         ConfigError: if the folder holds something already, or the format cannot hold a recording.
         SourceError: if a recording cannot be read.
     """
-    report = CutReport()
+    report, row = CutReport(), format_to_write(Path(f"a{suffix}"))
     with new_folder(folder) as new:
         for stream in _progress(streams, "cutting"):
             n_inside = n_files = 0
@@ -117,7 +117,7 @@ def cut_streams(streams: Sequence[Stream], folder: Path, suffix: str, origin: st
                 else:
                     target = stream.file_of(piece, suffix)
                     (new / target).parent.mkdir(parents=True, exist_ok=True)
-                    n = write_events(new / target, folder / target, batches, stream.recording.sensor)
+                    n = write_events(new / target, folder / target, batches, stream.recording.sensor, row)
                     report.n_files[piece.part] += 1
                     report.n_written += n
                     n_files += 1

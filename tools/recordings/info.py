@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from spikecut.pipeline.clock import format_us
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources import open_recording
+from spikecut.sources.formats.base import TextLayout
 from spikecut.tools.recordings.image_info import is_about_pictures, run_picture_info
 
 if TYPE_CHECKING:
@@ -62,13 +63,13 @@ class RecordingInfo:
         return self.n_events * 1e6 / self.covered_us if self.covered_us else 0.0
 
 
-def info(path: str | Path, sensor: SensorSize | None = None) -> RecordingInfo:
-    """Reads a recording once and says what is in it.
+def info(path: str | Path, sensor: SensorSize | None = None, text: TextLayout | None = None) -> RecordingInfo:
+    """Reads a recording once and says what is in it; `sensor` and `text` are as for `open_recording`.
 
     Raises:
         SourceError: if it cannot be read at all.
     """
-    recording = open_recording(path, sensor=sensor)
+    recording = open_recording(path, sensor=sensor, text=text)
     n_events = n_on = covered_us = n_segments = 0
     first = last = segment = None
     lost, peak = NOTHING_LOST, _Peak()
@@ -113,7 +114,8 @@ def run_info(options: "Info") -> int:
     """The command, also about pictures: 0 if the recording is sound, 3 if something of it was lost."""
     if is_about_pictures(options.file):
         return run_picture_info(options.file, as_json=options.json)
-    report = info(options.file, parse_sensor(options.sensor))
+    text = text_layout(options.columns, options.time_unit)
+    report = info(options.file, parse_sensor(options.sensor), text)
     if options.json:
         print(json.dumps(_as_json(report)))
     else:
@@ -133,6 +135,11 @@ def parse_sensor(text: str | None) -> SensorSize | None:
     if not (width.isdecimal() and height.isdecimal()):
         raise ConfigError(f"sensor {text!r} is no size", hint="write WIDTHxHEIGHT, such as 128x128")
     return SensorSize(int(width), int(height))
+
+
+def text_layout(columns: str | None, time_unit: Literal["us", "s"]) -> TextLayout | None:
+    """How to read text files, as the options say; None without `--columns`."""
+    return None if columns is None else TextLayout(columns, time_unit)
 
 
 class _Peak:

@@ -9,11 +9,11 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.errors import EmptyRecording, MissingLabels, UnknownFormat, UnreadableSource
-from spikecut.sources.datasets.class_folders import SUFFIXES as RECORDINGS
 from spikecut.sources.datasets.images.cifar import CIFAR10, CIFAR100, cifar_files, is_tar, open_cifar
 from spikecut.sources.datasets.images.image_files import SUFFIXES, colours, files_in
 from spikecut.sources.datasets.images.image_folders import CLASSES, open_folders
 from spikecut.sources.datasets.images.image_sets import PictureSet
+from spikecut.sources.formats import recording_suffixes
 
 KNOWN = "cifar-10-python.tar.gz, cifar-100-python.tar.gz, tiny-imagenet-200, and folders or zips of <class>/<picture>"
 
@@ -54,7 +54,7 @@ def holds_pictures(path: Path) -> bool:
     files = [PurePosixPath(file) for file in files_in(path)]
     suffixes, names = {file.suffix.lower() for file in files}, {file.name for file in files}
     pickled = any(len(names.intersection(layout.files)) > 1 for layout in (CIFAR10, CIFAR100))
-    return not suffixes.intersection(RECORDINGS) and (pickled or bool(suffixes.intersection(SUFFIXES)))
+    return not suffixes.intersection(recording_suffixes()) and (pickled or bool(suffixes.intersection(SUFFIXES)))
 
 
 def one_picture(path: Path) -> tuple[UInt8[ndarray, "3 H W"], str]:

@@ -25,6 +25,7 @@ from spikecut.sources.datasets.dvs_gesture import LISTS, TONIC, Session, is_gest
 from spikecut.sources.datasets.gesture_labels import GestureSpan
 from spikecut.sources.datasets.segments import cut, whole
 from spikecut.sources.formats.aedat3 import write_aedat3
+from spikecut.sources.formats.base import ReadOptions
 from spikecut.sources.formats.tonic_npy import open_tonic_npy
 
 from faults import mutants
@@ -229,7 +230,7 @@ def test_numbers_of_any_kind_and_order_are_the_same_events(dtype: str, order: st
     batch = pattern(900)
     rows = np.array(np.floor(rows_of(batch)), dtype, order=order)  # type: ignore[call-overload]
     np.save(tmp_path / "3.npy", rows)
-    found = check_source(open_tonic_npy(tmp_path / "3.npy", batch_events=128))
+    found = check_source(open_tonic_npy(tmp_path / "3.npy", ReadOptions(batch_events=128)))
     assert found.lists()[1:4] == columns(batch)[1:]
     assert found.t.tolist() == (batch.t // 1_000 * 1_000).tolist()
     assert not found.lost

@@ -159,7 +159,7 @@ def test_a_time_that_32_bits_cannot_tell_is_not_written(tmp_path: Path, times: l
     column = np.zeros(n, np.uint16)
     t = np.array(times, np.int64)
     batch = EventBatch(t, column, column, np.zeros(n, np.uint8), times[0], times[-1] + 1, DVS128)
-    with pytest.raises(ConfigError, match="cannot be told"):
+    with pytest.raises(ConfigError, match="does not fit the clock"):
         write_aedat2(tmp_path / "a.aedat", [batch])
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikecut.pipeline.errors import CorruptRecording, SourceError, UnsupportedVersion
+from spikecut.pipeline.errors import ConfigError, CorruptRecording, SourceError, UnsupportedVersion
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.formats.aedat3 import DVS128, PACKET, write_aedat3
@@ -77,7 +77,7 @@ def test_what_is_written_is_read_back(
     batch = pattern(n)
     t = batch.t - batch.t[0] + start
     moved = EventBatch(t, batch.x, batch.y, batch.p, start, int(t[-1]) + 1, DVS128)
-    assert write_aedat3(path, [moved], packet_events) == n
+    assert write_aedat3(path, [moved], packet_events=packet_events) == n
     found = check_source(open_recording(path))
     assert found.lists()[:4] == [column.tolist() for column in (moved.t, moved.x, moved.y, moved.p)]
 
@@ -147,3 +147,30 @@ def test_a_header_without_a_known_camera_takes_the_sensor_it_is_given(tmp_path: 
     path = tmp_path / "a.aedat"
     path.write_bytes(HEADER.replace(b"DVS128", b"CeleX") + packet([(word(200, 1, 1), 5)]))
     assert check_source(open_recording(path, sensor=SensorSize(300, 200))).x.tolist() == [200]
+
+
+def one_event(t: int, segment: int = 0, sensor: SensorSize = DVS128) -> EventBatch:
+    corner = np.array([sensor.width - 1], np.uint16), np.array([sensor.height - 1], np.uint16)
+    return EventBatch(np.array([t]), *corner, np.ones(1, np.uint8), t, t + 1, sensor, segment)
+
+
+@pytest.mark.parametrize("sensor", [DVS128, SensorSize(240, 180), SensorSize(346, 260)])
+def test_the_header_names_the_camera_whose_sensor_is_written(tmp_path: Path, sensor: SensorSize) -> None:
+    path = tmp_path / "a.aedat"
+    assert write_aedat3(path, [one_event(5, sensor=sensor)], sensor) == 1
+    recording = open_recording(path)
+    assert recording.sensor == sensor
+    assert check_source(recording).lists()[:4] == [[5], [sensor.width - 1], [sensor.height - 1], [1]]
+
+
+def test_a_sensor_of_no_known_camera_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a 640x480 sensor; AEDAT 3\.1 is written for DVS128 \(128x128\)"):
+        write_aedat3(tmp_path / "a.aedat", [], SensorSize(640, 480))
+
+
+def test_a_clock_reset_that_no_reader_would_notice_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.aedat"
+    with pytest.raises(ConfigError, match="clock reset from 2000000 to 1000000 us"):
+        write_aedat3(path, [one_event(2_000_000), one_event(1_000_000, segment=1)])
+    write_aedat3(path, [one_event(2_000_000), one_event(999_999, segment=1)])
+    assert check_source(open_recording(path)).segment.tolist() == [0, 1]

@@ -100,6 +100,12 @@ def test_the_sensor_is_the_smallest_known_one_that_holds_the_events(
     assert open_recording(path).sensor == sensor
 
 
+def test_one_pixel_in_a_hundred_outside_is_noise_and_two_are_another_sensor(tmp_path: Path) -> None:
+    inside, outside = record(3, 3, 1, 10), record(200, 100, 1, 10)
+    assert open_recording(file_of(tmp_path, inside * 99 + outside)).sensor == SensorSize(34, 34)
+    assert open_recording(file_of(tmp_path, inside * 98 + outside * 2)).sensor == CALTECH
+
+
 def test_a_wrong_sensor_is_reported_as_such_with_the_first_place(tmp_path: Path) -> None:
     path = file_of(tmp_path, record(10, 10, 1, 10) + record(100, 90, 0, 20) + record(3, 3, 0, 30))
     found = check_source(open_recording(path, sensor=SensorSize(34, 34)))

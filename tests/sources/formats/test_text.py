@@ -20,7 +20,7 @@ from spikecut.tools.cli import main
 from spikecut.tools.recordings.convert import convert
 
 from naive import text_rows
-from source_contract import DVS128, FORMATS, Collected, check_source, opened, pattern
+from source_contract import DVS128, WRITERS, Collected, check_source, opened, pattern, recording
 
 XYTP, TXYP = TextLayout("xytp"), TextLayout("txyp")
 
@@ -209,9 +209,8 @@ def test_only_comments_are_a_recording_without_events(tmp_path: Path) -> None:
 def test_bytes_are_not_taken_for_text_and_text_not_for_another_format(tmp_path: Path) -> None:
     with pytest.raises(UnknownFormat, match="begins with"):
         open_recording(file_of(tmp_path, b"\1\2\0\3" * 9, "a.txt"), sensor=DVS128, text=XYTP)
-    for suffix, write in FORMATS.items():
-        path = tmp_path / f"same{suffix}"
-        write(path, [pattern(20)])
+    for name in WRITERS:
+        path = recording(tmp_path, name, [pattern(20)])
         assert check_source(opened(path)).t.tolist() == pattern(20).t.tolist()
 
 
@@ -235,7 +234,7 @@ def test_the_command_converts_text(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["convert", str(path), str(tmp_path / "b.h5")]) == 4
     said = capsys.readouterr().err
     assert "this is text" in said
-    assert "hint: if a line is an event, say what its numbers are" in said
+    assert "hint: if a line is an event, give the order of its numbers" in said
 
 
 def test_the_event_camera_dataset_has_its_known_facts(real_data: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from spikecut.pipeline.errors import CorruptRecording, EmptyRecording
 from spikecut.pipeline.events import SensorSize
 from spikecut.sources import open_recording
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.simulation.pixel import DvsSpec
 from spikecut.sources.simulation.video import VideoRecording, open_video
 from spikecut.tools.frame_streams import network_for
@@ -36,7 +37,7 @@ def test_a_moving_square_is_seen_where_and_when_it_moves(tmp_path: Path, suffix:
     recording = open_recording(film(tmp_path / f"a{suffix}"))
     assert isinstance(recording, VideoRecording)
     assert recording.sensor == SensorSize(64, 48)
-    found = check_source(open_video(tmp_path / f"a{suffix}", None, STILL))
+    found = check_source(open_video(tmp_path / f"a{suffix}", DEFAULTS, STILL))
     assert len(found.t) > 500
     assert 0 <= found.t.min() < 25_000
     assert 250_000 < found.t.max() <= 275_000  # 11 intervals of 25 ms
@@ -53,7 +54,7 @@ def test_a_moving_square_is_seen_where_and_when_it_moves(tmp_path: Path, suffix:
 
 def test_a_video_is_shown_to_the_sensor_that_is_asked_for(tmp_path: Path) -> None:
     """Of 64 x 48 the middle 48 x 48 lands on 24 x 24: the square of 12 rows covers rows 9 to 14 there."""
-    found = check_source(open_video(film(tmp_path / "a.avi"), SensorSize(24, 24), STILL))
+    found = check_source(open_video(film(tmp_path / "a.avi"), ReadOptions(SensorSize(24, 24)), STILL))
     assert found.x.max() < 24
     assert found.y.max() < 24
     assert ((found.y >= 8) & (found.y <= 15)).mean() > 0.95
@@ -62,8 +63,8 @@ def test_a_video_is_shown_to_the_sensor_that_is_asked_for(tmp_path: Path) -> Non
 def test_the_same_seed_gives_the_same_events_and_another_others(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4")
     noisy = DvsSpec(shot_noise_hz=20.0)
-    assert check_source(open_video(path, None, noisy, 1)) == check_source(open_video(path, None, noisy, 1))
-    assert check_source(open_video(path, None, noisy, 1)) != check_source(open_video(path, None, noisy, 2))
+    assert check_source(open_video(path, DEFAULTS, noisy, 1)) == check_source(open_video(path, DEFAULTS, noisy, 1))
+    assert check_source(open_video(path, DEFAULTS, noisy, 1)) != check_source(open_video(path, DEFAULTS, noisy, 2))
 
 
 def test_a_video_is_meant_for_the_gestures(tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ import pytest
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
+from spikecut.sources.formats import FORMATS, written_formats
 from spikecut.sources.formats.hdf5 import write_hdf5
 from spikecut.tools.commands.convert import Convert
 from spikecut.tools.commands.info import Info
 from spikecut.tools.recordings.convert import convert, run_convert
 from spikecut.tools.recordings.info import info, parse_sensor, run_info
 
-from source_contract import DVS128, WRITERS, check_source, pattern
+from source_contract import DVS128, WRITERS, check_source, pattern, recording
 
 
 def batch_of(t: list[int], sensor: SensorSize = DVS128, segment: int = 0) -> EventBatch:
@@ -42,18 +43,18 @@ def test_the_numbers_of_a_recording_worked_out_by_hand(tmp_path: Path) -> None:
 
 def test_the_peak_does_not_depend_on_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.bin"
-    WRITERS[".bin"](path, [pattern(2_000)])
+    WRITERS["atis"](path, [pattern(2_000)])
     whole = info(path).peak_events
     monkeypatch.setattr(
         "spikecut.tools.recordings.info.open_recording",
-        lambda path, sensor: open_recording(path, sensor=sensor, batch_events=64),
+        lambda path, sensor, text: open_recording(path, sensor=sensor, batch_events=64),
     )
     assert info(path).peak_events == whole
 
 
 def test_the_json_has_these_keys_and_no_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.aedat"
-    WRITERS[".aedat"](path, [pattern(50)])
+    WRITERS["aedat2"](path, [pattern(50)])
     assert run_info(Info(path, json=True)) == 0
     found = json.loads(capsys.readouterr().out)
     assert list(found) == ["format", "sensor", "n_events", "n_on", "t_first_us", "t_last_us", "damage"]
@@ -62,7 +63,7 @@ def test_the_json_has_these_keys_and_no_others(tmp_path: Path, capsys: pytest.Ca
 
 def test_damage_is_told_with_its_place_and_the_code_is_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.aedat"
-    WRITERS[".aedat"](path, [pattern(50)])
+    WRITERS["aedat2"](path, [pattern(50)])
     data = path.read_bytes()
     path.write_bytes(data[:-3])
     assert run_info(Info(path, json=True)) == 3
@@ -84,7 +85,7 @@ def test_signals_of_the_camera_are_mentioned_and_are_no_damage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "a.aedat"
-    WRITERS[".aedat"](path, [pattern(50)])
+    WRITERS["aedat2"](path, [pattern(50)])
     path.write_bytes(path.read_bytes() + bytes([0, 0, 0x80, 0, 0, 0, 20, 0]))
     assert run_info(Info(path)) == 0
     assert "signals   1" in capsys.readouterr().out
@@ -94,7 +95,7 @@ def test_a_recording_without_events_is_no_damage_and_no_division_by_zero(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "none.aedat"
-    WRITERS[".aedat"](path, [])
+    WRITERS["aedat2"](path, [])
     assert run_info(Info(path)) == 0
     assert "nothing in it" in capsys.readouterr().out
     assert run_info(Info(path, json=True)) == 0
@@ -106,21 +107,21 @@ def test_the_wrong_sensor_is_suspected_when_most_events_lie_outside(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "a.bin"
-    WRITERS[".bin"](path, [pattern(500)])
+    WRITERS["atis"](path, [pattern(500)])
     assert run_info(Info(path, sensor="20x20")) == 3
     assert "probably the wrong sensor" in capsys.readouterr().out
 
 
 def test_one_event_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "one.bin"
-    WRITERS[".bin"](path, [batch_of([5])])
+    WRITERS["atis"](path, [batch_of([5])])
     assert run_info(Info(path)) == 0
     assert "events    1, 0.0% ON" in capsys.readouterr().out
 
 
 def test_info_does_not_load_torch(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
-    WRITERS[".bin"](path, [pattern(10)])
+    WRITERS["atis"](path, [pattern(10)])
     code = (
         "import sys; from spikecut.tools.recordings.info import info; info(sys.argv[1]); print('torch' in sys.modules)"
     )
@@ -135,18 +136,17 @@ def test_a_sensor_is_written_with_an_x() -> None:
             parse_sensor(wrong)
 
 
-@pytest.mark.parametrize(("source", "target"), list(itertools.permutations(WRITERS, 2)))
+@pytest.mark.parametrize(("source", "target"), list(itertools.permutations(written_formats(), 2)))
 def test_conversion_keeps_every_event(tmp_path: Path, source: str, target: str) -> None:
-    src, dst = tmp_path / f"a{source}", tmp_path / f"b{target}"
-    WRITERS[source](src, [pattern(2_000)])
-    report = convert(src, dst, sensor=DVS128)
+    src, dst = recording(tmp_path, source, [pattern(2_000)]), tmp_path / f"b{FORMATS[target].suffixes[0]}"
+    report = convert(src, dst, sensor=DVS128, format=target)
     assert (report.n_read, report.n_written, report.lost.total) == (2_000, 2_000, 0)
     assert check_source(open_recording(dst, sensor=DVS128)) == check_source(open_recording(src, sensor=DVS128))
 
 
 def test_what_is_lost_in_conversion_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     src, dst = tmp_path / "a.bin", tmp_path / "b.h5"
-    WRITERS[".bin"](src, [pattern(100)])
+    WRITERS["atis"](src, [pattern(100)])
     src.write_bytes(src.read_bytes()[:-2])
     assert run_convert(Convert(src, dst, json=True)) == 3
     said = capsys.readouterr()
@@ -159,7 +159,7 @@ def test_labels_that_stay_behind_are_said_with_how_to_take_them_along(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     src, labels = tmp_path / "user01_led.aedat", tmp_path / "user01_led_labels.csv"
-    WRITERS[".aedat"](src, [pattern(100)])
+    WRITERS["aedat2"](src, [pattern(100)])
     labels.write_text("class,startTime_usec,endTime_usec\n1,0,9\n")
     assert run_convert(Convert(src, tmp_path / "user01_led.h5")) == 0
     assert capsys.readouterr().err == ""  # the same labels lie beside both
@@ -174,7 +174,7 @@ def test_labels_that_stay_behind_are_said_with_how_to_take_them_along(
 
 def test_an_existing_file_is_kept_unless_told(tmp_path: Path) -> None:
     src, dst = tmp_path / "a.bin", tmp_path / "b.h5"
-    WRITERS[".bin"](src, [pattern(100)])
+    WRITERS["atis"](src, [pattern(100)])
     dst.write_bytes(b"precious")
     with pytest.raises(ConfigError, match="exists"):
         convert(src, dst)

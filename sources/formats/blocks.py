@@ -1,0 +1,41 @@
+"""Reading a file block by block, in bounded memory: for formats whose events follow each other in the file."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from spikecut.pipeline.events import DropCause, DropCounts
+from spikecut.sources.formats.files import open_binary, read_bytes
+from spikecut.sources.formats.ordering import Chunk
+
+Decode = Callable[[UInt8[ndarray, " n"], int, bool], tuple[Chunk, int]]
+
+
+def decoded_blocks(path: Path, begin: int, block_bytes: int, decode: Decode) -> Iterator[Chunk]:
+    """The events of a file from byte `begin`, read `block_bytes` at a time.
+
+    `decode` gets the bytes at hand, the place of the first in the file, and whether the file ends with them. It
+    returns the events in them and how many bytes these took; the rest is handed to it again, with more behind. What is
+    left at the end of the file counts as one event, `cut_off`. The file is read up to the size it had when it was
+    opened.
+
+    Raises:
+        UnreadableSource: if the file is missing or cannot be read.
+    """
+    with open_binary(path) as file:
+        remaining = max(0, os.fstat(file.fileno()).st_size - begin)
+        file.seek(begin)
+        left, at = b"", begin
+        while remaining:
+            block = read_bytes(file, path, min(remaining, block_bytes))
+            remaining = remaining - len(block) if block else 0  # the file may have become shorter meanwhile
+            chunk, n_bytes = decode(np.frombuffer(left + block, np.uint8), at, remaining == 0)
+            left, at = (left + block)[n_bytes:], at + n_bytes
+            if left and not remaining:
+                chunk = replace(chunk, lost=chunk.lost + DropCounts.of(DropCause.cut_off, 1, len(left), at))
+            yield chunk

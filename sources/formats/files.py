@@ -1,0 +1,59 @@
+"""Opening and reading files, with errors of ours in place of the operating system's."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+from spikecut.pipeline.errors import SourceError, UnreadableSource
+
+
+def first_bytes(path: Path, n: int) -> bytes:
+    """The beginning of a file, at most `n` bytes of it.
+
+    Raises:
+        UnreadableSource: if the file is missing or cannot be read.
+    """
+    with open_binary(path) as file:
+        return read_bytes(file, path, n)
+
+
+def open_binary(path: Path) -> BinaryIO:
+    """Opens a file for reading.
+
+    Raises:
+        UnreadableSource: if the file is missing or may not be read.
+    """
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def read_bytes(file: BinaryIO, path: Path, n: int) -> bytes:
+    """The next bytes of the open file `path`, at most `n`; none at its end.
+
+    Raises:
+        UnreadableSource: if they cannot be read.
+    """
+    try:
+        return file.read(n)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def file_size(path: Path) -> int:
+    """How many bytes a file has.
+
+    Raises:
+        UnreadableSource: if the file is missing or may not be looked at.
+    """
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> SourceError:
+    """An error of the operating system as one of ours, with the file's name."""
+    reason = (error.strerror or str(error)).lower()
+    hint = "check the name" if isinstance(error, FileNotFoundError) else None
+    return UnreadableSource(path, reason, hint=hint)

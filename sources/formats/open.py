@@ -1,0 +1,75 @@
+"""The door for files: whatever their format, by the table `FORMATS`."""
+
+from os import PathLike
+from pathlib import Path
+
+from spikecut.pipeline.errors import EmptyRecording, UnknownFormat, UnreadableSource
+from spikecut.pipeline.events import SensorSize
+from spikecut.sources.formats import FORMATS, known_formats
+from spikecut.sources.formats.base import Format, ReadOptions, Recording, TextLayout
+from spikecut.sources.formats.files import first_bytes
+from spikecut.sources.formats.signatures import is_text, other_kind
+
+_HEAD_BYTES = 64
+
+
+def open_recording(
+    path: str | PathLike[str],
+    *,
+    sensor: SensorSize | None = None,
+    batch_events: int = 65_536,
+    text: TextLayout | None = None,
+) -> Recording:
+    """The recording in a file, whatever its format: chosen by content, then by suffix.
+
+    `sensor` is used for formats that do not name theirs (ATIS bin, text). A video (MP4, AVI, Matroska, WebM) is scaled
+    to it and shown to a simulated DVS. Other formats ignore it. `text` is the layout of a text file. Batches hold
+    about `batch_events` events.
+    Damage does not stop the reading: what is whole is delivered, and the rest is counted by cause in the
+    batches' `lost`.
+
+    Raises:
+        UnreadableSource: if the file is missing, a directory, or may not be read.
+        EmptyRecording: if it has no bytes.
+        UnknownFormat: if it is none of the known formats; the message says what it looks like.
+        UnsupportedVersion, CorruptRecording, LimitExceeded: as the reader of its format says.
+        ConfigError: if the sensor is not known and cannot be inferred, or a batch would hold no events.
+    """
+    options, path = ReadOptions(sensor, batch_events, text), Path(path)
+    if path.is_dir():
+        raise UnreadableSource(path, "is a directory", hint="for a folder of recordings: spikecut replay")
+    head = first_bytes(path, _HEAD_BYTES)
+    if not head:
+        raise EmptyRecording(path, "the file is empty (0 bytes)")
+    row = _by_signature(head)
+    if row is None and (kind := other_kind(head)):
+        hint = "a network made for pictures looks at it: --model NETWORK" if "picture" in kind else None
+        raise UnknownFormat(path, f"this is {kind}; spikecut reads {known_formats()}", hint=hint)
+    row = row or _by_suffix(path.suffix.lower(), needs_text=False)
+    if row is None and text is not None and 0 not in head:
+        row = _by_suffix(path.suffix.lower(), needs_text=True) or FORMATS["text"]
+    if row is None:
+        raise _unknown(path, head)
+    return row.open(path, options)
+
+
+def _by_signature(head: bytes) -> Format | None:
+    return next((row for row in FORMATS.values() if row.recognise is not None and row.recognise(head)), None)
+
+
+def _by_suffix(suffix: str, *, needs_text: bool) -> Format | None:
+    """A format without a signature."""
+    rows = [row for row in FORMATS.values() if row.recognise is None and ("text" in row.needs) == needs_text]
+    return next((row for row in rows if suffix in row.suffixes), None)
+
+
+def _unknown(path: Path, head: bytes) -> UnknownFormat:
+    """The error for a file of an unknown kind, with the way to read it if it is text."""
+    rows = [row for row in FORMATS.values() if row.recognise is None and "text" not in row.needs]
+    unsigned = "; ".join(f"{row.name} files are known by their suffix {' or '.join(row.suffixes)}" for row in rows)
+    if is_text(head):
+        kind, command = "this is text", f"spikecut convert {path} out.h5 --columns xytp --sensor WIDTHxHEIGHT"
+        hint = f"if a line is an event, give the order of its numbers: {command}; {unsigned}"
+    else:
+        kind, hint = f"begins with {head[:8]!r}, which no known format does", f"without a signature: {unsigned}"
+    return UnknownFormat(path, f"{kind}; spikecut reads {known_formats()}", hint=hint)

@@ -1,0 +1,55 @@
+"""What a file is, by its first bytes: signatures of formats, and of files that are none of them."""
+
+from collections.abc import Callable
+
+AEDAT3 = b"#!AER-DAT3."
+HDF5 = b"\x89HDF\r\n\x1a\n"
+NUMPY = b"\x93NUMPY"
+_OTHERS = {
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b\x08": "a gzip file",
+    b"\x89PNG": "a PNG picture",
+    b"Event Stream": "an event stream (.es)",
+    b"% ": "a Prophesee recording (.raw or .dat)",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"RIFF": "a RIFF file (WAV or WebP)",
+    b"%PDF": "a PDF document",
+}
+
+
+def begins_with(signature: bytes) -> Callable[[bytes], bool]:
+    """A predicate on the first bytes of a file.
+
+    >>> begins_with(b"%PDF")(b"%PDF-1.7")
+    True
+    """
+    return lambda head: head.startswith(signature)
+
+
+def is_aedat2(head: bytes) -> bool:
+    """Whether a file is AEDAT of any version but 3: the reader of AEDAT 2.0 refuses the others by their numbers."""
+    return head.startswith(b"#!AER-DAT") and not head.startswith(AEDAT3)
+
+
+def is_video(head: bytes) -> bool:
+    """Whether a file is a video: MP4 or QuickTime, AVI, Matroska or WebM."""
+    return head[4:8] == b"ftyp" or (head[:4] == b"RIFF" and head[8:12] == b"AVI ") or head[:4] == b"\x1aE\xdf\xa3"
+
+
+def is_text(head: bytes) -> bool:
+    """Whether the bytes are printable ASCII and blanks."""
+    return all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in head)
+
+
+def other_kind(head: bytes) -> str | None:
+    """The kind of a file that is no recording or one that spikecut does not read, or None if nothing is known.
+
+    An ATIS event at (37, 32) begins like a Prophesee recording, `% `; there a letter must follow.
+
+    >>> other_kind(b"%PDF-1.7")
+    'a PDF document'
+    """
+    for signature, kind in _OTHERS.items():
+        if head.startswith(signature) and (signature != b"% " or head[2:3].isalpha()):
+            return kind
+    return None

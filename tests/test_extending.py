@@ -1,0 +1,71 @@
+"""What docs/extending.md says is done: each kind of thing is added from outside and used by the command line."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spikecut import open_recording
+from spikecut.sources.datasets.class_folders import list_recordings
+from spikecut.sources.formats import FORMATS, known_formats
+from spikecut.tools.cli import main
+
+from source_contract import DATA, check_source
+
+PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
+
+
+def recipe(section: str) -> list[str]:
+    """The Python of one section of the page, block by block."""
+    (text,) = re.findall(rf"^## {section}$(.*?)(?=^## |\Z)", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+# --- a file format ---
+
+
+@pytest.fixture
+def toy_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    module, row = recipe("A file format")
+    (tmp_path / "toy_format.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(row, str(PAGE), "exec"), {})
+    yield
+    del FORMATS["toy"]
+
+
+@pytest.mark.usefixtures("toy_format")
+def test_a_format_of_one_s_own_is_written_described_and_converted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(DATA / "tiny.aedat"), "a.toy"]) == 0
+    assert main(["convert", "a.toy", "b.h5"]) == 0
+    tiny = check_source(open_recording(DATA / "tiny.aedat"))
+    assert check_source(open_recording("a.toy")) == check_source(open_recording("b.h5")) == tiny
+    capsys.readouterr()
+    assert main(["info", "a.toy", "--json"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert (about["format"], about["sensor"], about["n_events"]) == ("toy", [128, 128], len(tiny.t))
+    assert "toy (.toy)" in known_formats()
+
+
+@pytest.mark.usefixtures("toy_format")
+def test_a_network_decides_on_a_format_of_one_s_own_and_damage_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    rng, n = np.random.default_rng(0), 6_000
+    rows = zip(np.sort(rng.integers(0, 300_000, n)), *rng.integers(40, 90, (2, n)), rng.integers(0, 2, n), strict=True)
+    lines = [f"{t} {x} {y} {p}\n" for t, x, y, p in rows]
+    Path("a.txt").write_text("".join(lines))
+    assert main(["convert", "a.txt", "a.toy", "--columns", "txyp", "--sensor", "128x128"]) == 0
+    Path("a.toy").write_bytes(Path("a.toy").read_bytes()[:-5])
+    assert main(["info", "a.toy", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["damage"][0]["cause"] == "cut_off"
+    assert main(["run", "a.toy", "--model", "gestures", "--json"]) == 3
+
+
+@pytest.mark.usefixtures("toy_format")
+def test_class_folders_list_a_format_of_one_s_own(tmp_path: Path) -> None:
+    (tmp_path / "left").mkdir()
+    (tmp_path / "left" / "a.toy").write_bytes(b"TOY!")
+    assert [recording.name for recording in list_recordings(tmp_path)] == ["left/a.toy"]
