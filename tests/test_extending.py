@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,3 +71,36 @@ def test_class_folders_list_a_format_of_one_s_own(tmp_path: Path) -> None:
     (tmp_path / "left").mkdir()
     (tmp_path / "left" / "a.toy").write_bytes(b"TOY!")
     assert [recording.name for recording in list_recordings(tmp_path)] == ["left/a.toy"]
+
+
+# --- a command ---
+
+
+def call(script: Path, *words: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a script of a user."""
+    command = [sys.executable, str(script), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_command_is_one_module_and_one_row(tmp_path: Path) -> None:
+    script, config = tmp_path / "count.py", tmp_path / "run.toml"
+    tiny = str(DATA / "tiny.bin")
+    (source,) = recipe("A command")
+    script.write_text(source, encoding="utf-8")
+    config.write_text("[count]\njson = true\n")
+    code, out, error = call(script, "count", tiny, "--config", str(config))
+    assert (code, error) == (0, "")
+    n_events = json.loads(out)["events"]
+    assert n_events > 0
+    assert call(script, "count", tiny) == (0, f"{n_events} events\n", "")
+    assert call(script, "cuont", tiny)[2] == "error: no command 'cuont'\nhint: did you mean 'count'?\n"
+    assert call(script, "count", tiny, "--jsn")[2].endswith("hint: did you mean '--json'?\n")
+    code, out, error = call(script, "--help")
+    assert "Count the events in a recording." in out
+    code, out, error = call(script, "count", "--help")
+    assert (code, error) == (0, "")
+    assert "$ spikecut count walking.aedat" in out
+    config.write_text("[count]\njsom = true\n")
+    code, out, error = call(script, "count", tiny, "--config", str(config))
+    assert (code, error) == (2, f"error: {config}: count.jsom: no such key; did you mean 'json'?\n")

@@ -1,23 +1,30 @@
-"""The command `spikecut`: its subcommands by name, and what their errors become.
+"""The command `spikecut`: parses the command line, runs one command, turns its errors into lines and an exit code.
 
-A subcommand is a dataclass of the table `COMMANDS`; it imports what it needs when it runs, so `--help` is instant.
+A command is a dataclass of the table `COMMANDS`; it imports what it needs when it runs, so `--help` is instant.
 """
 
+import contextlib
 import functools
 import inspect
 import operator
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
 from typing import Annotated, Any
 
 import tyro
 
 import spikecut
-from spikecut.pipeline.errors import EnvironmentProblem, SourceError, SpikecutError
+from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, SourceError, SpikecutError
 from spikecut.tools.commands import COMMANDS
 from spikecut.tools.config import with_config
+from spikecut.tools.flags import check_words, did_you_mean
+from spikecut.tools.options import Command
 
-OK, USAGE, DAMAGED, UNREADABLE, ENVIRONMENT, INTERRUPTED = 0, 2, 3, 4, 5, 130
+OK, USAGE, DAMAGED, UNREADABLE, ENVIRONMENT, INTERRUPTED, TERMINATED = 0, 2, 3, 4, 5, 130, 143
 
 _ABOUT = """Deciding early on event-camera streams.
 
@@ -25,7 +32,79 @@ $ spikecut demo
 
 $ spikecut run recording.bin --model nmnist --once
 
-Any command takes --config FILE, a TOML file with one table a command."""
+spikecut COMMAND --help explains a command; spikecut --version prints the version. Every command takes --config FILE, a
+TOML file with one table for each command, whose keys are the names of its flags.
+
+Exit codes: 0 finished; 2 the command line is wrong; 3 finished, but some input was damaged; 4 nothing could be read;
+5 something is missing on this machine or cannot be written; 130 interrupted (Ctrl-C); 143 terminated (SIGTERM)."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: ends a command in the same way as an interruption."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command and returns its exit code.
+
+    0 fine, 2 usage, 3 finished but some input was damaged, 4 nothing readable, 5 environment (an output that
+    cannot be written, too), 130 interrupted, 143 terminated.
+    """
+    try:
+        with _terminable():
+            return _main(sys.argv[1:] if argv is None else argv)
+    except SpikecutError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        if isinstance(error, SourceError):
+            return UNREADABLE
+        return ENVIRONMENT if isinstance(error, EnvironmentProblem) else USAGE
+    except Terminated:
+        print("terminated", file=sys.stderr)
+        return TERMINATED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output stopped reading
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except OSError as error:  # a folder that cannot be written, a full disk
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{(error.strerror or str(error)).lower()}", file=sys.stderr)
+        return ENVIRONMENT
+
+
+def _main(argv: list[str]) -> int:
+    words = with_config(argv, COMMANDS)
+    if words == ["--version"]:
+        print(f"spikecut {spikecut.__version__}")
+        return OK
+    _check(words)
+    command: Command = tyro.cli(
+        _commands(words), prog="spikecut", description=_ABOUT, args=words, config=(tyro.conf.DisallowNone,)
+    )
+    if command.uses_torch:
+        import torch
+
+        torch.set_num_threads(1)  # more threads lose on networks of this size, and badly on a busy machine
+    return int(command.run())
+
+
+def _check(words: list[str]) -> None:
+    """Refuses an unknown command, and what its options type does not take.
+
+    Raises:
+        ConfigError: with the nearest known name.
+    """
+    first = words[0] if words else ""
+    if first in COMMANDS:
+        check_words(first, words[1:], COMMANDS[first])
+    elif not words:
+        raise ConfigError("a command is missing", hint="spikecut --help lists all commands")
+    elif first not in ("-h", "--help"):
+        what = "flag" if first.startswith("-") else "command"
+        hint = did_you_mean(first, [*COMMANDS, "--help", "--version"], otherwise=f"one of {', '.join(COMMANDS)}")
+        raise ConfigError(f"no {what} {first!r}", hint=hint)
 
 
 def _commands(words: list[str]) -> Any:
@@ -41,39 +120,22 @@ def _commands(words: list[str]) -> Any:
     return functools.reduce(operator.or_, kinds)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Runs one command and returns its exit code.
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """While it lasts, SIGTERM raises `Terminated` in this process; processes that it forks end as usual."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    owner = os.getpid()
 
-    0 fine, 2 usage, 3 finished but some input was damaged, 4 nothing readable, 5 environment (an output that
-    cannot be written, too), 130 interrupted.
-    """
+    def stop(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == owner:
+            raise Terminated
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    former = signal.signal(signal.SIGTERM, stop)
     try:
-        words = with_config(sys.argv[1:] if argv is None else argv, COMMANDS)
-        if words == ["--version"]:
-            print(f"spikecut {spikecut.__version__}")
-            return OK
-        command: Any = tyro.cli(
-            _commands(words), prog="spikecut", description=_ABOUT, args=words, config=(tyro.conf.DisallowNone,)
-        )
-        if command.uses_torch:
-            import torch
-
-            torch.set_num_threads(1)  # more threads lose on networks of this size, and badly on a busy machine
-        return int(command.run())
-    except SpikecutError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
-        if isinstance(error, SourceError):
-            return UNREADABLE
-        return ENVIRONMENT if isinstance(error, EnvironmentProblem) else USAGE
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
-    except OSError as error:  # a folder that cannot be written, a full disk
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{(error.strerror or str(error)).lower()}", file=sys.stderr)
-        return ENVIRONMENT
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)

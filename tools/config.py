@@ -3,15 +3,18 @@
 The values become flags in front of those that were typed, so what is typed wins.
 """
 
-import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.strict import check_numbers, nearest, read_toml, unexpected
+from spikecut.tools.flags import Flag, expected, flags_of
+
+_TYPES: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str, int, float)}
 
 
-def with_config(words: list[str], commands: dict[str, type]) -> list[str]:
+def with_config(words: Sequence[str], commands: Mapping[str, type]) -> list[str]:
     """The words of a command line, with `--config FILE` replaced by the flags that the file stands for.
 
     Raises:
@@ -24,24 +27,18 @@ def with_config(words: list[str], commands: dict[str, type]) -> list[str]:
     if at + 1 == len(words):
         raise ConfigError("--config without a file")
     path, rest = Path(words[at + 1]), words[:at] + words[at + 2 :]
-    command = next((word for word in rest if not word.startswith("-")), "")
     tables = _read(path)
-    for name, table in tables.items():
-        if name not in commands or not isinstance(table, dict):
-            raise ConfigError(f"{path}: {name}: no such command{nearest(name, list(commands))}")
-        fields = [field.name for field in dataclasses.fields(commands[name])]
-        for key in table:
-            if key not in fields:
-                raise ConfigError(f"{path}: {name}.{key}: no such key{nearest(key, fields)}")
+    values = {command: _checked(path, command, table, commands) for command, table in tables.items()}
+    command = next((word for word in rest if not word.startswith("-")), "")
     if command not in commands:
         return rest
     place = rest.index(command) + 1
     front, back = list[str](), list[str]()
-    for key, value in tables.get(command, {}).items():
-        if not isinstance(value, list):
-            front += _flag(path, command, key, value)
-        elif f"--{key.replace('_', '-')}" not in rest:  # a list would swallow a word that follows it
-            back += _flag(path, command, key, value)
+    for flag, value in values.get(command, ()):
+        if flag.n_values in (0, 1):
+            front += _words(flag, value)
+        elif flag.shown not in rest:  # a list would swallow a word that follows it
+            back += _words(flag, value)
     return rest[:place] + front + rest[place:] + back
 
 
@@ -54,17 +51,48 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error}", hint=error.hint) from error
 
 
-def _flag(path: Path, command: str, key: str, value: object) -> list[str]:
-    name = key.replace("_", "-")
-    try:
-        check_numbers(value, f"{command}.{key}")
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+def _checked(path: Path, command: str, table: Any, commands: Mapping[str, type]) -> list[tuple[Flag, Any]]:
+    """The flags of one table, each with its value.
+
+    Raises:
+        ConfigError: for an unknown command or key, or a value of another type, with the path of the key.
+    """
+    if command not in commands or not isinstance(table, dict):
+        raise ConfigError(f"{path}: {command}: no such command{nearest(command, list(commands))}")
+    flags = {flag.field: flag for flag in flags_of(commands[command])}
+    for key, value in table.items():
+        where = f"{path}: {command}.{key}"
+        if key not in flags:
+            raise ConfigError(f"{where}: no such key{nearest(key, list(flags))}")
+        flag = flags[key]
+        if flag.positional:
+            raise ConfigError(f"{where}: belongs on the command line", hint=f"spikecut {command} {flag.shown}")
+        if not _fits(flag, value):
+            raise ConfigError(f"{path}: {unexpected(f'{command}.{key}', value, expected(flag))}")
+        try:
+            check_numbers(value, f"{command}.{key}")
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+    return [(flags[key], value) for key, value in table.items()]
+
+
+def _fits(flag: Flag, value: Any) -> bool:
+    """Whether a value has the type of its flag; a flag of many values takes one or a list."""
+    if flag.n_values in (0, 1):
+        return _is_of(flag, value)
+    values = value if isinstance(value, list) else [value]
+    enough = bool(values) if flag.n_values is None else len(values) == flag.n_values
+    return enough and all(_is_of(flag, one) for one in values)
+
+
+def _is_of(flag: Flag, value: Any) -> bool:
+    if flag.choices:
+        return value in flag.choices
+    return isinstance(value, _TYPES[flag.kind]) and isinstance(value, bool) == (flag.kind is bool)
+
+
+def _words(flag: Flag, value: Any) -> list[str]:
+    """A value of the file as it would be typed."""
     if isinstance(value, bool):
-        return [f"--{name}" if value else f"--no-{name}"]
-    if isinstance(value, str | int | float):
-        return [f"--{name}", str(value)]
-    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-        return [f"--{name}", *value]
-    wrong = unexpected(f"{command}.{key}", value, "a word, a number, true or false, or a list of words")
-    raise ConfigError(f"{path}: {wrong}")
+        return [flag.shown if value else f"--no-{flag.name}"]
+    return [flag.shown, *map(str, value if isinstance(value, list) else [value])]

@@ -38,6 +38,14 @@ def test_what_is_typed_wins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         ("[rum]\n", "rum: no such command; did you mean 'run'"),
         ("[run]\nmodle = 'x'\n", "run.modle: no such key; did you mean 'model'"),
         ("[run]\nmodel = {a = 1}\n", "run.model: .*expected a word"),
+        ("[run]\nonce = 'yes'\n", "run.once: .*expected true or false"),
+        ("[run]\nmodel = true\n", "run.model: .*expected a word"),
+        ("[run]\nwindow = 'open'\n", "run.window: .*expected one of auto, on, off"),
+        ("[run]\nfile = 'x.bin'\n", "run.file: belongs on the command line"),
+        ("[replay]\nseed = 1.5\n", "replay.seed: .*expected a whole number"),
+        ("[replay]\ncutoff = [1, {}]\n", "replay.cutoff: .*expected a list, each entry a word"),
+        ("[recipe]\nseed = [0, '1']\n", "recipe.seed: .*expected a list, each entry a whole number"),
+        ("[report]\ncompare = ['x']\n", "report.compare: .*expected a list, each entry a word"),
         ("[run\n", "not TOML"),
     ],
 )
@@ -49,3 +57,10 @@ def test_what_is_unknown_is_refused_by_its_full_path(text: str, message: str, tm
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml: no such file"):
         with_config(["run", "--config", "nowhere.toml"], COMMANDS)
+
+
+def test_numbers_of_a_list_become_words(tmp_path: Path) -> None:
+    config = file_of(tmp_path, "[recipe]\nseed = [0, 1]\n[calibrate]\ntolerance = [0.01, 1]\ndelta = 1\n")
+    assert with_config(["recipe", "x", "--config", config], COMMANDS) == ["recipe", "x", "--seed", "0", "1"]
+    expected = ["calibrate", "--delta", "1", "x", "--tolerance", "0.01", "1"]
+    assert with_config(["calibrate", "x", "--config", config], COMMANDS) == expected

@@ -1,0 +1,102 @@
+"""Truths about the shape of the code: functions of a screen, few parameters, short modules, small folders."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+TOPS = ("pipeline", "sources", "models", "tools")
+LINES, PARAMETERS, MODULE_LINES, MODULES = 60, 6, 300, 18
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def modules() -> list[Path]:
+    """All modules of the package."""
+    return sorted(path for top in TOPS for path in (REPOSITORY / top).rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+def is_kernel(path: Path) -> bool:
+    """Kernels take arrays one by one, because Numba and autograd compile what takes no values of ours."""
+    return any(word in path.stem for word in ("kernels", "decoding", "scan"))
+
+
+def functions(path: Path) -> Iterator[tuple[str, Function]]:
+    """Every function of a module with its name, which is `Class.method` for a method."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        inside = node.body if isinstance(node, ast.ClassDef | ast.Module) else []
+        for child in inside:
+            if isinstance(child, Function):
+                owner = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
+                yield owner + child.name, child
+
+
+def n_parameters(function: Function) -> int:
+    """How many arguments a caller can give: `self` and `cls` are not among them."""
+    given = function.args
+    named = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    return len(named) - (named[:1] in (["self"], ["cls"]))
+
+
+# Parts of the program that are being divided; each name goes as soon as its function is short.
+LONG = {
+    "models/files/norse_network.py from_norse",
+    "pipeline/replay.py replay",
+    "sources/__init__.py open_recording",
+    "sources/formats/ordering.py in_order",
+    "tools/session/run.py run_run",
+}
+WIDE = {
+    "models/architectures/normalisation.py convolution",
+    "models/files/norse_network.py from_norse",
+    "pipeline/rules/conformal.py fit_conformal",
+    "pipeline/rules/conformal.py fit_pooled",
+    "pipeline/rules/ltt.py fit_conditional",
+    "sources/simulation/figure.py draw",
+    "sources/simulation/figure.py part",
+    "tools/views/canvas.py Canvas.text",
+    "tools/views/panels.py draw_bars",
+    "tools/views/panels.py draw_timeline",
+    "tools/views/panels.py draw_trace",
+    "tools/views/video.py VideoSink.__init__",
+}
+FULL = {"pipeline"}
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = {
+        f"{name_of(path)} {name}"
+        for path in modules()
+        if not is_kernel(path)
+        for name, function in functions(path)
+        if (function.end_lineno or 0) - function.lineno >= LINES
+    }
+    assert long <= LONG
+
+
+def test_no_function_takes_more_than_six_parameters() -> None:
+    wide = {
+        f"{name_of(path)} {name}"
+        for path in modules()
+        if not is_kernel(path)
+        for name, function in functions(path)
+        if n_parameters(function) > PARAMETERS
+    }
+    assert wide <= WIDE
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_no_module_is_longer_than_three_hundred_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MODULE_LINES
+
+
+def test_no_folder_holds_more_than_eighteen_modules() -> None:
+    folders = {path.parent for path in modules()}
+    full = {name_of(folder) for folder in folders if len(list(folder.glob("*.py"))) > MODULES}
+    assert full <= FULL
