@@ -35,5 +35,5 @@ def test_every_flag_has_a_sentence_in_the_help(name: str, capsys: pytest.Capture
         cli.main([name, "--help"])
     text = re.sub(r"[│\s]+", " ", capsys.readouterr().out.rpartition("$ spikecut")[2])
     for flag in flags_of(COMMANDS[name]):
-        shown = "" if flag.positional else rf"{flag.shown} [^.]*?"
-        assert re.search(rf"{shown}[A-Z][a-z].{{6,}}?\.", text), flag
+        shown = "" if flag.positional else rf"{flag.shown}\b[^.]*?"
+        assert re.search(rf"{shown}[A-Z][a-z ].{{6,}}?\.", text), flag
