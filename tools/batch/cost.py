@@ -115,7 +115,7 @@ def costs_of(
 ) -> list[Cost]:
     """What every rule costs on the same recordings, given one by one; `stepper` has its `network` to look into.
 
-    A policy's cost is told in steps, of `dense` operations each: it is an ANN, and multiplies.
+    A policy's cost is given in steps, of `dense` operations each: it is an ANN, and multiplies.
     """
     additions, multiplications = _operations(recordings, stepper, horizon)
     stops = {name: np.zeros(len(recordings), np.int64) for name in rules}
@@ -124,9 +124,9 @@ def costs_of(
         for name, rule in rules.items():
             started = time.perf_counter()
             for i, frames in enumerate(recordings):
-                for said in run(frames, stepper, rule, horizon=horizon):
-                    if isinstance(said, Decision):
-                        stops[name][i] = said.steps
+                for item in run(frames, stepper, rule, horizon=horizon):
+                    if isinstance(item, Decision):
+                        stops[name][i] = item.steps
             seconds[name] = min(seconds[name], time.perf_counter() - started)
     costs = []
     for name, at in stops.items():

@@ -120,13 +120,13 @@ def gather(
     )
 
 
-def refuse_trained_on(found: Gathered, force: bool) -> None:
-    """Refuses recordings that shaped the network's weights, found by content, not by name."""
-    if found.n_trained_on and not force:
+def refuse_trained_on(gathered: Gathered, force: bool) -> None:
+    """Refuses recordings that shaped the network's weights, gathered by content, not by name."""
+    if gathered.n_trained_on and not force:
         raise ConfigError(
-            f"{told_overlap(found.n_trained_on, found.card)} trained this network or its policy, {found.example} among "
-            "them",
-            hint=f"use other {pace_of(found.card.spec).things}, or --part calibration; or insist with --force",
+            f"{told_overlap(gathered.n_trained_on, gathered.card)} trained this network or its policy, "
+            f"{gathered.example} among them",
+            hint=f"use other {pace_of(gathered.card.spec).things}, or --part calibration; or insist with --force",
         )
 
 

@@ -21,14 +21,14 @@ def run_picture_info(path: Path, *, as_json: bool) -> int:
     Raises:
         SourceError: if it cannot be read.
     """
-    found = _one(path) if path.is_file() and path.suffix.lower() in SUFFIXES else _set(path)
+    about = _one(path) if path.is_file() and path.suffix.lower() in SUFFIXES else _set(path)
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(about))
         return 0
     print(path)
-    for name, value in found.items():
-        told = ", ".join(f"{key} {n:,}" for key, n in value.items()) if isinstance(value, dict) else str(value)
-        print(f"  {name:<9} {told}")
+    for name, value in about.items():
+        text = ", ".join(f"{key} {n:,}" for key, n in value.items()) if isinstance(value, dict) else str(value)
+        print(f"  {name:<9} {text}")
     return 0
 
 
@@ -44,9 +44,9 @@ def _one(path: Path) -> dict[str, Any]:
 
 
 def _set(path: Path) -> dict[str, Any]:
-    found = open_pictures(path)
-    parts = {part: len(found.of(part)) for part in PARTS}
-    about: dict[str, Any] = {"origin": found.origin, "pictures": parts, "classes": len(found.classes)}
-    if found.notes:
-        about["notes"] = "; ".join(found.notes)
+    archive = open_pictures(path)
+    parts = {part: len(archive.of(part)) for part in PARTS}
+    about: dict[str, Any] = {"origin": archive.origin, "pictures": parts, "classes": len(archive.classes)}
+    if archive.notes:
+        about["notes"] = "; ".join(archive.notes)
     return about | {"next": f"spikecut data check {path}"}

@@ -39,15 +39,15 @@ def compared(first: Path, second: Path, seed: int) -> str:
 def _decisions(run: Path) -> dict[str, dict[str, tuple[float, float]]]:
     """For every rule and recording: whether it was right, and after how many ms."""
     read_evaluation(run)
-    found: dict[str, dict[str, tuple[float, float]]] = {}
+    decisions: dict[str, dict[str, tuple[float, float]]] = {}
     try:
         with (run / "decisions.csv").open(newline="") as file:
             for row in csv.DictReader(file):
-                told = (float(row["truth"] == row["answer"]), float(row["ms"]))
-                found.setdefault(row["rule"], {})[row["recording"]] = told
+                decision = (float(row["truth"] == row["answer"]), float(row["ms"]))
+                decisions.setdefault(row["rule"], {})[row["recording"]] = decision
     except (OSError, KeyError, ValueError) as error:
         raise ModelError(f"{run / 'decisions.csv'}: cannot be read ({error})") from error
-    return found
+    return decisions
 
 
 def _signed(one: Estimate, form: str) -> str:

@@ -121,8 +121,8 @@ def early_loss(axes: Axes, evaluation: Evaluation) -> None:
 
 def risk(axes: Axes, evaluation: Evaluation) -> None:
     """If only the most confident answers of the full window were given."""
-    found = evaluation["risk_coverage"]
-    axes.plot(100 * np.array(found["coverage"]), 100 * np.array(found["risk"]), color=_COLOURS[0])
+    risk_curve = evaluation["risk_coverage"]
+    axes.plot(100 * np.array(risk_curve["coverage"]), 100 * np.array(risk_curve["risk"]), color=_COLOURS[0])
     axes.set_xlabel("answers given, % (the most confident first)")
     axes.set_ylabel("of these wrong, %")
     axes.set_ylim(bottom=0)

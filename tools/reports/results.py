@@ -244,12 +244,12 @@ def _parameters(card: ModelCard) -> str:
 
 def _duration(runs: Sequence[Run]) -> str:
     """For how long they were trained: seconds below two minutes."""
-    told = [float(run.card.provenance["seconds"]) for run in runs if "seconds" in run.card.provenance]
-    if not told:
+    seconds = [float(run.card.provenance["seconds"]) for run in runs if "seconds" in run.card.provenance]
+    if not seconds:
         return ""
-    if max(told) < 120:
-        return f"{_range(told, '.0f')} seconds "
-    return f"{_range([seconds / 60 for seconds in told], '.0f')} minutes "
+    if max(seconds) < 120:
+        return f"{_range(seconds, '.0f')} seconds "
+    return f"{_range([one / 60 for one in seconds], '.0f')} minutes "
 
 
 def _range(values: Sequence[float], form: str) -> str:

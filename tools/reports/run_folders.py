@@ -65,7 +65,7 @@ class Run:
         }
         tested = {"part": self.evaluation["part"], "data": self.evaluation["data_sha256"][:16]}
         made_of = self.card.provenance.get("made_of", {})
-        trained = {said: made_of[name] for name, said in _TRAINED.items() if name in made_of}
+        trained = {words: made_of[name] for name, words in _TRAINED.items() if name in made_of}
         return _flat({**asdict(self.card.spec), "horizon": self.card.horizon, **plan, **trained, **tested})
 
 
@@ -91,7 +91,7 @@ def runs_in(folder: Path) -> Iterator[Run]:
     Raises:
         ConfigError: if there is no run.
     """
-    found = 0
+    n_runs = 0
     for path in sorted(folder.glob("**/evaluation/evaluation.json")):
         evaluation, run = read_evaluation(path.parent), path.parent.parent
         card = run / f"{evaluation['model']}.json"
@@ -100,9 +100,9 @@ def runs_in(folder: Path) -> Iterator[Run]:
         elif read_card(card).weights_sha256 != evaluation["network"]:
             print(f"passed over {path.parent}: it is of another training than {card}", file=sys.stderr)
         else:
-            found += 1
+            n_runs += 1
             yield _read(run, read_card(card), evaluation)
-    if not found:
+    if not n_runs:
         raise ConfigError(f"{folder}: no run in it", hint="spikecut recipe makes one: NAME.json and evaluation/")
 
 
@@ -167,9 +167,9 @@ def _cost(folder: Path, card: ModelCard) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        if found["network"] == card.weights_sha256:
-            return dict(found)
+        costs = json.loads(file.read_text(encoding="utf-8"))
+        if costs["network"] == card.weights_sha256:
+            return dict(costs)
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{file}: not what spikecut cost writes ({error})", hint="run it again") from error
     print(f"passed over {file}: it is of another training than {folder / card.name}.json", file=sys.stderr)
