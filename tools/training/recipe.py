@@ -19,6 +19,7 @@ from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.strict import read_toml, typed
 from spikecut.sources.simulation.simulated_datasets import COUNTERPARTS
 from spikecut.tools.cutoff_lookup import called
+from spikecut.tools.flags import did_you_mean
 
 FOLDER = Path(__file__).parent.parent / "recipes"
 
@@ -140,7 +141,9 @@ def read_recipe(named: str | Path) -> Recipe:
     """
     path = FOLDER / f"{named}.toml" if str(named) in shipped() else Path(named)
     if path.suffix != ".toml" or not path.is_file():
-        raise ConfigError(f"no recipe {str(named)!r}", hint=f"a .toml file, or one of {', '.join(shipped())}")
+        known = f"a .toml file, or one of {', '.join(shipped())}"
+        nearest = did_you_mean(str(named), shipped())
+        raise ConfigError(f"no recipe {str(named)!r}", hint=f"{nearest} {known}" if nearest else known)
     try:
         table = read_toml(path)
         tables = {part: table.get(part, {}) for part in ("network", "training", "policy")}
