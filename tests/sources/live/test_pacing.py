@@ -28,10 +28,11 @@ def test_no_bin_is_handed_on_before_its_time_and_none_is_changed(speed: float) -
     assert list(lag.behind_ms) == pytest.approx([0] * 5, abs=1e-6)
 
 
-def test_lag_is_counted_against_the_schedule_and_caught_up() -> None:
+@pytest.mark.parametrize("segment", [0, 3])
+def test_lag_is_counted_against_the_schedule_and_caught_up(segment: int) -> None:
     """Bin 0 takes 25 ms of work: bins 1 and 2 are already due and come at once, 15 and 5 ms late."""
     clock, lag = FakeClock(), Lag()
-    for frame in paced(ten_ms(5), 1.0, clock, lag):
+    for frame in paced(ten_ms(5, segment), 1.0, clock, lag):
         clock.time_s += 0.025 if frame.index == 0 else 0.0
     assert list(lag.behind_ms) == pytest.approx([25, 15, 5, 0, 0], abs=1e-6)
     assert lag.most_ms == pytest.approx(25)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.simulation.drawn_digits import SENSOR, DrawnDigit
 from spikecut.sources.simulation.pixel import DvsSpec, see
+from spikecut.sources.simulation.pixel_kernels import emit_events
 
 import naive
 
@@ -104,6 +105,26 @@ def test_no_two_events_of_a_pixel_are_closer_than_its_refractory_time() -> None:
     gaps = np.concatenate([np.diff(kept["t"][place == k]) for k in range(144)])
     assert gaps.min() >= 700
     assert 0 < len(kept) < len(free)
+
+
+def test_two_events_exactly_the_refractory_time_apart_are_both_reported() -> None:
+    """A threshold each 250 us, the last of them moved inside the interval: 249 us after the one before."""
+    spec = DvsSpec(threshold_on=0.25, threshold_off=0.25, mismatch=0, refractory_us=250)
+    (batch,) = see([(0, np.full((1, 1), 1.0)), (1_000, np.full((1, 1), np.e))], spec, rng())
+    assert batch.t.tolist() == [250, 500, 750]
+
+
+def test_a_noise_event_sets_the_memory_to_the_level_of_its_moment() -> None:
+    """The level rises by 0.3. A noise event half way leaves 0.15 of it, which is below the threshold of 0.2."""
+    one = np.ones(1)
+    memory, t, place, side = np.zeros(1), np.empty(5, np.int64), np.empty(5, np.int32), np.empty(5, np.uint8)
+    n = emit_events(
+        np.zeros(1, np.int32), 0.3 * one, 0.3 * one, 0 * one, memory, 0 * one, 0.2 * one, 0.2 * one,
+        np.array([-(1 << 62)]), 0, 0, 1_000, np.zeros(1, np.int32), np.array([-1], np.int32), np.array([500]),
+        np.zeros(1, np.uint8), t, place, side,
+    )  # fmt: skip
+    assert (n, int(t[0]), int(side[0])) == (1, 500, 0)
+    assert memory[0] == pytest.approx(0.15)
 
 
 def test_a_photoreceptor_follows_a_step_with_its_time_constant_and_the_dark_more_slowly() -> None:

@@ -58,6 +58,8 @@ def test_a_video_is_shown_to_the_sensor_that_is_asked_for(tmp_path: Path) -> Non
     assert found.x.max() < 24
     assert found.y.max() < 24
     assert ((found.y >= 8) & (found.y <= 15)).mean() > 0.95
+    left, right = np.quantile(found.x, [0.02, 0.98])  # columns 10 to 43, less the 8 that are cut off, by 2
+    assert (left <= 3, right <= 19) == (True, True)
 
 
 def test_the_same_seed_gives_the_same_events_and_another_others(tmp_path: Path) -> None:
