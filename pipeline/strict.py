@@ -195,6 +195,7 @@ def _expected(error: msgspec.ValidationError) -> str:
     """msgspec's sentence from its `Expected` on, with the names that JSON and TOML have for types."""
     text = str(error).replace("`", "")
     text = text.split(", got")[0].replace("Expected ", "expected ")
+    text = text.replace("int | float", "float").replace(" | ", " or ")
     return re.sub(r"\b(array|object|bool|str|float|int)\b", lambda found: _NAMES[found[0]], text)
 
 

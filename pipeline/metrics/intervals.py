@@ -1,11 +1,13 @@
 """How good, how early, and how sure we are of both: every figure with its interval."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from numpy import ndarray
-from scipy.stats import norm
+from scipy.stats import binomtest, bootstrap
 
 from spikecut.pipeline.errors import ConfigError
 
@@ -31,20 +33,15 @@ def wilson(n_right: int, n: int, level: float = 0.95) -> Estimate:
     """
     if not 0 <= n_right <= n or n == 0:
         raise ConfigError(f"{n_right} of {n} right; a share needs 0 <= right <= n and n > 0")
-    z = float(norm.ppf((1 + level) / 2))
-    share = n_right / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Estimate(share, max(0.0, middle - float(half)), min(1.0, middle + float(half)))
+    low, high = binomtest(n_right, n).proportion_ci(level, method="wilson")
+    return Estimate(n_right / n, float(low), float(high))
 
 
 def bootstrap_mean(
     values: Float[ndarray, " N"], rng: np.random.Generator, draws: int = 2_000, level: float = 0.95
 ) -> Estimate:
     """A mean with its percentile bootstrap interval over recordings."""
-    picks = _resamples(len(values), rng, draws)
-    means = values[picks].mean(axis=1)
-    return _percentiles(float(values.mean()), means, level)
+    return _bootstrap(lambda one, axis: one.mean(axis), (values,), rng, draws, level)
 
 
 def bootstrap_ratio(
@@ -55,9 +52,7 @@ def bootstrap_ratio(
     level: float = 0.95,
 ) -> Estimate:
     """mean(above) / mean(below), paired: both are measured on the same recordings, resampled together."""
-    picks = _resamples(len(above), rng, draws)
-    ratios = above[picks].mean(axis=1) / below[picks].mean(axis=1)
-    return _percentiles(float(above.mean() / below.mean()), ratios, level)
+    return _bootstrap(lambda one, other, axis: one.mean(axis) / other.mean(axis), (above, below), rng, draws, level)
 
 
 def bootstrap_difference(
@@ -71,12 +66,27 @@ def bootstrap_difference(
     return bootstrap_mean(first - second, rng, draws, level)
 
 
-def _resamples(n: int, rng: np.random.Generator, draws: int) -> Int64[ndarray, "draws n"]:
-    if n == 0:
+def _bootstrap(
+    statistic: Callable[..., Any],
+    data: tuple[Float[ndarray, " N"], ...],
+    rng: np.random.Generator,
+    draws: int,
+    level: float,
+) -> Estimate:
+    """A statistic of paired samples with its percentile interval; one recording alone has no spread to resample."""
+    if not len(data[0]):
         raise ConfigError("an interval over no recordings")
-    return rng.integers(0, n, (draws, n))
-
-
-def _percentiles(value: float, draws: Float[ndarray, " D"], level: float) -> Estimate:
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(value, float(low), float(high))
+    value = float(statistic(*data, axis=0))
+    if len(data[0]) == 1:
+        return Estimate(value, value, value)
+    found = bootstrap(
+        data,
+        statistic,
+        paired=True,
+        vectorized=True,
+        n_resamples=draws,
+        confidence_level=level,
+        method="percentile",
+        rng=rng,
+    ).confidence_interval
+    return Estimate(value, float(found.low), float(found.high))

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
+from jaxtyping import Float64
+from numpy import ndarray
+
 from spikecut.pipeline.atomic_files import write_text
 from spikecut.pipeline.errors import ModelError, SpikecutError
 from spikecut.pipeline.protocols import CutoffDecider
@@ -171,11 +174,16 @@ def _check(cutoff: Any, fitted_on: _FittedOn) -> None:
     """What fields of their own cannot tell: that a rule's parts fit together and to the recordings."""
     if not 1 <= cutoff.horizon <= _LONGEST:
         raise ModelError(f"decider: a horizon of {cutoff.horizon} steps; expected 1 to {_LONGEST:,}")
-    reading = getattr(cutoff, "readout", None)
-    if reading is not None and reading.temperatures is not None and len(reading.temperatures) < cutoff.horizon:
+    temperatures = getattr(getattr(cutoff, "readout", None), "temperatures", None)
+    if temperatures is not None and (len(temperatures) < cutoff.horizon or not _divides(temperatures)):
         raise ModelError(
-            f"decider.readout.temperatures: {len(reading.temperatures)} of them for {cutoff.horizon} steps"
+            f"decider.readout.temperatures: {len(temperatures)} from {temperatures.min():g} to {temperatures.max():g}; "
+            f"expected one for each of {cutoff.horizon} steps, from 1e-30 to 1e30"
         )
     for name in ("first", "second", "decider"):
         if hasattr(cutoff, name):
             _check(getattr(cutoff, name), fitted_on)
+
+
+def _divides(temperatures: Float64[ndarray, " T"]) -> bool:
+    return bool(((temperatures >= 1e-30) & (temperatures <= 1e30)).all())

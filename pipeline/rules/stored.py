@@ -79,7 +79,7 @@ def _array(kind: Any, raw: Any, place: str) -> np.ndarray[Any, np.dtype[Any]]:
         raise unexpected(place, raw, "an array: a table of dtype, shape and values")
     dtype, shape, values = raw["dtype"], raw["shape"], raw["values"]
     wanted = tuple(getattr(kind, "dtypes", _NUMBERS))
-    if dtype not in _NUMBERS or dtype not in wanted:
+    if not isinstance(dtype, str) or dtype not in _NUMBERS or dtype not in wanted:
         raise unexpected(f"{place}.dtype", dtype, " or ".join(wanted))
     if not isinstance(shape, list) or not all(type(side) is int and 0 <= side <= _MOST_VALUES for side in shape):
         raise unexpected(f"{place}.shape", shape, "a list of whole numbers")

@@ -10,7 +10,9 @@ any event is read: only hard links, no external or virtual data, only gzip, lzf,
 and no more rows than the file can hold. What we write has checksums in its structure and its data.
 """
 
+import io
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -89,7 +91,7 @@ def write_hdf5(path: Path, batches: Iterable[EventBatch], sensor: SensorSize) ->
     import h5py
 
     rows, segment, boundaries = 0, None, list[int]()
-    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+    with _Sink(path, "w+b") as sink, sink.checked(), h5py.File(sink, "w", libver=("v110", "v110")) as file:
         events = file.create_group("events")
         events.attrs.update({"format": _FORMAT, "version": _VERSION, "t_unit": "us"})
         events.attrs.update({"width": sensor.width, "height": sensor.height})
@@ -106,9 +108,44 @@ def write_hdf5(path: Path, batches: Iterable[EventBatch], sensor: SensorSize) ->
                 column[rows:] = getattr(batch, name)
             segment = batch.segment
             rows += len(batch)
+            if sink.error is not None:
+                break
         if boundaries:
             events["segments"] = np.array(boundaries, np.int64)
     return rows
+
+
+class _Sink(io.FileIO):
+    """A file for HDF5 to write, which hides errors of the disk from it: where it meets one, it may end the process."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data).cast("B")
+        try:
+            while left and self.error is None:
+                left = left[super().write(left) or 0 :]
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = error
+            return size or 0
+
+    @contextmanager
+    def checked(self) -> Iterator[None]:
+        """Raises the error of the disk when HDF5 has closed the file, whatever HDF5 says itself by then."""
+        try:
+            yield
+        except Exception:
+            if self.error is None:
+                raise
+        if self.error is not None:
+            raise self.error
 
 
 class _Opened:

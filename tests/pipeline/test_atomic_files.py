@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,14 +10,28 @@ import threading
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from compatibility.observed import RUN
 
+from spikecut.models.card import ModelCard
+from spikecut.models.files.checkpoint import save as save_network
 from spikecut.pipeline.atomic_files import claimed, new_file, new_folder, write_bytes, write_text, write_together
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, InUse, SourceError
+from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.outputs_file import save_outputs
+from spikecut.pipeline.recorded import RecordedOutputs
+from spikecut.pipeline.rules.cutoff_file import FittedCutoff
+from spikecut.pipeline.rules.thresholds import ThresholdCutoff
+from spikecut.sources.formats.atis import write_atis
+from spikecut.tools.cli import main
+from spikecut.tools.recordings.convert import convert
 
 from full_disk import full_disk
+from small_training import SPEC
 
 
 def names(folder: Path) -> list[str]:
@@ -222,3 +237,80 @@ def test_who_waits_goes_on_when_the_other_has_ended(tmp_path: Path) -> None:
         order.append("first")
     other.join()
     assert order == ["first", "second"]
+
+
+def saved_cutoff(path: Path, *, overwrite: bool = False) -> None:
+    rule = ThresholdCutoff("topk", "top2_gap", np.arange(40.0) / 3)
+    FittedCutoff(rule, "f" * 64, ("a", "b"), 10_000, 0.02, 48, "0" * 64).save(path, overwrite=overwrite)
+
+
+def saved_outputs(path: Path, *, overwrite: bool = False) -> None:
+    outputs = np.random.default_rng(0).normal(size=(8, 6, 4)).astype(np.float32)
+    save_outputs(path, RecordedOutputs(outputs, np.zeros(8, np.int64)), {}, overwrite=overwrite)
+
+
+def converted(path: Path, *, overwrite: bool = False) -> None:
+    t = np.arange(0, 60_000, 10)
+    events = np.zeros(len(t), [("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "?")])
+    events["t"] = t
+    source = path.with_name("source.bin")
+    if not source.exists():
+        write_atis(source, [EventBatch.from_structured(events, SensorSize(128, 128))])
+    convert(source, path, overwrite=overwrite, sensor=SensorSize(128, 128))
+
+
+def saved_card(path: Path, *, overwrite: bool = True) -> None:
+    card = ModelCard(path.stem, SPEC, ("a", "b"), SPEC.frame, 5)
+    save_network(path.parent, card, torch.nn.Linear(40, 40))
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (saved_cutoff, "cutoff.json"),
+        (saved_outputs, "outputs.npz"),
+        (converted, "events.bin"),
+        (converted, "events.aedat"),
+        (converted, "events.h5"),
+        (saved_card, "network.json"),
+    ],
+)
+def test_a_full_disk_leaves_every_kind_of_file_as_it_was(write: Any, name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    write(path)
+    before = {one.name: one.read_bytes() for one in tmp_path.iterdir()}
+    with full_disk(256), pytest.raises(EnvironmentProblem, match="cannot be written"):
+        write(path, overwrite=True)
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("command", [["report", "RUN"], ["results", "RUNS"]])
+def test_a_command_replaces_a_file_only_when_it_is_asked_to(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(RUN, tmp_path / "runs" / "seed0")
+    where = {"RUN": str(tmp_path / "runs" / "seed0" / "evaluation"), "RUNS": str(tmp_path / "runs")}
+    target = tmp_path / "mine"
+    target.write_text("mine")
+    words = [where.get(word, word) for word in command]
+    assert main([*words, "--out", str(target)]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert target.read_text() == "mine"
+    assert main([*words, "--out", str(target), "--overwrite"]) == 0
+    before = target.read_bytes()
+    assert before != b"mine"
+    with full_disk(256):
+        code = main([*words, "--out", str(target), "--overwrite"])
+    assert code == 5, capsys.readouterr().err
+    assert target.read_bytes() == before
+
+
+def test_names_from_files_are_printed_without_control_characters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a\x1b[2J\u202eb.bin"
+    path.write_bytes(b"")
+    assert main(["info", str(path)]) != 0
+    said = capsys.readouterr().err
+    assert "a\\x1b[2J\\u202eb.bin" in said
+    assert "\x1b" not in said

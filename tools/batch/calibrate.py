@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from spikecut.models.files import opening
+from spikecut.models.policy.network import PolicyPlanner
+from spikecut.pipeline.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.metrics.evaluation import calibration_errors
 from spikecut.pipeline.metrics.intervals import wilson
@@ -54,6 +56,17 @@ def run_calibrate(options: "Calibrate") -> int:
     rules = [rule for rule in wanted if policy or "all" not in options.rule or not RULES[rule].plans]
     targets = _targets(options, folder, weights, rules)
     wishes_of_rules = _wanted(rules, wishes, options.simultaneous)
+    with claimed(*targets.values(), *([options.outputs] if options.outputs else [])):
+        return _calibrate(options, policy, wishes_of_rules, targets)
+
+
+def _calibrate(
+    options: "Calibrate",
+    policy: PolicyPlanner | None,
+    wishes_of_rules: Sequence[tuple[str, Wish]],
+    targets: dict[str, Path],
+) -> int:
+    """Fits and writes what was found to be possible."""
     gathered = gather(options.folder, options.model, options.part, policy)
     refuse_trained_on(gathered, options.force)
     if options.outputs:
@@ -85,8 +98,8 @@ def _targets(options: "Calibrate", folder: Path, weights: Path, rules: Sequence[
         raise ConfigError(f"tolerances {options.tolerance} are too close to one another to be told apart by name")
     targets = {name: folder / beside(weights, name).name for name in names}
     written = (*targets.values(), *([options.outputs] if options.outputs else []))
-    if (existing := [str(path) for path in written if path.exists()]) and not options.overwrite:
-        raise ConfigError(f"{existing[0]} exists", hint="choose another folder with --out, or pass --overwrite")
+    for path in written:
+        refuse_existing(path, overwrite=options.overwrite)
     return targets
 
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from spikecut.models.files import opening
 from spikecut.models.policy.network import macs_of_step
 from spikecut.models.synaptic_operations import Operations, counting
+from spikecut.pipeline.atomic_files import claimed, refuse_existing, write_text
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.protocols import CutoffDecider
@@ -61,6 +62,15 @@ def run_cost(options: "CostOptions") -> int:
     n, rounds = options.n, options.rounds
     if n < 1 or rounds < 1:
         raise ConfigError(f"{n} recordings in {rounds} rounds; both must be at least 1")
+    if options.out is None:
+        return _measure(options)
+    refuse_existing(options.out, overwrite=options.overwrite)
+    with claimed(options.out):
+        return _measure(options)
+
+
+def _measure(options: "CostOptions") -> int:
+    n, rounds = options.n, options.rounds
     weights = opening.locate(options.model)
     stepper, card = opening.load(weights)
     rules = {"none": unfitted(card)} | with_fixed(cutoffs_for(options.cutoff, weights, card))
@@ -86,7 +96,7 @@ def run_cost(options: "CostOptions") -> int:
         "rules": [_row(cost, full=costs[0]) for cost in costs],
     }
     if options.out:
-        options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_text(options.out, json.dumps(report, indent=1) + "\n", overwrite=options.overwrite)
     _print(report)
     return 3 if n_damaged else 0
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spikecut.models.files import opening
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.atomic_files import claimed, new_file, refuse_existing, write_text
 from spikecut.pipeline.metrics.evaluation import (
     Anytime,
     Assessment,
@@ -46,9 +46,14 @@ def run_evaluate(options: "Evaluate") -> int:
     Raises:
         ConfigError: if the folder holds an evaluation already.
     """
-    out, target = options.out, options.out / "evaluation.json"
-    if target.exists() and not options.overwrite:
-        raise ConfigError(f"{target} exists", hint="choose another folder with --out, or pass --overwrite")
+    target, outputs = options.out / "evaluation.json", options.out / "outputs.npz"
+    for path in (target, outputs):
+        refuse_existing(path, overwrite=options.overwrite)
+    with claimed(target, outputs):
+        return _evaluate(options, target, outputs)
+
+
+def _evaluate(options: "Evaluate", target: Path, outputs: Path) -> int:
     weights = opening.locate(options.model)
     rules = with_equal_cost(cutoffs_for(options.cutoff, weights, opening.card_of(weights)))
     gathered = gather(options.folder, options.model, options.part, asked_by(rules.values()))
@@ -64,10 +69,9 @@ def run_evaluate(options: "Evaluate") -> int:
         "risk_coverage": _risk(gathered),
         "confusion": {name: _confusion(gathered, swept) for name, swept in sweeps.items()},
     }
-    out.mkdir(parents=True, exist_ok=True)
-    gathered.save(out / "outputs.npz", overwrite=options.overwrite)
-    _write_tables(out, gathered, whole, curves, sweeps)
-    target.write_text(json.dumps(evaluation, allow_nan=False, indent=1) + "\n")
+    gathered.save(outputs, overwrite=options.overwrite)
+    _write_tables(options.out, gathered, whole, curves, sweeps)
+    write_text(target, json.dumps(evaluation, allow_nan=False, indent=1) + "\n", overwrite=options.overwrite)
     if options.json:
         print(json.dumps(evaluation, allow_nan=False))
     else:
@@ -215,7 +219,7 @@ def _write_tables(
 
 
 def _csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with path.open("w", newline="") as file:
+    with new_file(path, overwrite=True) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         for row in rows:

@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from spikecut.models.card import ModelCard
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.pipeline.events import Frame
 from spikecut.sources.datasets import open_dataset
 from spikecut.sources.datasets.base import Example, Source, sources_of
@@ -102,5 +102,5 @@ def complain(fates: Sequence[Fate], *, quiet: bool = False) -> int:
     bad = [fate for fate in fates if fate.error is not None or fate.n_lost]
     for fate in bad if not quiet else ():
         what = f"quarantined: {fate.error}" if fate.error else f"damaged: {fate.name}: {fate.n_lost} events lost"
-        print(what, file=sys.stderr)
+        print(printable(what), file=sys.stderr)
     return len(bad)

@@ -10,7 +10,7 @@ import numpy as np
 from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
 from spikecut.models.policy.network import PolicyPlanner
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.pipeline.outputs_file import load_outputs, save_outputs
 from spikecut.pipeline.recorded import RecordedOutputs
 from spikecut.pipeline.replay import record_outputs
@@ -88,7 +88,7 @@ def gather(
     stepper, card = opening.load(weights)
     examples = examples_of(data, card, part)
     for note in examples.notes:
-        print(f"note: {note}", file=sys.stderr)
+        print(printable(f"note: {note}"), file=sys.stderr)
     if drawn is not None and drawn[0] < len(examples):
         examples = examples.drawn(*drawn)
     known = card.trained_on + (policy.trained_on if policy else ())

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
-from spikecut.pipeline.errors import EmptyRecording
+from spikecut.pipeline.errors import EmptyRecording, printable
 from spikecut.pipeline.metrics.intervals import Estimate, bootstrap_mean, bootstrap_ratio, wilson
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.replay import replay
@@ -74,7 +74,7 @@ def run_replay(options: "Replay") -> int:
     stepper, card = opening.load(weights)
     examples = examples_of(options.folder, card, options.part)
     for note in examples.notes:
-        print(f"note: {note}", file=sys.stderr)
+        print(printable(f"note: {note}"), file=sys.stderr)
     n_trained_on = len(examples.that_trained(card))
     rules = {"none": unfitted(card)} | with_fixed(with_equal_cost(cutoffs_for(options.cutoff, weights, card)))
     n_batch = options.batch_size

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from spikecut.pipeline.errors import printable
 from spikecut.sources.datasets import kind_of
 from spikecut.sources.datasets.dvs_gesture import HOME
 from spikecut.sources.datasets.gesture_labels import GESTURES
@@ -56,7 +57,7 @@ def run_data_check(options: "Data") -> int:
     if options.json:
         print(json.dumps(_facts(found, page)))
     else:
-        print("\n".join(_lines(found, page)))
+        print("\n".join(map(printable, _lines(found, page))))
     return 0 if not found.faults else 3 if found.usable else 4
 
 

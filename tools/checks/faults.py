@@ -8,7 +8,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from spikecut.pipeline.errors import SpikecutError
+from spikecut.pipeline.errors import SpikecutError, printable
 from spikecut.pipeline.events import DropCause, DropCounts
 
 SHOWN = 12  # names of a long list
@@ -34,7 +34,7 @@ def losses(name: str, lost: DropCounts) -> Iterator[Fault]:
 
 def unreadable(name: str, path: Path, error: SpikecutError) -> Fault:
     """The error of one file, without repeating its path."""
-    return Fault("unreadable", name, str(error).removeprefix(f"{path}: "))
+    return Fault("unreadable", name, str(error).removeprefix(f"{printable(str(path))}: "))
 
 
 def watched(items: Sequence[T], read: bool) -> Iterable[T]:

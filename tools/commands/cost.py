@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from spikecut.tools.options import Cutoffs, Labelled, Model, NoDefault, PartOf
+from spikecut.tools.options import Cutoffs, Labelled, Model, NoDefault, Overwrite, PartOf
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Cost:
     """The random seed of the draw."""
     out: Annotated[Path | None, NoDefault] = None
     """Also write the figures to this file, as JSON."""
+    overwrite: Overwrite = False
 
     def run(self) -> int:
         from spikecut.tools.batch.cost import run_cost

@@ -144,8 +144,8 @@ def _evaluate(weights: Path, test_on: Path, seed: int) -> int:
     run, model = weights.parent, str(weights)
     evaluation = run / "evaluation"
     code = Evaluate(test_on, evaluation, model, seed=seed, overwrite=True).run()
-    Report(evaluation, seed=seed).run()
-    return code | Cost(test_on, model, n=_TIMED, rounds=2, seed=seed, out=run / "cost.json").run()
+    Report(evaluation, seed=seed, overwrite=True).run()
+    return code | Cost(test_on, model, n=_TIMED, rounds=2, seed=seed, out=run / "cost.json", overwrite=True).run()
 
 
 def _data(recipe: "NetworkRecipe", options: Recipe) -> tuple[Path, Path]:

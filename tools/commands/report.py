@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from spikecut.tools.options import IntervalSeed, NoDefault
+from spikecut.tools.options import IntervalSeed, NoDefault, Overwrite
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Report:
     out: Annotated[Path | None, NoDefault] = None
     """The page to write. Default: report.html in the folder."""
     seed: IntervalSeed = 0
+    overwrite: Overwrite = False
 
     def run(self) -> int:
         from spikecut.tools.reports.report import run_report

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from spikecut.tools.options import IntervalSeed, NoDefault
+from spikecut.tools.options import IntervalSeed, NoDefault, Overwrite
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Results:
     out: Annotated[Path | None, NoDefault] = None
     """Write the Markdown to this file instead of printing it."""
     seed: IntervalSeed = 0
+    overwrite: Overwrite = False
 
     def run(self) -> int:
         from spikecut.tools.reports.results import run_results

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from spikecut.pipeline.clock import format_us
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.formats.base import TextLayout
@@ -107,7 +107,7 @@ def info(path: str | Path, sensor: SensorSize | None = None, text: TextLayout | 
 def print_info(report: RecordingInfo) -> None:
     """For people, on stdout."""
     for line in _lines(report):
-        print(line)
+        print(printable(line))
 
 
 def run_info(options: "Info") -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import spikecut
+from spikecut.pipeline.atomic_files import claimed, refuse_existing, write_bytes, write_text
 from spikecut.pipeline.errors import ConfigError
 from spikecut.tools.reports import plots
 from spikecut.tools.reports.comparison import compared
@@ -53,7 +54,7 @@ def run_report(options: "Report") -> int:
     """The command: writes `report.html` and its PNGs beside the evaluation, or prints two evaluations' differences.
 
     Raises:
-        ConfigError: if neither or both are asked for.
+        ConfigError: if neither or both are asked for, or the page is there already.
         ModelError: if a folder holds no evaluation.
     """
     run, out = options.run_, options.out
@@ -63,11 +64,13 @@ def run_report(options: "Report") -> int:
         print(compared(*options.compare, options.seed))
         return 0
     assert run is not None
-    evaluation = read_evaluation(run)
     target = out or run / "report.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    refuse_existing(target, overwrite=options.overwrite)
+    evaluation = read_evaluation(run)
     command = ["spikecut", "report", str(run), *(["--out", str(out)] if out else [])]
-    target.write_text(page(evaluation, run, target.parent, shlex.join(command)), encoding="utf-8")
+    with claimed(target):
+        text = page(evaluation, run, target.parent, shlex.join(command))
+        write_text(target, text, overwrite=options.overwrite)
     print(target)
     return 0
 
@@ -134,7 +137,7 @@ def _figure(evaluation: dict[str, Any], folder: Path, name: str, draw: Any, text
     """Draws one plot and writes its PNG."""
     image = plots.png(draw, evaluation)
     safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-    (folder / f"{safe}.png").write_bytes(image)
+    write_bytes(folder / f"{safe}.png", image, overwrite=True)
     return Figure(text, base64.b64encode(image).decode())
 
 

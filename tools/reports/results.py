@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from spikecut.models.architectures.networks import build, plain
 from spikecut.models.card import ModelCard
+from spikecut.pipeline.atomic_files import refuse_existing, write_text
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.metrics.intervals import Estimate
 from spikecut.pipeline.metrics.seeds import accuracy, between, over_seeds, ratio
@@ -31,12 +32,14 @@ def run_results(options: "Results") -> int:
         ConfigError: if a folder holds no run, or a run is given twice.
     """
     folders, out = options.run_folders, options.out
+    if out is not None:
+        refuse_existing(out, overwrite=options.overwrite)
     runs = [run for folder in folders for run in runs_in(folder)]
     text = page(runs, "spikecut results " + " ".join(map(str, folders)), options.seed)
     if out is None:
         print(text, end="")
     else:
-        out.write_text(text, encoding="utf-8")
+        write_text(out, text, overwrite=options.overwrite)
         print(out)
     return 0
 

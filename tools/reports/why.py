@@ -17,6 +17,7 @@ from rich.table import Table
 
 from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
+from spikecut.pipeline.atomic_files import refuse_existing, write_bytes
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.probability import softmax
@@ -54,8 +55,8 @@ def run_why(options: "Why") -> int:
     """
     path, start_s = options.file, options.start
     save = options.save or Path(f"why_{path.stem}_{start_s:g}s.png")
-    if options.save is not None and save.exists() and not options.overwrite:
-        raise ConfigError(f"{save} exists", hint="choose another name with --save, or pass --overwrite")
+    overwrite = options.overwrite or options.save is None
+    refuse_existing(save, overwrite=overwrite)
     if start_s < 0:
         raise ConfigError(f"a start at {start_s} s; expected 0 or later")
     weights = opening.locate(options.model or network_for(path))
@@ -67,9 +68,9 @@ def run_why(options: "Why") -> int:
     if not frames:
         raise EmptyRecording(path, f"no events from {start_s:g} s on")
     totals, answers = _answers(frames, stepper, card, cutoffs_for(options.cutoff, weights, card))
-    save.parent.mkdir(parents=True, exist_ok=True)
     title = path.name if still else f"{path.name} from {start_s:g} s"
-    save.write_bytes(picture(totals, answers, card, title, frames[0].pixels if still else None))
+    image = picture(totals, answers, card, title, frames[0].pixels if still else None)
+    write_bytes(save, image, overwrite=overwrite)
     if options.json:
         print(json.dumps(_as_json(path, card, totals, answers)))
     else:

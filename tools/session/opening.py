@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikecut.models.card import ModelCard
 from spikecut.models.files.opening import load, locate
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.pipeline.events import Frame, SensorSize
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.sources.datasets.frames import on_sensor
@@ -90,7 +90,7 @@ def labels_of(path: Path, card: ModelCard) -> tuple[GestureSpan, ...] | None:
         return None
     labels = read_labels(file)
     for note in labels.notes:
-        print(f"note: {note}", file=sys.stderr)
+        print(printable(f"note: {note}"), file=sys.stderr)
     return labels.spans
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecut.pipeline.errors import ConfigError, SpikecutError
+from spikecut.pipeline.errors import ConfigError, SpikecutError, printable
 from spikecut.pipeline.events import SensorSize
 from spikecut.sources.datasets.digests import digests_of
 from spikecut.sources.datasets.images.image_sets import LabelledPicture, PictureSet, fitted, resized_notes
@@ -38,7 +38,7 @@ def picture_parts(
             hint="a smaller batch_size, or more pictures",
         )
     for note in (*found.notes, *resized_notes(kept, recipe.sensor)):
-        print(f"note: {note}", file=sys.stderr)
+        print(printable(f"note: {note}"), file=sys.stderr)
     fit = pack_pictures(used, recipe.sensor, "train")
     watch = pack_pictures(kept[::WATCHED], recipe.sensor, "watch")
     return found, fit, watch, partial(pack_pictures, found.of("test"), recipe.sensor, "test")

@@ -16,6 +16,7 @@ from spikecut.models.files import opening
 from spikecut.models.policy.file import PolicyCard, save_policy
 from spikecut.models.policy.network import WIDTHS, PolicyPlanner, PolicySpec, macs_of_policy, macs_of_step
 from spikecut.models.policy.training import train_policy
+from spikecut.pipeline.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.rules.step_budget import budgets
 from spikecut.sources.datasets.digests import digests_of_policy
@@ -36,11 +37,16 @@ def run_policy(options: "Policy") -> int:
         ConfigError: if there is one already (unless `overwrite`), or the data is a file of recorded outputs.
         ModelError: if it cannot look so far, or the recordings do not fill a batch.
     """
-    weights, data, plan = opening.locate(options.model), options.folder, options.plan
+    weights = opening.locate(options.model)
     folder = options.out or (weights.parent if weights.parent != opening.SHIPPED else Path())
     target = folder / policy_beside(weights).name
-    if target.exists() and not options.overwrite:
-        raise ConfigError(f"{target} exists", hint="choose another folder with --out, or pass --overwrite")
+    refuse_existing(target, overwrite=options.overwrite)
+    with claimed(target):
+        return _train(options, weights, target)
+
+
+def _train(options: "Policy", weights: Path, target: Path) -> int:
+    data, plan = options.folder, options.plan
     if data.suffix == ".npz":
         raise ConfigError(f"{data}: a policy looks at recordings", hint="give the folder that they are in")
     stepper, card = opening.load(weights)

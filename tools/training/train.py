@@ -2,13 +2,14 @@
 
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from spikecut.pipeline.atomic_files import write_text
+from spikecut.pipeline.atomic_files import claimed, write_text
 from spikecut.pipeline.errors import ConfigError
 from spikecut.tools.machine import commit, device_for, processor, use
 from spikecut.tools.time_unit import pace_of
@@ -46,6 +47,13 @@ def train(options: "Train") -> Path:
             holds an earlier run and `resume` is not set.
         ModelError: if it is set, and the earlier run was made of something else.
     """
+    from spikecut.models.training.distributed import leads
+
+    with claimed(options.out / _STATE) if leads() else nullcontext():
+        return _train(options)
+
+
+def _train(options: "Train") -> Path:
     from spikecut.models.files import checkpoint
     from spikecut.models.training.distributed import leads
     from spikecut.models.training.epochs import TrainingRun
