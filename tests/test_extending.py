@@ -13,7 +13,9 @@ import pytest
 from spikecut import open_recording
 from spikecut.sources.datasets.class_folders import list_recordings
 from spikecut.sources.formats import FORMATS, known_formats
+from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.cli import main
+from spikecut.tools.views import VIEWS
 
 from source_contract import DATA, check_source
 
@@ -104,3 +106,33 @@ def test_a_command_is_one_module_and_one_row(tmp_path: Path) -> None:
     config.write_text("[count]\njsom = true\n")
     code, out, error = call(script, "count", tiny, "--config", str(config))
     assert (code, error) == (2, f"error: {config}: count.jsom: no such key; did you mean 'json'?\n")
+
+
+# --- a view ---
+
+
+@pytest.fixture
+def toy_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    module, row = recipe("A view")
+    (tmp_path / "toy_view.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(row, str(PAGE), "exec"), {})
+    yield
+    del VIEWS["letters"]
+
+
+@pytest.mark.usefixtures("toy_view")
+def test_a_view_of_one_s_own_shows_a_run_and_changes_no_decision(capsys: pytest.CaptureFixture[str]) -> None:
+    write_digits(Path(), 1, seed=0)
+    words = ["run", "0/drawn_000.bin", "--model", "nmnist", "--json"]
+    assert main(words) == 0
+    without = capsys.readouterr().out
+    assert main([*words, "--view", "letters=out.txt"]) == 0
+    assert capsys.readouterr().out == without
+    (steps,) = [json.loads(line)["steps"] for line in without.splitlines()]
+    assert re.fullmatch(rf"drawn_000\.bin 0 s{{{steps}}}D\.* 1\n", Path("out.txt").read_text())
+    assert main([*words, "--view", "letters=out.txt"]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main([*words, "--view", "letters"]) == 2
+    assert "--view letters=out.txt" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikecut.pipeline.binning import CountBinner
+from spikecut.pipeline.drop_counts import DropCause, DropCounts
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
 from spikecut.pipeline.kernels import count_events
@@ -198,3 +200,42 @@ def test_after_an_interruption_the_next_event_starts_a_new_grid() -> None:
     binner = CountBinner(SENSOR, step_us=10, max_silence_bins=3)
     frames = list(binner.bins([batch_of([0, 1_007], end_us=1_008)]))
     assert [(frame.start_us, frame.segment) for frame in frames] == [(0, 0), (10, 0), (20, 0), (1_007, 1)]
+
+
+def test_silence_at_the_beginning_is_counted_from_the_beginning() -> None:
+    binner = CountBinner(SENSOR, step_us=10, max_silence_bins=3)
+    frames = list(binner.bins([batch_of([2_000], start_us=1_000, end_us=2_001)]))
+    assert [frame.start_us for frame in frames] == [1_000, 1_010, 1_020, 2_000]
+
+
+def test_what_a_batch_lost_comes_out_with_a_frame_even_if_nothing_else_is_in_it() -> None:
+    """Once before the end of a bin, once before a reset of the clock, once before the end of the stream."""
+    lost = DropCounts.of(DropCause.late, 2)
+    stream = [
+        replace(batch_of([5], start_us=0, end_us=12), lost=lost),
+        replace(batch_of([], start_us=12, end_us=15), lost=lost),
+        replace(batch_of([], start_us=0, end_us=3, segment=1), lost=lost),
+    ]
+    frames = list(CountBinner(SENSOR, step_us=10).bins(stream))
+    assert [(frame.segment, frame.start_us, frame.n_events, frame.lost.total) for frame in frames] == [
+        (0, 0, 1, 2),
+        (0, 10, 0, 2),
+        (1, 0, 0, 2),
+    ]
+
+
+def test_events_outside_are_dropped_by_the_crop_or_by_the_sensor() -> None:
+    whole = batch_of([0, 1], x=[0, 3], y=[0, 1], end_us=10)
+    (cropped,) = CountBinner(SENSOR, step_us=10, crop=(2, 0, 2, 2)).bins([whole])
+    assert cropped.n_events == 1
+    assert list(cropped.lost.losses) == [DropCause.outside_crop]
+
+
+def test_a_crop_that_ends_with_the_sensor_lies_on_it_and_one_pixel_more_does_not() -> None:
+    for more_x, more_y in ((0, 0), (1, 0), (0, 1)):
+        crop = (1, 1, SENSOR.width - 1 + more_x, SENSOR.height - 1 + more_y)
+        if more_x or more_y:
+            with pytest.raises(ConfigError, match="does not lie on"):
+                CountBinner(SENSOR, step_us=10, crop=crop)
+        else:
+            assert CountBinner(SENSOR, step_us=10, crop=crop).frame_size.width == SENSOR.width - 1
