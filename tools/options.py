@@ -75,7 +75,10 @@ Json = Annotated[bool, tyro.conf.arg(help="Print JSON instead of text.")]
 
 
 class Command(Protocol):
-    """What a command's options type offers: a frozen dataclass whose fields are the flags."""
+    """What a command's options type offers: a frozen dataclass whose fields are the flags.
+
+    A class method `more_help` may add to the help what needs a table to be read, such as the list of rules.
+    """
 
     uses_torch: ClassVar[bool]  # torch is then limited to one thread before `run`
 
