@@ -196,3 +196,11 @@ def test_entropy_of_two_equal_classes_among_four_is_half() -> None:
     """p = (1/2, 1/2, 0, 0): entropy ln 2 of ln 4, so the score is a half; a certain class scores 1."""
     logits = np.array([[50, 50, 0, 0], [200, 0, 0, 0], [0, 0, 0, 0]], np.float32)
     np.testing.assert_allclose(scores.certainty(logits, np.ones(3, np.int64)), [0.5, 1.0, 0.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+def test_a_score_that_equals_the_threshold_stops_only_an_inclusive_rule(inclusive: bool) -> None:
+    rule = ThresholdCutoff("topk", "top2_gap", np.array([2.0, 2.0, 2.0]), inclusive=inclusive)
+    for lead, stops in ((1.875, False), (2.0, inclusive), (2.125, True)):
+        total = np.array([[lead, 0.0]], np.float32)
+        assert bool(rule.decide(Evidence(np.array([2]), total, total))[0].stop[0]) is stops
