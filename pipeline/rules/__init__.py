@@ -11,6 +11,7 @@ from spikecut.pipeline.rules import ltt, observed
 from spikecut.pipeline.rules.calimera import Calimera, fit_calimera_within
 from spikecut.pipeline.rules.conformal import ConformalSets, covers, fit_conformal, sets_stay_large
 from spikecut.pipeline.rules.economy import Economy, fit_economy_within
+from spikecut.pipeline.rules.nonconformity import SetOptions
 from spikecut.pipeline.rules.patience import Patience, fit_patience
 from spikecut.pipeline.rules.pooled import PooledSets
 from spikecut.pipeline.rules.rule import Rule, Wish, by_tolerance, observed_loss, percent
@@ -68,7 +69,7 @@ RULES: dict[str, Rule] = {
     ),
     "conformal": Rule(
         "a set of classes that holds the truth, small enough (SpikeCP: Chen, Park, Simeone, arXiv 2305.11322)",
-        lambda recorded, wish: fit_conformal(recorded, wish.tolerance, seed=wish.seed),
+        lambda recorded, wish: fit_conformal(recorded, wish.tolerance, SetOptions(wish.correction), seed=wish.seed),
         covers,
         {"conformal": ConformalSets, "pooled": PooledSets},
         too_few=sets_stay_large,

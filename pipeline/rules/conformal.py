@@ -119,9 +119,12 @@ def _checked_now_and_then(recorded: RecordedOutputs, alpha: float, options: SetO
 
 def covers(wish: Wish) -> str:
     """The sentence of conformal sets."""
+    if wish.correction == "none":
+        return "Nothing is promised: the set is looked at after every step, without a correction for that."
+    if_so = ", if the p-values of different steps are positively dependent" if wish.correction == "simes" else ""
     return (
         f"The set at the stop holds the truth with a probability of at least {100 * (1 - wish.tolerance):g} %, for "
-        "recordings exchangeable with those it was fitted on. It speaks of the set, not of its first class."
+        f"recordings exchangeable with those it was fitted on{if_so}. It speaks of the set, not of its first class."
     )
 
 
@@ -138,8 +141,9 @@ def recordings_for_sets(alpha: float) -> int:
 def sets_stay_large(n: int, wish: Wish) -> str:
     """Why so few recordings cannot give sets that are small before the end."""
     needed = recordings_for_sets(wish.tolerance)
-    more = f"; it takes at least {needed} recordings" if n < needed else ""
+    ranked = wish.correction == "maxrank"
+    more = f"; it takes at least {needed} recordings" if ranked and n < needed else ""
     return (
-        f"with {n} recordings, half of them to rank and half to expect, sets that miss the truth in "
-        f"{percent(wish.tolerance)} at most never get small enough to stop early{more}"
+        f"with {n} recordings,{' half of them to rank and half to expect,' if ranked else ''} sets that miss the truth "
+        f"in {percent(wish.tolerance)} at most never get small enough to stop early{more}"
     )

@@ -67,7 +67,7 @@ def simultaneous(name: str, wish: Wish, among: int) -> Wish:
     them fails is at most the sum of theirs (Bonferroni). A rule whose sentence has no delta keeps its wish.
 
     >>> simultaneous("ltt", Wish(0.01, 0.05), among=10)
-    Wish(tolerance=0.01, delta=0.005, seed=0, among=10)
+    Wish(tolerance=0.01, delta=0.005, seed=0, among=10, correction='maxrank')
     """
     return replace(wish, delta=wish.delta / among, among=among) if RULES[name].at_delta and among > 1 else wish
 

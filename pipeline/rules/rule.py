@@ -15,13 +15,15 @@ class Wish:
 
     `tolerance` is the share of right answers that stopping early may cost (of a conformal rule: the share of sets
     without the truth), `delta` the probability that this promise fails, `seed` that of splits. `among` is the number
-    of promises that hold at the same time, each with this `delta`.
+    of promises that hold at the same time, each with this `delta`. `correction` is how conformal sets allow for looking
+    often.
     """
 
     tolerance: float
     delta: float = 0.05
     seed: int = 0
     among: int = 1
+    correction: str = "maxrank"
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,3 +55,14 @@ def test_a_single_promise_is_fitted_without_a_warning_and_keeps_its_delta(
         assert main([*CALIBRATE, *rules, "--out", str(tmp_path / folder)]) == 0
         assert "note:" not in capsys.readouterr().err
     assert stored(tmp_path / "plain") == stored(tmp_path / "shared")
+
+
+@pytest.mark.parametrize(
+    ("correction", "kind"), [("maxrank", "conformal"), ("bonferroni", "conformal"), ("simes", "pooled")]
+)
+def test_conformal_sets_are_corrected_as_asked_for_and_say_so(correction: str, kind: str, tmp_path: Path) -> None:
+    rules = ["--rule", "conformal", "--tolerance", "0.3", "--correction", correction, "--out", str(tmp_path)]
+    assert main([*CALIBRATE, *rules]) == 0
+    document = json.loads((tmp_path / "corners.conformal-30pt.json").read_text())
+    assert (document["decider"]["type"], document["decider"]["correction"]) == (kind, correction)
+    assert ("positively dependent" in document["promise"]) == (correction == "simes")

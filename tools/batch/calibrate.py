@@ -42,7 +42,10 @@ def run_calibrate(options: "Calibrate") -> int:
         ConfigError: if a rule, a tolerance, a temperature or the delta cannot be, if recordings that trained the
             network are among them (unless forced), if they cannot carry a promise, or if a file would be overwritten.
     """
-    wishes = [Wish(tolerance, options.delta, options.seed) for tolerance in dict.fromkeys(options.tolerance)]
+    wishes = [
+        Wish(tolerance, options.delta, options.seed, correction=options.correction)
+        for tolerance in dict.fromkeys(options.tolerance)
+    ]
     wanted = RULES if "all" in options.rule else dict.fromkeys(options.rule)
     for wish in wishes:
         for rule in wanted:

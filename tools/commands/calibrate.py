@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
@@ -38,6 +38,8 @@ class Calibrate:
     """The probability with which a promise may fail."""
     simultaneous: bool = False
     """Divide delta by the number of promises fitted here: all hold at once, so any may be chosen."""
+    correction: Literal["maxrank", "bonferroni", "simes"] = "maxrank"
+    """How conformal sets allow for looking often: bonferroni and simes look at 8 steps only."""
     readout: Readout = "sum"
     """How outputs over time become evidence (sr1, economy and calimera always use the mean)."""
     leak: float = 0.05
