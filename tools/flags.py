@@ -58,7 +58,7 @@ class Flag:
 def flags_of(options: type) -> tuple[Flag, ...]:
     """The flags of an options type, in the order of its fields.
 
-    >>> from spikecut.tools.commands.replay import Replay
+    >>> from spikecut.tools.commands.measure.replay import Replay
     >>> [flag.shown for flag in flags_of(Replay)][:3]
     ['FOLDER', '--model', '--cutoff']
     """

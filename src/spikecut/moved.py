@@ -88,19 +88,31 @@ MOVED = {
     "sources.video": "sources.simulation.video",
     "tools.calibrate": "tools.batch.calibrate",
     "tools.canvas": "tools.views.canvas",
-    "tools.cli_compare": "tools.commands.cost tools.commands.evaluate tools.commands.replay tools.commands.report "
-    "tools.commands.results",
-    "tools.cli_data": "tools.commands.convert tools.commands.cut tools.commands.data tools.commands.simulate "
+    "tools.cli_compare": "tools.commands.measure.cost "
+    "tools.commands.measure.evaluate "
+    "tools.commands.measure.replay "
+    "tools.commands.measure.report "
+    "tools.commands.measure.results",
+    "tools.cli_data": "tools.commands.files.convert "
+    "tools.commands.files.cut "
+    "tools.commands.files.data "
+    "tools.commands.files.simulate "
     "tools.options",
-    "tools.cli_train": "tools.commands.calibrate tools.commands.policy tools.commands.recipe tools.commands.train",
-    "tools.cli_watch": "tools.commands.demo tools.commands.info tools.commands.run tools.commands.why",
+    "tools.cli_train": "tools.commands.fit.calibrate "
+    "tools.commands.fit.policy "
+    "tools.commands.fit.recipe "
+    "tools.commands.fit.train",
+    "tools.cli_watch": "tools.commands.watch.demo "
+    "tools.commands.watch.info "
+    "tools.commands.watch.run "
+    "tools.commands.watch.why",
     "tools.convert": "tools.recordings.convert",
-    "tools.cook": "tools.commands.recipe",
+    "tools.cook": "tools.commands.fit.recipe",
     "tools.cost": "tools.batch.cost",
     "tools.cut": "tools.recordings.cut",
     "tools.cutoffs": "tools.cutoff_lookup",
     "tools.data": "tools.checks.data_check",
-    "tools.demo": "tools.commands.demo",
+    "tools.demo": "tools.commands.watch.demo",
     "tools.evaluate": "tools.batch.evaluate",
     "tools.examples": "tools.batch.examples sources.datasets.reading",
     "tools.feeding": "tools.frame_streams sources.datasets.frames",

@@ -30,7 +30,7 @@ from spikecut.tools.cutoff_lookup import beside, called, policy_of
 from spikecut.tools.time_unit import pace_of
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.calibrate import Calibrate
+    from spikecut.tools.commands.fit.calibrate import Calibrate
 
 
 def run_calibrate(options: "Calibrate") -> int:

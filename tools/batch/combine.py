@@ -11,7 +11,7 @@ from spikecut.pipeline.rules.cutoff_file import FittedCutoff, load_cutoff
 from spikecut.pipeline.rules.step_budget import Planned
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.combine import Combine
+    from spikecut.tools.commands.fit.combine import Combine
 
 
 def run_combine(options: "Combine") -> int:

@@ -32,7 +32,7 @@ from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted
 from spikecut.tools.machine import processor
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.cost import Cost as CostOptions
+    from spikecut.tools.commands.measure.cost import Cost as CostOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from spikecut.tools.cutoff_lookup import asked_by, cutoffs_for, equal_cost_name,
 from spikecut.tools.time_unit import pace_of
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.evaluate import Evaluate
+    from spikecut.tools.commands.measure.evaluate import Evaluate
 
 SCORES = ("top2_gap", "confidence", "entropy")
 

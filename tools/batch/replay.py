@@ -29,7 +29,7 @@ from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted, with_equal_cost
 from spikecut.tools.time_unit import Pace, pace_of
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.replay import Replay
+    from spikecut.tools.commands.measure.replay import Replay
 
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 

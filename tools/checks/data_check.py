@@ -19,7 +19,7 @@ from spikecut.tools.checks.image_check import PictureCheck, check_pictures
 from spikecut.tools.checks.set_check import SetCheck, check_set
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.data import Data
+    from spikecut.tools.commands.files.data import Data
 
 _WIDTH = 80
 _FEW = 20  # more classes than this are shown only where something is missing from them

@@ -18,7 +18,7 @@ from spikecut.sources.formats.base import Format, Recording, TextLayout
 from spikecut.tools.recordings.info import parse_sensor, text_layout
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.convert import Convert
+    from spikecut.tools.commands.files.convert import Convert
 
 
 @dataclass(frozen=True, slots=True)

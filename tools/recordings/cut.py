@@ -26,7 +26,7 @@ from spikecut.tools.recordings.convert import format_to_write, write_events
 from spikecut.tools.recordings.info import parse_sensor, text_layout
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.cut import Cut
+    from spikecut.tools.commands.files.cut import Cut
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from spikecut.sources.formats.base import TextLayout
 from spikecut.tools.recordings.image_info import is_about_pictures, run_picture_info
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.info import Info
+    from spikecut.tools.commands.watch.info import Info
 
 PEAK_US = 10_000
 

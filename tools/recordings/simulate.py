@@ -24,7 +24,7 @@ from spikecut.sources.simulation.simulated_datasets import (
 )
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.simulate import Simulate
+    from spikecut.tools.commands.files.simulate import Simulate
 
 
 def run_simulate(options: "Simulate") -> int:

@@ -17,7 +17,7 @@ from spikecut.tools.reports.rendering import render
 from spikecut.tools.time_unit import pace_in
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.report import Report
+    from spikecut.tools.commands.measure.report import Report
 
 _RULE_COLUMNS = (
     "rule",

@@ -22,7 +22,7 @@ from spikecut.tools.time_unit import pace_of
 from spikecut.tools.training.recipe import read_recipe, shipped
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.results import Results
+    from spikecut.tools.commands.measure.results import Results
 
 
 def run_results(options: "Results") -> int:

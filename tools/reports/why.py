@@ -33,7 +33,7 @@ from spikecut.tools.frame_streams import look_at, network_for, open_for
 from spikecut.tools.time_unit import pace_of
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.why import Why
+    from spikecut.tools.commands.watch.why import Why
 
 
 @dataclass(frozen=True, slots=True)

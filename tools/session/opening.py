@@ -20,7 +20,7 @@ from spikecut.tools.views import VIEWS
 from spikecut.tools.views.base import View, ViewKind, ViewOptions, Wish
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.run import Run
+    from spikecut.tools.commands.watch.run import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from spikecut.tools.session.summarising import Effort, Report, totals_text
 from spikecut.tools.views.base import Closed
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.run import Run
+    from spikecut.tools.commands.watch.run import Run
 
 
 def run_run(options: "Run", *, clock: Clock | None = None) -> int:

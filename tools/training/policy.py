@@ -25,7 +25,7 @@ from spikecut.tools.cutoff_lookup import policy_beside
 from spikecut.tools.machine import commit, processor
 
 if TYPE_CHECKING:
-    from spikecut.tools.commands.policy import Policy
+    from spikecut.tools.commands.fit.policy import Policy
 
 _SHARE = 8  # asking the policy may cost this part of one step
 

@@ -19,7 +19,7 @@ from spikecut.tools.training.training_data import Material, made_of, material_fo
 if TYPE_CHECKING:
     from spikecut.models.card import ModelCard
     from spikecut.models.training.epochs import TrainingRun
-    from spikecut.tools.commands.train import Train
+    from spikecut.tools.commands.fit.train import Train
 
 _STATE = "training.pt"
 _WATCHED = 1000  # as many are watched between epochs where there are more: enough for two digits

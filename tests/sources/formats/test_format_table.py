@@ -31,7 +31,7 @@ def test_messages_name_every_format_with_its_suffixes(name: str) -> None:
 
 
 def test_the_help_of_convert_names_every_usual_suffix_that_is_written() -> None:
-    from spikecut.tools.commands.convert import Convert
+    from spikecut.tools.commands.files.convert import Convert
 
     assert all(row.suffixes[0] in (Convert.__doc__ or "") for row in written_formats().values())
 

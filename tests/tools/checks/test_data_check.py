@@ -15,7 +15,7 @@ from spikecut.sources.formats.aedat3 import write_aedat3
 from spikecut.sources.simulation.gestures import ORDER
 from spikecut.tools.checks.data_check import run_data_check
 from spikecut.tools.checks.gesture_check import PUBLISHED, check_gestures
-from spikecut.tools.commands.data import Data
+from spikecut.tools.commands.files.data import Data
 
 from source_contract import DVS128
 

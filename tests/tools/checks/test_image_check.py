@@ -15,7 +15,7 @@ from spikecut.tools.checks import image_check as picture_check
 from spikecut.tools.checks.data_check import run_data_check
 from spikecut.tools.checks.image_check import KNOWN, KnownSet, check_pictures
 from spikecut.tools.cli import main
-from spikecut.tools.commands.data import Data
+from spikecut.tools.commands.files.data import Data
 
 from picture_layouts import COLOURS, cifar_batches, coloured, encoded, write_cifar, write_folders, write_tiny_imagenet
 

@@ -17,7 +17,7 @@ from spikecut.sources.formats.aedat2 import write_aedat2
 from spikecut.sources.formats.atis import write_atis
 from spikecut.tools.checks.data_check import run_data_check
 from spikecut.tools.checks.set_check import check_set
-from spikecut.tools.commands.data import Data
+from spikecut.tools.commands.files.data import Data
 
 LABELS = "5041921314"  # MNIST begins so
 FEW_DIGITS = dataclasses.replace(

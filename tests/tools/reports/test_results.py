@@ -18,7 +18,7 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.outputs_file import save_outputs
 from spikecut.pipeline.recorded import RecordedOutputs
-from spikecut.tools.commands.results import Results
+from spikecut.tools.commands.measure.results import Results
 from spikecut.tools.reports.results import page, run_results
 from spikecut.tools.reports.run_folders import runs_in
 from spikecut.tools.training.recipe import read_recipe

@@ -8,7 +8,7 @@ import torch
 
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
 from spikecut.tools.cli import main
-from spikecut.tools.commands.run import Run
+from spikecut.tools.commands.watch.run import Run
 from spikecut.tools.session.run import run_run
 
 from fakes import FakeClock

@@ -16,7 +16,7 @@ from spikecut.pipeline.outputs_file import load_outputs
 from spikecut.sources.datasets.class_folders import list_recordings, part_of
 from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.cli import main
-from spikecut.tools.commands.results import Results
+from spikecut.tools.commands.measure.results import Results
 from spikecut.tools.reports.results import run_results
 from spikecut.tools.training.recipe import read_recipe
 from spikecut.tools.training.train import planned

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.tools.commands.calibrate import Calibrate
-from spikecut.tools.commands.cost import Cost
-from spikecut.tools.commands.evaluate import Evaluate
-from spikecut.tools.commands.policy import Policy
-from spikecut.tools.commands.report import Report
-from spikecut.tools.commands.simulate import Simulate
-from spikecut.tools.commands.train import Train
+from spikecut.tools.commands.files.simulate import Simulate
+from spikecut.tools.commands.fit.calibrate import Calibrate
+from spikecut.tools.commands.fit.policy import Policy
+from spikecut.tools.commands.fit.train import Train
+from spikecut.tools.commands.measure.cost import Cost
+from spikecut.tools.commands.measure.evaluate import Evaluate
+from spikecut.tools.commands.measure.report import Report
 from spikecut.tools.options import Device, Epochs, NoDefault, Readout, RecipeName, Simulated, Threads, TrainingData
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.tools.commands.run import Run
+from spikecut.tools.commands.watch.run import Run
 from spikecut.tools.options import NoDefault
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Commands that make a network and decide when it stops."""
