@@ -150,6 +150,23 @@ def refuse_existing(path: str | PathLike[str], *, overwrite: bool) -> None:
         raise ConfigError(f"{target} exists already", hint="choose another name, or pass --overwrite")
 
 
+def refuse_full_disk(partial: Path) -> None:
+    """Notices a full disk for writers that say nothing of one, such as OpenCV: no file may grow there any more.
+
+    Raises:
+        OSError: if there is no room for another 64 KiB behind the file.
+    """
+    descriptor = os.open(partial, os.O_RDWR)
+    try:
+        size = os.fstat(descriptor).st_size
+        try:
+            os.posix_fallocate(descriptor, size, 2**16)
+        finally:
+            os.ftruncate(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
 def partial_of(path: Path, *, visible: bool = False) -> Path:
     """The temporary name of a file, with the same suffix: writers choose their format by it."""
     return path.with_name(f"{'' if visible else '.'}{path.stem}.partial{path.suffix}")

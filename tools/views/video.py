@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from spikecut.models.card import ModelCard
-from spikecut.pipeline.atomic_files import new_file, partial_of, refuse_existing
+from spikecut.pipeline.atomic_files import new_file, partial_of, refuse_existing, refuse_full_disk
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.protocols import CutoffDecider
@@ -117,6 +117,7 @@ class VideoSink(OverlayView):
                 raise EnvironmentProblem(
                     f"{self.partial}: OpenCV wrote no file", hint="is there room left on the disk?"
                 )
+            refuse_full_disk(self.partial)
 
     def _complete(self) -> None:
         if self._encoder is not None:

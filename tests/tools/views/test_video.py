@@ -19,6 +19,8 @@ from spikecut.tools.views.encoders import ANIMATIONS, CODECS
 from spikecut.tools.views.palette import OverlayStyle
 from spikecut.tools.views.video import VideoSink
 
+from full_disk import full_disk
+
 STEP_US = 10_000
 SMALL = OverlayStyle(scale=0.25)
 
@@ -274,3 +276,23 @@ def test_an_image_that_opencv_refuses_is_an_environment_problem(
     monkeypatch.setattr(video.overlay, "draw", lambda scene: np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(EnvironmentProblem, match="refused"):
         interrupted(video, ZeroDivisionError())
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".avi", ".webp", ".gif"])
+@pytest.mark.parametrize("missing", [0.5, 300])
+def test_a_full_disk_leaves_the_old_video_even_where_opencv_says_nothing(
+    suffix: str, missing: float, tmp_path: Path
+) -> None:
+    path = tmp_path / f"out{suffix}"
+
+    def write(overwrite: bool) -> None:
+        with VideoSink(path, names=["a", "b"], horizon=5, step_us=10_000, overwrite=overwrite) as video:
+            for i in range(10):
+                video.card([f"page {i * i * 7919}"] * 5, 0.2)
+
+    write(False)
+    before = path.read_bytes()
+    limit = int(len(before) * missing) if missing < 1 else len(before) - int(missing)
+    with full_disk(limit), pytest.raises(EnvironmentProblem):
+        write(True)
+    assert path.read_bytes() == before
