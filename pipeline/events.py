@@ -128,6 +128,12 @@ class EventBatch:
             segment=segment,
         )
 
+    @classmethod
+    def empty(cls, sensor: SensorSize) -> "EventBatch":
+        """No events, of no time."""
+        t, x, y, p = (np.zeros(0, dtype) for dtype in _COLUMN_DTYPES)
+        return cls(t, x, y, p, 0, 0, sensor)
+
     def take(self, which: Int64[ndarray, " M"] | Bool[ndarray, " N"]) -> "EventBatch":
         """Some of the events, by a mask or by their places in increasing order; the rest stays as it is.
 

@@ -1,15 +1,11 @@
 """Cutting a continuous recording where its labels say, one batch of events a gesture; or taking it whole."""
 
 from collections.abc import Iterable, Iterator
-
-import numpy as np
+from dataclasses import replace
 
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.pipeline.protocols import EventSource
 from spikecut.sources.datasets.gesture_labels import GestureSpan
-
-_KINDS = (np.int64, np.uint16, np.uint16, np.uint8)
-Columns = tuple[np.ndarray[tuple[int], np.dtype[np.generic]], ...]
 
 
 def cut(recording: EventSource, spans: Iterable[GestureSpan]) -> Iterator[tuple[GestureSpan, EventBatch]]:
@@ -21,7 +17,7 @@ def cut(recording: EventSource, spans: Iterable[GestureSpan]) -> Iterator[tuple[
     """
     waiting = iter(spans)
     span = next(waiting, None)
-    parts: list[Columns] = []
+    parts: list[EventBatch] = []
     lost, segment = NOTHING_LOST, 0
     for batch in recording:
         if span is not None and parts and batch.segment != segment:
@@ -32,8 +28,7 @@ def cut(recording: EventSource, spans: Iterable[GestureSpan]) -> Iterator[tuple[
         segment = batch.segment
         lost += batch.lost
         while span is not None and batch.end_us > span.start_us:
-            i, j = np.searchsorted(batch.t, (span.start_us, span.end_us))
-            parts.append(tuple(column[i:j].copy() for column in (batch.t, batch.x, batch.y, batch.p)))
+            parts.append(batch.between(span.start_us, span.end_us))
             if batch.end_us < span.end_us:
                 break
             yield span, _joined(parts, span.start_us, span.end_us, recording.sensor, lost)
@@ -50,10 +45,10 @@ def whole(recording: EventSource) -> EventBatch:
     lost = sum((batch.lost for batch in parts), NOTHING_LOST)
     lost += DropCounts.of(DropCause.late, sum(len(batch) for batch in parts[len(first) :]))
     start_us, end_us = (first[0].start_us, first[-1].end_us) if first else (0, 0)
-    return _joined([(b.t, b.x, b.y, b.p) for b in first], start_us, end_us, recording.sensor, lost)
+    return _joined(first, start_us, end_us, recording.sensor, lost)
 
 
-def _joined(parts: list[Columns], start_us: int, end_us: int, sensor: SensorSize, lost: DropCounts) -> EventBatch:
-    columns = zip(*parts, strict=True) if parts else [()] * 4
-    t, x, y, p = (np.concatenate([np.zeros(0, kind), *column]) for kind, column in zip(_KINDS, columns, strict=True))
-    return EventBatch(t, x, y, p, start_us, end_us, sensor, 0, lost)
+def _joined(parts: list[EventBatch], start_us: int, end_us: int, sensor: SensorSize, lost: DropCounts) -> EventBatch:
+    """The parts as one batch of a given time, which may begin before the first and end after the last."""
+    events = EventBatch.concatenate(parts) if parts else EventBatch.empty(sensor)
+    return replace(events, start_us=start_us, end_us=end_us, segment=0, lost=lost)

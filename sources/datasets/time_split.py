@@ -6,9 +6,7 @@ network knows this thing a few seconds later, not how it knows others of its kin
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from spikecut.pipeline.clock import format_us
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
@@ -122,10 +120,10 @@ def events_of(recording: Recording, stretch: Stretch, pieces: Sequence[Piece]) -
             continue
         while at < len(pieces) and pieces[at].start_us <= batch.t[-1]:
             piece = pieces[at]
-            own = slice(*np.searchsorted(batch.t, (piece.start_us, piece.end_us)).tolist())
-            if len(t := batch.t[own] - piece.start_us):
-                x, y, p = batch.x[own].copy(), batch.y[own].copy(), batch.p[own].copy()
-                yield piece, EventBatch(t, x, y, p, int(t[0]), int(t[-1]) + 1, batch.sensor)
+            part = batch.between(piece.start_us, piece.end_us)
+            if len(t := part.t - piece.start_us):
+                first_us, end_us = int(t[0]), int(t[-1]) + 1
+                yield piece, replace(part, t=t, start_us=first_us, end_us=end_us, segment=0, lost=NOTHING_LOST)
             if piece.end_us > batch.t[-1]:
                 break
             at += 1

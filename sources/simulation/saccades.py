@@ -7,7 +7,7 @@ that stands on its corner. What comes out here is simulated: docs/adr/0012 says 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
@@ -94,7 +94,7 @@ def shown(picture: UInt8[ndarray, "h w"], show: Show, rng: np.random.Generator) 
     canvas, place = _canvas(picture, show)
     images = ((t, _view(canvas, show.offset(t), show.sensor if not show.cropped else place)) for t in _times(show))
     for batch in see(images, show.camera, rng):
-        yield EventBatch(batch.t, batch.x, batch.y, batch.p, batch.start_us, batch.end_us, show.sensor)
+        yield replace(batch, sensor=show.sensor)
 
 
 def _times(show: Show) -> Iterator[int]:
