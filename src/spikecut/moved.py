@@ -170,6 +170,7 @@ RENAMED = {
     "tools.examples.Source": "sources.datasets.base Source",
     "tools.feeding.told_sizes": "sources.datasets.images.image_sets resized_notes",
     "tools.gesture_check.is_meant": "sources.datasets.dvs_gesture recognise",
+    "sources.clips.Columns": "pipeline.events EventBatch",
     "sources.KNOWN": "sources.formats known_formats()",
     "sources.datasets.SUFFIXES": "sources.formats recording_suffixes()",
     "sources.aedat3.MAGIC": "sources.formats.signatures AEDAT3",
