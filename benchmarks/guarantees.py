@@ -12,8 +12,8 @@ from itertools import product
 import numpy as np
 
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.evidence.readout import Readout
 from spikecut.pipeline.outputs_file import load_outputs
-from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.rules import ltt
 from spikecut.pipeline.rules.fit import fit

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from spikecut.pipeline.atomic_files import new_file
 from spikecut.pipeline.errors import ConfigError, ModelError, SpikecutError
+from spikecut.pipeline.files.atomic_files import new_file
+from spikecut.pipeline.files.strict import parse_json, unexpected
 from spikecut.pipeline.recorded import Plans, RecordedOutputs
-from spikecut.pipeline.strict import parse_json, unexpected
 
 _KIND, _VERSION = "spikecut recorded outputs", 1
 _MOST_BYTES = 2**31  # of all arrays, unpacked

@@ -8,10 +8,10 @@ from jaxtyping import Bool, Float32, Int64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.evidence.readout import Readout
+from spikecut.pipeline.evidence.scores import SCORES
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.results import Evidence
-from spikecut.pipeline.scores import SCORES
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,15 +9,15 @@ import pytest
 from decider_contract import check_copies, check_is_a_value, check_lanes, check_refusals, check_sweep
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.readout import Readout
+from spikecut.pipeline.evidence.readout import Readout
 from spikecut.pipeline.recorded import Plans, RecordedOutputs, sweep
 from spikecut.pipeline.rules import RULES
 from spikecut.pipeline.rules.combined import Both, Either, Hold
-from spikecut.pipeline.rules.conformal import fit_conformal
 from spikecut.pipeline.rules.fit import check_wish, fit, sentence
-from spikecut.pipeline.rules.nonconformity import SetOptions
-from spikecut.pipeline.rules.pooled import fit_pooled
 from spikecut.pipeline.rules.rule import Wish
+from spikecut.pipeline.rules.sets.conformal import fit_conformal
+from spikecut.pipeline.rules.sets.nonconformity import SetOptions
+from spikecut.pipeline.rules.sets.pooled import fit_pooled
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.pipeline.rules.stored import stored_types
 from spikecut.pipeline.rules.thresholds import confidence, topk

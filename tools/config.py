@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.strict import check_numbers, nearest, read_toml, unexpected
+from spikecut.pipeline.files.strict import check_numbers, nearest, read_toml, unexpected
 from spikecut.tools.flags import Flag, expected, flags_of
 
 _TYPES: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str, int, float)}

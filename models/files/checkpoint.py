@@ -9,8 +9,8 @@ from spikecut.models.architectures.networks import plain
 from spikecut.models.card import ModelCard
 from spikecut.models.files.weights_io import read_carded, read_tensors, write_carded
 from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.files.strict import typed
 from spikecut.pipeline.recognition import Onset
-from spikecut.pipeline.strict import typed
 
 _KIND, _VERSION = "spikecut network", 1
 _LONGEST = 2**20  # steps

@@ -13,9 +13,9 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from spikecut.pipeline.atomic_files import write_together
 from spikecut.pipeline.errors import ModelError, SpikecutError
-from spikecut.pipeline.strict import read_json, typed
+from spikecut.pipeline.files.atomic_files import write_together
+from spikecut.pipeline.files.strict import read_json, typed
 
 Card = TypeVar("Card")
 _MOST_BYTES = 16 * 2**20

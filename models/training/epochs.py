@@ -26,8 +26,8 @@ from spikecut.models.training.losses import Targets
 from spikecut.models.training.plan import TrainingPlan as TrainingPlan
 from spikecut.models.training.regularisation import rate_loss, rcs_ann_loss, rcs_loss
 from spikecut.models.training.time_augment import retimed
-from spikecut.pipeline.atomic_files import write_bytes
 from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.files.atomic_files import write_bytes
 
 
 class TrainingRun:

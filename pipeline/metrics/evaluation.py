@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.evidence.probability import softmax
 from spikecut.pipeline.metrics.intervals import (
     Estimate,
     bootstrap_difference,
@@ -19,7 +20,6 @@ from spikecut.pipeline.metrics.intervals import (
     bootstrap_ratio,
     wilson,
 )
-from spikecut.pipeline.probability import softmax
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.recorded import RecordedOutputs, Sweep, sweep
 from spikecut.pipeline.rules.step_budget import policy_cost

@@ -9,12 +9,12 @@ from dataclasses import replace
 from spikecut.pipeline.recorded import RecordedOutputs
 from spikecut.pipeline.rules import ltt, observed
 from spikecut.pipeline.rules.calimera import Calimera, fit_calimera_within
-from spikecut.pipeline.rules.conformal import ConformalSets, covers, fit_conformal, sets_stay_large
 from spikecut.pipeline.rules.economy import Economy, fit_economy_within
-from spikecut.pipeline.rules.nonconformity import SetOptions
 from spikecut.pipeline.rules.patience import Patience, fit_patience
-from spikecut.pipeline.rules.pooled import PooledSets
 from spikecut.pipeline.rules.rule import Rule, Wish, by_tolerance, observed_loss, percent
+from spikecut.pipeline.rules.sets.conformal import ConformalSets, covers, fit_conformal, sets_stay_large
+from spikecut.pipeline.rules.sets.nonconformity import SetOptions
+from spikecut.pipeline.rules.sets.pooled import PooledSets
 from spikecut.pipeline.rules.sr1 import fit_sr1_within
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff, msprt

@@ -11,7 +11,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.probability import softmax
+from spikecut.pipeline.evidence.probability import softmax
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.recorded import RecordedOutputs
 from spikecut.pipeline.results import Evidence, Verdict

@@ -9,11 +9,11 @@ from typing import Any
 from jaxtyping import Float64
 from numpy import ndarray
 
-from spikecut.pipeline.atomic_files import write_text
 from spikecut.pipeline.errors import ModelError, SpikecutError
+from spikecut.pipeline.files.atomic_files import write_text
+from spikecut.pipeline.files.strict import read_json, typed
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.rules.stored import made, plain
-from spikecut.pipeline.strict import read_json, typed
 
 _KIND, _VERSION = "spikecut cutoff", 2
 _MOST_BYTES = 64 * 2**20

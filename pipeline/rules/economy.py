@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float64, Int64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.probability import softmax
+from spikecut.pipeline.evidence.probability import softmax
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.recorded import RecordedOutputs, first_stops
 from spikecut.pipeline.results import Evidence, Verdict

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 from numpy import ndarray
 
+from spikecut.pipeline.evidence.readout import Readout
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import RecordedOutputs, Sweep, first_stops, sweep
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff, never
 

@@ -7,7 +7,7 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.readout import SUM, Readout
+from spikecut.pipeline.evidence.readout import SUM, Readout
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.results import Evidence, Verdict
 from spikecut.pipeline.rules.loss import allowed_accuracy, outcome, reaches

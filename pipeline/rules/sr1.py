@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spikecut.pipeline.probability import softmax
+from spikecut.pipeline.evidence.probability import softmax
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.recorded import RecordedOutputs, first_stops
 from spikecut.pipeline.rules.loss import MEAN, WEIGHTS, cheapest_within, mean_cost

@@ -16,9 +16,9 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.events import Frame
-from spikecut.pipeline.probability import softmax
+from spikecut.pipeline.evidence.probability import softmax
+from spikecut.pipeline.evidence.readout import SUM, Readout
 from spikecut.pipeline.protocols import CutoffDecider, Planner
-from spikecut.pipeline.readout import SUM, Readout
 from spikecut.pipeline.recorded import Plans
 from spikecut.pipeline.results import Evidence, Verdict
 from spikecut.pipeline.rules.thresholds import Held, check, leader

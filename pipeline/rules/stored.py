@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import AbstractArray
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.readout import Readout
+from spikecut.pipeline.evidence.readout import Readout
+from spikecut.pipeline.files.strict import nearest, typed, unexpected
 from spikecut.pipeline.rules import RULES
 from spikecut.pipeline.rules.combined import Both, Either, Hold
-from spikecut.pipeline.strict import nearest, typed, unexpected
 
 _PARTS = {"both": Both, "either": Either, "hold": Hold, "readout": Readout}
 _MOST_VALUES = 2**23

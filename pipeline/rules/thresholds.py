@@ -25,9 +25,9 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, ModelError
-from spikecut.pipeline.readout import SUM, Readout
+from spikecut.pipeline.evidence.readout import SUM, Readout
+from spikecut.pipeline.evidence.scores import SCORES
 from spikecut.pipeline.results import Evidence, Verdict
-from spikecut.pipeline.scores import SCORES
 
 Held = Float32[ndarray, "B M"]
 

@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from numpy import ndarray
 
-from spikecut.pipeline.atomic_files import new_file, write_text
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.files.atomic_files import new_file, write_text
 from spikecut.sources.datasets.base import in_part
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan
 from spikecut.sources.datasets.parts import Part, drawn_part

@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from spikecut.pipeline.atomic_files import new_file
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import EventBatch
+from spikecut.pipeline.files.atomic_files import new_file
 from spikecut.sources.datasets.images.image_files import bytes_of, crc32_of, files_in, grey, unfit
 from spikecut.sources.formats.aedat2 import write_aedat2
 from spikecut.sources.formats.atis import write_atis

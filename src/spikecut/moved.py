@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 MOVED = {
+    "pipeline.readout": "pipeline.evidence.readout pipeline.evidence.probability",
     "models.augment": "models.training.augment",
     "models.carded": "models.files.weights_io",
     "models.checkpoint": "models.files.opening models.files.checkpoint models.card",
@@ -45,8 +46,8 @@ MOVED = {
     "models.surrogates": "models.cells.surrogates",
     "models.turning": "models.training.layer_activity models.cells.activity",
     "pipeline.calibration": "pipeline.rules.observed pipeline.rules.topk pipeline.rules.patience pipeline.rules.loss",
-    "pipeline.conformal": "pipeline.rules.conformal pipeline.rules.nonconformity pipeline.rules.pooled",
-    "pipeline.cutoff": "pipeline.rules.thresholds pipeline.scores",
+    "pipeline.conformal": "pipeline.rules.sets.conformal pipeline.rules.sets.nonconformity pipeline.rules.sets.pooled",
+    "pipeline.cutoff": "pipeline.rules.thresholds pipeline.evidence.scores",
     "pipeline.ects": "pipeline.rules.economy pipeline.rules.calimera pipeline.rules.sr1",
     "pipeline.evaluation": "pipeline.metrics.evaluation",
     "pipeline.fitted": "pipeline.rules.cutoff_file",
@@ -78,7 +79,7 @@ MOVED = {
     "sources.pieces": "sources.datasets.time_split",
     "sources.plain_pickle": "sources.datasets.images.plain_pickle",
     "sources.published": "sources.datasets.catalog",
-    "sources.records": "sources.formats.fixed_records sources.formats.files pipeline.atomic_files",
+    "sources.records": "sources.formats.fixed_records sources.formats.files pipeline.files.atomic_files",
     "sources.screen": "sources.simulation.saccades",
     "sources.shapes": "sources.simulation.drawn_digits",
     "sources.text": "sources.formats.text",

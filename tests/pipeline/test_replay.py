@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.readout import Readout
+from spikecut.pipeline.evidence.readout import Readout
 from spikecut.pipeline.recorded import Plans, RecordedOutputs, sweep
 from spikecut.pipeline.replay import record_outputs, replay
 from spikecut.pipeline.results import Decision, StopReason
 from spikecut.pipeline.rules.combined import Both, Either, Hold
-from spikecut.pipeline.rules.conformal import ConformalSets
 from spikecut.pipeline.rules.patience import Patience
-from spikecut.pipeline.rules.pooled import PooledSets
+from spikecut.pipeline.rules.sets.conformal import ConformalSets
+from spikecut.pipeline.rules.sets.pooled import PooledSets
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff, confidence, never, topk
 from spikecut.pipeline.runner import run

@@ -12,11 +12,11 @@ from rich.table import Table
 
 from spikecut.models.files import opening
 from spikecut.models.policy.network import PolicyPlanner
-from spikecut.pipeline.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.evidence.readout import Readout, fit_temperatures, temperatures_said
+from spikecut.pipeline.files.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.metrics.evaluation import calibration_errors
 from spikecut.pipeline.metrics.intervals import wilson
-from spikecut.pipeline.readout import Readout, fit_temperatures, temperatures_said
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.rules import RULES
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff

@@ -17,9 +17,9 @@ from rich.table import Table
 from spikecut.models.files import opening
 from spikecut.models.policy.network import macs_of_step
 from spikecut.models.synaptic_operations import Operations, counting
-from spikecut.pipeline.atomic_files import claimed, refuse_existing, write_text
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import Frame
+from spikecut.pipeline.files.atomic_files import claimed, refuse_existing, write_text
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.results import Decision
 from spikecut.pipeline.rules.step_budget import policy_cost

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spikecut.models.files import opening
-from spikecut.pipeline.atomic_files import claimed, new_file, refuse_existing, write_text
+from spikecut.pipeline.files.atomic_files import claimed, new_file, refuse_existing, write_text
 from spikecut.pipeline.metrics.evaluation import (
     Anytime,
     Assessment,

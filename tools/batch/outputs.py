@@ -11,11 +11,11 @@ from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
 from spikecut.models.policy.network import PolicyPlanner
 from spikecut.pipeline.errors import ConfigError, printable
+from spikecut.pipeline.files.strict import typed
 from spikecut.pipeline.outputs_file import load_outputs, save_outputs
 from spikecut.pipeline.recorded import RecordedOutputs
 from spikecut.pipeline.replay import record_outputs
 from spikecut.pipeline.rules.step_budget import FirstFrames, Seen, plans_of
-from spikecut.pipeline.strict import typed
 from spikecut.sources.datasets import is_dataset
 from spikecut.sources.datasets.base import INPUTS
 from spikecut.sources.datasets.parts import Part

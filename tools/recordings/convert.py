@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikecut.pipeline.atomic_files import new_file
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
+from spikecut.pipeline.files.atomic_files import new_file
 from spikecut.sources import open_recording
 from spikecut.sources.datasets.gesture_labels import labels_beside
 from spikecut.sources.formats import written_formats, written_suffixes

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from spikecut.pipeline.atomic_files import new_folder
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts
+from spikecut.pipeline.files.atomic_files import new_folder
 from spikecut.sources import open_recording
 from spikecut.sources.datasets.class_folders import MADE_BY, class_roots, origin_of, subfolders
 from spikecut.sources.datasets.parts import PARTS, Part

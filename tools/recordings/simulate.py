@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import track
 
-from spikecut.pipeline.atomic_files import write_text
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
+from spikecut.pipeline.files.atomic_files import write_text
 from spikecut.sources.datasets.class_folders import MADE_BY
 from spikecut.sources.simulation.gestures import drawn_session, drawn_users, write_lists, write_session
 from spikecut.sources.simulation.simulated_datasets import (

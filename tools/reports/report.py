@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import spikecut
-from spikecut.pipeline.atomic_files import claimed, refuse_existing, write_bytes, write_text
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.files.atomic_files import claimed, refuse_existing, write_bytes, write_text
 from spikecut.tools.reports import plots
 from spikecut.tools.reports.comparison import compared
 from spikecut.tools.reports.evaluation_file import read_evaluation

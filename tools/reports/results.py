@@ -11,8 +11,8 @@ from numpy import ndarray
 
 from spikecut.models.architectures.networks import build, plain
 from spikecut.models.card import ModelCard
-from spikecut.pipeline.atomic_files import refuse_existing, write_text
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.files.atomic_files import refuse_existing, write_text
 from spikecut.pipeline.metrics.intervals import Estimate
 from spikecut.pipeline.metrics.seeds import accuracy, between, over_seeds, ratio
 from spikecut.tools.cutoff_lookup import equal_cost_name

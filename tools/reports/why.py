@@ -17,16 +17,16 @@ from rich.table import Table
 
 from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
-from spikecut.pipeline.atomic_files import refuse_existing, write_bytes
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import Frame
-from spikecut.pipeline.probability import softmax
+from spikecut.pipeline.evidence.probability import softmax
+from spikecut.pipeline.evidence.scores import certainty, top2_gap
+from spikecut.pipeline.files.atomic_files import refuse_existing, write_bytes
 from spikecut.pipeline.protocols import SteppedModel
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.replay import record_outputs
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import FirstFrames, plans_of
-from spikecut.pipeline.scores import certainty, top2_gap
 from spikecut.sources.datasets.frames import on_sensor
 from spikecut.tools.cutoff_lookup import asked_by, cutoffs_for
 from spikecut.tools.frame_streams import look_at, network_for, open_for

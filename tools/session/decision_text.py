@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from spikecut.models.card import ModelCard
+from spikecut.pipeline.evidence.probability import softmax
 from spikecut.pipeline.metrics.session_score import Match, Outcome, Score
-from spikecut.pipeline.probability import softmax
 from spikecut.pipeline.results import Decision, StopReason
 
 _WAITING = {  # rules that stop for the time, whatever the evidence

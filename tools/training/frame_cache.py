@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from spikecut.pipeline.atomic_files import claimed, new_file, write_text
 from spikecut.pipeline.errors import EnvironmentProblem
+from spikecut.pipeline.files.atomic_files import claimed, new_file, write_text
 
 VERSION = 1  # one more whenever the same recording gives other frames; tests/test_frame_cache.py notices
 Frames = np.ndarray[Any, np.dtype[np.uint8]]

@@ -16,8 +16,8 @@ from spikecut.models.files import opening
 from spikecut.models.policy.file import PolicyCard, save_policy
 from spikecut.models.policy.network import WIDTHS, PolicyPlanner, PolicySpec, macs_of_policy, macs_of_step
 from spikecut.models.policy.training import train_policy
-from spikecut.pipeline.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.files.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.rules.step_budget import budgets
 from spikecut.sources.datasets.digests import digests_of_policy
 from spikecut.tools.batch.outputs import gather

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from spikecut.pipeline.atomic_files import claimed, write_text
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.files.atomic_files import claimed, write_text
 from spikecut.tools.machine import commit, device_for, processor, use
 from spikecut.tools.time_unit import pace_of
 from spikecut.tools.training.recipe import Recipe, read_recipe

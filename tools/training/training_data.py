@@ -11,8 +11,8 @@ import numpy as np
 
 from spikecut.models.spec import NetworkSpec
 from spikecut.models.training.epochs import TrainingPlan
-from spikecut.pipeline.atomic_files import new_file
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.files.atomic_files import new_file
 from spikecut.sources.datasets.class_folders import LabelledRecording, list_recordings, origin_of, part_of
 from spikecut.sources.datasets.digests import digests_of, sketch_of
 from spikecut.sources.datasets.dvs_gesture import Session, open_gesture_set

@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
-from spikecut.pipeline.probability import softmax as softmax_of_logits
+from spikecut.pipeline.evidence.probability import softmax as softmax_of_logits
 from spikecut.pipeline.results import Decision, Rest, Step
 from spikecut.sources.opencv import opencv
 

@@ -16,9 +16,9 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from spikecut.models.card import ModelCard
-from spikecut.pipeline.atomic_files import new_file, partial_of, refuse_existing, refuse_full_disk
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
 from spikecut.pipeline.events import Frame
+from spikecut.pipeline.files.atomic_files import new_file, partial_of, refuse_existing, refuse_full_disk
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.results import Decision, Rest, Step
 from spikecut.tools.views.base import Summary, ViewKind, ViewOptions, Wish

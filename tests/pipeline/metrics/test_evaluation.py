@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from spikecut.pipeline.ensemble import Ensemble
 from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.evidence.readout import Readout
 from spikecut.pipeline.metrics.evaluation import (
     anytime,
     assess,
@@ -20,7 +21,6 @@ from spikecut.pipeline.metrics.evaluation import (
     risk_coverage,
 )
 from spikecut.pipeline.outputs_file import load_outputs, save_outputs
-from spikecut.pipeline.readout import Readout
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff, confidence, fixed
 from spikecut.sources.simulation.drawn_digits import write_digits
@@ -230,9 +230,9 @@ def test_why_shows_every_rule_on_one_recording(
 
 def test_rules_of_an_ensemble_are_measured_against_the_merged_ensemble() -> None:
     """Two members, both always right: nothing is lost, and everybody agrees with the full window."""
-    from spikecut.pipeline.rules.conformal import fit_conformal
     from spikecut.pipeline.rules.ltt import fit_marginal
-    from spikecut.pipeline.rules.nonconformity import SetOptions
+    from spikecut.pipeline.rules.sets.conformal import fit_conformal
+    from spikecut.pipeline.rules.sets.nonconformity import SetOptions
 
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, 300)

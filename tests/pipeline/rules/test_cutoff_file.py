@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from spikecut.pipeline.errors import ConfigError, ModelError
-from spikecut.pipeline.readout import Readout
+from spikecut.pipeline.evidence.readout import Readout
 from spikecut.pipeline.recorded import Plans, sweep
 from spikecut.pipeline.rules.calimera import fit_calimera
 from spikecut.pipeline.rules.combined import Both, Either, Hold
-from spikecut.pipeline.rules.conformal import fit_conformal
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff, load_cutoff
 from spikecut.pipeline.rules.economy import fit_economy
 from spikecut.pipeline.rules.fit import by_tolerance
 from spikecut.pipeline.rules.ltt import fit_conditional, fit_marginal
-from spikecut.pipeline.rules.nonconformity import SetOptions
 from spikecut.pipeline.rules.patience import Patience
-from spikecut.pipeline.rules.pooled import fit_pooled
+from spikecut.pipeline.rules.sets.conformal import fit_conformal
+from spikecut.pipeline.rules.sets.nonconformity import SetOptions
+from spikecut.pipeline.rules.sets.pooled import fit_pooled
 from spikecut.pipeline.rules.sr1 import fit_sr1
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.pipeline.rules.stored import stored_types

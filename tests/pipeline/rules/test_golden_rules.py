@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spikecut.pipeline.probability import softmax
-from spikecut.pipeline.readout import Readout
+from spikecut.pipeline.evidence.probability import softmax
+from spikecut.pipeline.evidence.readout import Readout
+from spikecut.pipeline.evidence.scores import top2_gap
 from spikecut.pipeline.recorded import Plans, RecordedOutputs, sweep
 from spikecut.pipeline.rules import ltt
 from spikecut.pipeline.rules.calimera import fit_calimera
-from spikecut.pipeline.rules.conformal import ConformalSets, fit_conformal
 from spikecut.pipeline.rules.economy import fit_economy
 from spikecut.pipeline.rules.loss import outcome
-from spikecut.pipeline.rules.nonconformity import SetOptions
+from spikecut.pipeline.rules.sets.conformal import ConformalSets, fit_conformal
+from spikecut.pipeline.rules.sets.nonconformity import SetOptions
 from spikecut.pipeline.rules.sr1 import fit_sr1
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.pipeline.rules.thresholds import entropy
 from spikecut.pipeline.rules.topk import topk_thresholds_reference
-from spikecut.pipeline.scores import top2_gap
 
 from golden import GOLDEN, TEST, TRAIN
 

@@ -6,11 +6,11 @@ import pytest
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.rules import ltt
-from spikecut.pipeline.rules.conformal import fit_conformal
 from spikecut.pipeline.rules.fit import fit, sentence, simultaneous
-from spikecut.pipeline.rules.nonconformity import SetOptions
-from spikecut.pipeline.rules.pooled import fit_pooled
 from spikecut.pipeline.rules.rule import Wish
+from spikecut.pipeline.rules.sets.conformal import fit_conformal
+from spikecut.pipeline.rules.sets.nonconformity import SetOptions
+from spikecut.pipeline.rules.sets.pooled import fit_pooled
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff
 
 HORIZON, CLASSES = 16, 11

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from spikecut.pipeline import scores
 from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.evidence import scores
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.results import Evidence
 from spikecut.pipeline.rules.loss import outcome

@@ -19,7 +19,7 @@ from jaxtyping import Float32, Float64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.probability import softmax
+from spikecut.pipeline.evidence.probability import softmax
 from spikecut.pipeline.results import Evidence
 
 KINDS = ("sum", "mean", "last", "leaky")

@@ -10,7 +10,7 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ModelError
-from spikecut.pipeline.probability import softmax
+from spikecut.pipeline.evidence.probability import softmax
 
 Logits = Float32[ndarray, "B K"]
 Scores = Float32[ndarray, " B"]

@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.readout import Readout
+from spikecut.pipeline.evidence.readout import Readout
 from spikecut.pipeline.recorded import RecordedOutputs
 from spikecut.pipeline.results import Evidence, Verdict
-from spikecut.pipeline.rules.nonconformity import NONCONFORMITY, SetOptions, checkpoints, true_scores
+from spikecut.pipeline.rules.sets.nonconformity import NONCONFORMITY, SetOptions, checkpoints, true_scores
 from spikecut.pipeline.rules.thresholds import check, leader
 
 POOLINGS = ("mean", "geometric", "bonferroni", "max")

@@ -19,9 +19,9 @@ from compatibility.observed import RUN
 
 from spikecut.models.card import ModelCard
 from spikecut.models.files.checkpoint import save as save_network
-from spikecut.pipeline.atomic_files import claimed, new_file, new_folder, write_bytes, write_text, write_together
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, InUse, SourceError
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.files.atomic_files import claimed, new_file, new_folder, write_bytes, write_text, write_together
 from spikecut.pipeline.outputs_file import save_outputs
 from spikecut.pipeline.recorded import RecordedOutputs
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
@@ -179,7 +179,7 @@ def test_who_has_claimed_a_name_may_write_it(tmp_path: Path) -> None:
 _HOLDS = """
 import sys, time
 from pathlib import Path
-from spikecut.pipeline.atomic_files import new_file
+from spikecut.pipeline.files.atomic_files import new_file
 with new_file(sys.argv[1], overwrite=True) as partial:
     partial.write_text("half")
     print("writing", flush=True)

@@ -8,7 +8,7 @@ from jaxtyping import Float32, Float64, Int64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.probability import negative_log_softmax
+from spikecut.pipeline.evidence.probability import negative_log_softmax
 from spikecut.pipeline.recorded import RecordedOutputs
 
 CORRECTIONS = ("maxrank", "bonferroni", "simes", "none")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.readout import Readout
+from spikecut.pipeline.evidence.readout import Readout
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.results import Evidence
-from spikecut.pipeline.rules.conformal import ConformalSets, fit_conformal, recordings_for_sets
-from spikecut.pipeline.rules.nonconformity import SetOptions, checkpoints, upper_quantile
-from spikecut.pipeline.rules.pooled import PooledSets, fit_pooled
+from spikecut.pipeline.rules.sets.conformal import ConformalSets, fit_conformal, recordings_for_sets
+from spikecut.pipeline.rules.sets.nonconformity import SetOptions, checkpoints, upper_quantile
+from spikecut.pipeline.rules.sets.pooled import PooledSets, fit_pooled
 
 
 def recordings(n: int, seed: int = 0, horizon: int = 4) -> RecordedOutputs:

@@ -21,12 +21,18 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.readout import SUM, Readout
+from spikecut.pipeline.evidence.readout import SUM, Readout
 from spikecut.pipeline.recorded import RecordedOutputs
 from spikecut.pipeline.results import Evidence, Verdict
-from spikecut.pipeline.rules.nonconformity import NONCONFORMITY, SetOptions, checkpoints, true_scores, upper_quantile
-from spikecut.pipeline.rules.pooled import PooledSets, fit_pooled
 from spikecut.pipeline.rules.rule import Wish, percent
+from spikecut.pipeline.rules.sets.nonconformity import (
+    NONCONFORMITY,
+    SetOptions,
+    checkpoints,
+    true_scores,
+    upper_quantile,
+)
+from spikecut.pipeline.rules.sets.pooled import PooledSets, fit_pooled
 from spikecut.pipeline.rules.thresholds import Held, check, leader
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.probability import softmax
-from spikecut.pipeline.readout import Readout, fit_temperatures, temperatures_said
+from spikecut.pipeline.evidence.probability import softmax
+from spikecut.pipeline.evidence.readout import Readout, fit_temperatures, temperatures_said
 from spikecut.pipeline.results import Evidence
 
 outputs_of_two = hnp.arrays(np.float32, (3, 5, 4), elements=st.integers(-32, 32).map(lambda n: n / 8))

@@ -1,0 +1,1 @@
+"""From the outputs of the steps so far to logits, probabilities and scores."""
