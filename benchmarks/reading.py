@@ -9,7 +9,7 @@ from benchmarks.timing import best_seconds
 from spikecut.sources import open_recording
 from spikecut.sources.formats.aedat2 import write_aedat2
 from spikecut.sources.formats.atis import write_atis
-from spikecut.sources.formats.hdf5 import write_hdf5
+from spikecut.sources.formats.hdf5_writer import write_hdf5
 
 
 def main() -> None:

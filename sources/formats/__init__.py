@@ -31,7 +31,7 @@ FORMATS = {
         "spikecut HDF5",
         (".h5", ".hdf5"),
         "spikecut.sources.formats.hdf5:open_hdf5",
-        "spikecut.sources.formats.hdf5:write_hdf5",
+        "spikecut.sources.formats.hdf5_writer:write_hdf5",
         recognise=begins_with(HDF5),
     ),
     "tonic_npy": Format(

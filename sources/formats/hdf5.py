@@ -10,9 +10,7 @@ any event is read: only hard links, no external or virtual data, only gzip, lzf,
 and no more rows than the file can hold. What we write has checksums in its structure and its data.
 """
 
-import io
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -36,7 +34,7 @@ from spikecut.sources.formats.ordering import Chunk, in_order, nothing
 
 CHUNK_ROWS = 65_536
 COLUMNS = {"t": np.int64, "x": np.uint16, "y": np.uint16, "p": np.uint8}
-_FORMAT, _VERSION = "spikecut-events", 1
+FORMAT, VERSION = "spikecut-events", 1
 _CHUNK_BYTES_LIMIT = 2**26
 _DEFLATE_AT_BEST = 1_100  # bytes out of one byte in
 _SEGMENTS_LIMIT = 1_000_000
@@ -69,12 +67,12 @@ def open_hdf5(path: Path, options: ReadOptions = DEFAULTS) -> Hdf5Recording:
     """
     with _Opened(path) as file:
         parts = _check(path, file)
-        own = _attribute(parts["events"], "format") == _FORMAT
+        own = _attribute(parts["events"], "format") == FORMAT
         version = _attribute(parts["events"], "version")
         width = _attribute(parts["events"], "width") or _attribute(file, "width")
         height = _attribute(parts["events"], "height") or _attribute(file, "height")
-    if own and version != _VERSION:
-        raise UnsupportedVersion(path, f"{_FORMAT} version {version}; this spikecut reads version {_VERSION}")
+    if own and version != VERSION:
+        raise UnsupportedVersion(path, f"{FORMAT} version {version}; this spikecut reads version {VERSION}")
     if isinstance(width, int) and isinstance(height, int):
         if not (0 < width <= 65_536 and 0 < height <= 65_536):
             raise CorruptRecording(path, f"a sensor of {width} x {height} pixels")
@@ -84,68 +82,6 @@ def open_hdf5(path: Path, options: ReadOptions = DEFAULTS) -> Hdf5Recording:
     else:
         raise ConfigError(f"{path}: the file does not say how large its sensor is", hint="say --sensor WIDTHxHEIGHT")
     return Hdf5Recording(path, sensor, options.batch_events, "spikecut HDF5" if own else "DSEC HDF5")
-
-
-def write_hdf5(path: Path, batches: Iterable[EventBatch], sensor: SensorSize) -> int:
-    """Writes events, segments and all, batch by batch; returns how many."""
-    import h5py
-
-    rows, segment, boundaries = 0, None, list[int]()
-    with _Sink(path, "w+b") as sink, sink.checked(), h5py.File(sink, "w", libver=("v110", "v110")) as file:
-        events = file.create_group("events")
-        events.attrs.update({"format": _FORMAT, "version": _VERSION, "t_unit": "us"})
-        events.attrs.update({"width": sensor.width, "height": sensor.height})
-        layout = {"maxshape": (None,), "chunks": (CHUNK_ROWS,), "compression": 4}
-        layout.update({"shuffle": True, "fletcher32": True})
-        columns = {name: events.create_dataset(name, (0,), dtype, **layout) for name, dtype in COLUMNS.items()}
-        for batch in batches:
-            if not len(batch):
-                continue
-            if segment not in (None, batch.segment):
-                boundaries.append(rows)
-            for name, column in columns.items():
-                column.resize((rows + len(batch),))
-                column[rows:] = getattr(batch, name)
-            segment = batch.segment
-            rows += len(batch)
-            if sink.error is not None:
-                break
-        if boundaries:
-            events["segments"] = np.array(boundaries, np.int64)
-    return rows
-
-
-class _Sink(io.FileIO):
-    """A file for HDF5 to write, which hides errors of the disk from it: where it meets one, it may end the process."""
-
-    error: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        left = memoryview(data).cast("B")
-        try:
-            while left and self.error is None:
-                left = left[super().write(left) or 0 :]
-        except OSError as error:
-            self.error = error
-        return len(data)
-
-    def truncate(self, size: int | None = None) -> int:
-        try:
-            return super().truncate(size)
-        except OSError as error:
-            self.error = error
-            return size or 0
-
-    @contextmanager
-    def checked(self) -> Iterator[None]:
-        """Raises the error of the disk when HDF5 has closed the file, whatever HDF5 says itself by then."""
-        try:
-            yield
-        except Exception:
-            if self.error is None:
-                raise
-        if self.error is not None:
-            raise self.error
 
 
 class _Opened:

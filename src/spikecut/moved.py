@@ -69,7 +69,7 @@ MOVED = {
     "sources.gesture_labels": "sources.datasets.gesture_labels",
     "sources.gesture_set": "sources.datasets.dvs_gesture",
     "sources.gestures": "sources.simulation.gestures",
-    "sources.hdf5": "sources.formats.hdf5",
+    "sources.hdf5": "sources.formats.hdf5 sources.formats.hdf5_writer",
     "sources.ordering": "sources.formats.ordering",
     "sources.pacing": "sources.live.pacing",
     "sources.picture_files": "sources.datasets.images.image_files",

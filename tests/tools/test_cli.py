@@ -286,7 +286,7 @@ def test_a_recording_of_another_sensor_is_refused_and_a_multiple_is_read(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     from spikecut.pipeline.events import EventBatch, SensorSize
-    from spikecut.sources.formats.hdf5 import write_hdf5
+    from spikecut.sources.formats.hdf5_writer import write_hdf5
 
     for width, code in ((68, 0), (70, 2)):
         sensor = SensorSize(width, width)

@@ -19,7 +19,8 @@ from spikecut.pipeline.errors import (
 )
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
-from spikecut.sources.formats.hdf5 import CHUNK_ROWS, write_hdf5
+from spikecut.sources.formats.hdf5 import CHUNK_ROWS
+from spikecut.sources.formats.hdf5_writer import write_hdf5
 
 from source_contract import DVS128, check_source, pattern
 

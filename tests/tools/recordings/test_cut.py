@@ -11,7 +11,7 @@ from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.datasets.class_folders import MADE_BY, list_recordings, origin_of, part_of
 from spikecut.sources.formats.aedat2 import write_aedat2
-from spikecut.sources.formats.hdf5 import write_hdf5
+from spikecut.sources.formats.hdf5_writer import write_hdf5
 from spikecut.tools.checks.set_check import check_set
 from spikecut.tools.cli import main
 

@@ -13,7 +13,7 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.formats import FORMATS, written_formats
-from spikecut.sources.formats.hdf5 import write_hdf5
+from spikecut.sources.formats.hdf5_writer import write_hdf5
 from spikecut.tools.commands.files.convert import Convert
 from spikecut.tools.commands.watch.info import Info
 from spikecut.tools.recordings.convert import convert, run_convert
