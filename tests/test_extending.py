@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from spikecut import open_recording
+from spikecut.sources.datasets import DATASETS, kind_of
 from spikecut.sources.datasets.class_folders import list_recordings
 from spikecut.sources.formats import FORMATS, known_formats
 from spikecut.sources.simulation.drawn_digits import write_digits
@@ -136,3 +137,20 @@ def test_a_view_of_one_s_own_shows_a_run_and_changes_no_decision(capsys: pytest.
     assert "exists already" in capsys.readouterr().err
     assert main([*words, "--view", "letters"]) == 2
     assert "--view letters=out.txt" in capsys.readouterr().err
+
+
+# --- a data set ---
+
+
+def test_a_data_set_of_one_s_own_is_checked_by_its_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What else it is used by, with the module of the page: tests/sources/datasets/test_toy_dataset.py."""
+    (row,) = recipe("A data set")
+    (tmp_path / "tiny.bin").write_bytes((DATA / "tiny.bin").read_bytes())
+    (tmp_path / "labels.csv").write_text("tiny.bin,tiny,test\n")
+    exec(compile(row, str(PAGE), "exec"), {})
+    try:
+        assert kind_of(tmp_path) == "files with labels.csv"
+        assert main(["data", "check", str(tmp_path), "--read"]) == 0
+    finally:
+        del DATASETS["files with labels.csv"]
+    assert "sound: 1 recordings of 1 classes" in capsys.readouterr().out

@@ -1,10 +1,10 @@
 """How the time of a network is told: in milliseconds of a stream, or in steps before a picture that stands still."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spikecut.models.spec import NetworkSpec
+from spikecut.models.spec import InputKind, NetworkSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +24,25 @@ class Pace:
         """A number of steps, a mean perhaps."""
         return f"{steps * self.factor:{self.form}} {self.unit}"
 
+    def latency(self, latency_us: int) -> str:
+        """A time of the stream in brackets; nothing where a step has no length in time."""
+        return f"({latency_us / 1000:g} ms)" if self.unit == "ms" else ""
+
     def whole(self, steps: int) -> str:
         """A number of steps that is no mean."""
         return f"{steps * self.factor:.0f} {'step' if self.unit == 'steps' and steps == 1 else self.unit}"
 
 
 _STILL = Pace("steps", 1.0, ".2f", "pictures")
+_PACES: dict[InputKind, Callable[[NetworkSpec], Pace]] = {
+    "events": lambda spec: Pace("ms", spec.step_us / 1000, ".0f"),
+    "images": lambda spec: _STILL,
+}
 
 
 def pace_of(spec: NetworkSpec) -> Pace:
     """The pace of a network: a step before a picture has no length in time."""
-    return _STILL if spec.inputs == 3 else Pace("ms", spec.step_us / 1000, ".0f")
+    return _PACES[spec.input_kind](spec)
 
 
 def pace_in(evaluation: Mapping[str, Any]) -> Pace:

@@ -1,6 +1,6 @@
 """Networks as tables: convolutions, blocks, pools and dense layers in their order, made into layers over cells."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -9,7 +9,7 @@ from torch import nn
 from spikecut.models.architectures.normalisation import convolution, normalised
 from spikecut.models.cells import cell_for, cell_of, pooling_for
 from spikecut.models.layers import Averaged, Colours, Residual, sequential
-from spikecut.models.spec import NetworkSpec
+from spikecut.models.spec import InputKind, NetworkSpec
 from spikecut.pipeline.errors import ModelError
 
 
@@ -93,9 +93,12 @@ def layered(spec: NetworkSpec, layers: Iterable[Layer], *, leak: float, learned:
     return network
 
 
+_FIRST: dict[InputKind, tuple[Callable[[], nn.Module], ...]] = {"events": (), "images": (Colours,)}
+
+
 def first_layers(spec: NetworkSpec) -> list[nn.Module]:
     """What a network does to its frames before all else: counts are taken as they are."""
-    return [*([Colours()] if spec.inputs == 3 else []), *([Averaged()] if cell_of(spec).from_ann else [])]
+    return [*(layer() for layer in _FIRST[spec.input_kind]), *([Averaged()] if cell_of(spec).from_ann else [])]
 
 
 def _residual(spec: NetworkSpec, n_in: int, block: Block, leak: float, learned: bool) -> Residual:

@@ -16,13 +16,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from spikecut.models.spec import NetworkSpec
+from spikecut.models.spec import INPUT_KINDS, InputKind, NetworkSpec
 from spikecut.models.synaptic_operations import Operations, counting
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.protocols import SteppedModel
 
 WIDTHS = (64, 32, 16, 8, 4)
+_MOST_LOOKS: dict[InputKind, float] = {"events": float("inf"), "images": 1}  # an image is the same in every frame
+_COLOURED: dict[InputKind, bool] = {"events": False, "images": True}
 _SIDE = 32  # about as many squares along the longer side are looked at
 
 
@@ -46,7 +48,7 @@ class PolicySpec:
     def __post_init__(self) -> None:
         if not 1 <= self.look <= self.horizon:
             raise ModelError(f"a look at {self.look} frames with a horizon of {self.horizon}; expected 1 to that")
-        if self.inputs not in (2, 3) or (self.inputs == 3 and self.look > 1):
+        if self.inputs not in INPUT_KINDS or self.look > _MOST_LOOKS[INPUT_KINDS[self.inputs]]:
             raise ModelError(
                 f"a look at {self.look} frames of {self.inputs} channels; expected events (2), or a picture (3) once"
             )
@@ -69,7 +71,7 @@ class FirstLook(nn.Module):
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__()
         self.merged = max(1, round(max(spec.frame.width, spec.frame.height) / _SIDE))
-        self.colours = spec.inputs == 3
+        self.colours = _COLOURED[INPUT_KINDS[spec.inputs]]
 
     def forward(self, frames: Tensor) -> Tensor:
         x = frames.flatten(1, 2)

@@ -2,7 +2,7 @@
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from spikecut.models.architectures.networks import NetworkSpec, build, unfolded
 from spikecut.models.cells import learn_with
+from spikecut.models.spec import InputKind
 from spikecut.models.training.augment import augment
 from spikecut.models.training.distributed import (
     average_gradients,
@@ -119,10 +120,14 @@ class TrainingRun:
         return average_of(sum(losses) / len(losses))
 
     def _shown(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
-        """What a batch looks like this time, and what it then shows: a varied window, or the varied picture."""
-        if self.spec.inputs == 3:
-            shown, labels = augment_pictures(frames[:, 0].to(self.device), labels, self.plan.pictures, self.generator)
-            return shown[:, None].float(), labels
+        """A batch as it is varied this time, and its labels."""
+        return _VARIED[self.spec.input_kind](self, frames, labels)
+
+    def _varied_images(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
+        shown, labels = augment_pictures(frames[:, 0].to(self.device), labels, self.plan.pictures, self.generator)
+        return shown[:, None].float(), labels
+
+    def _varied_windows(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
         how = self.plan.augmentation
         window = self._windows(retimed(frames, how.rate, how.delay_steps, self.generator))
         varied, labels = augment(window.float(), labels, how, self.generator)
@@ -203,6 +208,12 @@ class TrainingRun:
             raise ModelError(f"{path}: not the state of a training", hint="remove it to start anew") from error
         except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
             raise ModelError(f"{path}: cannot go on from here: {error}", hint="remove it to start anew") from error
+
+
+_VARIED: dict[InputKind, Callable[[TrainingRun, Tensor, Tensor], tuple[Tensor, Targets]]] = {
+    "events": TrainingRun._varied_windows,
+    "images": TrainingRun._varied_images,
+}
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -71,10 +71,10 @@ def is_dataset(path: Path) -> bool:
 def kind_of(path: Path, input_kind: "InputKind | None" = None) -> str:
     """The name of the kind of a data set: the first row that recognises it, among those for one kind of input.
 
-    What no row recognises is taken for class folders, or for images by a network that looks at these.
+    What no row recognises is taken for class folders; a file, or whatever a network for images is given, for images.
     """
     named = (name for name, _ in _rows(input_kind) if DATASETS[name].recognises(path))
-    return next(named, _FALLBACK[input_kind or "events"])
+    return next(named, _FALLBACK[input_kind or ("images" if path.is_file() else "events")])
 
 
 def open_dataset(path: Path, input_kind: "InputKind", reader: str = "this network") -> "Dataset":

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame, SensorSize
-from spikecut.sources.datasets.parts import Part
+from spikecut.sources.datasets.parts import WATCHED_IMAGES, WATCHED_RECORDINGS, Part
 
 InputKind = Literal["events", "images"]
 
@@ -45,7 +45,7 @@ INPUTS: Mapping[InputKind, Input] = {
         things="recordings",
         looks_at="events",
         still=False,
-        watched_every=10,
+        watched_every=WATCHED_RECORDINGS,
         sampled=False,
         network_hint="--model names a network for events, such as nmnist or gestures",
     ),
@@ -54,7 +54,7 @@ INPUTS: Mapping[InputKind, Input] = {
         things="pictures",
         looks_at="pictures",
         still=True,
-        watched_every=50,
+        watched_every=WATCHED_IMAGES,
         sampled=True,
         network_hint="--model names a network for pictures, such as the recipe cifar10 makes",
     ),
@@ -121,7 +121,7 @@ class Example:
     """One labelled thing of a data set: number `index` in its `source`.
 
     `name` is short, `place` says where it lies. `label` is the number of its class. `subject` is who or what it shows:
-    examples of one subject are not independent.
+    examples of one subject are not independent. `span` is empty, or says which piece of its source it is.
     """
 
     name: str
@@ -131,6 +131,7 @@ class Example:
     place: str
     subject: str
     index: int = 0
+    span: str = ""
 
     def digest(self) -> str:
         """The digest of its source."""
@@ -162,6 +163,9 @@ class Dataset(Protocol):
     @property
     def origin(self) -> str:
         """What it is or who made it; empty where nothing says so."""
+
+    def provenance(self, licence: str, attribution: str, /) -> Mapping[str, str]:
+        """`data`, `data_licence` and `attribution` for the card of a network trained on it, which a recipe gives."""
 
     def examples(self, part: Part, /) -> Sequence[Example]:
         """The examples of one part. Those of one source follow one another, and their labels need no frames.

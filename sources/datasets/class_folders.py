@@ -144,13 +144,15 @@ class ClassFolders:
         made = origin_of(self.path)
         return f"{made}: simulated, made from pictures" if made else ""
 
+    def provenance(self, licence: str, attribution: str) -> dict[str, str]:
+        """What a recipe says, and the origin as `data`, if there is one."""
+        about = {"data_licence": licence, "attribution": attribution}
+        return about | ({"data": self.origin} if self.origin else {})
+
     def examples(self, part: Part) -> list[Example]:
         """One for every recording."""
         number = {name: label for label, name in enumerate(self.classes)}
-        return [
-            Example(one.name, number[one.class_name], _part(one), one, str(one.path), str(one.path))
-            for one in part_of(self.recordings, part)
-        ]
+        return [example_of(one, number[one.class_name]) for one in part_of(self.recordings, part)]
 
     def numbered(self, classes: Sequence[str], reader: str) -> tuple[int, ...]:
         """For each class, its number among `classes`.
@@ -164,6 +166,12 @@ class ClassFolders:
     def notes_on(self, part: Part, view: FrameSpec) -> tuple[str, ...]:
         """Nothing: whatever has no suffix of a recording is left to `spikecut data check`."""
         return self.notes
+
+
+def example_of(recording: LabelledRecording, label: int) -> Example:
+    """A recording as an example of a class."""
+    place = str(recording.path)
+    return Example(recording.name, label, _part(recording), recording, place, place)
 
 
 def recognise(path: Path) -> bool:

@@ -15,6 +15,8 @@ Part = Literal["train", "calibration", "test", "all"]
 Division = Literal["train", "calibration", "test"]
 PARTS: tuple[Part, ...] = ("train", "calibration", "test", "all")
 DIVISIONS: tuple[Division, ...] = ("train", "calibration", "test")
+WATCHED_RECORDINGS = 10  # one of so many is watched
+WATCHED_IMAGES = 50
 _CIFAR10_DVS = re.compile(r"cifar10_[a-z]+_(\d+)\.\w+")
 Member = TypeVar("Member")
 

@@ -29,6 +29,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize, column_of, polarity_of
+from spikecut.sources.datasets.base import Source
 from spikecut.sources.datasets.class_folders import LabelledRecording
 from spikecut.sources.datasets.segments import whole
 from spikecut.sources.formats.open import open_recording
@@ -198,7 +199,7 @@ def as_tonic(
     return TonicRecordings(recordings, sensor, transform, target_transform, transforms)
 
 
-def whole_recording(recording: LabelledRecording, sensor: SensorSize) -> EventBatch:
+def whole_recording(recording: Source, sensor: SensorSize) -> EventBatch:
     """All events of a recording of this sensor in one batch.
 
     Raises:

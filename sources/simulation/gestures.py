@@ -4,6 +4,7 @@ A counterpart of the data set of Amir et al. (CVPR 2017), not the data set: no r
 varies, and by how much, was fixed in docs/adr/0007-drawn-gestures.md before any network was trained on it.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
@@ -14,11 +15,13 @@ from jaxtyping import Float32, Float64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.events import EventBatch, Frame, SensorSize
 from spikecut.pipeline.files.atomic_files import new_file, write_text
-from spikecut.sources.datasets.base import in_part
+from spikecut.sources.datasets.base import FrameSpec, in_part
+from spikecut.sources.datasets.frames import binner_for
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan
 from spikecut.sources.datasets.parts import Part, drawn_part
+from spikecut.sources.datasets.segments import cut
 from spikecut.sources.formats.aedat3 import write_aedat3
 from spikecut.sources.simulation.choreography import TURN, Manner, fidget, lifted, perform
 from spikecut.sources.simulation.figure import HEIGHT, WIDTH, Body, draw, limbs, wall
@@ -67,6 +70,20 @@ class DrawnSession:
     def name(self) -> str:
         """As the genuine files are named."""
         return f"user{self.user:02d}_{self.lighting}"
+
+    @property
+    def path(self) -> Path:
+        """Its name: nothing of it lies in a file."""
+        return Path(self.name)
+
+    def digest(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of all that it follows from."""
+        return hashlib.sha256(repr((VERSION, self)).encode()).hexdigest()[:16]
+
+    def streams(self, view: FrameSpec) -> Iterator[Iterator[Frame]]:
+        """The frames of every gesture, in the order of `spans`; drawn in one pass."""
+        for _, batch in cut(self, list(self.spans())):
+            yield binner_for(batch.sensor, view, self.name).bins([batch])
 
     def spans(self) -> Iterator[GestureSpan]:
         """When which gesture is performed, by the clock of the events."""

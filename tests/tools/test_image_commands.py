@@ -17,8 +17,9 @@ from spikecut.sources.datasets.images.open_images import open_pictures
 from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.batch.examples import examples_of
 from spikecut.tools.cli import main
-from spikecut.tools.training.image_data import pack_pictures, picture_parts
+from spikecut.tools.training.packing import pack_examples
 from spikecut.tools.training.recipe import Recipe, read_recipe
+from spikecut.tools.training.training_data import material_for
 
 from picture_layouts import COLOURS, coloured, encoded, write_cifar, write_folders, zipped
 
@@ -187,21 +188,22 @@ def test_pictures_that_cannot_be_read_are_quarantined_and_counted(
     assert "59 pictures (test)" in out
     assert "quarantined: " in err
     assert "0003.png: not a picture that OpenCV reads" in err
-    train = open_pictures(tmp_path / "set").of("train")
-    train[3].path.write_bytes(b"")
-    frames, labels = pack_pictures(train, read_recipe(run.parent.parent / "colours.toml").sensor, "train")
+    train = open_pictures(tmp_path / "set").examples("train")
+    train[3].source.path.write_bytes(b"")
+    frames, labels = pack_examples(train, read_recipe(run.parent.parent / "colours.toml"), "train")
     assert len(frames) == len(labels) == len(train) - 1
     assert f"train: quarantined, for they cannot be read: {train[3].name}" in said(capsys)[1]
 
 
 def test_pictures_are_packed_as_still_frames_in_their_order(pictures: Path, run: Path) -> None:
     recipe = read_recipe(run.parent.parent / "colours.toml")
-    found, fit, watch, test = picture_parts(pictures, recipe)
+    _, material = material_for(recipe, pictures, run)
+    found = open_pictures(pictures)
     train = found.of("train")
     for (frames, labels), members in (
-        (fit, [one for i, one in enumerate(train) if i % 50]),
-        (watch, train[::50]),
-        (test(), found.of("test")),
+        (material.fit, [one for i, one in enumerate(train) if i % 50]),
+        (material.watch, train[::50]),
+        (material.test(), found.of("test")),
     ):
         assert frames.shape == (len(members), 1, 3, 32, 32)
         assert frames.dtype == np.uint8
@@ -376,7 +378,7 @@ def test_a_recipe_for_pictures_without_any_says_what_it_needs(
     recipe = str(write_recipe(tmp_path))
     for more in ([], ["--images", str(tmp_path)]):
         assert main(["recipe", recipe, "--out", str(tmp_path / "out"), *more]) == 2
-        assert "--data ARCHIVE_OR_FOLDER" in said(capsys)[1]
+        assert "--data PATH: CIFAR's archives" in said(capsys)[1]
     assert main(["train", recipe, "--out", str(tmp_path / "out")]) == 2
     assert "needs pictures" in said(capsys)[1]
 
@@ -384,7 +386,7 @@ def test_a_recipe_for_pictures_without_any_says_what_it_needs(
 def test_too_few_pictures_for_a_batch_are_told_before_they_are_read(tmp_path: Path, run: Path) -> None:
     recipe: Recipe = read_recipe(run.parent.parent / "colours.toml")
     with pytest.raises(ConfigError, match="do not fill one batch of 16"):
-        picture_parts(write_folders(tmp_path / "set", 5, 5), recipe)
+        material_for(recipe, write_folders(tmp_path / "set", 5, 5), tmp_path)
 
 
 def test_the_overlay_of_events_is_not_drawn_over_a_picture() -> None:

@@ -13,11 +13,13 @@ from spikecut.pipeline.errors import SpikecutError
 from spikecut.pipeline.events import NOTHING_LOST
 from spikecut.sources import open_recording
 from spikecut.sources.datasets.class_folders import MADE_BY
-from spikecut.sources.datasets.dvs_gesture import LISTS, TONIC, Session, open_set
+from spikecut.sources.datasets.dvs_gesture import HOME, LISTS, TONIC, open_set
 from spikecut.sources.datasets.gesture_labels import GESTURES, SessionLabels
+from spikecut.sources.datasets.gesture_session import Session
 from spikecut.sources.datasets.parts import PARTS
 from spikecut.sources.simulation.gestures import LIGHTINGS, SENSOR
 from spikecut.tools.checks.faults import Fault, losses, unreadable, watched
+from spikecut.tools.checks.page import REDRAW, Page
 
 _GESTURES = {False: {"train": 1_176, "test": 288}, True: {"train": 1_077, "test": 264}}
 _ABSENT = {  # everybody was recorded under all five lights, but for these
@@ -30,6 +32,7 @@ _ABSENT = {  # everybody was recorded under all five lights, but for these
     21: ("led",),
     25: ("fluorescent_led", "lab", "natural"),
 }
+_LAYOUTS = {False: "as published: AEDAT and label files", True: "Tonic's copy: one .npy file a gesture"}
 PUBLISHED = tuple(
     f"user{user:02d}_{light}" for user in range(1, 30) for light in LIGHTINGS if light not in _ABSENT.get(user, ())
 )
@@ -84,6 +87,31 @@ class Check:
         if self.drawn:
             return f"sound: {self.n_expected} drawn {counts}"
         return f"sound, not the published set: {self.n_expected} {counts}"
+
+    def page(self) -> Page:
+        """What is printed of it."""
+        lightings = dict(sorted(Counter(session.lighting for session in self.usable).items()))
+        counted = self.counted()
+        entries = {"layout": _LAYOUTS[self.is_cut]}
+        if self.drawn:
+            entries["origin"] = f"drawn, not recorded ({self.drawn})"
+        if self.usable:
+            entries["lights"] = ", ".join(f"{light} {n}" for light, n in lightings.items())
+        if self.n_events is not None:
+            entries["events"] = f"{self.n_events:,} within the gestures"
+        facts = {
+            "set": "DVS128 Gesture",
+            "layout": "tonic" if self.is_cut else "published",
+            "drawn": self.drawn or None,
+            "published_set": self.is_published,
+            "sessions_expected": self.n_expected,
+            "sessions_usable": len(self.usable),
+            "counts": {name: counts for name, counts in counted.items() if name not in GESTURES},
+            "classes": {name: counts for name, counts in counted.items() if name in GESTURES},
+            "lightings": lightings,
+        }
+        rows = {f"  {name}" if name in GESTURES else name: counts for name, counts in counted.items()}
+        return Page(entries, rows, REDRAW if self.drawn else f"see {HOME}", facts)
 
 
 def check_gestures(folder: Path, *, read: bool = False) -> Check:

@@ -15,6 +15,7 @@ from spikecut.sources.datasets.images.image_sets import LabelledPicture, Picture
 from spikecut.sources.datasets.images.open_images import open_pictures
 from spikecut.sources.datasets.parts import PARTS, Part
 from spikecut.tools.checks.faults import Fault, unreadable, watched
+from spikecut.tools.checks.page import FEW, Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class PictureCheck:
     usable: tuple[LabelledPicture, ...]
     faults: tuple[Fault, ...]
     notes: tuple[str, ...]
+    n_events: None = None  # an image has none
 
     @property
     def n_expected(self) -> int:
@@ -95,6 +97,30 @@ class PictureCheck:
         if self.faults:
             return f"not as published, though {told} can be used; {name} has {n}"
         return f"complete: {name} as published, {told}" if self.whole else f"sound: {told}, as many as {name} has"
+
+    def page(self) -> Page:
+        """What is printed of it."""
+        counted = self.counted()
+        rows = {"pictures": counted.pop("pictures")}
+        if len(counted) <= FEW:
+            rows |= {f"  {name}": counts for name, counts in counted.items()}
+        splits = self.splits()
+        split = ", ".join(f"{part} {n:,} {sha[:12]}" for part, (n, sha) in splits.items())
+        entries = {
+            "origin": self.origin,
+            "classes": f"{len(counted)}",
+            "split": f"{split} (SHA-256 of the names)",
+        }
+        facts = {
+            "set": self.known.name if self.known else None,
+            "origin": self.origin,
+            "pictures_expected": self.n_expected,
+            "pictures_usable": len(self.usable),
+            "counts": {"pictures": rows["pictures"]},
+            "classes": counted,
+            "splits": {part: {"n": n, "sha256": sha} for part, (n, sha) in splits.items()},
+        }
+        return Page(entries, rows, f"see {self.known.home}" if self.known else "", facts)
 
 
 def check_pictures(path: Path, *, read: bool = False) -> PictureCheck:

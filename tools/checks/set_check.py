@@ -27,6 +27,7 @@ from spikecut.sources.datasets.digests import split_digest
 from spikecut.sources.datasets.parts import PARTS, Division, Part
 from spikecut.tools.checks.faults import Fault, losses, some, unreadable, watched
 from spikecut.tools.checks.name_check import check_names
+from spikecut.tools.checks.page import FEW, REDRAW, Page
 
 _USELESS = ("unreadable", "other sensor", "no events")
 
@@ -104,6 +105,42 @@ class SetCheck:
             return f"sound, not a set that is known here: {told}"
         real = f"; {self.published.name} has {sum(self.n_published.values()):,}" if self.published else ""
         return f"sound: {told}{real}"
+
+    def page(self) -> Page:
+        """What is printed of it."""
+        counted, expected, real = self.counted(), self.expected, self.n_published
+        known = self.published is not None
+        if known:
+            counted["recordings"]["published"] = sum(real.values())
+        rows = {"recordings": counted.pop("recordings")}
+        for name, counts in counted.items():
+            if known:
+                counts["published"] = real.get(name, 0)
+            if len(counted) <= FEW or not known or counts["all"] != expected.get(name, 0):
+                rows[f"  {name}"] = counts
+        entries = {"set": self.published.name if self.published else "none that is known here"}
+        if self.drawn:
+            entries = {"origin": f"simulated, not recorded ({self.drawn})"}
+        if len(rows) <= len(counted):
+            entries["classes"] = f"{len(counted)}, of which {len(counted) - len(rows) + 1} are whole and not listed"
+        if self.n_events is not None:
+            entries["events"] = f"{self.n_events:,}"
+        splits = self.splits()
+        same = self.published is not None and self.published.splits == {part: sha for part, (_, sha) in splits.items()}
+        split = ", ".join(f"{part} {n:,} {sha[:12]}" for part, (n, sha) in splits.items())
+        entries["split"] = f"{split} (SHA-256 of the names{'; the published split' if same else ''})"
+        facts = {
+            "set": self.published.name if self.published else None,
+            "drawn": self.drawn or None,
+            "recordings_expected": self.n_expected,
+            "recordings_usable": len(self.usable),
+            "counts": {"recordings": rows["recordings"]},
+            "classes": counted,
+            "splits": {part: {"n": n, "sha256": sha} for part, (n, sha) in splits.items()},
+            "published_split": same,
+        }
+        home = f"see {self.published.home}" if self.published else ""
+        return Page(entries, rows, REDRAW if self.drawn else home, facts)
 
 
 def check_set(folder: Path, *, read: bool = False) -> SetCheck:

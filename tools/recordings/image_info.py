@@ -1,18 +1,18 @@
-"""`spikecut info` about pictures: one of them, or a set in short."""
+"""`spikecut info` about one image, or about a data set in short."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from spikecut.pipeline.errors import UnreadableSource
+from spikecut.sources.datasets import DATASETS, is_dataset, kind_of
 from spikecut.sources.datasets.images.image_files import SUFFIXES, colours
-from spikecut.sources.datasets.images.open_images import holds_pictures, open_pictures
 from spikecut.sources.datasets.parts import PARTS
 
 
 def is_about_pictures(path: Path) -> bool:
-    """Whether a path is that of a picture or of a set of them."""
-    return (path.is_file() and path.suffix.lower() in SUFFIXES) or holds_pictures(path)
+    """Whether a path is that of an image or of a data set."""
+    return (path.is_file() and path.suffix.lower() in SUFFIXES) or path.is_dir() or is_dataset(path)
 
 
 def run_picture_info(path: Path, *, as_json: bool) -> int:
@@ -44,9 +44,10 @@ def _one(path: Path) -> dict[str, Any]:
 
 
 def _set(path: Path) -> dict[str, Any]:
-    archive = open_pictures(path)
-    parts = {part: len(archive.of(part)) for part in PARTS}
-    about: dict[str, Any] = {"origin": archive.origin, "pictures": parts, "classes": len(archive.classes)}
-    if archive.notes:
-        about["notes"] = "; ".join(archive.notes)
+    row = DATASETS[kind_of(path)]
+    dataset = row.open(path)
+    about: dict[str, Any] = {"origin": dataset.origin} if dataset.origin else {}
+    about |= {row.things: {part: len(dataset.examples(part)) for part in PARTS}, "classes": len(dataset.classes)}
+    if dataset.notes:
+        about["notes"] = "; ".join(dataset.notes)
     return about | {"next": f"spikecut data check {path}"}

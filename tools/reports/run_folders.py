@@ -18,6 +18,7 @@ from spikecut.models.files.checkpoint import read_card
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.outputs_file import load_outputs
 from spikecut.tools.reports.evaluation_file import read_evaluation
+from spikecut.tools.training.recipe import UNUSED_AUGMENTATION
 
 _TRAINED = {"data": "trained on", "downsample": "downsample", "spare_steps": "spare_steps", "transforms": "transforms"}
 
@@ -59,7 +60,7 @@ class Run:
     @property
     def method(self) -> dict[str, Any]:
         """What runs must share to differ by their seed alone, each part by its name."""
-        unused = "augmentation" if self.card.spec.inputs == 3 else "pictures"
+        unused = UNUSED_AUGMENTATION[self.card.spec.input_kind]
         plan = {
             name: value for name, value in self.card.provenance.get("plan", {}).items() if name not in ("seed", unused)
         }

@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.table import Table
 
 from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
+from spikecut.models.spec import InputKind
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.evidence.probability import softmax
@@ -61,16 +62,11 @@ def run_why(options: "Why") -> int:
         raise ConfigError(f"a start at {start_s} s; expected 0 or later")
     weights = opening.locate(options.model or network_for(path))
     stepper, card = opening.load(weights)
-    still = card.spec.inputs == 3
-    if still and start_s:
-        raise ConfigError(f"a start at {start_s:g} s in a picture, which stands still")
-    frames = list(look_at(path, card)[0]) if still else _window(path, card, start_s)
+    frames, title, image = _WINDOWS[card.spec.input_kind](path, card, start_s)
     if not frames:
         raise EmptyRecording(path, f"no events from {start_s:g} s on")
     totals, answers = _answers(frames, stepper, card, cutoffs_for(options.cutoff, weights, card))
-    title = path.name if still else f"{path.name} from {start_s:g} s"
-    image = picture(totals, answers, card, title, frames[0].pixels if still else None)
-    write_bytes(save, image, overwrite=overwrite)
+    write_bytes(save, picture(totals, answers, card, title, image), overwrite=overwrite)
     if options.json:
         print(json.dumps(_as_json(path, card, totals, answers)))
     else:
@@ -98,11 +94,27 @@ def _answers(
     return totals, answers
 
 
-def _window(path: Path, card: ModelCard, start_s: float) -> list[Frame]:
+Window = tuple[list[Frame], str, Num[ndarray, "3 H W"] | None]  # frames, their title, and the image, if it is one
+
+
+def _stream_window(path: Path, card: ModelCard, start_s: float) -> Window:
     recording, binner = open_for(path, card)
     skipped = round(start_s * 1e6 / card.spec.step_us)
     bins = on_sensor(binner.bins(recording), str(path), recording.sensor)
-    return list(islice(bins, skipped, skipped + card.horizon))
+    return list(islice(bins, skipped, skipped + card.horizon)), f"{path.name} from {start_s:g} s", None
+
+
+def _image_window(path: Path, card: ModelCard, start_s: float) -> Window:
+    if start_s:
+        raise ConfigError(f"a start at {start_s:g} s in a picture, which stands still")
+    frames = list(look_at(path, card)[0])
+    return frames, path.name, frames[0].pixels
+
+
+_WINDOWS: dict[InputKind, Callable[[Path, ModelCard, float], Window]] = {
+    "events": _stream_window,
+    "images": _image_window,
+}
 
 
 def picture(

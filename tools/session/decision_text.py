@@ -9,6 +9,7 @@ from spikecut.models.card import ModelCard
 from spikecut.pipeline.evidence.probability import softmax
 from spikecut.pipeline.metrics.session_score import Match, Outcome, Score
 from spikecut.pipeline.results import Decision, StopReason
+from spikecut.tools.time_unit import pace_of
 
 _WAITING = {  # rules that stop for the time, whatever the evidence
     "fixed": "the fixed time was reached",
@@ -107,10 +108,10 @@ def summary_text(score: Score) -> str:
 
 
 def _answer(decision: Decision, card: ModelCard) -> str:
-    time = "" if card.spec.inputs == 3 else f"({decision.latency_us / 1000:g} ms)  "
+    time = pace_of(card.spec).latency(decision.latency_us)
     return (
         f"{card.classes[decision.label]:<{_width(card)}} after {decision.steps:>2} of {card.horizon} steps "
-        f"{time or ' '}p {probability(decision):.2f}"
+        f"{time + '  ' if time else ' '}p {probability(decision):.2f}"
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.results import Step
+from spikecut.sources.datasets.base import INPUTS
 from spikecut.sources.live.pacing import Clock, Lag, WallClock, paced
 from spikecut.tools.session.observing import Stopwatch, Tally, observed, until_answered, without_short_end
 from spikecut.tools.session.opening import open_network, open_stream, open_views, view_options
@@ -30,7 +31,7 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
     """
     shown = view_options(options)
     network = open_network(options)
-    if network.card.spec.input_kind == "images":
+    if INPUTS[network.card.spec.input_kind].still:
         if shown.save is not None or shown.speed is not None or shown.window or shown.named:
             raise ConfigError("a picture stands still: there is nothing to film or to play", hint="spikecut why draws")
         return run_picture(options.file, network, as_json=options.json)

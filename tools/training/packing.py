@@ -1,4 +1,4 @@
-"""Recordings as one array of frames, for training: class folders, gesture sessions, or drawn sessions.
+"""Examples of any data set as one array of frames, for training.
 
 What is packed from files is kept on disk (`frame_cache`), so that a second training starts at once and a set may be
 larger than memory.
@@ -18,12 +18,13 @@ from rich.console import Console
 from rich.progress import track
 
 from spikecut.pipeline.binning import CountBinner
-from spikecut.pipeline.events import DropCause, EventBatch, Frame
-from spikecut.sources import open_recording
-from spikecut.sources.datasets.class_folders import LabelledRecording
-from spikecut.sources.datasets.dvs_gesture import Session
-from spikecut.sources.datasets.gesture_labels import GestureSpan
-from spikecut.sources.datasets.segments import cut
+from spikecut.pipeline.errors import ConfigError, SpikecutError, printable
+from spikecut.pipeline.events import DropCause, Frame
+from spikecut.sources.datasets.base import Example, FrameSpec, sources_of
+from spikecut.sources.datasets.class_folders import LabelledRecording, example_of
+from spikecut.sources.datasets.digests import digests_of
+from spikecut.sources.datasets.frames import binner_for
+from spikecut.sources.datasets.reading import readings
 from spikecut.sources.datasets.tonic import Transform, batch_of, whole_recording
 from spikecut.sources.simulation.gestures import DrawnSession
 from spikecut.tools.checks.faults import some
@@ -31,44 +32,119 @@ from spikecut.tools.training.frame_cache import Frames, kept_frames
 from spikecut.tools.training.recipe import Recipe
 
 Labels = np.ndarray[Any, np.dtype[np.int64]]
+_UNREADABLE = -1  # in the place of the number of lost events
 
 
-def pack_recordings(
-    recordings: list[LabelledRecording], recipe: Recipe, what: str, *, transform: Transform | None = None
+def view_for(recipe: Recipe) -> FrameSpec:
+    """The frames that a recipe trains on: its window and the spare steps behind it."""
+    network = recipe.network
+    return FrameSpec(
+        network.input_kind,
+        recipe.sensor,
+        CountBinner(recipe.sensor, network.step_us, downsample=recipe.downsample).frame_size,
+        network.step_us,
+        recipe.horizon + recipe.spare_steps,
+        downsample=recipe.downsample,
+        reader=f"recipe {recipe.name!r}",
+        batch_events=65_536,
+    )
+
+
+def pack_examples(
+    examples: Sequence[Example], recipe: Recipe, what: str, *, transform: Transform | None = None
 ) -> tuple[Frames, Labels]:
-    """One example a file: frames (N, T, 2, H, W) uint8, mapped from the cache, and the numbers of their classes.
+    """Frames (N, T, C, H, W) uint8 of examples, mapped from the cache, and the numbers of their classes (N,).
 
-    With `transform` (one of Tonic's that takes and gives events, or a `Compose` of them) each recording is read
-    whole and transformed before it is counted; such frames are held in memory and not kept, since nobody can tell
-    whether a transform is the same as another day. What a transform draws (Tonic's from NumPy's global generator) is
-    drawn once, and is a function of the training's seed and the recording's name. What reading has cost is said on
-    stderr, also where the frames were packed before.
+    Examples that cannot be read are left out and named on stderr, as are lost events, also where the frames were
+    packed before. With `transform` see `_transformed`.
 
     Raises:
-        SourceError: if a recording cannot be read.
+        SpikecutError: that of the first example, if none can be read.
         EventError: if a transform makes something else than events.
         EnvironmentProblem: if the frames cannot be kept.
     """
-    names = [recording.name for recording in recordings]
-    labels = np.array([recording.label for recording in recordings], np.int64)
-    binner = _binner(recipe)
-    if transform is not None:
-        frames = np.zeros(_shape(len(recordings), recipe), np.uint8)
-        lost = []
-        for recording, target in zip(seen(recordings, what), frames, strict=True):
-            read = whole_recording(recording, recipe.sensor)
-            with _drawing_for(recipe.training.seed, recording.name):
-                events = transform(read.to_structured())
-            batch = batch_of(events, recipe.sensor, str(recording.path), read.lost)
-            lost.append(_fill(target, binner.bins([batch])))
-        _complain(names, lost, what)
-        return frames, labels
-    digests = [recording.digest() for recording in recordings]
-    examples = (
-        _example(binner.bins(open_recording(recording.path, sensor=recipe.sensor)), recipe)
-        for recording in seen(recordings, what)
-    )
-    return _kept(digests, examples, names, recipe, what), labels
+    view = view_for(recipe)
+    if transform is None:
+        made_of = {
+            "recordings": [*digests_of(sources_of(examples)), *(one.span for one in examples if one.span)],
+            "sensor": str(view.sensor),
+            "step_us": view.step_us,
+            "downsample": view.downsample,
+        }
+        kept = kept_frames(made_of, (len(examples), *view.distinct), _packed(examples, view, what))
+        frames, lost = kept.frames, list(kept.lost)
+    else:
+        frames, lost = _transformed(examples, recipe, what, transform)
+    _complain(examples, lost, what)
+    labels = np.array([example.label for example in examples], np.int64)
+    readable = np.flatnonzero(np.array(lost, np.int64) != _UNREADABLE)
+    return (frames, labels) if len(readable) == len(labels) else (frames[readable], labels[readable])
+
+
+def pack_recordings(
+    recordings: Sequence[LabelledRecording], recipe: Recipe, what: str, *, transform: Transform | None = None
+) -> tuple[Frames, Labels]:
+    """Recordings of class folders with their own labels; see `pack_examples`."""
+    return pack_examples([example_of(one, one.label) for one in recordings], recipe, what, transform=transform)
+
+
+def pack_drawn(sessions: Sequence[DrawnSession], recipe: Recipe, what: str) -> tuple[Frames, Labels]:
+    """One example a gesture of drawn sessions, not cached; all cores draw."""
+    view = view_for(recipe)
+    with ProcessPoolExecutor(os.cpu_count() or 1) as pool:
+        results = list(reading(pool.map(_draw, sessions, [view] * len(sessions)), what, len(sessions)))
+    frames = [np.zeros((0, *view.distinct), np.uint8), *(drawn for drawn, _ in results)]
+    return np.concatenate(frames), np.concatenate([np.zeros(0, np.int64), *(labels for _, labels in results)])
+
+
+def _draw(session: DrawnSession, view: FrameSpec) -> tuple[Frames, Labels]:
+    labels = np.array([span.label for span in session.spans()], np.int64)
+    frames = np.zeros((len(labels), *view.distinct), np.uint8)
+    for target, stream in zip(frames, session.streams(view), strict=True):
+        _fill(target, stream)
+    return frames, labels
+
+
+def _packed(examples: Sequence[Example], view: FrameSpec, what: str) -> Iterator[tuple[Frames, int]]:
+    """The frames of every example, and how many events it lost, or `_UNREADABLE`."""
+    errors: list[SpikecutError] = []
+    for fate, frames in reading(readings(examples, view), what, len(examples)):
+        target = np.zeros(view.distinct, np.uint8)
+        n_lost = _fill(target, frames)
+        if fate.error is None:
+            yield target, n_lost
+            continue
+        errors.append(fate.error)
+        if len(errors) == len(examples):
+            raise fate.error
+        yield np.zeros_like(target), _UNREADABLE
+
+
+def _transformed(
+    examples: Sequence[Example], recipe: Recipe, what: str, transform: Transform
+) -> tuple[Frames, list[int]]:
+    """Each recording read whole and transformed (by one of Tonic's, or a `Compose` of them) before it is counted.
+
+    Such frames are held in memory and not kept, since nothing says whether a transform is the same as another day.
+    What a transform draws (Tonic's from NumPy's global generator) is drawn once, and is a function of the training's
+    seed and the recording's name.
+
+    Raises:
+        ConfigError: if several examples lie in one recording.
+        SourceError: if a recording cannot be read.
+    """
+    if any(example.span for example in examples):
+        raise ConfigError(f"recipe {recipe.name!r}: transforms are for recordings in class folders")
+    view = view_for(recipe)
+    frames = np.zeros((len(examples), *view.distinct), np.uint8)
+    lost = []
+    for example, target in zip(reading(examples, what), frames, strict=True):
+        read = whole_recording(example.source, recipe.sensor)
+        with _drawing_for(recipe.training.seed, example.name):
+            events = transform(read.to_structured())
+        batch = batch_of(events, recipe.sensor, str(example.source.path), read.lost)
+        lost.append(_fill(target, binner_for(batch.sensor, view, example.name).bins([batch])))
+    return frames, lost
 
 
 @contextmanager
@@ -82,74 +158,16 @@ def _drawing_for(seed: int, name: str) -> Iterator[None]:
         np.random.set_state(before)  # noqa: NPY002
 
 
-def pack_sessions(sessions: list[Session], recipe: Recipe, what: str) -> tuple[Frames, Labels]:
-    """One example a labelled gesture of recorded sessions; as `pack_recordings`."""
-    labelled = [(session, span) for session in sessions for span in session.labels().spans]
-    digests = [session.digest() for session in sessions]
-    digests += [f"{span.label} {span.start_us} {span.end_us}" for _, span in labelled]
-    binner = _binner(recipe)
-    examples = (
-        _example(binner.bins([batch]), recipe) for session in seen(sessions, what) for _, batch in session.clips()
-    )
-    frames = _kept(digests, examples, [f"{session.name}: {span.name}" for session, span in labelled], recipe, what)
-    return frames, np.array([span.label for _, span in labelled], np.int64)
-
-
-def pack_drawn(sessions: list[DrawnSession], recipe: Recipe, what: str) -> tuple[Frames, Labels]:
-    """One example a gesture of drawn sessions; all cores draw."""
-    with ProcessPoolExecutor(os.cpu_count() or 1) as pool:
-        results = pool.map(_draw, sessions, [recipe] * len(sessions))
-        return _joined(list(seen(results, what, len(sessions))), recipe)
-
-
-def _draw(session: DrawnSession, recipe: Recipe) -> tuple[Frames, Labels]:
-    spans = list(session.spans())
-    return _clips(cut(session, spans), len(spans), recipe)
-
-
-def _clips(clips: Iterable[tuple[GestureSpan, EventBatch]], n: int, recipe: Recipe) -> tuple[Frames, Labels]:
-    frames = np.zeros(_shape(n, recipe), np.uint8)
-    binner = _binner(recipe)
-    labels = []
-    for i, (span, batch) in enumerate(clips):
-        _fill(frames[i], binner.bins([batch]))
-        labels.append(span.label)
-    return frames, np.array(labels, np.int64)
-
-
-def _joined(parts: list[tuple[Frames, Labels]], recipe: Recipe) -> tuple[Frames, Labels]:
-    if not parts:
-        return np.zeros(_shape(0, recipe), np.uint8), np.zeros(0, np.int64)
-    return np.concatenate([frames for frames, _ in parts]), np.concatenate([labels for _, labels in parts])
-
-
-def _kept(
-    digests: list[str], examples: Iterator[tuple[Frames, int]], names: list[str], recipe: Recipe, what: str
-) -> Frames:
-    made_of = {
-        "recordings": digests,
-        "sensor": str(recipe.sensor),
-        "step_us": recipe.network.step_us,
-        "downsample": recipe.downsample,
-    }
-    kept = kept_frames(made_of, _shape(len(names), recipe), examples)
-    _complain(names, kept.lost, what)
-    return kept.frames
-
-
-def _complain(names: list[str], lost: Sequence[int], what: str) -> None:
-    damaged = [f"{name}: {n:,}" for name, n in zip(names, lost, strict=True) if n]
-    if damaged:
-        print(f"{what}: events lost: {some(damaged)}", file=sys.stderr)
-
-
-def _example(frames: Iterable[Frame], recipe: Recipe) -> tuple[Frames, int]:
-    """The frames of one example, and how many events were lost in their time."""
-    target = np.zeros(_shape(1, recipe)[1:], np.uint8)
-    return target, _fill(target, frames)
+def _complain(examples: Sequence[Example], lost: Sequence[int], what: str) -> None:
+    pairs = list(zip(examples, lost, strict=True))
+    if damaged := [f"{example.name}: {n:,}" for example, n in pairs if n > 0]:
+        print(printable(f"{what}: events lost: {some(damaged)}"), file=sys.stderr)
+    if unreadable := [example.name for example, n in pairs if n == _UNREADABLE]:
+        print(printable(f"{what}: quarantined, for they cannot be read: {some(unreadable)}"), file=sys.stderr)
 
 
 def _fill(target: Frames, frames: Iterable[Frame]) -> int:
+    """Writes the first frames of an example; how many events were lost in their time."""
     n_lost = 0
     for frame in islice(frames, len(target)):
         target[frame.index] = frame.pixels
@@ -157,16 +175,7 @@ def _fill(target: Frames, frames: Iterable[Frame]) -> int:
     return n_lost
 
 
-def _binner(recipe: Recipe) -> CountBinner:
-    return CountBinner(recipe.sensor, recipe.network.step_us, downsample=recipe.downsample)
-
-
-def _shape(n: int, recipe: Recipe) -> tuple[int, ...]:
-    size = _binner(recipe).frame_size
-    return (n, recipe.horizon + recipe.spare_steps, 2, size.height, size.width)
-
-
-def seen(items: Iterable[Any], what: str, n: int | None = None) -> Iterator[Any]:
+def reading(items: Iterable[Any], what: str, n: int | None = None) -> Iterator[Any]:
     """The items as they are read, under a bar on a terminal; `n` is how many, where they do not say so."""
     total = n if n is not None else len(items)  # type: ignore[arg-type]
     return iter(track(items, f"reading {what}", total, console=Console(stderr=True), transient=True))

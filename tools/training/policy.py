@@ -19,6 +19,7 @@ from spikecut.models.policy.training import train_policy
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.files.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.rules.step_budget import budgets
+from spikecut.sources.datasets.base import INPUTS
 from spikecut.sources.datasets.digests import digests_of_policy
 from spikecut.tools.batch.outputs import gather
 from spikecut.tools.cutoff_lookup import policy_beside
@@ -112,7 +113,7 @@ def policy_spec(card: ModelCard, look: int | None, width: int | None, step_macs:
     Without a `look` it sees a tenth of the window, or a picture once. Without a `width` it is the widest of `WIDTHS`
     that costs an eighth of a step of the network or less, or the narrowest.
     """
-    first = look or (1 if card.spec.inputs == 3 else max(1, card.horizon // 10))
+    first = look or (1 if INPUTS[card.spec.input_kind].still else max(1, card.horizon // 10))
     widths = (width,) if width else WIDTHS
     specs = [PolicySpec(card.spec.inputs, card.spec.frame, first, card.horizon, one) for one in widths]
     return next((spec for spec in specs if _SHARE * macs_of_policy(spec) <= step_macs), specs[-1])

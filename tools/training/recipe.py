@@ -1,5 +1,6 @@
 """Recipes: one TOML file for a network, from its data to its fitted deciders. Those of this folder ship."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from spikecut.models.architectures import ARCHITECTURES
 from spikecut.models.architectures.networks import NetworkSpec, build
 from spikecut.models.policy.plan import PolicyPlan
+from spikecut.models.spec import InputKind
 from spikecut.models.training.augment import Augmentation
 from spikecut.models.training.epochs import TrainingPlan
 from spikecut.models.training.image_augment import PictureAugmentation
@@ -98,34 +100,41 @@ class Recipe:
             raise ConfigError("sensor, channels and step_us; expected numbers of 1 or more")
         if self.counterpart and self.counterpart not in COUNTERPARTS:
             raise ConfigError(f"counterpart {self.counterpart!r}; expected one of {', '.join(COUNTERPARTS)}")
-        if self.network.inputs == 3:
-            self._check_pictures()
-        elif self.training.pictures != PictureAugmentation():
-            raise ConfigError("training: pictures is for networks with inputs = 3", hint="augmentation varies events")
+        _CHECKS[self.network.input_kind](self)
         how = self.training.augmentation
         if how.mirrored and how.flipped:
             raise ConfigError("augmentation: flipped with mirrored", hint="mirrored says what a mirror image shows")
         if self.classes and len(how.mirrored) not in (0, len(self.classes)):
             raise ConfigError(f"augmentation: mirrored has {len(how.mirrored)} labels for {len(self.classes)} classes")
 
-    def _check_pictures(self) -> None:
-        """Refuses what only streams of events have."""
-        streams = {"downsample": 1, "spare_steps": 0, "drawn_users": 0, "drawn_judges": 0, "counterpart": ""}
-        said = [
-            name for name, usual in {**streams, "onset": None, "transforms": ()}.items() if getattr(self, name) != usual
-        ]
-        if self.training.augmentation != Augmentation():
-            said.append("training.augmentation")
-        if said:
-            raise ConfigError(f"{said[0]} with inputs = 3: it is for events", hint="training.pictures varies pictures")
-        if self.network.step_us != 1_000:
-            raise ConfigError(f"step_us is {self.network.step_us}; a step before a picture has no length, write 1000")
-        if self.network.frame != self.sensor:
-            raise ConfigError(f"a frame of {self.network.frame}, pictures of {self.sensor}; expected the same")
-
     @property
     def horizon(self) -> int:
         return self.training.window
+
+
+def _check_events(recipe: Recipe) -> None:
+    """Refuses what only images have."""
+    if recipe.training.pictures != PictureAugmentation():
+        raise ConfigError("training: pictures is for networks with inputs = 3", hint="augmentation varies events")
+
+
+def _check_images(recipe: Recipe) -> None:
+    """Refuses what only streams of events have."""
+    streams = {"downsample": 1, "spare_steps": 0, "drawn_users": 0, "drawn_judges": 0, "counterpart": ""}
+    usual = {**streams, "onset": None, "transforms": ()}
+    others = [name for name, value in usual.items() if getattr(recipe, name) != value]
+    if recipe.training.augmentation != Augmentation():
+        others.append("training.augmentation")
+    if others:
+        raise ConfigError(f"{others[0]} with inputs = 3: it is for events", hint="training.pictures varies pictures")
+    if recipe.network.step_us != 1_000:
+        raise ConfigError(f"step_us is {recipe.network.step_us}; a step before a picture has no length, write 1000")
+    if recipe.network.frame != recipe.sensor:
+        raise ConfigError(f"a frame of {recipe.network.frame}, pictures of {recipe.sensor}; expected the same")
+
+
+_CHECKS: dict[InputKind, Callable[[Recipe], None]] = {"events": _check_events, "images": _check_images}
+UNUSED_AUGMENTATION: dict[InputKind, str] = {"events": "pictures", "images": "augmentation"}
 
 
 def shipped() -> list[str]:

@@ -1,7 +1,8 @@
-"""What a training is made of: recordings of a folder, pictures, or drawn users, divided and packed."""
+"""What a training is made of: a data set or drawn users, divided and packed."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -11,20 +12,18 @@ import numpy as np
 
 from spikecut.models.spec import NetworkSpec
 from spikecut.models.training.epochs import TrainingPlan
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.pipeline.files.atomic_files import new_file
-from spikecut.sources.datasets.class_folders import LabelledRecording, list_recordings, origin_of, part_of
-from spikecut.sources.datasets.digests import digests_of, sketch_of
-from spikecut.sources.datasets.dvs_gesture import Session, open_gesture_set
-from spikecut.sources.datasets.images.image_sets import LabelledPicture
-from spikecut.sources.datasets.images.open_images import KNOWN, open_pictures
-from spikecut.sources.datasets.parts import Division
+from spikecut.sources.datasets import DATASETS, open_dataset
+from spikecut.sources.datasets.base import INPUTS, Dataset, sources_of
+from spikecut.sources.datasets.digests import digests_of, digests_of_training
+from spikecut.sources.datasets.parts import Division, watched_apart
 from spikecut.sources.datasets.tonic import Transform
+from spikecut.sources.simulation.drawn_people import DrawnPeople
 from spikecut.sources.simulation.gestures import VERSION, drawn_session, drawn_users
 from spikecut.tools.training.frame_cache import Frames
-from spikecut.tools.training.image_data import picture_parts
-from spikecut.tools.training.packing import Labels, pack_drawn, pack_recordings, pack_sessions
-from spikecut.tools.training.recipe import Recipe
+from spikecut.tools.training.packing import Labels, pack_drawn, pack_examples, view_for
+from spikecut.tools.training.recipe import UNUSED_AUGMENTATION, Recipe
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,22 +44,28 @@ def material_for(recipe: Recipe, data: Path | None, out: Path) -> tuple[Recipe, 
     of the training's seed and the name of the recording.
 
     Raises:
-        ConfigError: if there is no data, it has other classes, or nothing to train or to test on.
+        ConfigError: if there is no data, it has other classes, or nothing to train or to test on, or what trains does
+            not fill one batch.
     """
     recipe = with_classes(recipe, data)
-    if recipe.network.inputs == 3:
-        return recipe, _from_pictures(data, recipe)
-    return recipe, _drawn(recipe, out) if data is None else _from_folder(data, recipe)
+    if data is not None:
+        return recipe, _from_data(data, recipe)
+    if not recipe.drawn_users:
+        raise ConfigError(f"recipe {recipe.name!r} needs {_things(recipe)}", hint=needed(recipe))
+    return recipe, _drawn(recipe, out)
+
+
+def needed(recipe: Recipe) -> str:
+    """Which data a recipe needs, as a hint."""
+    layouts = (row.layout for row in DATASETS.values() if row.input_kind == recipe.network.input_kind)
+    return f"--data PATH: {'; or '.join(layouts)}"
 
 
 def with_classes(recipe: Recipe, data: Path | None) -> Recipe:
     """The recipe with the classes of the data if it named none."""
     if data is None or recipe.classes:
         return recipe
-    if recipe.network.inputs == 3:
-        classes = open_pictures(data).classes
-    else:
-        classes = tuple(sorted({recording.class_name for recording in list_recordings(data)}))
+    classes = _opened(recipe, data).classes
     return replace(recipe, classes=classes, network=replace(recipe.network, n_classes=len(classes)))
 
 
@@ -70,8 +75,9 @@ def check_parts(recipe: Recipe, data: Path, parts: Iterable[Division]) -> None:
     Raises:
         ConfigError: naming the part that is empty.
     """
+    dataset = _opened(recipe, data)
     for part in parts:
-        if not _of(recipe, data, part):
+        if not dataset.examples(part):
             raise ConfigError(
                 f"{data}: nothing in its {part} part",
                 hint=f"more recordings, or folders train, calibration and test; see spikecut data check {data}",
@@ -85,14 +91,15 @@ def made_of(recipe: Recipe, data: Path | None, start: str = "") -> dict[str, str
     """
     things = ("sensor", "classes", "downsample", "spare_steps", "transforms", "onset")
     said = {name: str(getattr(recipe, name)) for name in things} | {"default cutoff": recipe.deciding.default}
-    unused = "training.augmentation" if recipe.network.inputs == 3 else "training.pictures"
+    unused = f"training.{UNUSED_AUGMENTATION[recipe.network.input_kind]}"
     for name, table in (("network", recipe.network), ("training", recipe.training)):
         said |= {f"{name}.{field.name}": str(getattr(table, field.name)) for field in fields(table)}
     said.pop(unused, None)
     if data is None:
         told = f"drawn gestures, version {VERSION}, of {recipe.drawn_users} users"
     else:
-        lines = _lines(_of(recipe, data, "train"))
+        sources = sources_of(_opened(recipe, data).examples("train"))
+        lines = (f"{one.name} {digest}\n" for one, digest in zip(sources, digests_of(sources), strict=True))
         told = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
     return said | {"data": told, "first weights": start or "fresh"}
 
@@ -109,68 +116,37 @@ def unsaid() -> dict[str, str]:
     return said
 
 
-def _of(recipe: Recipe, data: Path, part: Division) -> list[Session] | list[LabelledRecording] | list[LabelledPicture]:
-    if recipe.network.inputs == 3:
-        return open_pictures(data).of(part)
-    return open_gesture_set(data).of(part) if recipe.drawn_users else part_of(list_recordings(data), part)
+def _opened(recipe: Recipe, data: Path) -> Dataset:
+    return open_dataset(data, recipe.network.input_kind, f"recipe {recipe.name!r}")
 
 
-def _lines(sources: Sequence[Session | LabelledRecording | LabelledPicture]) -> Iterator[str]:
-    """Name and digest of each; of a picture that cannot be read, a word."""
-    for one in sources:
-        yield f"{one.name} {digests_of([one])[0] if isinstance(one, LabelledPicture) else one.digest()}\n"
+def _things(recipe: Recipe) -> str:
+    return INPUTS[recipe.network.input_kind].things
 
 
-def _from_pictures(data: Path | None, recipe: Recipe) -> Material:
-    if data is None:
-        raise ConfigError(f"recipe {recipe.name!r} needs pictures", hint=f"--data ARCHIVE_OR_FOLDER: {KNOWN}")
+def _from_data(data: Path, recipe: Recipe) -> Material:
+    dataset = _opened(recipe, data)
     check_parts(recipe, data, ("train", "test"))
-    _check_classes(data, recipe, open_pictures(data).classes)
-    found, fit, watch, test = picture_parts(data, recipe)
+    _check_classes(data, recipe, dataset.classes)
+    kind, members = recipe.network.input_kind, dataset.examples("train")
+    watched = {id(one) for one in watched_apart(sources_of(members), INPUTS[kind].watched_every)[1]}
+    used = [member for member in members if id(member.source) not in watched]
+    if len(used) < (batch := recipe.training.batch_size):
+        raise ConfigError(
+            f"{data}: {len(members)} {_things(recipe)} in its train part, of which {len(members) - len(used)} are "
+            f"watched; the other {len(used)} do not fill one batch of {batch}",
+            hint=f"a smaller batch_size, or more {_things(recipe)}",
+        )
+    for note in dataset.notes_on("train", view_for(recipe)):
+        print(printable(f"note: {note}"), file=sys.stderr)
+    fit = pack_examples(used, recipe, "train", transform=_transform(recipe))
+    watch = pack_examples([member for member in members if id(member.source) in watched], recipe, "watch")
     origin = {
-        "data": found.origin,
-        "data_licence": recipe.licence,
-        "attribution": recipe.attribution,
+        **dataset.provenance(recipe.licence, recipe.attribution),
         "recordings": {"train": len(fit[1]), "watched": len(watch[1])},
     }
-    return Material(fit, watch, test, origin, sketch_of(found))
-
-
-def _from_folder(data: Path, recipe: Recipe) -> Material:
-    origin = {"data_licence": recipe.licence, "attribution": recipe.attribution}
-    if recipe.transforms and recipe.drawn_users:
-        raise ConfigError(f"recipe {recipe.name!r}: transforms are for recordings in class folders")
-    check_parts(recipe, data, ("train", "test"))
-    if recipe.drawn_users:
-        gestures = open_gesture_set(data)
-        fitting = gestures.of("train")
-        used, watched = [s for i, s in enumerate(fitting) if i % 10], fitting[::10]
-        fit, watch = pack_sessions(used, recipe, "train"), pack_sessions(watched, recipe, "watch")
-        test = partial(pack_sessions, gestures.of("test"), recipe, "test")
-        digests = tuple(session.digest() for session in fitting)
-        origin |= {
-            "data_licence": "that of the recordings; DVS128 Gesture: CC BY 4.0",
-            "attribution": "DVS128 Gesture: Amir et al., CVPR 2017, or a folder in its layout",
-        }
-    else:
-        recordings = list_recordings(data)
-        _check_classes(data, recipe, tuple(sorted({recording.class_name for recording in recordings})))
-        kept = part_of(recordings, "train")
-        fitted = [recording for i, recording in enumerate(kept) if i % 10]
-        if len(fitted) < (batch := recipe.training.batch_size):
-            raise ConfigError(
-                f"{data}: {len(kept)} recordings in its train part, of which {len(kept) - len(fitted)} are watched; "
-                f"the other {len(fitted)} do not fill one batch of {batch}",
-                hint="a smaller batch_size, or more recordings",
-            )
-        fit = pack_recordings(fitted, recipe, "train", transform=_transform(recipe))
-        watch = pack_recordings(kept[::10], recipe, "watch")
-        test = partial(pack_recordings, part_of(recordings, "test"), recipe, "test")
-        digests = tuple(recording.digest() for recording in kept)
-        if made := origin_of(data):
-            origin |= {"data": f"{made}: simulated, made from pictures"}
-    counts = {"train": len(fit[1]), "watched": len(watch[1])}
-    return Material(fit, watch, test, origin | {"recordings": counts}, digests)
+    test = partial(pack_examples, dataset.examples("test"), recipe, "test")
+    return Material(fit, watch, test, origin, digests_of_training(dataset, kind))
 
 
 def _check_classes(data: Path, recipe: Recipe, found: tuple[str, ...]) -> None:
@@ -205,14 +181,9 @@ def _drawn(recipe: Recipe, out: Path) -> Material:
     """Drawn users of seed 0: the drawing is the data set and does not change with the training's seed."""
     from spikecut.models.training.distributed import leader_first
 
-    if not recipe.drawn_users:
-        raise ConfigError("this recipe needs recordings", hint="--data FOLDER")
     users = drawn_users(recipe.drawn_users, "train")
-    parts = {
-        "train": [user for i, user in enumerate(users) if i % 10],
-        "watch": users[::10],
-        "test": drawn_users(recipe.drawn_users, "test"),
-    }
+    used, watched = watched_apart(users, INPUTS[recipe.network.input_kind].watched_every)
+    parts = {"train": used, "watch": watched, "test": drawn_users(recipe.drawn_users, "test")}
 
     def packed(part: str) -> tuple[Frames, Labels]:
         file = out / f"drawn{VERSION}_{recipe.drawn_users}_{part}.npz"
@@ -226,9 +197,7 @@ def _drawn(recipe: Recipe, out: Path) -> Material:
     with leader_first():
         fit, watch = packed("train"), packed("watch")
     origin = {
-        "data": f"drawn gestures, version {VERSION}, seed 0: simulated, no real person was recorded",
-        "data_licence": recipe.licence,
-        "attribution": recipe.attribution,
+        **DrawnPeople(recipe.drawn_users).provenance(recipe.licence, recipe.attribution),
         "users": {part: len(members) for part, members in parts.items()},
         "recordings": {"train": len(fit[1]), "watch": len(watch[1])},
     }

@@ -83,6 +83,10 @@ class PictureSet:
     pictures: tuple[LabelledPicture, ...]
     notes: tuple[str, ...] = ()
 
+    def provenance(self, licence: str, attribution: str) -> dict[str, str]:
+        """The origin as `data`, and what a recipe says."""
+        return {"data": self.origin, "data_licence": licence, "attribution": attribution}
+
     def of(self, part: Part) -> list[LabelledPicture]:
         """The pictures of one part."""
         return [picture for picture in self.pictures if in_part(part, picture.part)]

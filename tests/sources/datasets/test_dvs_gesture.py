@@ -21,8 +21,9 @@ from spikecut.pipeline.errors import (
 )
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
-from spikecut.sources.datasets.dvs_gesture import LISTS, TONIC, Session, is_gesture_set, open_gesture_set
+from spikecut.sources.datasets.dvs_gesture import LISTS, TONIC, is_gesture_set, open_gesture_set
 from spikecut.sources.datasets.gesture_labels import GestureSpan
+from spikecut.sources.datasets.gesture_session import Session
 from spikecut.sources.datasets.segments import cut, whole
 from spikecut.sources.formats.aedat3 import write_aedat3
 from spikecut.sources.formats.base import ReadOptions

@@ -16,11 +16,11 @@ from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import EmptyRecording, EnvironmentProblem
 from spikecut.sources import open_recording
 from spikecut.sources.datasets.class_folders import LabelledRecording, list_recordings
-from spikecut.sources.datasets.dvs_gesture import Session, open_gesture_set
+from spikecut.sources.datasets.dvs_gesture import open_gesture_set
+from spikecut.sources.datasets.gesture_session import Session
 from spikecut.sources.formats.atis import write_atis
-from spikecut.tools.training import packing
 from spikecut.tools.training.frame_cache import VERSION, Frames, cache_folder, kept_frames
-from spikecut.tools.training.packing import pack_recordings, pack_sessions
+from spikecut.tools.training.packing import pack_examples, pack_recordings, view_for
 from spikecut.tools.training.recipe import Recipe, read_recipe
 
 from source_contract import DATA, DVS128, pattern
@@ -52,7 +52,7 @@ def no_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a recording was read again")
 
-    monkeypatch.setattr(packing, "open_recording", refuse)
+    monkeypatch.setattr(LabelledRecording, "streams", refuse)
 
 
 def test_kept_frames_are_the_first_frames_of_every_recording(
@@ -88,7 +88,7 @@ def test_other_content_or_other_numbers_never_meet_old_frames(recordings: list[L
         dataclasses.replace(RECIPE, training=TrainingPlan(window=5)),
         dataclasses.replace(RECIPE, spare_steps=2),
     ):
-        assert pack(recordings, recipe).shape[1:] == packing._shape(1, recipe)[1:]
+        assert pack(recordings, recipe).shape[1:] == view_for(recipe).distinct
     assert np.array_equal(pack(recordings[::-1]), changed[::-1])
     assert len(list(cache.glob("*.npy"))) == 7
 
@@ -136,13 +136,27 @@ def test_no_more_than_one_example_is_held_in_memory(cache: Path) -> None:
     assert peak < kept.frames.nbytes / 8
 
 
-def test_a_recording_that_cannot_be_read_leaves_nothing_behind(
+def test_recordings_of_which_none_can_be_read_leave_nothing_behind(
     recordings: list[LabelledRecording], cache: Path
 ) -> None:
-    recordings[3].path.write_bytes(b"")
+    for recording in recordings:
+        recording.path.write_bytes(b"")
     with pytest.raises(EmptyRecording):
         pack(recordings)
     assert list(cache.iterdir()) == []
+
+
+def test_a_recording_that_cannot_be_read_is_quarantined_each_time(
+    recordings: list[LabelledRecording], capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = pack(recordings).copy()
+    recordings[3].path.write_bytes(b"")
+    for _ in range(2):
+        frames, labels = pack_recordings(recordings, RECIPE, "train")
+        assert np.array_equal(frames, whole[[0, 1, 2, 4]])
+        assert labels.tolist() == [recordings[i].label for i in (0, 1, 2, 4)]
+        error = capsys.readouterr().err
+        assert f"train: quarantined, for they cannot be read: {recordings[3].name}\n" in error
 
 
 def test_a_cache_that_cannot_be_written_is_named(recordings: list[LabelledRecording], cache: Path) -> None:
@@ -171,15 +185,15 @@ def test_the_gestures_of_sessions_are_kept_as_well(tmp_path: Path, monkeypatch: 
         for label in (3, 0):
             rows = [[10 * user, 4 * label, label % 2, t] for t in range(0, 100, 7)]
             np.save(folder / f"{label}.npy", np.array(rows, np.float64))
-    sessions = open_gesture_set(tmp_path).of("train")
-    frames, labels = pack_sessions(sessions, recipe, "train")
+    gestures = open_gesture_set(tmp_path).examples("train")
+    frames, labels = pack_examples(gestures, recipe, "train")
     assert labels.tolist() == [0, 3, 0, 3]
     assert frames.shape == (4, 4, 2, 32, 32)
     assert [np.argwhere(frames[i].sum(0)).tolist() for i in range(4)] == [
         [[0, 0, 2]], [[1, 3, 2]], [[0, 0, 5]], [[1, 3, 5]]
     ]  # fmt: skip
     monkeypatch.setattr(Session, "clips", None)
-    assert np.array_equal(pack_sessions(sessions, recipe, "train")[0], frames)
+    assert np.array_equal(pack_examples(gestures, recipe, "train")[0], frames)
 
 
 def test_nothing_packs_to_nothing() -> None:

@@ -150,27 +150,23 @@ def _evaluate(weights: Path, test_on: Path, seed: int) -> int:
 
 def _data(recipe: "NetworkRecipe", options: Recipe) -> tuple[Path, Path]:
     """Where to calibrate and where to test; made first if it can be."""
-    from spikecut.sources.datasets.images.open_images import KNOWN
+    from spikecut.sources.datasets.base import INPUTS
     from spikecut.sources.simulation.simulated_datasets import COUNTERPARTS
+    from spikecut.tools.training.training_data import needed
 
     data, images, out, name = options.data, options.images, options.out, recipe.name
-    if recipe.network.inputs == 3:
-        if data is None:
-            raise ConfigError(f"recipe {name!r} needs pictures", hint=f"--data ARCHIVE_OR_FOLDER: {KNOWN}")
-        if images is not None:
-            raise ConfigError(f"--images {images}: not both", hint="give pictures with --data alone")
-        return data, data
+    things = INPUTS[recipe.network.input_kind].things
     if images is not None:
         if data is not None or not recipe.counterpart:
-            why = "not both" if recipe.counterpart else f"recipe {name!r} is not made from pictures"
-            raise ConfigError(f"--images {images}: {why}", hint="give recordings with --data")
+            why = "not both" if recipe.counterpart else f"recipe {name!r} makes no recordings from pictures"
+            raise ConfigError(f"--images {images}: {why}", hint=f"give {things} with --data: {needed(recipe)}")
         Simulate(cast(Simulated, recipe.counterpart), out, images, jobs=options.threads).run()
         data = out / COUNTERPARTS[recipe.counterpart].folder
     if data is not None:
         return data, data
     if not recipe.drawn_users:
         pictures = ", or --images FOLDER_OR_ZIP for a counterpart made from pictures" if recipe.counterpart else ""
-        raise ConfigError(f"recipe {name!r} needs recordings", hint=f"--data FOLDER{pictures}")
+        raise ConfigError(f"recipe {name!r} needs {things}", hint=f"{needed(recipe)}{pictures}")
     fit_on, test_on = out / "drawn_calibration", out / "drawn_test"
     users, jobs = recipe.drawn_judges, options.threads
     Simulate("gestures", fit_on, users=users, part="calibration", jobs=jobs).run()

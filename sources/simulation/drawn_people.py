@@ -1,0 +1,69 @@
+"""Drawn people as a data set: nothing lies in a folder, every session is drawn when it is read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikecut.pipeline.errors import ConfigError
+from spikecut.sources.datasets.base import Example, FrameSpec
+from spikecut.sources.datasets.gesture_labels import GESTURES
+from spikecut.sources.datasets.parts import Part, drawn_part
+from spikecut.sources.simulation.gestures import VERSION, drawn_session, drawn_users
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPeople:
+    """The users 1 to `n_users`, a session each; with `quick`, sessions for training (`DrawnSession`)."""
+
+    n_users: int
+    seed: int = 0
+    quick: bool = False
+
+    @property
+    def path(self) -> Path:
+        """A name: there is no folder."""
+        return Path(f"{self.n_users} drawn users")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The eleven gestures."""
+        return GESTURES
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing: what is drawn is whole."""
+        return ()
+
+    @property
+    def origin(self) -> str:
+        """Version of the drawing and seed."""
+        return f"drawn gestures, version {VERSION}, seed {self.seed}: simulated, no real person was recorded"
+
+    def provenance(self, licence: str, attribution: str) -> dict[str, str]:
+        """The origin as `data`, and what a recipe says."""
+        return {"data": self.origin, "data_licence": licence, "attribution": attribution}
+
+    def examples(self, part: Part) -> list[Example]:
+        """One for every gesture of the users of one part."""
+        found = []
+        for user in drawn_users(self.n_users, part):
+            session = drawn_session(user, self.seed, quick=self.quick)
+            for index, span in enumerate(session.spans()):
+                name, times = f"{session.name}: {span.name}", f"{span.label} {span.start_us} {span.end_us}"
+                example = Example(name, span.label, drawn_part(user), session, name, f"user {user}", index, times)
+                found.append(example)
+        return found
+
+    def numbered(self, classes: Sequence[str], reader: str) -> tuple[int, ...]:
+        """The numbers of the gestures.
+
+        Raises:
+            ConfigError: if the network names anything else.
+        """
+        if tuple(classes) != GESTURES:
+            raise ConfigError(f"drawn users perform the gestures of DVS128 Gesture; {reader} names others")
+        return tuple(range(len(GESTURES)))
+
+    def notes_on(self, part: Part, view: FrameSpec) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
