@@ -24,7 +24,8 @@ from spikecut.sources.datasets.parts import Part, drawn_part
 from spikecut.sources.datasets.segments import cut
 from spikecut.sources.formats.aedat3 import write_aedat3
 from spikecut.sources.simulation.choreography import TURN, Manner, fidget, lifted, perform
-from spikecut.sources.simulation.figure import HEIGHT, WIDTH, Body, draw, limbs, wall
+from spikecut.sources.simulation.figure import HEIGHT, WIDTH, Body, limbs, wall
+from spikecut.sources.simulation.figure_kernels import draw
 from spikecut.sources.simulation.pixel import DvsSpec, see
 
 VERSION = 1  # of the drawings; another version is another data set

@@ -65,7 +65,7 @@ MOVED = {
     "sources.decoding": "sources.formats.decoding",
     "sources.dvs": "sources.simulation.pixel",
     "sources.dvs_kernels": "sources.simulation.pixel_kernels",
-    "sources.figure": "sources.simulation.figure",
+    "sources.figure": "sources.simulation.figure sources.simulation.figure_kernels",
     "sources.gesture_labels": "sources.datasets.gesture_labels",
     "sources.gesture_set": "sources.datasets.dvs_gesture sources.datasets.gesture_session",
     "sources.gestures": "sources.simulation.gestures",

@@ -12,7 +12,8 @@ from spikecut.sources.datasets.dvs_gesture import open_gesture_set
 from spikecut.sources.datasets.gesture_labels import GESTURES
 from spikecut.sources.datasets.parts import drawn_part
 from spikecut.sources.simulation.choreography import Manner, perform
-from spikecut.sources.simulation.figure import MARGIN, Body, draw, limbs, wall
+from spikecut.sources.simulation.figure import MARGIN, Body, limbs, wall
+from spikecut.sources.simulation.figure_kernels import draw
 from spikecut.sources.simulation.gestures import (
     ORDER,
     DrawnSession,
