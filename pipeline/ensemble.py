@@ -1,4 +1,4 @@
-"""Several networks that look at the same stream: their outputs side by side, for rules that read them together.
+"""Several networks on the same stream: their outputs are concatenated, for rules that read them together.
 
 `Readout(members=R)` merges their confidences, `conformal.PooledSets` their p-values (Chen et al., arXiv 2310.16675).
 """
@@ -17,7 +17,7 @@ State = tuple[Any, ...]
 
 
 class Ensemble:
-    """Networks with the same frames and the same classes, stepped one after the other; the state is all of theirs.
+    """Networks with the same frames and the same classes, stepped one after the other; the state is a tuple of theirs.
 
     Raises:
         ModelError: if there are none, or their numbers of outputs differ.
@@ -33,13 +33,13 @@ class Ensemble:
 
     @property
     def n_outputs(self) -> int:
-        """Those of all members together."""
+        """The number of outputs of all members together."""
         return sum(member.n_outputs for member in self.members)
 
     def step(self, frames: Num[ndarray, "B 2 H W"], state: State | None) -> tuple[Float32[ndarray, "B M"], State]:
         """One step of every member: the outputs of the first, then of the second, …"""
-        held = state or (None,) * len(self.members)
-        stepped = [member.step(frames, one) for member, one in zip(self.members, held, strict=True)]
+        states = state or (None,) * len(self.members)
+        stepped = [member.step(frames, one) for member, one in zip(self.members, states, strict=True)]
         return np.concatenate([output for output, _ in stepped], axis=1), tuple(kept for _, kept in stepped)
 
     def select(self, state: State, lanes: Int64[ndarray, " L"]) -> State:

@@ -137,7 +137,7 @@ class EventBatch:
     def take(self, which: Int64[ndarray, " M"] | Bool[ndarray, " N"]) -> "EventBatch":
         """Some of the events, by a mask or by their places in increasing order; the rest stays as it is.
 
-        What is left out is not counted as lost: whoever drops events knows why, and adds to `lost`.
+        Events that are left out are not counted in `lost`; the caller, who knows the cause, adds them there.
         """
         return replace(self, t=self.t[which], x=self.x[which], y=self.y[which], p=self.p[which])
 
@@ -229,16 +229,16 @@ class Frame:
 
 
 def column_of(events: Shaped[ndarray, " N"], *names: str) -> Shaped[ndarray, " N"]:
-    """The field of a structured array that bears one of these names.
+    """The field of a structured array with one of these names.
 
     Raises:
         EventError: if there is none.
     """
-    found = events.dtype.names or ()
+    fields = events.dtype.names or ()
     for name in names:
-        if name in found:
+        if name in fields:
             return np.asarray(events[name])
-    raise EventError(f"no field {' or '.join(names)} among {', '.join(found) or 'none'}")
+    raise EventError(f"no field {' or '.join(names)} among {', '.join(fields) or 'none'}")
 
 
 def polarity_of(p: Shaped[ndarray, " N"]) -> UInt8[ndarray, " N"]:

@@ -1,7 +1,7 @@
 """The state of a rule or a network as a tree: tuples, named tuples, lists and dicts, with arrays or None at the ends.
 
-What streaming needs of any state is the same: change every leaf, keep some lanes. Arrays have the lanes first, and a
-rule is at rest where all are zero. What torch's tensors need beyond that is in `models.state_trees`.
+Streaming needs two operations on any state: change every leaf, keep some lanes. Arrays have the lanes first, and a
+rule is at rest where all are zero. Functions for trees of torch tensors are in `models.state_trees`.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Recorded outputs on disk: an `.npz` of arrays, and what they are about as JSON text; nothing is executed."""
+"""Recorded outputs on disk: an `.npz` of arrays, and a description (`about`) as JSON text; nothing is executed."""
 
 import json
 import math
@@ -59,7 +59,7 @@ def save_outputs(
 
 
 def load_outputs(path: str | PathLike[str]) -> tuple[RecordedOutputs, dict[str, Any]]:
-    """Reads recorded outputs, and what was said about them.
+    """Reads recorded outputs and their description `about`.
 
     Raises:
         ModelError: if the file is missing, holds something else, or declares more than fits into memory.

@@ -1,4 +1,4 @@
-"""The seams of the house. Whatever fits one of these can be exchanged."""
+"""The interfaces (protocols) of the core. Any object that satisfies one of these can be exchanged."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar, runtime_checkable
@@ -37,7 +37,7 @@ class SteppedModel(Protocol[S]):
 
     @property
     def n_outputs(self) -> int:
-        """How many numbers it says a step: one a class, or that for every member of an ensemble."""
+        """The number of outputs a step: one a class, or one a class and member of an ensemble."""
         ...
 
     def step(self, frames: Num[ndarray, "B C H W"], state: S | None) -> tuple[Float32[ndarray, "B K"], S]: ...
@@ -53,7 +53,7 @@ class SteppedModel(Protocol[S]):
 
 @runtime_checkable
 class CutoffDecider(Protocol[D]):
-    """Says after every step which lanes may stop. Immutable; most keep no state and hand back `None`.
+    """Decides after every step which lanes stop. Immutable; most keep no state and return `None`.
 
     State is an array with the lanes first, or a tuple of such and `None`; all zeros is rest.
     """
@@ -69,11 +69,11 @@ class CutoffDecider(Protocol[D]):
 
 @runtime_checkable
 class Planner(Protocol):
-    """Looks at the first frames of a stream and says how long to go on: the policy of SEENN-II."""
+    """Reads the first frames of a stream and chooses the number of steps: the policy of SEENN-II."""
 
     @property
     def look(self) -> int:
-        """How many frames it looks at."""
+        """The number of frames it reads."""
         ...
 
     @property
@@ -83,7 +83,7 @@ class Planner(Protocol):
 
     @property
     def cost(self) -> float:
-        """What asking it costs, once a stream, in steps of the network."""
+        """The cost of running it, once a stream, in steps of the network."""
         ...
 
     def plan(self, frames: Num[ndarray, "B look C H W"]) -> Float32[ndarray, "B P"]:

@@ -51,7 +51,7 @@ class Onset:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What is remembered of the stream; `Activity()` knows nothing. `after` gives the next one.
+    """The state of the activity detector; `Activity()` is the initial state. `after` gives the next one.
 
     `rate_hz` is smoothed, `floor_hz` its floor; `above` counts the last bins over the rise, `quiet_us` is
     how long the rate has been below the fall.
@@ -63,7 +63,7 @@ class Activity:
     quiet_us: int = 0
 
     def after(self, frame: Frame, onset: Onset) -> "Activity":
-        """What is known one bin later."""
+        """The state one bin later."""
         length_us = frame.end_us - frame.start_us
         now_hz = frame.n_events / length_us * 1e6
         if self.floor_hz is None:
@@ -142,7 +142,7 @@ class _Movement:
 
 
 def _followed(frames: Iterable[Frame], onset: Onset) -> Iterator[tuple[Frame, Activity]]:
-    """Every bin with what is known of the activity once it has passed; a reset of the clock forgets."""
+    """Every bin with the activity state after it; a reset of the clock resets the state."""
     activity, segment = Activity(), None
     for frame in frames:
         if frame.segment != segment:

@@ -1,4 +1,4 @@
-"""What a network said at every step of many recordings: one pass, from which every rule is fitted and swept."""
+"""The outputs of a network at every step of many recordings: one pass, from which every rule is fitted and swept."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ from spikecut.pipeline.results import Evidence
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plans:
-    """What a policy said of the first frames of each recording: a logit for every budget that it could grant.
+    """The output of a policy for the first frames of each recording: a logit for every possible budget.
 
     These are the last P numbers of steps up to the horizon: it looks at T - P + 1 frames. `policy` is the SHA-256 of
     its weights, `cost` what asking it costs in steps of the network.
@@ -119,7 +119,7 @@ class RecordedOutputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sweep:
-    """What a rule would have done with recorded outputs: the steps, counted from 1, the answers, and its sets."""
+    """The stops of a rule on recorded outputs: the steps, counted from 1, the labels, and the prediction sets."""
 
     stops: Int64[ndarray, " N"]
     labels: Int64[ndarray, " N"]
@@ -127,7 +127,7 @@ class Sweep:
 
 
 def sweep(recorded: RecordedOutputs, decider: CutoffDecider[Any]) -> Sweep:
-    """Asks a rule about every step of recorded outputs, and keeps its first stop; the horizon stops everybody.
+    """Evaluates a rule at every step of recorded outputs, and keeps its first stop, at the latest the horizon.
 
     Computed afterwards from full-length outputs: good for fitting and plotting, no evidence of time saved.
     """

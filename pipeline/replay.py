@@ -122,7 +122,7 @@ def _decision(
 def record_outputs(
     recordings: Iterable[Iterable[Frame]], n: int, model: SteppedModel[S], *, horizon: int, batch_size: int = 16
 ) -> Float32[ndarray, "N T K"]:
-    """What the network says at every step of each of `n` recordings, for fitting and for sweeps.
+    """The outputs of the network at every step of each of `n` recordings, for fitting and for sweeps.
 
     After the end of a short recording its outputs are 0.
     """

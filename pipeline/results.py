@@ -1,4 +1,4 @@
-"""What the loop says: a step after every bin, and a decision when it stops."""
+"""The results of the loop: a `Step` after every bin, and a `Decision` when it stops."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -21,10 +21,10 @@ class StopReason(Enum):
 class Evidence:
     """All that a decider may look at after a step of a batch, whose lanes may be at different steps.
 
-    `steps` is how many each lane has made, this one included. `output` is what the network said at
-    this step, `total` the sum of all outputs so far, which is what the deciders of Wu et al. and
-    Li et al. read. `frames` are the pixels that this step looked at. A sweep over recorded outputs has none; there
-    `plans` holds what a policy said of the first frames, if that was recorded.
+    `steps` is how many each lane has made, this one included. `output` is the output of the network at
+    this step, `total` the sum of all outputs so far, which the deciders of Wu et al. and Li et al. read.
+    `frames` are the pixels of this step. A sweep over recorded outputs has none; there `plans` holds the
+    budget logits of a policy, if they were recorded.
     """
 
     steps: Int64[ndarray, " B"]
@@ -38,8 +38,7 @@ class Evidence:
 class Verdict:
     """A decider's answer for every lane: stop now, with which label, at which score.
 
-    Rules that promise sets say in `sets` which classes remain possible; an empty set is a set that says that
-    none fits.
+    Rules that promise sets give in `sets` which classes remain possible; an empty set means that no class fits.
     """
 
     stop: Bool[ndarray, " B"]
@@ -71,8 +70,8 @@ class Decision:
     """The answer: which label, after how many steps, and why then.
 
     `start_us` is when the first bin began and `time_us` when the last bin that was read ended, both in
-    the recording's clock. `n_events` is how many events the network had seen, `classes` which classes remain
-    possible, for rules that say so.
+    the recording's clock. `n_events` is how many events the network had read, `classes` which classes remain
+    possible, for rules with prediction sets.
     """
 
     label: int

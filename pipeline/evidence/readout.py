@@ -1,11 +1,11 @@
-"""What a rule reads: from the outputs of the steps so far to one number a class.
+"""Readouts: logits, one a class, from the outputs of the steps so far.
 
-| kind | after step t | who |
+| kind | after step t | source |
 |---|---|---|
 | `sum` | o_1 + … + o_t | Wu et al. (arXiv 2301.09522), the code of Li et al. (arXiv 2304.01230) |
 | `mean` | the sum / t | the text of Li et al., section 3.1 |
 | `last` | o_t | |
-| `leaky` | h_t = (1 - leak) h_{t-1} + o_t | endless streams: what was long ago is forgotten |
+| `leaky` | h_t = (1 - leak) h_{t-1} + o_t | for endless streams: old outputs are forgotten |
 
 Of an ensemble, whose members' outputs stand side by side, each member is read on its own and the softmax
 probabilities are averaged (confidence merging, Chen et al., arXiv 2310.16675): the logits are their logarithms.
@@ -43,9 +43,9 @@ class Readout:
             raise ConfigError("temperatures must be above 0")
 
     def read(
-        self, evidence: Evidence, held: Float32[ndarray, "B M"] | None
+        self, evidence: Evidence, leaky_sum: Float32[ndarray, "B M"] | None
     ) -> tuple[Float32[ndarray, "B K"], Float32[ndarray, "B M"] | None]:
-        """The logits after a step, and what a leaky readout holds; 0 or `None` is rest."""
+        """The logits after a step, and the sum of a leaky readout; 0 or `None` is rest."""
         steps = evidence.steps
         if self.kind == "sum":
             values = evidence.total
@@ -54,21 +54,21 @@ class Readout:
         elif self.kind == "last":
             values = evidence.output
         else:
-            kept = np.float32(0) if held is None else np.float32(1 - self.leak) * held
-            values = held = kept + evidence.output
+            kept = np.float32(0) if leaky_sum is None else np.float32(1 - self.leak) * leaky_sum
+            values = leaky_sum = kept + evidence.output
         if self.members > 1:
             values = _merged(values.reshape(len(values), self.members, -1))
         if self.temperatures is not None:
             values = values / self.temperatures[steps - 1, None].astype(np.float32)
-        return values, held
+        return values, leaky_sum
 
     def of(self, outputs: Float32[ndarray, "N T M"]) -> Float32[ndarray, "N T K"]:
         """The logits after every step of recorded outputs: bit for bit what `read` gives on the way."""
-        totals, held, logits = np.zeros_like(outputs[:, 0]), None, []
+        totals, leaky_sum, logits = np.zeros_like(outputs[:, 0]), None, []
         for t in range(outputs.shape[1]):
             totals = totals + outputs[:, t]
             evidence = Evidence(np.full(len(outputs), t + 1), outputs[:, t], totals)
-            read, held = self.read(evidence, held)
+            read, leaky_sum = self.read(evidence, leaky_sum)
             logits.append(read)
         return np.stack(logits, axis=1)
 
@@ -76,42 +76,42 @@ class Readout:
 SUM = Readout()
 
 
-def temperatures_said(said: str, horizon: int) -> Float64[ndarray, " T"] | None:
-    """The temperature of every step from a word: a number for all of them, or `t`, the step; None for `fitted`.
+def temperatures_said(text: str, horizon: int) -> Float64[ndarray, " T"] | None:
+    """Parses temperatures: a number for all steps, or `t`, the step itself; None for `fitted`.
 
     Raises:
         ConfigError: for anything else.
     """
-    if said == "fitted":
+    if text == "fitted":
         return None
-    if said == "t":
+    if text == "t":
         return np.arange(1.0, horizon + 1)
     try:
-        value = float(said)
+        value = float(text)
     except ValueError:
         value = np.nan
     if not 0 < value < np.inf:
-        raise ConfigError(f"temperature {said!r}; expected a number above 0, t or fitted")
+        raise ConfigError(f"temperature {text!r}; expected a number above 0, t or fitted")
     return np.full(horizon, value)
 
 
 def fit_temperatures(
     logits: Float32[ndarray, "N T K"], labels: "np.ndarray[tuple[int], np.dtype[np.int64]]"
 ) -> Float64[ndarray, " T"]:
-    """The temperature of every step under which the labels were least surprising: smallest mean -ln p.
+    """The temperature of every step with the smallest mean negative log-likelihood of the labels.
 
-    Searched between 1/100 and 100, and clear of a step that says the same of all classes: that gets 1.
+    Searched between 1/100 and 100. A step with equal logits for all classes gets temperature 1.
     """
     from scipy.optimize import minimize_scalar  # slow to import, and most readouts are never fitted
 
     temperatures = np.ones(logits.shape[1])
     for t in range(logits.shape[1]):
-        said = logits[:, t].astype(np.float64)
-        if np.ptp(said, axis=1).max() == 0:
+        step_logits = logits[:, t].astype(np.float64)
+        if np.ptp(step_logits, axis=1).max() == 0:
             continue
 
-        def surprise(log_temperature: float, said: Float64[ndarray, "N K"] = said) -> float:
-            scaled = said / np.exp(log_temperature)
+        def surprise(log_temperature: float, step_logits: Float64[ndarray, "N K"] = step_logits) -> float:
+            scaled = step_logits / np.exp(log_temperature)
             top = scaled.max(axis=1)
             norm = np.log(np.exp(scaled - top[:, None]).sum(axis=1)) + top
             return float((norm - scaled[np.arange(len(labels)), labels]).mean())

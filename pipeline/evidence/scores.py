@@ -17,7 +17,7 @@ Scores = Float32[ndarray, " B"]
 
 
 def step_number(logits: Logits, steps: Int64[ndarray, " B"], weights: tuple[float, ...] = ()) -> Scores:
-    """The step itself: the only evidence of those who wait for a fixed time."""
+    """The number of steps made, for rules that stop at a fixed step."""
     return steps.astype(np.float32)
 
 

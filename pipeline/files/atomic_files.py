@@ -30,7 +30,7 @@ def new_file(
 
     Raises:
         ConfigError: if `path` exists and `overwrite` is not set, before the block; if it came to exist meanwhile, after
-            it, and then the finished file is kept under a name that the hint says.
+            it, and then the finished file is kept under a name that the hint gives.
         InUse: if another process is writing `path`.
         EnvironmentProblem: if it cannot be written: no permission, a full disk.
     """
@@ -110,7 +110,7 @@ def write_together(contents: Mapping[Path, bytes], *, overwrite: bool = False) -
 def claimed(*paths: str | PathLike[str], wait: bool = False) -> Iterator[None]:
     """Holds names for this thread while the block runs, for long work that writes them at its end.
 
-    The block itself may write them (`new_file`); anybody else is refused, or with `wait` goes on when the block ends.
+    The block itself may write them (`new_file`); other writers are refused, or with `wait` go on when the block ends.
 
     Raises:
         InUse: if another process or thread holds one of them.
@@ -138,7 +138,7 @@ def _key(path: Path) -> _Key:
 
 
 def refuse_existing(path: str | PathLike[str], *, overwrite: bool) -> None:
-    """Says before long work begins that its file could not be written.
+    """Raises before long work begins if its file could not be written.
 
     Raises:
         ConfigError: if `path` is a folder or a device, or exists and `overwrite` is not set.
@@ -222,7 +222,7 @@ def _flush(path: Path) -> None:
 
 
 def _appeared(target: Path, partial: Path) -> ConfigError:
-    """Keeps what was finished under a free name, and says which."""
+    """Keeps the finished file under a free name, and names it in the error."""
     n = 1
     while (kept := target.with_name(f"{target.stem}.{n}{target.suffix}")).exists():
         n += 1
@@ -239,7 +239,7 @@ def _refuse_filled(path: Path) -> None:
 
 @contextmanager
 def _problems_of(path: Path) -> Iterator[None]:
-    """What the operating system says becomes an error of ours that names the file the user asked for."""
+    """Errors of the operating system become errors of ours that name the file of the user."""
     try:
         yield
     except (SpikecutError, BrokenPipeError):  # a pipe is no file of ours: whoever reads the output has had enough

@@ -56,7 +56,7 @@ def read_toml(path: str | PathLike[str]) -> dict[str, Any]:
 def typed(kind: type[T], raw: Any, place: str = "", special: Special | None = None) -> T:
     """A dataclass from a table, its fields from the table's values, and so on to the innermost.
 
-    `place` is where the table stands, for errors (`training.loss`). `special` makes what this function does not know.
+    `place` is the dotted key of the table, for errors (`training.loss`). `special` builds values of other types.
 
     Raises:
         ConfigError: for a key that is unknown or missing, or a value of another type, not finite or beyond 64 bits.
@@ -129,12 +129,12 @@ def check_numbers(value: Any, place: str) -> None:
 
 
 def unexpected(place: str, raw: Any, expected: str) -> ConfigError:
-    """What was found in the place of something else."""
+    """An error that names the value and what was expected in its place."""
     return ConfigError(f"{place or 'the file'}: found {_shown(raw)}; expected {expected}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the one that was meant, or all."""
+    """The end of a message about an unknown name: the closest known name, or all known names."""
     known = list(known)
     close = difflib.get_close_matches(name, known, 1)
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
@@ -153,19 +153,19 @@ def _text(path: Path, most_bytes: int) -> str:
 
 def _parsed(parse: Callable[[], Any], language: str) -> dict[str, Any]:
     try:
-        found = parse()
+        document = parse()
     except (RecursionError, MemoryError) as error:
         raise ConfigError(f"nested deeper than {DEEPEST} levels") from error
     except ValueError as error:
         raise ConfigError(f"not {language}: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise ConfigError(f"found {_shown(found)}; expected an object of {language}")
-    _check_depth(found)
-    return found
+    _check_depth(document)
+    return document
 
 
-def _check_depth(found: Any) -> None:
-    level = [found]
+def _check_depth(document: Any) -> None:
+    level = [document]
     for _ in range(DEEPEST + 1):
         level = [
             inner
@@ -196,7 +196,7 @@ def _expected(error: msgspec.ValidationError) -> str:
     text = str(error).replace("`", "")
     text = text.split(", got")[0].replace("Expected ", "expected ")
     text = text.replace("int | float", "float").replace(" | ", " or ")
-    return re.sub(r"\b(array|object|bool|str|float|int)\b", lambda found: _NAMES[found[0]], text)
+    return re.sub(r"\b(array|object|bool|str|float|int)\b", lambda match: _NAMES[match[0]], text)
 
 
 _NAMES = {

@@ -1,4 +1,4 @@
-"""What every rule would have done with recorded outputs, and how much evidence there was, step by step.
+"""Metrics of rules on recorded outputs, and of the network itself, step by step.
 
 All of it is a *sweep*: computed afterwards from outputs of full length. Good for comparing rules on equal terms;
 time saved is measured by `spikecut replay`, which really stops.
@@ -30,7 +30,7 @@ from spikecut.pipeline.rules.topk import optimal_cutoff_steps
 class Anytime:
     """What the network knows after each step, whatever stops it.
 
-    `accuracy` is that of stopping everybody after step 1, 2, …, with its Wilson interval; `area` its mean over the
+    `accuracy` is that of stopping all recordings after step 1, 2, …, with its Wilson interval; `area` its mean over the
     steps. `oct` is the mean optimal cutoff step of Wu et al. (first step from which the answer stays right; a measure
     of stability), `aet` the average earliest time of Li et al., from the accuracies, `earliest` the mean first right
     answer itself (the horizon if there is none), `floor` the mean steps of a rule that knows the truth and loses
@@ -63,7 +63,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assessment:
-    """How one rule fared: every figure with its 95 % interval.
+    """The metrics of one rule: every figure with its 95 % interval.
 
     `loss` is accuracy lost against the full window, in points. `early_loss` is the share of answers before the horizon
     that would have been right at the end and are wrong, in per cent; `early_loss_by_step` the same among answers given
@@ -103,7 +103,7 @@ def anytime(recorded: RecordedOutputs) -> Anytime:
 
 
 def average_earliest_time(accuracy: Float64[ndarray, " T"]) -> float:
-    """AET of SEENN from accuracies alone, as if who is right once stays right: T minus the accuracies before T.
+    """AET of SEENN from accuracies alone, as if a right answer stayed right: T minus the accuracies before T.
 
     >>> average_earliest_time(np.array([0.375, 0.5, 0.4375, 0.5625, 0.6875, 0.75]))
     3.4375
@@ -175,7 +175,7 @@ def assess(
     steps = swept.stops.astype(np.float64)
     paid = steps + policy_cost(decider)
     by_step = np.array([lost[swept.stops <= t].mean() if (swept.stops <= t).any() else np.nan for t in _steps(horizon)])
-    held = None if swept.sets is None else swept.sets[np.arange(n), recorded.labels]
+    covered = None if swept.sets is None else swept.sets[np.arange(n), recorded.labels]
     return Assessment(
         accuracy=wilson(int(right.sum()), n),
         loss=bootstrap_mean(100.0 * (correct[:, -1].astype(np.float64) - right), rng),
@@ -188,14 +188,14 @@ def assess(
         agreement=wilson(int((swept.labels == final).sum()), n),
         right_by_step=np.bincount(swept.stops[right], minlength=horizon + 1)[1:].astype(np.int64),
         wrong_by_step=np.bincount(swept.stops[~right], minlength=horizon + 1)[1:].astype(np.int64),
-        coverage=None if held is None else wilson(int(held.sum()), n),
+        coverage=None if covered is None else wilson(int(covered.sum()), n),
         set_size=None if swept.sets is None else bootstrap_mean(swept.sets.sum(axis=1).astype(np.float64), rng),
     ), swept
 
 
 @dataclass(frozen=True, slots=True)
 class EqualCost:
-    """A planned rule beside SEENN-I at the same mean cost on the calibration recordings: what each did on others.
+    """A planned rule beside SEENN-I at the same mean cost on the calibration recordings, compared on other recordings.
 
     Costs are in steps of the network, the policy's among them. `gain` is the accuracy of the planned rule less that of
     the other, in points, paired over the recordings.

@@ -79,7 +79,7 @@ def _bootstrap(
     value = float(statistic(*data, axis=0))
     if len(data[0]) == 1:
         return Estimate(value, value, value)
-    found = bootstrap(
+    interval = bootstrap(
         data,
         statistic,
         paired=True,
@@ -89,4 +89,4 @@ def _bootstrap(
         method="percentile",
         rng=rng,
     ).confidence_interval
-    return Estimate(value, float(found.low), float(found.high))
+    return Estimate(value, float(interval.low), float(interval.high))

@@ -27,9 +27,9 @@ def over_seeds(
     seed: int,
     bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Estimate:
-    """The mean of what every seed did with every recording, with its 95 % interval, kept inside `bounds`.
+    """The mean of a figure over seeds and recordings, with its 95 % interval, kept inside `bounds`.
 
-    With one seed it is about that one training: nobody knows how far another would lie.
+    With one seed the interval is about that one training: the spread between trainings is unknown.
     """
     return _interval([values], groups, seed, bounds)
 

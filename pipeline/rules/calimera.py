@@ -55,7 +55,7 @@ class Calimera:
 def fit_calimera(recorded: RecordedOutputs, delay: float = 0.25, most: int = 400, seed: int = 0) -> Calimera:
     """Fitted backwards in time; being late by the whole window costs as much as `delay` errors.
 
-    At most `most` recordings, drawn by `seed`, are kept, for each of them is asked at every step.
+    At most `most` recordings, drawn by `seed`, are kept, because every step computes a kernel with each of them.
     """
     if len(recorded) > most:
         recorded = recorded.pick(np.sort(np.random.default_rng(seed).permutation(len(recorded))[:most]))
@@ -63,15 +63,15 @@ def fit_calimera(recorded: RecordedOutputs, delay: float = 0.25, most: int = 400
     n, horizon, _ = p.shape
     if horizon < 2:
         raise ConfigError("a window of one step leaves nothing to wait for")
-    seen = np.stack([_features(p[:, t]) for t in range(horizon - 1)])
+    features = np.stack([_features(p[:, t]) for t in range(horizon - 1)])
     duals = np.zeros((horizon - 1, n))
     later = 1 - p[:, -1].max(axis=1) + delay
     for t in range(horizon - 2, -1, -1):
         now = 1 - p[:, t].max(axis=1) + delay * (t + 1) / horizon
-        kernel = _kernel(seen[t], seen[t])
+        kernel = _kernel(features[t], features[t])
         duals[t] = np.linalg.solve(kernel + np.eye(n), later - now)
         later = np.where(kernel @ duals[t] < 0, later, now)
-    return Calimera(seen, duals)
+    return Calimera(features, duals)
 
 
 def fit_calimera_within(recorded: RecordedOutputs, wish: Wish) -> CutoffDecider[Any]:

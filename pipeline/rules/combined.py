@@ -3,7 +3,7 @@
 | rule | stops |
 |---|---|
 | `both`, `either` | when both of two rules stop, or one of them |
-| `hold` | when a rule stops, with the same answer, for so many steps one after the other |
+| `hold` | when a rule stops with the same label at a given number of consecutive steps |
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from spikecut.pipeline.rules.patience import Counts, at_rest
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pair:
-    """Two rules that are asked at every step."""
+    """Two rules that are both evaluated at every step."""
 
     first: CutoffDecider[Any]
     second: CutoffDecider[Any]
@@ -32,15 +32,15 @@ class _Pair:
 
     def ask(self, evidence: Evidence, state: tuple[Any, Any] | None) -> tuple[Verdict, Verdict, tuple[Any, Any]]:
         """The verdict of each, and the state of both."""
-        held = state or (None, None)
-        one, kept = self.first.decide(evidence, held[0])
-        other, kept_other = self.second.decide(evidence, held[1])
+        states = state or (None, None)
+        one, kept = self.first.decide(evidence, states[0])
+        other, kept_other = self.second.decide(evidence, states[1])
         return one, other, (kept, kept_other)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Both(_Pair):
-    """Stops when both rules would; the answer, the score and the set are the first's. Keeps its set's coverage."""
+    """Stops when both rules stop. Label, score and set come from the first, so its coverage is kept."""
 
     rule: str = "both"
 
@@ -52,7 +52,7 @@ class Both(_Pair):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Either(_Pair):
-    """Stops when one of two rules would; where both would, the answer is the first's. So is the set, if it has any."""
+    """Stops when one of two rules stops. If both stop, label and score come from the first; so does the set, if any."""
 
     rule: str = "either"
 
@@ -68,7 +68,7 @@ class Either(_Pair):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hold:
-    """Stops when a rule would have stopped at `steps` steps running, each time with the same answer."""
+    """Stops when a rule has stopped at `steps` consecutive steps with the same label."""
 
     decider: CutoffDecider[Any]
     steps: int
@@ -86,9 +86,9 @@ class Hold:
     def decide(
         self, evidence: Evidence, state: tuple[Any, Counts, Counts] | None = None
     ) -> tuple[Verdict, tuple[Any, Counts, Counts]]:
-        """The verdict on every lane; the state is the rule's, the answer, and for how long it would have stopped."""
+        """The verdict on every lane; the state is that of the inner rule, the last label, and the consecutive stops."""
         inner, before, run = state or (None, *at_rest(evidence))
         verdict, inner = self.decider.decide(evidence, inner)
         run = np.where(verdict.stop, np.where(verdict.label == before, run, 0) + 1, 0)
-        held = Verdict(run >= self.steps, verdict.label, verdict.score, verdict.sets)
-        return held, (inner, verdict.label, run)
+        lasting = Verdict(run >= self.steps, verdict.label, verdict.score, verdict.sets)
+        return lasting, (inner, verdict.label, run)

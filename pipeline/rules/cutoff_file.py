@@ -171,7 +171,7 @@ def _of_version_1(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(cutoff: Any, fitted_on: _FittedOn) -> None:
-    """What fields of their own cannot tell: that a rule's parts fit together and to the recordings."""
+    """Checks across fields: the parts of a rule must fit together and to the recordings."""
     if not 1 <= cutoff.horizon <= _LONGEST:
         raise ModelError(f"decider: a horizon of {cutoff.horizon} steps; expected 1 to {_LONGEST:,}")
     temperatures = getattr(getattr(cutoff, "readout", None), "temperatures", None)

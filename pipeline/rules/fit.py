@@ -73,7 +73,7 @@ def simultaneous(name: str, wish: Wish, among: int) -> Wish:
 
 
 def sentence(name: str, recorded: RecordedOutputs, wish: Wish) -> str:
-    """What holds of a rule that was fitted so; where several recordings are one person's, what that takes away."""
+    """The promise of a rule that was fitted so; weakened where several recordings are of one person."""
     rule, n_groups = RULES[name], len(set(recorded.groups))
     text = rule.sentence(wish)
     if wish.among > 1:

@@ -1,4 +1,4 @@
-"""Learn then test: thresholds of any score with a promise about recordings that nobody has seen.
+"""Learn then test: thresholds of any score with a promise about recordings outside the calibration set.
 
 The promise: *with a probability of at least 1 - delta over the draw of the calibration recordings, stopping early turns
 at most a share `gap` of right answers into wrong ones*, for recordings drawn independently in the same way. Several

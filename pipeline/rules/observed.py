@@ -84,16 +84,16 @@ def planned(recorded: RecordedOutputs) -> Planned:
 
 
 def equal_cost_confidence(recorded: RecordedOutputs, cost: float) -> float:
-    """The alpha with which SEENN-I takes as many steps on average as something else has cost, as nearly as it can."""
+    """The alpha with which the mean number of steps of SEENN-I is closest to `cost`."""
     scores, levels = recorded.scores("confidence"), [0.0, *_levels(recorded, "confidence")]
     means = np.array([first_stops(scores > level).mean() for level in levels])
     return float(levels[int(np.abs(means - cost).argmin())])
 
 
 def _levels(recorded: RecordedOutputs, score: str) -> list[float]:
-    """Candidates for a level of a score between 0 and 1: quantiles of what was seen, and 1, which never stops."""
-    seen = recorded.scores(score).ravel().astype(np.float64)
-    return [*np.unique(np.quantile(seen, np.linspace(0, 1, 1_000)).clip(0, 1)).tolist(), 1.0]
+    """Candidates for a level of a score between 0 and 1: quantiles of the observed scores, and 1, which never stops."""
+    scores = recorded.scores(score).ravel().astype(np.float64)
+    return [*np.unique(np.quantile(scores, np.linspace(0, 1, 1_000)).clip(0, 1)).tolist(), 1.0]
 
 
 def _ranged(

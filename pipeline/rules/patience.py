@@ -1,4 +1,4 @@
-"""Patience: stops when the answer has stayed the same for so many steps (Zhou et al., arXiv 2006.04152)."""
+"""Patience: stops when the label has stayed the same for a number of steps (Zhou et al., arXiv 2006.04152)."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ Counts = Int64[ndarray, " B"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patience:
-    """Stops a lane whose answer has been the same for `steps` steps. The score is how long it has been."""
+    """Stops a lane whose label has been the same for `steps` steps. The score is the number of equal steps so far."""
 
     steps: int
     horizon: int
@@ -32,13 +32,13 @@ class Patience:
     def decide(
         self, evidence: Evidence, state: tuple[Counts, Counts, Held | None] | None = None
     ) -> tuple[Verdict, tuple[Counts, Counts, Held | None]]:
-        """The verdict on every lane; the state is the last answer, and for how long it has been that."""
+        """The verdict on every lane; the state is the last label, and for how many steps it has been the same."""
         check(evidence, self.horizon)
-        before, run, held = state or (*at_rest(evidence), None)
-        logits, held = self.readout.read(evidence, held)
+        before, run, leaky_sum = state or (*at_rest(evidence), None)
+        logits, leaky_sum = self.readout.read(evidence, leaky_sum)
         label = leader(logits)
         run = np.where(label == before, run, 0) + 1
-        return Verdict(run >= self.steps, label, run.astype(np.float32)), (label, run, held)
+        return Verdict(run >= self.steps, label, run.astype(np.float32)), (label, run, leaky_sum)
 
 
 def fit_patience(recorded: RecordedOutputs, tolerance: float) -> Patience:
@@ -52,6 +52,6 @@ def fit_patience(recorded: RecordedOutputs, tolerance: float) -> Patience:
 
 
 def at_rest(evidence: Evidence) -> tuple[Counts, Counts]:
-    """An answer, and for how many steps it has been the same, before the first step: zeros."""
+    """A label, and for how many steps it has been the same, before the first step: zeros."""
     n = len(evidence.steps)
     return np.zeros(n, np.int64), np.zeros(n, np.int64)

@@ -1,4 +1,4 @@
-"""What the table of rules says of each: how it is fitted, the sentence that then holds, what is stored of it."""
+"""A row of the table of rules: how a rule is fitted, the sentence it then promises, the types that are stored."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from spikecut.pipeline.rules.thresholds import ThresholdCutoff
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a user asks of a rule.
+    """The requirements of a user on a rule.
 
     `tolerance` is the share of right answers that stopping early may cost (of a conformal rule: the share of sets
     without the truth), `delta` the probability that this promise fails, `seed` that of splits. `among` is the number
@@ -49,7 +49,7 @@ class Rule:
 
     @property
     def promises(self) -> bool:
-        """Whether the sentence is about recordings that were not seen."""
+        """Whether the sentence is about recordings outside the calibration set."""
         return self.too_few is not None
 
 
@@ -82,5 +82,5 @@ def observed_loss(wish: Wish) -> str:
 def by_tolerance(
     fit: Callable[[RecordedOutputs, float], CutoffDecider[Any]],
 ) -> Callable[[RecordedOutputs, Wish], CutoffDecider[Any]]:
-    """A fit that asks for the tolerance alone, as the table calls it."""
+    """Wraps a fit that needs the tolerance alone, so that the table can call it."""
     return lambda recorded, wish: fit(recorded, wish.tolerance)

@@ -1,9 +1,9 @@
-"""SEENN-II: how long to go on is chosen from the first frames, before the evidence has come.
+"""SEENN-II: a policy network chooses the number of steps (the budget) from the first frames.
 
-Li, Geller, Kim, Panda (NeurIPS 2023, arXiv 2304.01230), section 3.3. A small network, the policy, looks at the picture;
-of a stream it sees the first `look` frames, which have come anyway, and a budget below `look` does not exist. It is
-asked once, behind the seam `Planner`. The rule here spends what it grants. Sweeps read what it said when outputs
-were recorded (`Plans`), so the rule is fitted and compared like any other.
+Li, Geller, Kim, Panda (NeurIPS 2023, arXiv 2304.01230), section 3.3. The policy is a small network that reads the
+image. Of a stream it reads the first `look` frames, so no budget is below `look`. It runs once a stream, behind the
+seam `Planner`. The rule here stops when the budget is spent. Sweeps read the budget logits that were recorded with the
+outputs (`Plans`), so the rule is fitted and compared like any other.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,11 +31,11 @@ State = tuple[Counts, Seen | None, Held | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Planned:
-    """Stops a lane after as many steps as a policy granted it from its first `look` frames. The score is the budget.
+    """Stops a lane after the budget of steps that a policy chose from its first `look` frames. The score is the budget.
 
     `beyond` makes the budgets of all lanes longer or shorter, see `budgets`; None takes them as published.
     `policy` is the SHA-256 of the policy's weights and `cost` its price in steps of the network. `planner` is the
-    policy itself: it has a file of its own, and is handed to the rule by whoever runs it on frames.
+    policy itself: it has a file of its own, and the caller that runs the rule on frames passes it in.
 
     Raises:
         ConfigError: if it looks at no frame or beyond the horizon, or `beyond` is no share.
@@ -70,48 +70,50 @@ class Planned:
             ModelError: as every rule; or if there are neither frames and a planner nor recorded plans.
         """
         check(evidence, self.horizon)
-        budget, seen, held = state or (np.zeros(len(evidence.steps), np.int64), None, None)
-        logits, held = self.readout.read(evidence, held)
+        budget, first_frames, leaky_sum = state or (np.zeros(len(evidence.steps), np.int64), None, None)
+        logits, leaky_sum = self.readout.read(evidence, leaky_sum)
         if evidence.plans is None and (evidence.steps <= self.look).any():
-            seen = self._with(evidence, seen)
-        asked = evidence.steps == self.look
-        if asked.any():
+            first_frames = self._with(evidence, first_frames)
+        due = evidence.steps == self.look
+        if due.any():
             budget = budget.copy()
-            budget[asked] = budgets(self._said(evidence, seen, asked), self.look, self.beyond)
+            budget[due] = budgets(self._plans_of_lanes(evidence, first_frames, due), self.look, self.beyond)
         if not (evidence.steps < self.look).any():  # all have been planned
-            seen = None
+            first_frames = None
         stop = (budget > 0) & (evidence.steps >= budget)
-        return Verdict(stop, leader(logits), budget.astype(np.float32)), (budget, seen, held)
+        return Verdict(stop, leader(logits), budget.astype(np.float32)), (budget, first_frames, leaky_sum)
 
-    def _with(self, evidence: Evidence, seen: Seen | None) -> Seen:
-        """The first frames of every lane, with those of this step among them."""
+    def _with(self, evidence: Evidence, first_frames: Seen | None) -> Seen:
+        """The first frames of every lane, including those of this step."""
         if evidence.frames is None or self.planner is None:
             raise ModelError(
-                "a planned cutoff without its policy: it looks at the first frames, or at what was recorded of them",
-                hint="spikecut policy trains one, which lies beside the network; record the outputs anew with it",
+                "a planned cutoff without its policy: it reads the first frames, or budget logits recorded from them",
+                hint="spikecut policy trains one and stores it beside the network; record the outputs again with it",
             )
         early = evidence.steps <= self.look
         shape = (len(early), self.look, *evidence.frames.shape[1:])
-        seen = np.zeros(shape, np.float32) if seen is None else seen.copy()
-        seen[early, evidence.steps[early] - 1] = evidence.frames[early]
-        return seen
+        first_frames = np.zeros(shape, np.float32) if first_frames is None else first_frames.copy()
+        first_frames[early, evidence.steps[early] - 1] = evidence.frames[early]
+        return first_frames
 
-    def _said(self, evidence: Evidence, seen: Seen | None, asked: Bool[ndarray, " B"]) -> Float32[ndarray, "L P"]:
-        """What the policy says of the lanes that have shown it enough."""
+    def _plans_of_lanes(
+        self, evidence: Evidence, first_frames: Seen | None, due: Bool[ndarray, " B"]
+    ) -> Float32[ndarray, "L P"]:
+        """The budget logits `(L, P)` of the lanes whose first `look` frames are complete."""
         if evidence.plans is not None:
-            return np.asarray(evidence.plans[asked])
+            return np.asarray(evidence.plans[due])
         assert self.planner is not None
-        assert seen is not None
-        return self.planner.plan(seen[asked])
+        assert first_frames is not None
+        return self.planner.plan(first_frames[due])
 
 
 def policy_cost(decider: CutoffDecider[Any]) -> float:
-    """What a rule pays once a recording for asking a policy, in steps of the network; 0 where it asks none."""
+    """The cost of running a policy once a recording, in steps of the network; 0 for rules without a policy."""
     return decider.cost if isinstance(decider, Planned) else 0.0
 
 
 def budgets(plans: Logits, look: int, beyond: float | None = None) -> Int64[ndarray, " B"]:
-    """How many steps a policy grants: those of its largest logit; of equal ones the fewest.
+    """The budgets in steps: those of the policy's largest logit; of equal logits the fewest steps.
 
     With `beyond` a lane gets the fewest steps that leave at most this share of the policy's probability on longer
     budgets. So 1 grants `look` steps and 0 the horizon, and less is never earlier; one number fits all lanes to a
@@ -127,7 +129,7 @@ def budgets(plans: Logits, look: int, beyond: float | None = None) -> Int64[ndar
 
 
 def granted(left: Float64[ndarray, "B P"], look: int, beyond: float) -> Int64[ndarray, " B"]:
-    """The fewest steps that leave at most this share beyond them, of what `left_beyond` says of each budget."""
+    """The fewest steps whose share of probability on longer budgets (`left_beyond`) is at most `beyond`."""
     return np.asarray(look + (left <= beyond).argmax(axis=1), np.int64)
 
 
@@ -138,49 +140,49 @@ def left_beyond(plans: Logits) -> Float64[ndarray, "B P"]:
 
 
 class FirstFrames:
-    """Notes the first frames of many streams while somebody else reads them, for a policy to look at afterwards.
+    """Keeps the first frames of many streams while a network reads them, so that a policy can read them afterwards.
 
     Where a stream's clock is reset, its first frames are those after it, as for the network.
     """
 
     def __init__(self, look: int) -> None:
         self.look = look
-        self._seen: list[list[Num[ndarray, "C H W"]]] = []
+        self._first: list[list[Num[ndarray, "C H W"]]] = []
 
     def over(self, streams: Iterable[Iterable[Frame]]) -> Iterator[Iterable[Frame]]:
         """The streams as they are; of each that is read, the first frames are kept."""
         for frames in streams:
-            seen: list[Num[ndarray, "C H W"]] = []
-            self._seen.append(seen)
-            yield self._noting(frames, seen)
+            first: list[Num[ndarray, "C H W"]] = []
+            self._first.append(first)
+            yield self._noting(frames, first)
 
-    def _noting(self, frames: Iterable[Frame], seen: list[Num[ndarray, "C H W"]]) -> Iterator[Frame]:
+    def _noting(self, frames: Iterable[Frame], first: list[Num[ndarray, "C H W"]]) -> Iterator[Frame]:
         segment: int | None = None
         for frame in frames:
             if frame.segment != segment:
-                seen.clear()
+                first.clear()
                 segment = frame.segment
-            if len(seen) < self.look:
-                seen.append(frame.pixels)
+            if len(first) < self.look:
+                first.append(frame.pixels)
             yield frame
 
     def of(self, which: Sequence[int]) -> Seen:
-        """The first frames of some of the streams; a frame that never came is empty.
+        """The first frames of the streams `which`; frames beyond the end of a stream are zeros.
 
         Raises:
             ConfigError: if none of them has a single frame.
         """
-        picked = [self._seen[i] for i in which]
-        like = next((seen[0] for seen in picked if seen), None)
+        picked = [self._first[i] for i in which]
+        like = next((first[0] for first in picked if first), None)
         if like is None:
             raise ConfigError("no stream has a single frame to look at")
         frames = np.zeros((len(picked), self.look, *like.shape), like.dtype)
-        for target, seen in zip(frames, picked, strict=True):
-            for at, pixels in enumerate(seen):
+        for target, first in zip(frames, picked, strict=True):
+            for at, pixels in enumerate(first):
                 target[at] = pixels
         return frames
 
 
 def plans_of(planner: Planner, first: FirstFrames, which: Sequence[int]) -> Plans:
-    """What a policy says of streams whose first frames were noted."""
+    """The budget logits of a policy for streams whose first frames were kept."""
     return Plans(planner.plan(first.of(which)), planner.policy, planner.cost)

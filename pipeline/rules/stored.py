@@ -19,12 +19,12 @@ _NUMBERS = {"float64": (float, int), "int64": (int,), "bool": (bool,)}
 
 
 def stored_types() -> dict[str, type]:
-    """Everything that a file may hold, by the name under which it is stored."""
+    """All types that a file may hold, by the name under which they are stored."""
     return {name: kind for rule in RULES.values() for name, kind in rule.deciders.items()} | _PARTS
 
 
 def plain(value: Any) -> Any:
-    """A frozen value as what JSON knows."""
+    """A frozen value as JSON types (objects, lists, numbers, texts)."""
     if is_dataclass(value):
         saved = [f.name for f in fields(value) if f.metadata.get("saved", True)]
         names = {kind: name for name, kind in stored_types().items()}
@@ -61,7 +61,7 @@ def made(raw: Any, place: str = "decider") -> Any:
 
 
 def _special(kind: Any, raw: Any, place: str) -> Any:
-    """Arrays, and rules and readouts inside of rules; a type that says nothing takes what is stored."""
+    """Arrays, and rules and readouts inside of rules; a type without annotation takes the stored value."""
     if isinstance(kind, type) and issubclass(kind, np.ndarray | AbstractArray):
         return _array(kind, raw, place)
     if isinstance(raw, dict) and "type" in raw:

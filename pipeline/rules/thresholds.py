@@ -14,7 +14,7 @@ leaders go to the lowest class. The forced end at the horizon belongs to the loo
 | `sr1` | g1 p(1) + g2 (p(1) - p(2)) | -g3 t/T | Mori et al., IEEE TNNLS 29:4569 (2018) |
 | `ltt` | any of these | fitted with a guarantee | `pipeline/rules/ltt.py` |
 
-What waits for as many steps as a policy granted beforehand (SEENN-II) is `pipeline/rules/step_budget.py`.
+The rule with a budget from a policy (SEENN-II) is in `pipeline/rules/step_budget.py`.
 """
 
 from collections.abc import Sequence
@@ -36,8 +36,8 @@ Held = Float32[ndarray, "B M"]
 class ThresholdCutoff:
     """Stops a lane at the first step t whose score exceeds `thresholds[t - 1]`; infinity never stops.
 
-    `rule` is the name people know it by, `score` one of `SCORES`, and `weights` are what a score of several parts
-    mixes them with. Its only state is what a leaky readout holds.
+    `rule` is the common name of the rule, `score` one of `SCORES`, and `weights` are the coefficients of a score with
+    several parts. The only state is the sum of a leaky readout.
     """
 
     rule: str
@@ -62,8 +62,7 @@ class ThresholdCutoff:
         """The verdict on every lane after one step.
 
         Raises:
-            ModelError: if the network said something that is not a number, or the step lies beyond
-                the horizon.
+            ModelError: if an output of the network is not a number, or the step lies beyond the horizon.
         """
         check(evidence, self.horizon)
         logits, state = self.readout.read(evidence, state)
@@ -77,10 +76,10 @@ class ThresholdCutoff:
 
 
 def check(evidence: Evidence, horizon: int) -> None:
-    """Refuses outputs that are no numbers, and steps beyond the horizon.
+    """Refuses outputs that are not finite, and steps beyond the horizon.
 
     Raises:
-        ModelError: saying at which step.
+        ModelError: naming the step.
     """
     if not np.isfinite(evidence.total).all():
         raise ModelError(

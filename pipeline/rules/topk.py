@@ -32,8 +32,8 @@ def topk_thresholds(recorded: RecordedOutputs, epsilon: float, min_support: int 
 
     beta_t is the smallest candidate b such that, among at least `min_support` recordings whose gap at
     step t exceeds b, a share of at least 1 - epsilon is right from t on to the end. Candidates are 0
-    and the gaps that were observed at that step. A step where no candidate qualifies gets infinity:
-    nobody stops there.
+    and the gaps that were observed at that step. A step where no candidate qualifies gets infinity,
+    so that no lane stops there.
     """
     gaps, stable = recorded.scores("top2_gap"), _stable(recorded.correct())
     betas = np.full(recorded.horizon, np.inf)

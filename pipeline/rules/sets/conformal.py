@@ -1,4 +1,4 @@
-"""Prediction sets that are allowed to be looked at after every step: stop when few enough classes remain.
+"""Conformal prediction sets that stay valid when read after every step: stop when few enough classes remain.
 
 The promise: *with a probability of at least 1 - alpha the set at the stop holds the truth*, for recordings
 exchangeable with those of the calibration, whatever the network is worth. It speaks of the set, not of its first class.
@@ -7,7 +7,7 @@ dependence: Vovk and Wang, arXiv 1212.4966.
 
 | correction for looking often | keeps the promise |
 |---|---|
-| `maxrank` | yes, at every step at once: half of the recordings rank scores, the other half says what to expect |
+| `maxrank` | yes, at all steps at once: half of the recordings rank scores, the other half gives the rank quantile |
 | `bonferroni` | yes, at a few checkpoints, each with alpha / C |
 | `simes` | under positive dependence only |
 | `none` | no: as the public port of SpikeCP has it; kept to show the difference |
@@ -99,27 +99,27 @@ def fit_conformal(
 
 
 def _ranked(recorded: RecordedOutputs, alpha: float, score: str, seed: int) -> Float64[ndarray, " T"]:
-    """Quantiles of all steps at once: half of the recordings rank scores, the other half says what rank to expect."""
+    """Quantiles of all steps at once: half of the recordings rank scores, the other half gives the rank quantile."""
     ranking, expecting = recorded.split(0.5, seed)
     by_rank = np.sort(true_scores(ranking, score), axis=0)
-    found = true_scores(expecting, score)
+    scores = true_scores(expecting, score)
     spread = np.maximum(by_rank.std(axis=0), 1e-9)  # beyond the last rank it goes on in these units
     of_each_step = range(recorded.horizon)
-    ranks = np.stack([np.searchsorted(by_rank[:, t], found[:, t], side="left") for t in of_each_step], axis=1)
-    ranks = ranks + np.maximum(found - by_rank[-1], 0) / spread
+    ranks = np.stack([np.searchsorted(by_rank[:, t], scores[:, t], side="left") for t in of_each_step], axis=1)
+    ranks = ranks + np.maximum(scores - by_rank[-1], 0) / spread
     rank = upper_quantile(ranks.max(axis=1), alpha)
     return np.asarray(by_rank[int(rank)] if rank < len(by_rank) else by_rank[-1] + (rank - len(by_rank)) * spread)
 
 
 def _checked_now_and_then(recorded: RecordedOutputs, alpha: float, options: SetOptions) -> Float64[ndarray, " T"]:
-    """Quantiles at the checkpoints, each with its share of alpha; without correction at every step with all of it."""
+    """Quantiles at the checkpoints, each with its share of alpha; without correction at every step with full alpha."""
     corrected = options.correction == "bonferroni"
     marks = checkpoints(recorded.horizon, options.n_checkpoints if corrected else recorded.horizon)
     share = alpha / len(marks) if corrected else alpha
-    found = true_scores(recorded, options.score)
+    scores = true_scores(recorded, options.score)
     quantiles = np.full(recorded.horizon, np.inf)
     for step in marks:
-        quantiles[step - 1] = upper_quantile(found[:, step - 1], share)
+        quantiles[step - 1] = upper_quantile(scores[:, step - 1], share)
     return quantiles
 
 
@@ -135,7 +135,7 @@ def covers(wish: Wish) -> str:
 
 
 def recordings_for_sets(alpha: float) -> int:
-    """The fewest recordings with which `maxrank` may stop early: 1 / alpha - 1 in the half that says what to expect.
+    """The fewest recordings with which `maxrank` may stop early: 1 / alpha - 1 in the half that gives the quantile.
 
     >>> recordings_for_sets(0.1), recordings_for_sets(0.01)
     (17, 197)
