@@ -60,7 +60,7 @@ def fit_marginal(
 ) -> ThresholdCutoff:
     """One threshold for all steps: on average over recordings, the gap is kept.
 
-    It reads what `recorded.read_by` says; temperatures must not have been fitted on these recordings. Where not even
+    It reads the logits of `recorded.readout`; temperatures must not have been fitted on these recordings. Where not even
     the safest threshold can be proven, the rule never stops early.
 
     Raises:
@@ -115,8 +115,8 @@ def fit_conditional(
 def fit_planned(recorded: RecordedOutputs, gap: float, delta: float = 0.05) -> CutoffDecider[Any]:
     """The budgets of SEENN-II with the same promise: the share of probability beyond them is tested from none on.
 
-    Where nothing shorter than the horizon is proven for anyone, no policy is asked. The policy must not have been
-    trained on these recordings.
+    If no budget below the horizon can be proven for any recording, the rule never stops early and needs no policy. The
+    policy must not have been trained on these recordings.
 
     Raises:
         ConfigError: if no policy's plans were recorded, or gap or delta lie outside 0 to 1.
@@ -208,7 +208,7 @@ def _p_value(lost: Bool[ndarray, " N"], gap: float) -> float:
 
 
 def _tail(n_lost: int, n: int, gap: float) -> float:
-    """How likely so few of n recordings are lost if a share `gap` of all would be."""
+    """The probability that at most so few of n recordings are lost if a share `gap` of all would be."""
     from scipy.stats import binom  # a quarter of a second to import: only fitting needs it
 
     return float(binom.cdf(n_lost, n, gap))

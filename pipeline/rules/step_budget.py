@@ -175,7 +175,7 @@ class FirstFrames:
         picked = [self._first[i] for i in which]
         like = next((first[0] for first in picked if first), None)
         if like is None:
-            raise ConfigError("no stream has a single frame to look at")
+            raise ConfigError("no stream has a single frame for the policy to read")
         frames = np.zeros((len(picked), self.look, *like.shape), like.dtype)
         for target, first in zip(frames, picked, strict=True):
             for at, pixels in enumerate(first):

@@ -61,7 +61,7 @@ def made(raw: Any, place: str = "decider") -> Any:
 
 
 def _special(kind: Any, raw: Any, place: str) -> Any:
-    """Arrays, and rules and readouts inside of rules; a type without annotation takes the stored value."""
+    """Arrays, rules and readouts; where the declared type is `Any`, the stored one. Otherwise NotImplemented."""
     if isinstance(kind, type) and issubclass(kind, np.ndarray | AbstractArray):
         return _array(kind, raw, place)
     if isinstance(raw, dict) and "type" in raw:

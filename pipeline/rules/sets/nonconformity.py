@@ -1,4 +1,4 @@
-"""How strange a class would be as the truth, and quantiles of that: what conformal sets are made of."""
+"""Nonconformity scores of classes, and their quantiles, from which conformal sets are made."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -52,7 +52,7 @@ NONCONFORMITY = {"surprise": surprise, "silence": silence}
 
 
 def true_scores(recorded: RecordedOutputs, score: str) -> Float64[ndarray, "N T"]:
-    """How strange the truth was at every step, in the readout of the recordings."""
+    """The nonconformity of the true class at every step, in the readout of the recordings."""
     logits, n = recorded.logits(), np.arange(len(recorded))
     steps = [NONCONFORMITY[score](logits[:, t], np.full(len(n), t + 1)) for t in range(recorded.horizon)]
     return np.stack([one[n, recorded.labels] for one in steps], axis=1)
