@@ -1,4 +1,4 @@
-"""Which cutoff a command means: a rule's name, a file, or none."""
+"""Looks up the cutoff that a command names: a rule's name, a file, or none."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -21,8 +21,8 @@ def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> FittedCut
     """The rule called `wanted`, checked to have been fitted for this network; a planned one with its policy.
 
     `confidence-1pt` means the file beside the weights for a tolerated loss of 1 point, `confidence` the one
-    for the same tolerance as the network's default, `none` the full window, anything else a path; without
-    a wish it is the network's default.
+    for the same tolerance as the network's default, `none` the full window, anything else a path; None is the
+    network's default.
 
     Raises:
         ModelError: if there is no such cutoff, or it belongs to another network, or its policy is not there.
@@ -70,26 +70,26 @@ def policy_of(weights: Path, card: ModelCard, *folders: Path) -> PolicyPlanner |
     """
     beside_it = policy_beside(weights)
     paths = (*(folder / beside_it.name for folder in folders), beside_it)
-    found = next((path for path in paths if path.is_file()), None)
-    return None if found is None else load_policy(found, card)
+    policy_path = next((path for path in paths if path.is_file()), None)
+    return None if policy_path is None else load_policy(policy_path, card)
 
 
-def asked_by(rules: Iterable[FittedCutoff]) -> PolicyPlanner | None:
-    """The policy that these cutoffs ask, to be asked while outputs are recorded; None if none of them does.
+def shared_policy(rules: Iterable[FittedCutoff]) -> PolicyPlanner | None:
+    """The policy that these cutoffs need while outputs are recorded; None if they need none.
 
     Raises:
-        ConfigError: if they ask different ones.
+        ConfigError: if they need different ones.
     """
-    asked = [rule.cutoff.planner for rule in rules if isinstance(rule.cutoff, Planned)]
-    found: dict[str, PolicyPlanner] = {one.policy: one for one in asked if isinstance(one, PolicyPlanner)}
-    if len(found) > 1:
-        told = " and ".join(name[:12] for name in found)
-        raise ConfigError(f"cutoffs that ask different policies, {told}", hint="look at one after the other")
-    return next(iter(found.values()), None)
+    planners = [rule.cutoff.planner for rule in rules if isinstance(rule.cutoff, Planned)]
+    policies: dict[str, PolicyPlanner] = {one.policy: one for one in planners if isinstance(one, PolicyPlanner)}
+    if len(policies) > 1:
+        names = " and ".join(name[:12] for name in policies)
+        raise ConfigError(f"cutoffs that ask different policies, {names}", hint="look at one after the other")
+    return next(iter(policies.values()), None)
 
 
 def with_equal_cost(rules: dict[str, FittedCutoff]) -> dict[str, FittedCutoff]:
-    """The rules, each planned one followed by SEENN-I where it cost most nearly as much where both were fitted."""
+    """The rules; after each planned one SEENN-I with the threshold of the same mean cost on the fitting recordings."""
     both: dict[str, FittedCutoff] = {}
     for name, rule in rules.items():
         both[name] = rule
@@ -103,7 +103,7 @@ def with_equal_cost(rules: dict[str, FittedCutoff]) -> dict[str, FittedCutoff]:
 
 
 def equal_cost_name(planned: str) -> str:
-    """What SEENN-I at the cost of a planned rule is called.
+    """The name of SEENN-I at the cost of a planned rule.
 
     >>> equal_cost_name("planned-1pt")
     'confidence as planned-1pt'
@@ -126,7 +126,7 @@ def available(weights: Path) -> list[str]:
 
 
 def called(rule: str, tolerance: float) -> str:
-    """What a fitted cutoff is called: its rule, and the tolerated loss in points.
+    """The name of a fitted cutoff: its rule, and the tolerated loss in points.
 
     >>> called("topk", 0.005), called("fixed", 0.02)
     ('topk-0.5pt', 'fixed-2pt')
@@ -135,7 +135,7 @@ def called(rule: str, tolerance: float) -> str:
 
 
 def shown(wanted: str, weights: Path) -> str:
-    """What a cutoff is called in a table: of a file its name, without that of the network.
+    """The name of a cutoff in a table: for a file its name, without that of the network.
 
     >>> shown("fits/nmnist.ltt-1pt.json", Path("nmnist.safetensors"))
     'ltt-1pt'
@@ -144,7 +144,7 @@ def shown(wanted: str, weights: Path) -> str:
 
 
 def beside(weights: Path, name: str) -> Path:
-    """Where a network's cutoff lies: `NAME.safetensors` and `NAME.py` have `NAME.RULE-POINTSpt.json`.
+    """The path of a network's cutoff: `NAME.safetensors` and `NAME.py` have `NAME.RULE-POINTSpt.json`.
 
     >>> beside(Path("nets.py:small"), "ltt-2pt").name
     'nets.small.ltt-2pt.json'
@@ -153,7 +153,7 @@ def beside(weights: Path, name: str) -> Path:
 
 
 def policy_beside(weights: Path) -> Path:
-    """Where a network's policy lies.
+    """The path of a network's policy.
 
     >>> policy_beside(Path("nets.py:small")).name
     'nets.small.policy.safetensors'

@@ -1,4 +1,4 @@
-"""How the time of a network is told: in milliseconds of a stream, or in steps before a picture that stands still."""
+"""The unit of time of a network in texts: milliseconds of a stream, or steps on a still picture."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from spikecut.models.spec import InputKind, NetworkSpec
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The unit of time in what people read, `factor` of it for a step, written in `form`; and what the network sees.
+    """The unit of time in texts: a step is `factor` units, formatted by `form`; and the word for the network's input.
 
-    >>> Pace("ms", 10.0, ".0f").told(7), Pace("steps", 1.0, ".2f").told(1.66)
+    >>> Pace("ms", 10.0, ".0f").text(7), Pace("steps", 1.0, ".2f").text(1.66)
     ('70 ms', '1.66 steps')
     """
 
@@ -20,8 +20,8 @@ class Pace:
     form: str
     things: str = "recordings"
 
-    def told(self, steps: float) -> str:
-        """A number of steps, a mean perhaps."""
+    def text(self, steps: float) -> str:
+        """A mean number of steps, with its unit."""
         return f"{steps * self.factor:{self.form}} {self.unit}"
 
     def latency(self, latency_us: int) -> str:
@@ -29,7 +29,7 @@ class Pace:
         return f"({latency_us / 1000:g} ms)" if self.unit == "ms" else ""
 
     def whole(self, steps: int) -> str:
-        """A number of steps that is no mean."""
+        """A whole number of steps, with its unit."""
         return f"{steps * self.factor:.0f} {'step' if self.unit == 'steps' and steps == 1 else self.unit}"
 
 

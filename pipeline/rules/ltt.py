@@ -60,7 +60,7 @@ def fit_marginal(
 ) -> ThresholdCutoff:
     """One threshold for all steps: on average over recordings, the gap is kept.
 
-    It reads the logits of `recorded.readout`; temperatures must not have been fitted on these recordings. Where not even
+    It reads the logits of `recorded.readout`; temperatures must not have been fitted on these recordings. If not even
     the safest threshold can be proven, the rule never stops early.
 
     Raises:

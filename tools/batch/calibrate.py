@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 def run_calibrate(options: "Calibrate") -> int:
     """The command: fits the rules for every tolerated loss, prints the table, writes the files.
 
-    `all` is every rule, those that ask a policy only if one is there.
+    `all` is every rule, those with a policy only if its file exists.
 
     Raises:
-        ConfigError: if a rule, a tolerance, a temperature or the delta cannot be, if recordings that trained the
+        ConfigError: if a rule, a tolerance, a temperature or the delta is invalid, if recordings that trained the
             network are among them (unless forced), if they cannot carry a promise, or if a file would be overwritten.
     """
     wishes = [
@@ -69,7 +69,7 @@ def _calibrate(
     wishes_of_rules: Sequence[tuple[str, Wish]],
     targets: dict[str, Path],
 ) -> int:
-    """Fits and writes what was found to be possible."""
+    """Fits and writes the cutoffs that passed the checks."""
     gathered = gather(options.folder, options.model, options.part, policy)
     refuse_trained_on(gathered, options.force)
     if options.outputs:
@@ -107,9 +107,9 @@ def _targets(options: "Calibrate", folder: Path, weights: Path, rules: Sequence[
 
 
 def _wanted(rules: Sequence[str], wishes: Sequence[Wish], at_once: bool) -> list[tuple[str, Wish]]:
-    """Every rule for every wish; with `at_once` the promises among them share their delta, so that all hold at once.
+    """Every rule for every tolerance; with `at_once` the promises share their delta, so that all hold simultaneously.
 
-    Says on stderr what choosing among several promises costs.
+    Warns on stderr what choosing among several promises costs.
     """
     wanted = [(rule, wish) for wish in wishes for rule in rules]
     promised = [rule for rule, _ in wanted if RULES[rule].promises]
@@ -132,7 +132,7 @@ def _wanted(rules: Sequence[str], wishes: Sequence[Wish], at_once: bool) -> list
 
 
 def read_with(recorded: RecordedOutputs, options: "Calibrate") -> RecordedOutputs:
-    """The recordings to fit rules on, read as the options say.
+    """The recordings to fit rules on, with the readout and temperatures of the options.
 
     Temperatures to be fitted take three of ten recordings (or people) for themselves, since a promise needs
     others; the calibration error before and after is that of the remaining ones.
@@ -156,7 +156,7 @@ def read_with(recorded: RecordedOutputs, options: "Calibrate") -> RecordedOutput
 
 
 def fitted_cutoff(gathered: Gathered, rule: str, wish: Wish, *, or_never: bool = False) -> FittedCutoff:
-    """A rule fitted on gathered outputs, with what it did there."""
+    """A rule fitted on gathered outputs, with its figures on them."""
     recorded = gathered.recorded
     cutoff = fit(rule, recorded, wish, or_never=or_never)
     observed = outcome(recorded, sweep(recorded, cutoff))
@@ -201,7 +201,7 @@ def _print(gathered: Gathered, fitted: Mapping[str, FittedCutoff]) -> None:
             name,
             f"{cutoff.observed['accuracy']:.1%}",
             f"{100 * lost.value:.1f} % ({100 * lost.low:.1f}–{100 * lost.high:.1f})",
-            pace.told(steps),
+            pace.text(steps),
             f"{card.horizon / steps:.1f}",
             pace.whole(int(fixed)),
             f"{fixed / steps:.2f}",

@@ -18,7 +18,7 @@ def run_combine(options: "Combine") -> int:
     """The command: reads the parts, writes the cutoff made of them, prints its path.
 
     Raises:
-        ConfigError: if the number of cutoffs does not fit, one of them asks a policy, or the file exists.
+        ConfigError: if the number of cutoffs does not fit, one of them needs a policy, or the file exists.
         ModelError: if a file is no cutoff, or they were fitted for different networks.
     """
     wanted = 1 if options.how == "hold" else 2
@@ -33,7 +33,7 @@ def run_combine(options: "Combine") -> int:
 def combined(how: str, parts: Sequence[FittedCutoff], steps: int = 2) -> FittedCutoff:
     """A cutoff made of one (`hold`, for `steps` steps) or of two (`both`, `either`) for the same network.
 
-    What it does on recordings was not observed, and nothing is promised of it.
+    It has no figures on recordings, and no promise.
     """
     first, names = parts[0], [part.cutoff.rule for part in parts]
     for part in parts:

@@ -1,4 +1,4 @@
-"""`spikecut cost`: what stopping early saves of time and of operations, one recording at a time, really stopped."""
+"""`spikecut cost`: time and operations that stopping early saves, measured one recording at a time."""
 
 import json
 import sys
@@ -102,7 +102,7 @@ def _measure(options: "CostOptions") -> int:
 
 
 def _row(cost: Cost, full: Cost) -> dict[str, Any]:
-    """One rule's figures as JSON: means, and how many times less than the full window."""
+    """One rule's figures as JSON: means, and the ratio of the full window to each."""
     return {
         "rule": cost.rule,
         "steps": cost.steps,
@@ -123,7 +123,7 @@ def costs_of(
     rounds: int,
     dense: int,
 ) -> list[Cost]:
-    """What every rule costs on the same recordings, given one by one; `stepper` has its `network` to look into.
+    """The cost of every rule on the same recordings, given one by one; operations are counted in `stepper.network`.
 
     A policy's cost is given in steps, of `dense` operations each: it is an ANN, and multiplies.
     """

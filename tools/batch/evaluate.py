@@ -30,8 +30,8 @@ from spikecut.pipeline.metrics.intervals import Estimate
 from spikecut.pipeline.recorded import Sweep
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import policy_cost
-from spikecut.tools.batch.outputs import Gathered, gather, told_overlap
-from spikecut.tools.cutoff_lookup import asked_by, cutoffs_for, equal_cost_name, with_equal_cost
+from spikecut.tools.batch.outputs import Gathered, gather, overlap_text
+from spikecut.tools.cutoff_lookup import cutoffs_for, equal_cost_name, shared_policy, with_equal_cost
 from spikecut.tools.time_unit import pace_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def run_evaluate(options: "Evaluate") -> int:
 def _evaluate(options: "Evaluate", target: Path, outputs: Path) -> int:
     weights = opening.locate(options.model)
     rules = with_equal_cost(cutoffs_for(options.cutoff, weights, opening.card_of(weights)))
-    gathered = gather(options.folder, options.model, options.part, asked_by(rules.values()))
+    gathered = gather(options.folder, options.model, options.part, shared_policy(rules.values()))
     rows, sweeps = _assessed(gathered, rules, options.seed)
     whole = anytime(gathered.recorded)
     curves = [curve(gathered.recorded, score, seed=options.seed) for score in SCORES]
@@ -82,7 +82,7 @@ def _evaluate(options: "Evaluate", target: Path, outputs: Path) -> int:
 
 
 def _about(options: "Evaluate", gathered: Gathered, fitted_here: Sequence[str]) -> dict[str, Any]:
-    """What was evaluated, on what, and how to repeat it."""
+    """The network, the recordings, the date and the command line of an evaluation."""
     card, part, seed = gathered.card, gathered.part, options.seed
     command = ["spikecut", "evaluate", str(options.folder), "--model", options.model, "--part", part]
     command += ["--out", str(options.out), "--seed", str(seed)]
@@ -123,9 +123,9 @@ def _assessed(
 
 
 def _warn(gathered: Gathered, fitted_here: Sequence[str]) -> None:
-    """Says on stderr which figures flatter."""
+    """Warns on stderr if figures are too optimistic."""
     if gathered.n_trained_on:
-        print(f"warning: {told_overlap(gathered.n_trained_on, gathered.card)} trained the network", file=sys.stderr)
+        print(f"warning: {overlap_text(gathered.n_trained_on, gathered.card)} trained the network", file=sys.stderr)
     if fitted_here:
         print(
             f"warning: fitted on these very {pace_of(gathered.card.spec).things}, so their figures flatter: "
@@ -140,7 +140,7 @@ def _row(name: str, rule: FittedCutoff, figures: Assessment) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """For JSON: arrays as lists, estimates as value and interval, what is no number as null."""
+    """For JSON: arrays as lists, estimates as value and interval, NaN as null."""
     if isinstance(value, Estimate):
         return [_plain(value.value), _plain(value.low), _plain(value.high)]
     if isinstance(value, dict):
@@ -268,7 +268,7 @@ def _print(gathered: Gathered, whole: Anytime, rows: Sequence[dict[str, Any]]) -
 
 
 def _planned(row: dict[str, Any]) -> str:
-    """What a planned rule cost with its policy, and what SEENN-I did for as much."""
+    """The cost of a planned rule with its policy, and SEENN-I at the same cost."""
     same = {name: Estimate(**raw) for name, raw in row["equal_cost"].items()}
     steps, gain = same["cost"].value - row["policy_cost"], same["gain"]
     return (

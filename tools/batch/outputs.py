@@ -26,11 +26,10 @@ from spikecut.tools.time_unit import pace_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gathered:
-    """Outputs of one network on labelled recordings. `names` says which, `data` is the digest of them all.
+    """Outputs of one network on labelled recordings. `names` are theirs, `data` is the digest of them all.
 
     `n_trained_on` of the sources shaped the network's weights, `example` is one of those; `n_damaged` could not
-    be read whole. `first` are the first frames of each recording, where somebody asked for them, and `digests` those
-    of the sources.
+    be read whole. `first` are the first frames of each recording, if requested, and `digests` those of the sources.
     """
 
     recorded: RecordedOutputs
@@ -74,10 +73,10 @@ def gather(
     look: int = 0,
     drawn: tuple[int, int] | None = None,
 ) -> Gathered:
-    """Runs the network once, to the horizon, over one part of a folder; or reads what an earlier pass has saved.
+    """Runs the network once, to the horizon, over one part of a folder; or reads the saved outputs of an earlier pass.
 
-    A `policy` is asked about the first frames of every recording; with `look` so many of them are kept. With `drawn`,
-    a number and a seed, about so many are drawn where there are more.
+    A `policy` runs on the first frames of every recording; with `look` so many of them are kept. With `drawn`, a
+    number and a seed, about so many recordings are drawn if there are more.
 
     Raises:
         ConfigError: if nothing in the folder can be read, or the file belongs to another network or another policy.
@@ -124,14 +123,14 @@ def refuse_trained_on(gathered: Gathered, force: bool) -> None:
     """Refuses recordings that shaped the network's weights, gathered by content, not by name."""
     if gathered.n_trained_on and not force:
         raise ConfigError(
-            f"{told_overlap(gathered.n_trained_on, gathered.card)} trained this network or its policy, "
+            f"{overlap_text(gathered.n_trained_on, gathered.card)} trained this network or its policy, "
             f"{gathered.example} among them",
             hint=f"use other {pace_of(gathered.card.spec).things}, or --part calibration; or insist with --force",
         )
 
 
-def told_overlap(n: int, card: ModelCard) -> str:
-    """How many of some examples trained a network, in words: of pictures a card knows only a sample."""
+def overlap_text(n: int, card: ModelCard) -> str:
+    """The number of examples that trained a network, as text: of pictures a card knows only a sample."""
     least = "at least " if INPUTS[card.spec.input_kind].sampled else ""
     return f"{least}{n} of these {pace_of(card.spec).things}"
 
@@ -168,7 +167,7 @@ def _from_file(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gathe
 
 @dataclass(frozen=True, slots=True)
 class _About:
-    """What a file of recorded outputs says of its recordings, as `Gathered` has it."""
+    """The description in a file of recorded outputs: the fields of `Gathered` about its recordings."""
 
     data: str
     part: str

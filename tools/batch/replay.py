@@ -1,4 +1,4 @@
-"""`spikecut replay`: a folder of labelled recordings, with every cutoff and without, really stopped."""
+"""`spikecut replay`: a folder of labelled recordings, with every cutoff and without; the network really stops."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ from spikecut.pipeline.rules.step_budget import policy_cost
 from spikecut.pipeline.rules.thresholds import fixed
 from spikecut.sources.datasets.reading import Fate
 from spikecut.tools.batch.examples import Examples, complain, examples_of
-from spikecut.tools.batch.outputs import told_overlap
+from spikecut.tools.batch.outputs import overlap_text
 from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted, with_equal_cost
 from spikecut.tools.time_unit import Pace, pace_of
 
@@ -36,7 +36,7 @@ Labels = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pass:
-    """One cutoff over all recordings: what was decided, how long the loop took, and which could not be read."""
+    """One cutoff over all recordings: the decisions, the duration of the loop, and the unreadable recordings."""
 
     name: str
     decisions: tuple[Decision, ...]
@@ -90,7 +90,7 @@ def run_replay(options: "Replay") -> int:
         _print(report, pace_of(card.spec))
     if n_trained_on:
         print(
-            f"warning: {told_overlap(n_trained_on, card)} trained the network: its accuracy here says nothing. "
+            f"warning: {overlap_text(n_trained_on, card)} trained the network: its accuracy here says nothing. "
             "Use --part test.",
             file=sys.stderr,
         )
@@ -105,7 +105,7 @@ def _report(
     passes: Sequence[Pass],
     n_trained_on: int,
 ) -> dict[str, Any]:
-    """What `--json` prints: the first pass is that of the full window."""
+    """The object of `--json`: the first pass is that of the full window."""
     rows = [
         _row(one, rules[one.name], _constant(rules[one.name], rules), passes, examples.labels, options.seed)
         for one in passes
@@ -137,7 +137,7 @@ def with_fixed(rules: dict[str, FittedCutoff]) -> dict[str, FittedCutoff]:
 
 
 def _constant(rule: FittedCutoff, rules: dict[str, FittedCutoff]) -> str | None:
-    """What the constant that a rule is compared with is called: a fitted one's name, or its number of steps."""
+    """The name of the constant that a rule is compared with: of a fitted one its name, or its number of steps."""
     if not (steps := _equal_steps(rule)):
         return None
     alike = (name for name, one in rules.items() if one.cutoff.rule == "fixed" and _equal_steps(one) == steps)

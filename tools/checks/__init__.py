@@ -1,1 +1,1 @@
-"""What of a data set lies in a folder."""
+"""Checks of data sets in folders: completeness, damage, and unexpected files."""

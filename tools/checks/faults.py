@@ -1,4 +1,4 @@
-"""What a check of a data set finds: faults by kind, and what both checks need to find them."""
+"""Faults that a check of a data set reports, and functions that all checks share."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Fault:
 
 
 def losses(name: str, lost: DropCounts) -> Iterator[Fault]:
-    """What reading a recording has cost, cause by cause; a camera's own signals are no loss."""
+    """The events lost in reading a recording, cause by cause; a camera's own signals are no loss."""
     for cause, loss in lost.losses.items():
         if cause is not DropCause.special:
             yield Fault("damaged", name, f"{loss.events:,} events lost: {cause.sentence}")
@@ -38,7 +38,7 @@ def unreadable(name: str, path: Path, error: SpikecutError) -> Fault:
 
 
 def watched(items: Sequence[T], read: bool) -> Iterable[T]:
-    """The items, under a bar on a terminal where every event is read."""
+    """The items, with a progress bar on a terminal if every event is read."""
     console = Console(stderr=True)
     return track(items, "reading", console=console, transient=True, disable=not (read and console.is_terminal))
 

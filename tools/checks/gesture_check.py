@@ -1,4 +1,4 @@
-"""What of DVS128 Gesture lies in a folder, and what is missing from it.
+"""Checks a folder of DVS128 Gesture: which sessions and gestures are there, which are missing.
 
 The published set: 122 sessions of 29 people, 98 with 1,176 gestures to train, 24 with 288 to test. Tonic's copy names
 files by class and so keeps one of a session's two arm rolls: 1,077 and 264 gestures (issue 270 of Tonic).
@@ -22,7 +22,7 @@ from spikecut.tools.checks.faults import Fault, losses, unreadable, watched
 from spikecut.tools.checks.page import REDRAW, Page
 
 _GESTURES = {False: {"train": 1_176, "test": 288}, True: {"train": 1_077, "test": 264}}
-_ABSENT = {  # everybody was recorded under all five lights, but for these
+_ABSENT = {  # all users were recorded under all five lights, except for these
     **dict.fromkeys((3, 4, 14, 27), ("lab",)),
     **dict.fromkeys((7, 8, 10, 18, 23), ("natural",)),
     **dict.fromkeys((20, 24), ("lab", "natural")),
@@ -40,9 +40,9 @@ PUBLISHED = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What lies in a folder. `labels` are those of the sessions that can be used, by name.
+    """The result of a check. `labels` are those of the sessions that can be used, by name.
 
-    `drawn` says who drew them, if they were; `n_events` is known once all were read.
+    `drawn` is the text of the marker `MADE_BY`, empty for real recordings; `n_events` is None if they were not read.
     """
 
     folder: Path
@@ -115,13 +115,13 @@ class Check:
 
 
 def check_gestures(folder: Path, *, read: bool = False) -> Check:
-    """Opens every recording and every label file; reads all the events only where `read` asks for it."""
-    found = open_set(folder)
+    """Opens every recording and every label file; reads all the events only if `read` is set."""
+    gestures = open_set(folder)
     labels: dict[str, SessionLabels] = {}
     faults: list[Fault] = []
-    notes = list(found.notes)
+    notes = list(gestures.notes)
     n_events = 0
-    for session in watched(found.sessions, read):
+    for session in watched(gestures.sessions, read):
         damage = list(_looked_at(session))
         if not damage:
             labels[session.name] = session.labels()
@@ -132,22 +132,22 @@ def check_gestures(folder: Path, *, read: bool = False) -> Check:
             if any(fault.kind == "unreadable" for fault in damage):
                 del labels[session.name]
         faults += damage
-    names, is_cut = {session.name for session in found.sessions}, found.sessions[0].is_cut
-    marker = found.folder / MADE_BY
+    names, is_cut = {session.name for session in gestures.sessions}, gestures.sessions[0].is_cut
+    marker = gestures.folder / MADE_BY
     drawn = marker.read_text(errors="replace").strip() if marker.is_file() else ""
     is_published = not drawn and (names == set(PUBLISHED) or (is_cut and names < set(PUBLISHED)))
     if is_published:
         faults += _absent(names)
-    listed = {session.path.name for session in found.sessions}
-    strangers = sorted(path.name for path in found.folder.glob("user*.aedat") if path.name not in listed)
+    listed = {session.path.name for session in gestures.sessions}
+    strangers = sorted(path.name for path in gestures.folder.glob("user*.aedat") if path.name not in listed)
     if strangers:
         notes.append(f"in neither list, and so not used: {', '.join(strangers)}")
     result = Check(
-        found.folder,
+        gestures.folder,
         is_cut,
         is_published,
         drawn,
-        found.sessions,
+        gestures.sessions,
         labels,
         tuple(faults),
         tuple(notes),
@@ -180,7 +180,7 @@ def _looked_at(session: Session) -> Iterator[Fault]:
 
 
 def _read(session: Session) -> tuple[int, list[Fault]]:
-    """How many events the gestures of a session hold, and what its recording has lost."""
+    """The number of events in the gestures of a session, and the faults of its recording."""
     n, lost, silent = 0, NOTHING_LOST, []
     try:
         for span, batch in session.clips():
@@ -203,7 +203,7 @@ def _gaps(session: Session) -> list[str]:
 
 
 def _absent(names: set[str]) -> Iterator[Fault]:
-    """The published sessions that are not there; a part that is missing altogether counts as one fault."""
+    """The published sessions that are missing; a part that is missing altogether counts as one fault."""
     for part, folder in TONIC.items():
         members = [name for name in PUBLISHED if (int(name[4:6]) > 23) == (part == "test")]
         if names.isdisjoint(members):
@@ -212,11 +212,11 @@ def _absent(names: set[str]) -> Iterator[Fault]:
             yield from (Fault("missing session", name) for name in members if name not in names)
 
 
-def _short(found: Check) -> Iterator[Fault]:
-    """Where all the published sessions are there, and yet fewer gestures."""
-    gestures = found.counted()["gestures"]
+def _short(check: Check) -> Iterator[Fault]:
+    """Parts with all published sessions, but fewer gestures."""
+    gestures = check.counted()["gestures"]
     there = {"train": gestures["train"] + gestures["calibration"], "test": gestures["test"]}
-    for part, published in _GESTURES[found.is_cut].items():
+    for part, published in _GESTURES[check.is_cut].items():
         if there[part] < published:
-            where = TONIC[part] if found.is_cut else LISTS[part]
+            where = TONIC[part] if check.is_cut else LISTS[part]
             yield Fault("missing gestures", where, f"{there[part]:,} of the {published:,} that were published")

@@ -1,4 +1,4 @@
-"""What of CIFAR-10, CIFAR-100 or Tiny-ImageNet lies in a folder or an archive, and what is missing; any others, too."""
+"""Checks pictures in a folder or an archive: CIFAR and Tiny-ImageNet for missing ones, any others for damage."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from spikecut.tools.checks.page import FEW, Page
 
 @dataclass(frozen=True, slots=True)
 class KnownSet:
-    """What a complete copy holds of each of `n_classes`: pictures to train on and to test on, and others unlabelled."""
+    """Counts of a complete copy: pictures of each of `n_classes` to train on and to test on, and unlabelled ones."""
 
     name: str
     home: str
@@ -46,9 +46,9 @@ KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class PictureCheck:
-    """What lies in a folder or an archive of pictures. `known` is the set that it is a copy of.
+    """The result of a check of a folder or an archive of pictures. `known` is the set that it is a copy of.
 
-    It is `whole` if nothing is missing: CIFAR's files are told by their MD5, Tiny-ImageNet's pictures are counted.
+    It is `whole` if nothing is missing: CIFAR's files are compared by MD5, Tiny-ImageNet's pictures are counted.
     `usable` are the pictures without a fault.
     """
 
@@ -64,7 +64,7 @@ class PictureCheck:
 
     @property
     def n_expected(self) -> int:
-        """How many there should be: as published, or as many as there are."""
+        """The expected number of pictures: as published, or of an unknown set the number of usable ones."""
         return self.known.n_classes * self.known.each if self.known else len(self.usable)
 
     def counted(self) -> dict[str, dict[str, int]]:
@@ -87,16 +87,16 @@ class PictureCheck:
 
     @property
     def verdict(self) -> str:
-        told = f"{len(self.usable):,} pictures of {len(self.classes)} classes"
+        counts = f"{len(self.usable):,} pictures of {len(self.classes)} classes"
         if self.known is None:
             state = "not whole" if self.faults else "sound"
-            return f"{state}, not a set that is known here: {told}"
+            return f"{state}, not a set that is known here: {counts}"
         name, n = self.known.name, f"{self.n_expected:,}"
         if len(self.usable) < self.n_expected:
             return f"incomplete: {len(self.usable):,} of the {n} pictures of {name} can be used"
         if self.faults:
-            return f"not as published, though {told} can be used; {name} has {n}"
-        return f"complete: {name} as published, {told}" if self.whole else f"sound: {told}, as many as {name} has"
+            return f"not as published, though {counts} can be used; {name} has {n}"
+        return f"complete: {name} as published, {counts}" if self.whole else f"sound: {counts}, as many as {name} has"
 
     def page(self) -> Page:
         """What is printed of it."""
@@ -124,7 +124,7 @@ class PictureCheck:
 
 
 def check_pictures(path: Path, *, read: bool = False) -> PictureCheck:
-    """Compares files and counts with what was published; reads every picture where `read` says so.
+    """Compares files and counts with the published ones; reads every picture only if `read` is set.
 
     CIFAR's files are read in any case, and compared by their MD5.
 
@@ -133,27 +133,27 @@ def check_pictures(path: Path, *, read: bool = False) -> PictureCheck:
     """
     files = cifar_files(path)
     if files is not None:
-        found, faults = _cifar(files)
+        images, faults = _cifar(files)
         known = KNOWN[files.layout.name]
     else:
-        found, known = open_pictures(path), None
+        images, known = open_pictures(path), None
         if tiny_imagenet(files_in(path)) is not None:
             known = KNOWN["Tiny-ImageNet"]
-        elif set(found.classes) == CIFAR10_DVS.classes:
+        elif set(images.classes) == CIFAR10_DVS.classes:
             known = KNOWN[CIFAR10.name]
-        faults = list(_missing(found, known)) if known else []
-    usable, notes = list(found.pictures), list(found.notes)
+        faults = list(_missing(images, known)) if known else []
+    usable, notes = list(images.pictures), list(images.notes)
     if read:
         damaged = {picture.path: fault for picture in watched(usable, read) if (fault := _damage(picture)) is not None}
         usable = [picture for picture in usable if picture.path not in damaged]
         faults += damaged.values()
         notes += _twice(usable)
     whole = not faults and (files is not None or (known is not None and known.unlabelled > 0))
-    return PictureCheck(path, found.origin, found.classes, known, whole, tuple(usable), tuple(faults), tuple(notes))
+    return PictureCheck(path, images.origin, images.classes, known, whole, tuple(usable), tuple(faults), tuple(notes))
 
 
 def _cifar(files: CifarFiles) -> tuple[PictureSet, list[Fault]]:
-    """What can be used of CIFAR's files, and what is wrong with the others."""
+    """The usable pictures of CIFAR's files, and the faults of the other files."""
     layout = files.layout
     faults = [Fault("missing file", name) for name in files.missing]
     broken = []
@@ -164,8 +164,8 @@ def _cifar(files: CifarFiles) -> tuple[PictureSet, list[Fault]]:
         except SpikecutError as error:
             faults.append(unreadable(name, files.path / name, error))
             broken.append(name)
-    said = "its MD5 is another than that of the published file"
-    faults += [Fault("not as published", name, said) for name in files.changed if name not in broken]
+    message = "its MD5 is another than that of the published file"
+    faults += [Fault("not as published", name, message) for name in files.changed if name not in broken]
     sound = replace(files, files={name: raw for name, raw in files.files.items() if name not in broken})
     try:
         return replace(open_cifar(sound), notes=()), faults  # what is missing is among the faults
@@ -175,21 +175,21 @@ def _cifar(files: CifarFiles) -> tuple[PictureSet, list[Fault]]:
         return PictureSet(files.path, f"{layout.name}'s layout", (), ()), faults
 
 
-def _missing(found: PictureSet, known: KnownSet) -> Iterator[Fault]:
+def _missing(images: PictureSet, known: KnownSet) -> Iterator[Fault]:
     """The classes that have fewer pictures than were published, or more."""
     for test, n in ((False, known.train), (True, known.test)):
-        there = Counter(one.class_name for one in found.pictures if (one.part == "test") == test)
+        there = Counter(one.class_name for one in images.pictures if (one.part == "test") == test)
         where = "to test on" if test else "to train on"
-        for name in found.classes:
+        for name in images.classes:
             if there[name] < n:
                 short = n - there[name]
                 yield Fault("missing pictures", name, f"{there[name]:,} of {n:,} {where}", short)
             elif there[name] > n:
                 yield Fault("unexpected pictures", name, f"{there[name]:,} {where}, {n:,} were published")
-    if (absent := known.n_classes - len(found.classes)) > 0:
-        yield Fault("missing classes", found.path.name, f"{absent} of {known.n_classes}", absent * known.each)
+    if (absent := known.n_classes - len(images.classes)) > 0:
+        yield Fault("missing classes", images.path.name, f"{absent} of {known.n_classes}", absent * known.each)
     if known.unlabelled:
-        files = (PurePosixPath(file).parts for file in files_in(found.path))
+        files = (PurePosixPath(file).parts for file in files_in(images.path))
         n = sum(parts[-3:-1] == ("test", "images") for parts in files)
         if n < known.unlabelled:
             yield Fault(
@@ -206,9 +206,9 @@ def _damage(picture: LabelledPicture) -> Fault | None:
 
 
 def _twice(pictures: list[LabelledPicture]) -> Iterator[str]:
-    """A line if pictures lie in two parts: what tests would have trained."""
+    """A line if pictures are in two parts: test pictures that would also train."""
     parts: dict[str, set[str]] = {}
     for picture in pictures:
         parts.setdefault(picture.digest(), set()).add("test" if picture.part == "test" else "train")
-    if n := sum(len(found) > 1 for found in parts.values()):
+    if n := sum(len(kinds) > 1 for kinds in parts.values()):
         yield f"{n:,} picture{'s' * (n != 1)} to test on, byte for byte, also to train on"

@@ -1,4 +1,4 @@
-"""The names in a folder beside those that were published: what is missing, there twice, or in the wrong class."""
+"""Compares the names in a folder with the published ones: recordings missing, duplicated, or in the wrong class."""
 
 import hashlib
 import struct
@@ -19,7 +19,7 @@ def check_names(
 ) -> Iterator[Fault]:
     """Every difference between the names of recordings and the published ones of some divisions.
 
-    Recordings that lie in no division are taken for the first one's.
+    Recordings outside the folders of divisions count as those of the first division.
     """
     there: dict[tuple[Division | None, str | None], Found] = defaultdict(lambda: defaultdict(list))
     odd: dict[str, list[str]] = defaultdict(list)
@@ -39,16 +39,16 @@ def check_names(
         yield Fault("unexpected recording", name, some(files), len(files))
     for division in divisions:
         for group in published.groups(division):
-            found = there[division, group]
-            yield from _missing(published, division, group, found)
-            yield from _twice(published, division, group, found)
+            folders = there[division, group]
+            yield from _missing(published, division, group, folders)
+            yield from _twice(published, division, group, folders)
         if published.labels_md5:
             yield from _other_labels(published, division, there[division, None])
 
 
-def _missing(published: PublishedSet, division: Division | None, group: str | None, found: Found) -> Iterator[Fault]:
+def _missing(published: PublishedSet, division: Division | None, group: str | None, folders: Found) -> Iterator[Fault]:
     wanted = published.numbers(division, group)
-    missing = [number for number in wanted if number not in found]
+    missing = [number for number in wanted if number not in folders]
     if len(missing) == len(wanted):
         yield Fault("missing folder", _where(division, group), f"all of its {len(wanted):,} recordings", len(missing))
     elif missing:
@@ -56,17 +56,17 @@ def _missing(published: PublishedSet, division: Division | None, group: str | No
         yield Fault("missing recording", _where(division, group), ranges, len(missing))
 
 
-def _twice(published: PublishedSet, division: Division | None, group: str | None, found: Found) -> Iterator[Fault]:
-    for number, classes in found.items():
+def _twice(published: PublishedSet, division: Division | None, group: str | None, folders: Found) -> Iterator[Fault]:
+    for number, classes in folders.items():
         if len(classes) > 1:
             name = published.file_name(group or "", number)
             yield Fault("there twice", _where(division, group), f"{name} in {' and '.join(classes)}")
 
 
-def _other_labels(published: PublishedSet, division: Division | None, found: Found) -> Iterator[Fault]:
-    """Whether every number lies in the folder of its digit: all at once by a digest, or at least none too many."""
+def _other_labels(published: PublishedSet, division: Division | None, folders: Found) -> Iterator[Fault]:
+    """Recordings in the folder of another digit: by a digest of all labels, or by folders with too many recordings."""
     numbers = published.numbers(division, None)
-    labels = [found[number][0] for number in numbers if number in found]
+    labels = [folders[number][0] for number in numbers if number in folders]
     if len(labels) == len(numbers):
         file = struct.pack(">II", _IDX_LABELS, len(labels)) + bytes(int(label) for label in labels)
         if hashlib.md5(file, usedforsecurity=False).hexdigest() != published.labels_md5[division]:
@@ -85,13 +85,13 @@ def _where(division: Division | None, group: str | None) -> str:
 
 
 def _ranges(published: PublishedSet, class_name: str, numbers: list[int]) -> str:
-    """`image_0003.bin, image_0007.bin to image_0009.bin`: in runs, and not too many of them."""
+    """The numbers as runs of file names, at most `SHOWN`: `image_0003.bin, image_0007.bin to image_0009.bin`."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and runs[-1][-1] == number - 1:
             runs[-1] = [runs[-1][0], number]
         else:
             runs.append([number])
-    told = [" to ".join(published.file_name(class_name, end) for end in run) for run in runs[:SHOWN]]
+    names = [" to ".join(published.file_name(class_name, end) for end in run) for run in runs[:SHOWN]]
     more = sum(run[-1] - run[0] + 1 for run in runs[SHOWN:])
-    return ", ".join(told) + (f" and {more:,} more" if more else "")
+    return ", ".join(names) + (f" and {more:,} more" if more else "")

@@ -1,6 +1,6 @@
-"""What of N-MNIST, N-Caltech101 or CIFAR10-DVS lies in a folder, and what is missing; any other class folders, too.
+"""Checks class folders of recordings: N-MNIST, N-Caltech101 and CIFAR10-DVS for missing ones; any others, too.
 
-Of a simulated counterpart nothing is missing: what lies there is counted, beside how many were published.
+A simulated counterpart has no missing recordings: its recordings are counted, beside the published numbers.
 """
 
 import hashlib
@@ -34,10 +34,11 @@ _USELESS = ("unreadable", "other sensor", "no events")
 
 @dataclass(frozen=True, slots=True)
 class SetCheck:
-    """What lies in a folder of class folders.
+    """The result of a check of class folders.
 
-    `published` is the set that this is a copy of, or, where `drawn` says who simulated it, a counterpart of;
-    `divisions` are those that a copy of this shape should hold. `n_events` is known once all were read.
+    `published` is the set that this is a copy of, or a simulated counterpart of. `drawn` is the text of the marker
+    `MADE_BY`, empty for real recordings. `divisions` are those that a copy of this shape should hold. `n_events` is
+    None if the events were not read.
     """
 
     folder: Path
@@ -52,7 +53,7 @@ class SetCheck:
 
     @property
     def n_published(self) -> dict[str, int]:
-        """How many recordings of each class were published in these divisions; of a set that is not known, none."""
+        """The published number of recordings of each class in these divisions; empty for an unknown set."""
         counts: Counter[str] = Counter()
         for division in self.divisions:
             counts.update(self.published.counts[division] if self.published else {})
@@ -60,7 +61,7 @@ class SetCheck:
 
     @property
     def expected(self) -> dict[str, int]:
-        """How many recordings of each class there should be; where no published ones should, as many as there are."""
+        """The expected number of recordings of each class; for simulated or unknown sets the number present."""
         if self.drawn or self.published is None:
             return dict(Counter(recording.class_name for recording in self.recordings))
         return self.n_published
@@ -77,7 +78,7 @@ class SetCheck:
         return table | {name: {part: by_part[part][name] for part in PARTS} for name in classes}
 
     def splits(self) -> dict[Part, tuple[int, str]]:
-        """How many recordings each part has that lie there, and the digest of their names."""
+        """The number of recordings of each part, and the digest of their names."""
         parts = {part: part_of(self.recordings, part) for part in PARTS if part != "all"}
         return {part: (len(members), split_digest(members)) for part, members in parts.items()}
 
@@ -96,15 +97,15 @@ class SetCheck:
         return f"complete: {name} as published, {n:,} recordings of {len(self.expected)} classes"
 
     def _on_what_is_there(self) -> str:
-        """The verdict where no published recording is missed."""
+        """The verdict on simulated and unknown sets, which have no published recordings to miss."""
         n, what = self.n_expected, "simulated recordings" if self.drawn else "recordings"
         if self.faults:
             return f"not whole: {len(self.usable):,} of {n:,} {what} can be used"
-        told = f"{n:,} {what} of {len(self.expected)} classes"
+        counts = f"{n:,} {what} of {len(self.expected)} classes"
         if not self.drawn:
-            return f"sound, not a set that is known here: {told}"
+            return f"sound, not a set that is known here: {counts}"
         real = f"; {self.published.name} has {sum(self.n_published.values()):,}" if self.published else ""
-        return f"sound: {told}{real}"
+        return f"sound: {counts}{real}"
 
     def page(self) -> Page:
         """What is printed of it."""
@@ -144,7 +145,7 @@ class SetCheck:
 
 
 def check_set(folder: Path, *, read: bool = False) -> SetCheck:
-    """Compares every name with the published ones and opens every recording; reads all the events where `read` says so.
+    """Compares every name with the published ones and opens every recording; reads all events only if `read` is set.
 
     Raises:
         UnreadableSource: if there is no such folder.
@@ -156,9 +157,9 @@ def check_set(folder: Path, *, read: bool = False) -> SetCheck:
     divisions = _divisions(folder, published)
     faults = [] if drawn or published is None else list(check_names(published, recordings, divisions))
     usable: list[LabelledRecording] = []
-    n_events, seen = 0, dict[bytes, str]()
+    n_events, names = 0, dict[bytes, str]()
     for recording in watched(recordings, read):
-        n, damage = _looked_at(recording, folder, published, read, seen)
+        n, damage = _looked_at(recording, folder, published, read, names)
         n_events += n
         faults += damage
         if not any(fault.kind in _USELESS for fault in damage):
@@ -171,13 +172,13 @@ def check_set(folder: Path, *, read: bool = False) -> SetCheck:
         tuple(recordings),
         tuple(usable),
         tuple(faults),
-        tuple(_told(folder, drawn)),
+        tuple(_notes(folder, drawn)),
         n_events if read else None,
     )
 
 
 def _divisions(folder: Path, published: PublishedSet | None) -> tuple[Division | None, ...]:
-    """What a copy of this shape should hold: `Train` alone is no incomplete set if it was asked for by name."""
+    """The divisions that a copy of this shape should hold: a folder `Train` given by its path is complete by itself."""
     if published is None:
         return ()
     roots = class_roots(folder)
@@ -187,9 +188,9 @@ def _divisions(folder: Path, published: PublishedSet | None) -> tuple[Division |
 
 
 def _looked_at(
-    recording: LabelledRecording, folder: Path, published: PublishedSet | None, read: bool, seen: dict[bytes, str]
+    recording: LabelledRecording, folder: Path, published: PublishedSet | None, read: bool, names: dict[bytes, str]
 ) -> tuple[int, list[Fault]]:
-    """How many events one recording holds, if it is read, and what is wrong with it."""
+    """The number of events in a recording, if it is read, and its faults."""
     name, sensor = str(recording.path.relative_to(folder)), published.sensor if published else None
     n, lost = 0, NOTHING_LOST
     try:
@@ -205,13 +206,13 @@ def _looked_at(
     faults = list(losses(name, lost))
     if not n:
         faults.append(Fault("no events", name))
-    first = seen.setdefault(hashlib.sha256(recording.path.read_bytes()).digest(), name)
+    first = names.setdefault(hashlib.sha256(recording.path.read_bytes()).digest(), name)
     if first != name:
         faults.append(Fault("same content", name, f"as {first}"))
     return n, faults
 
 
-def _told(folder: Path, drawn: str) -> Iterator[str]:
+def _notes(folder: Path, drawn: str) -> Iterator[str]:
     for root in class_roots(folder).values():
         if drawn and not (root / MADE_BY).is_file():
             yield f"nothing says that the recordings in {root.name} were simulated, too"

@@ -29,7 +29,7 @@ from spikecut.pipeline.replay import record_outputs
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import FirstFrames, plans_of
 from spikecut.sources.datasets.frames import on_sensor
-from spikecut.tools.cutoff_lookup import asked_by, cutoffs_for
+from spikecut.tools.cutoff_lookup import cutoffs_for, shared_policy
 from spikecut.tools.frame_streams import look_at, network_for, open_for
 from spikecut.tools.time_unit import pace_of
 
@@ -79,7 +79,7 @@ def _answers(
     frames: Sequence[Frame], stepper: SteppedModel[Any], card: ModelCard, rules: dict[str, FittedCutoff]
 ) -> tuple[Float32[ndarray, "T K"], list[Answer]]:
     """The evidence after every step of one window, and each rule's answer, that of the full window first."""
-    policy = asked_by(rules.values())
+    policy = shared_policy(rules.values())
     first = FirstFrames(policy.look if policy else 0)
     outputs = record_outputs(first.over([frames]), 1, stepper, horizon=card.horizon)
     plans = plans_of(policy, first, [0]) if policy else None

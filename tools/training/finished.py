@@ -1,4 +1,4 @@
-"""What of a recipe's run is done already: the network, and its policy."""
+"""Which parts of a recipe's run are finished already: the network, and its policy."""
 
 import sys
 from dataclasses import asdict
@@ -11,14 +11,14 @@ from spikecut.models.training.epochs import differences
 from spikecut.pipeline.errors import ConfigError
 from spikecut.tools.cutoff_lookup import policy_beside
 from spikecut.tools.training.recipe import Recipe
-from spikecut.tools.training.training_data import made_of, unsaid, with_classes
+from spikecut.tools.training.training_data import defaults, made_of, with_classes
 
 
 def network_is_finished(run: Path, recipe: Recipe, source: Path | None) -> bool:
-    """Whether the network of a run is there with its card, which is written last, and made of what is now asked for.
+    """Whether the network of a run exists with its card, which is written last, and was made from the same inputs.
 
     Raises:
-        ConfigError: if it is there and made of something else.
+        ConfigError: if it exists and was made from other inputs.
     """
     weights = run / f"{recipe.name}.safetensors"
     if not (weights.exists() and weights.with_suffix(".json").exists()):
@@ -26,7 +26,7 @@ def network_is_finished(run: Path, recipe: Recipe, source: Path | None) -> bool:
     before = checkpoint.read_card(weights.with_suffix(".json")).provenance.get("made_of")
     if before is None:
         print(f"warning: {weights} does not say what it was made of; it is taken as it is", file=sys.stderr)
-    elif others := differences({**unsaid(), **before}, {**unsaid(), **made_of(with_classes(recipe, source), source)}):
+    elif others := differences(defaults() | before, defaults() | made_of(with_classes(recipe, source), source)):
         raise ConfigError(
             f"{weights} was made of something else: {others}", hint="choose another --out, or ask for the same again"
         )
@@ -34,7 +34,7 @@ def network_is_finished(run: Path, recipe: Recipe, source: Path | None) -> bool:
 
 
 def policy_is_finished(weights: Path, plan: PolicyPlan) -> bool:
-    """Whether this network's policy is there, made as it is asked for."""
+    """Whether this network's policy exists and was made from the same inputs."""
     policy = policy_beside(weights)
     if not (policy.exists() and policy.with_suffix(".json").exists()):
         return False

@@ -1,9 +1,9 @@
-"""Packed frames on disk, found again by what they were made from, and mapped into memory instead of loaded.
+"""Packed frames on disk: a cache keyed by the content they were made from, mapped into memory instead of loaded.
 
 The name of a file is the SHA-256 of the content of all recordings and of every number that shapes frames, so that
 neither a changed recording nor another bin width ever meets old frames. A file is read once when it is opened, and
-made anew if its own SHA-256 does not agree. It lies in `$SPIKECUT_CACHE`, `$XDG_CACHE_HOME/spikecut` or
-`~/.cache/spikecut`, the first that is set; whatever is there may be removed at any time.
+made anew if its own SHA-256 does not agree. The folder is `$SPIKECUT_CACHE`, `$XDG_CACHE_HOME/spikecut` or
+`~/.cache/spikecut`, the first that is set; its files may be removed at any time.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ class KeptFrames:
 
 
 def cache_folder() -> Path:
-    """Where frames are kept.
+    """The folder of the cache.
 
     Raises:
         EnvironmentProblem: if no variable names a folder, and the user has no home.
@@ -59,8 +59,8 @@ def kept_frames(
     """Frames that were packed before are opened; others are packed, one example after the other, and kept.
 
     `made_of` holds all that the frames depend on, as JSON can say it; `examples` are as many frames (T, C, H, W)
-    uint8 as `shape` (N, T, C, H, W) says, each with the number of events it has lost, and are only asked for where
-    nothing was kept. However many there are, no more than one is held in memory.
+    uint8 as `shape` (N, T, C, H, W) has, each with the number of events it has lost; they are only iterated where
+    the cache has no file. However many there are, no more than one is in memory.
 
     Raises:
         EnvironmentProblem: if the cache cannot be written.
@@ -84,7 +84,7 @@ def kept_frames(
 
 
 def _opened(path: Path, shape: tuple[int, ...]) -> KeptFrames | None:
-    """What was kept, if it is whole."""
+    """The frames in the cache, if the file is complete."""
     try:
         about = json.loads(path.with_suffix(".json").read_bytes())
         with path.open("rb") as file:

@@ -32,7 +32,7 @@ _SHARE = 8  # asking the policy may cost this part of one step
 
 
 def run_policy(options: "Policy") -> int:
-    """The command: trains a policy on what the frozen network says of one part, and writes its weights and card.
+    """The command: trains a policy on the outputs of the frozen network for one part, and writes its weights and card.
 
     Raises:
         ConfigError: if there is one already (unless `overwrite`), or the data is a file of recorded outputs.
@@ -94,7 +94,7 @@ def _train(options: "Policy", weights: Path, target: Path) -> int:
 
 
 def _provenance(options: "Policy", card: ModelCard, spec: PolicySpec, data: str) -> dict[str, Any]:
-    """From what a policy was made, and how to repeat it."""
+    """The provenance of a policy: its data and settings, and how to repeat it."""
     plan = asdict(options.plan)
     given = {"look": spec.look, "width": spec.width, **plan}
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in given.items())
@@ -108,7 +108,7 @@ def _provenance(options: "Policy", card: ModelCard, spec: PolicySpec, data: str)
 
 
 def policy_spec(card: ModelCard, look: int | None, width: int | None, step_macs: int) -> PolicySpec:
-    """What a policy for a network looks like.
+    """The architecture of a policy for a network.
 
     Without a `look` it sees a tenth of the window, or a picture once. Without a `width` it is the widest of `WIDTHS`
     that costs an eighth of a step of the network or less, or the narrowest.
@@ -122,7 +122,7 @@ def policy_spec(card: ModelCard, look: int | None, width: int | None, step_macs:
 def _metrics(
     logits: np.ndarray[Any, np.dtype[np.float32]], right: Bool[ndarray, "N T"], spec: PolicySpec
 ) -> dict[str, Any]:
-    """What the policy would do with the recordings that it learned from, as published: the largest logit counts."""
+    """Metrics of the policy on its training recordings, as published: the largest logit chooses the budget."""
     granted = budgets(logits, spec.look)
     return {
         "on": "the recordings that it learned from",

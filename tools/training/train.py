@@ -103,7 +103,7 @@ def _started_from(named: str | None) -> _Start | None:
 def _provenance(
     options: "Train", recipe: Recipe, material: Material, made: dict[str, Any], start: _Start | None
 ) -> dict[str, Any]:
-    """From what a network was made, and how to repeat it."""
+    """The provenance of a network: its data and settings, and how to repeat it."""
     plan = recipe.training
     flags = f"{'' if options.data is None else '--data DIR '}--epochs {plan.epochs}"
     flags += f" --learning-rate {plan.learning_rate:g}" + (f" --start {start.weights.name}" if start else "")
@@ -136,7 +136,7 @@ def _card(recipe: Recipe, metrics: dict[str, Any], provenance: dict[str, Any], d
 
 
 def planned(recipe: Recipe, epochs: int | None, learning_rate: float | None, seed: int) -> Recipe:
-    """The recipe with what the command line says of its training.
+    """The recipe with the training options of the command line.
 
     Raises:
         ConfigError: for a number that cannot be.
@@ -173,7 +173,7 @@ def _epochs(run: "TrainingRun", material: Material, recipe: Recipe, out: Path, c
 
 
 def _tested(run: "TrainingRun", material: Material, console: Console) -> dict[str, Any]:
-    """What the card says of the test part, which nothing has seen before."""
+    """The card's figures on the test part, which is read here for the first time."""
     import torch
 
     from spikecut.models.training.layerwise import accuracy_as_ann, accuracy_by_step
