@@ -1,6 +1,6 @@
 """`--config FILE`: a TOML file with one table a command, whose keys are the command's own fields.
 
-The values become flags in front of those that were typed, so what is typed wins.
+The values become flags in front of those on the command line, so the command line wins.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _TYPES: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int,
 
 
 def with_config(words: Sequence[str], commands: Mapping[str, type]) -> list[str]:
-    """The words of a command line, with `--config FILE` replaced by the flags that the file stands for.
+    """The words of a command line, with `--config FILE` replaced by the flags of the file.
 
     Raises:
         ConfigError: if the file cannot be read, or names a command, a key or a value that does not exist.
@@ -92,7 +92,7 @@ def _is_of(flag: Flag, value: Any) -> bool:
 
 
 def _words(flag: Flag, value: Any) -> list[str]:
-    """A value of the file as it would be typed."""
+    """A value of the file as words of a command line."""
     if isinstance(value, bool):
         return [flag.shown if value else f"--no-{flag.name}"]
     return [flag.shown, *map(str, value if isinstance(value, list) else [value])]

@@ -1,6 +1,6 @@
-"""The flags of a command, read from its options type; what is unknown is refused with the nearest known name.
+"""The flags of a command, read from its options type; unknown words are refused with the nearest known name.
 
-`tyro` builds the options afterwards. It is not left to refuse, because every error here has one form.
+`tyro` builds the options afterwards. The words are checked before, so that every error has the form of ours.
 """
 
 import difflib
@@ -36,14 +36,14 @@ class Flag:
 
     @property
     def shown(self) -> str:
-        """As it is written on the command line: `--batch-size`, or `FOLDER` for a positional word."""
+        """The flag as written on the command line: `--batch-size`, or `FOLDER` for a positional word."""
         return self.name.upper() if self.positional else f"--{self.name}"
 
     def check(self, value: str) -> None:
-        """Refuses a word that is none of the choices, or no number where one is expected.
+        """Refuses a word that is not among the choices, or is not a number where one is expected.
 
         Raises:
-            ConfigError: with what was expected.
+            ConfigError: naming the expected values.
         """
         if self.choices and value not in self.choices:
             nearest = did_you_mean(value, self.choices)
@@ -67,7 +67,7 @@ def flags_of(options: type) -> tuple[Flag, ...]:
 
 
 def check_words(command: str, words: Sequence[str], options: type) -> None:
-    """Refuses the words after a command that do not fit its options type; those that ask for help always fit.
+    """Refuses the words after a command that do not fit its options type; `--help` always fits.
 
     Raises:
         ConfigError: for an unknown flag or choice, a value that is missing or no number, a word too many or too few.
@@ -101,7 +101,7 @@ def check_words(command: str, words: Sequence[str], options: type) -> None:
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
-    """A question with the known word that is nearest to an unknown one, or what to say if none is near.
+    """A question with the known word that is nearest to an unknown one, or `otherwise` if none is near.
 
     >>> did_you_mean("relpay", ["run", "replay"])
     "did you mean 'replay'?"
@@ -111,7 +111,7 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None) 
 
 
 def expected(flag: Flag) -> str:
-    """Which values a flag takes, in words."""
+    """The values that a flag takes, as text."""
     one = f"one of {', '.join(flag.choices)}" if flag.choices else _EXPECTED.get(flag.kind, "a word in quotes")
     return one if flag.n_values in (0, 1) else f"a list, each entry {one}"
 

@@ -31,7 +31,7 @@ def open_for(path: Path, card: ModelCard, batch_events: int = 65_536) -> tuple[R
 
 
 def network_for(path: Path) -> str:
-    """The shipped network made for the sensor of a recording: N-MNIST's where none is named, gestures for a video."""
+    """The shipped network for the sensor of a recording: N-MNIST's if no sensor is named, gestures for a video."""
     try:
         recording = open_recording(path)
     except ConfigError:  # ATIS files do not say
@@ -44,18 +44,18 @@ def network_for(path: Path) -> str:
 
 
 def view_of(card: ModelCard) -> FrameSpec:
-    """The frames that a network takes, as sources know them."""
+    """The specification of a network's frames, for sources."""
     spec = card.spec
     return FrameSpec(spec.input_kind, card.sensor, spec.frame, spec.step_us, card.horizon, reader=named(card))
 
 
 def named(card: ModelCard) -> str:
-    """A network in an error."""
+    """A network's name for errors."""
     return f"network {card.name!r}"
 
 
 def look_at(path: Path, card: ModelCard) -> tuple[Iterator[Frame], str]:
-    """One picture for a network, and the name of its class as its folder or its archive says it.
+    """One picture for a network, and the name of its class from its folder or its archive.
 
     Raises:
         UnreadableSource: if it is no picture.

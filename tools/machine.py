@@ -1,4 +1,4 @@
-"""The machine that computes: its threads and memory, its name, and the commit of the program on it."""
+"""The machine: its threads and memory, its processor's name, and the commit of the program on it."""
 
 import contextlib
 import ctypes
@@ -14,10 +14,10 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 
 
 def use(threads: int) -> None:
-    """Computes with so many threads, and keeps freed memory.
+    """Sets the number of threads, and makes the C library keep freed memory.
 
-    Left alone, the C library of Linux gives every large array back to the system and gets it anew, page by page
-    and zeroed, which takes half of all the time of a training.
+    By default the C library of Linux returns every large array to the system and gets it again, page by page and
+    zeroed, which takes half of the time of a training.
     """
     import numba
     import torch
@@ -37,7 +37,7 @@ def device_for(wanted: str) -> str:
     """The name of the device to train on: `cpu`, or of several CUDA devices the one of this process.
 
     Raises:
-        EnvironmentProblem: if there is none of that kind.
+        EnvironmentProblem: if there is no device of that kind.
     """
     import torch
 
@@ -54,7 +54,7 @@ def device_for(wanted: str) -> str:
 
 
 def processor(device: str = "cpu") -> str:
-    """What computes, as a card says it: processor, threads, processes, version of PyTorch."""
+    """The hardware and software, as text for a card: processor, threads, processes, version of PyTorch."""
     import torch
 
     from spikecut.models.training.distributed import n_processes
@@ -72,7 +72,7 @@ def _model() -> str:
 
 
 def commit() -> str:
-    """The checkout's commit, if this is one; a tree with changes is called that."""
+    """The commit of the checkout, if the program is in one; a tree with changes is marked."""
     git = shutil.which("git")
     if git is None:
         return "unknown"

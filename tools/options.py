@@ -1,4 +1,4 @@
-"""Options that several commands share: each type bears its help text, so that one flag means the same everywhere.
+"""Options that several commands share: each type has its help text, so that one flag means the same everywhere.
 
 Only `tyro` is imported here: `--help` loads nothing heavy.
 """
@@ -75,7 +75,7 @@ Json = Annotated[bool, tyro.conf.arg(help="Print JSON instead of text.")]
 
 
 class Command(Protocol):
-    """What a command's options type offers: a frozen dataclass whose fields are the flags.
+    """The protocol of a command's options type: a frozen dataclass whose fields are the flags.
 
     A class method `more_help` may add to the help what needs a table to be read, such as the list of rules.
     """
@@ -83,5 +83,5 @@ class Command(Protocol):
     uses_torch: ClassVar[bool]  # torch is then limited to one thread before `run`
 
     def run(self) -> int:
-        """Does what the command says; returns the exit code."""
+        """Runs the command; returns the exit code."""
         ...

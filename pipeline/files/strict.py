@@ -159,7 +159,7 @@ def _parsed(parse: Callable[[], Any], language: str) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"not {language}: {error}") from error
     if not isinstance(document, dict):
-        raise ConfigError(f"found {_shown(found)}; expected an object of {language}")
+        raise ConfigError(f"found {_shown(document)}; expected an object of {language}")
     _check_depth(document)
     return document
 

@@ -1,4 +1,4 @@
-"""`spikecut data check`: what of a data set lies in a folder, what is missing or damaged, and where to get it."""
+"""`spikecut data check`: which files of a data set are in a folder, which are missing or damaged, where to get it."""
 
 import json
 from importlib import import_module
@@ -31,7 +31,7 @@ def check(path: Path, *, read: bool = False) -> Checked:
 
 
 def run_data_check(options: "Data") -> int:
-    """The command: 0 if all that should be there is, 3 if something is missing or damaged, 4 if nothing can be used.
+    """The command: 0 if the set is complete, 3 if something is missing or damaged, 4 if nothing can be used.
 
     Raises:
         SourceError: as `check` says.

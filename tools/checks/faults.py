@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong in a word or two, with which file, what was found there, and how many files it is about."""
+    """One fault: its kind, the file, a message about it, and the number of files that it covers."""
 
     kind: str
     file: str

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ConversionReport:
-    """What became of the events: `n_read = n_written + lost.total`."""
+    """The numbers of events of a conversion: `n_read = n_written + lost.total`."""
 
     source: Path
     target: Path
@@ -46,7 +46,7 @@ def convert(
     when it is complete. Times stay as they are; a recording that the format cannot hold is refused.
 
     Raises:
-        ConfigError: if name or suffix are of no format that is written, the target exists, or its format cannot hold
+        ConfigError: if no writable format has the name or the suffix, the target exists, or its format cannot hold
             the recording.
         SourceError: if the source cannot be read.
     """
@@ -62,8 +62,8 @@ def convert(
 def run_convert(options: "Convert") -> int:
     """The command: 0 if every event arrived, 3 if some were lost.
 
-    A label file beside the source is not copied, and a note says so: only one file was asked for, and only the user
-    knows whether another may be written beside it. Times are the same in both, so a copy of the labels suffices.
+    A label file beside the source is not copied, and a note says so: the command writes one file, and a second one
+    beside it might replace a file of the user's. Times are the same in both, so a copy of the labels suffices.
     """
     source, target = options.source, options.target
     text = text_layout(options.columns, options.time_unit)
@@ -112,7 +112,7 @@ def write_events(part: Path, dst: Path, batches: Iterable[EventBatch], sensor: S
 
 @dataclass(slots=True)
 class _Tally:
-    """Adds up what was lost on the way while the batches pass through."""
+    """Adds up the lost events while the batches pass through."""
 
     lost: DropCounts = field(default=NOTHING_LOST)
 

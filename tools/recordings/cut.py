@@ -41,7 +41,7 @@ class Stream:
     pieces: Sequence[Piece]
 
     def file_of(self, piece: Piece, suffix: str) -> Path:
-        """Where a piece goes below the new folder; its number tells its time."""
+        """The path of a piece below the new folder; pieces are numbered in the order of time."""
         name = self.recording.path.stem
         if piece.part == "all":
             return Path(self.class_name) / f"{name}{suffix}"
@@ -50,11 +50,11 @@ class Stream:
 
 @dataclass(slots=True)
 class CutReport:
-    """What became of the events: `n_read = n_written + n_between + n_outside + n_elsewhere + lost.total`.
+    """The numbers of events: `n_read = n_written + n_between + n_outside + n_elsewhere + lost.total`.
 
-    `n_between` lie in pieces between two parts, `n_outside` before the first piece or after the last, `n_elsewhere`
-    before or after a reset of the clock. `n_files` are the recordings written, by part; `n_silent` were not, having
-    no events.
+    `n_between` are in pieces between two parts, `n_outside` before the first piece or after the last, `n_elsewhere`
+    before or after a reset of the clock. `n_files` are the recordings written, by part; `n_silent` pieces without
+    events were not written.
     """
 
     n_files: Counter[Part] = field(default_factory=Counter)
@@ -69,7 +69,7 @@ class CutReport:
 def open_streams(
     folder: Path, *, piece_us: int | None, skip_us: int, sensor: str | None, text: TextLayout | None
 ) -> tuple[list[Stream], list[str]]:
-    """The recordings of a folder or of its class folders, each read once to see how long it is; and what is none.
+    """The recordings of a folder or of its class folders, each read once for its duration; and names of other files.
 
     In a folder without class folders a recording's class is its name up to the first `_`. With `text`, .txt and .csv
     are recordings too.
@@ -99,7 +99,7 @@ def open_streams(
 def cut_streams(streams: Sequence[Stream], folder: Path, suffix: str, origin: str = "") -> CutReport:
     """Writes every piece into a new folder, which appears when it is complete; no more in memory than a batch.
 
-    `origin` is who made the recordings, if a program did; word of it is left for `origin_of`.
+    `origin` names the program that made the recordings, if one did; it is written to the marker that `origin_of` reads.
 
     Raises:
         ConfigError: if the folder holds something already, or the format cannot hold a recording.
@@ -135,7 +135,7 @@ def run_cut(options: "Cut") -> int:
     """The command: 0 if every event was read, 3 if some were lost.
 
     Raises:
-        ConfigError: if a length cannot be; and as `open_streams` and `cut_streams`.
+        ConfigError: if a duration is out of range; and as `open_streams` and `cut_streams`.
     """
     source, target = options.streams, options.folder
     piece_us = None if options.piece is None else _microseconds("--piece", options.piece, at_least=1)
@@ -153,7 +153,7 @@ def run_cut(options: "Cut") -> int:
 
 
 def _print(out: Path, streams: Sequence[Stream], report: CutReport, piece_us: int | None, origin: str) -> None:
-    """What was written, on stdout; what was not, on stderr."""
+    """Prints the written files on stdout, and the files left out on stderr."""
     classes = sorted({stream.class_name for stream in streams})
     n, what = report.n_files.total(), "whole recordings" if piece_us is None else f"pieces of {piece_us / 1e6:g} s"
     print(f"{out}: {n:,} {what} of {len(classes)} classes: {some(classes)}")
@@ -177,7 +177,7 @@ def _print(out: Path, streams: Sequence[Stream], report: CutReport, piece_us: in
 
 
 def _recordings(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[tuple[str, Path]], list[str]]:
-    """Every recording with its class, and the names of what is passed over."""
+    """Every recording with its class, and the names of the files that are skipped."""
     roots = class_roots(folder)
     if len(roots) > 1:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""What is in a recording: one pass over it, in bounded memory."""
+"""`spikecut info`: the contents of a recording in numbers, by one pass over it in bounded memory."""
 
 import json
 from collections.abc import Iterable
@@ -44,7 +44,7 @@ class RecordingInfo:
 
     @property
     def damage(self) -> list[dict[str, int | str | None]]:
-        """One entry a cause: how many events and bytes, where first, and what it means."""
+        """One entry a cause: how many events and bytes, the first place, and the sentence of the cause."""
         return [
             {
                 "cause": cause.value,
@@ -64,7 +64,7 @@ class RecordingInfo:
 
 
 def info(path: str | Path, sensor: SensorSize | None = None, text: TextLayout | None = None) -> RecordingInfo:
-    """Reads a recording once and says what is in it; `sensor` and `text` are as for `open_recording`.
+    """Reads a recording once and returns its numbers; `sensor` and `text` are as for `open_recording`.
 
     Raises:
         SourceError: if it cannot be read at all.
@@ -105,13 +105,13 @@ def info(path: str | Path, sensor: SensorSize | None = None, text: TextLayout | 
 
 
 def print_info(report: RecordingInfo) -> None:
-    """For people, on stdout."""
+    """Prints the numbers as text, on stdout."""
     for line in _lines(report):
         print(printable(line))
 
 
 def run_info(options: "Info") -> int:
-    """The command, also about pictures: 0 if the recording is sound, 3 if something of it was lost."""
+    """The command, also for pictures: 0 if the recording is sound, 3 if a part of it was lost."""
     if is_about_pictures(options.file):
         return run_picture_info(options.file, as_json=options.json)
     text = text_layout(options.columns, options.time_unit)
@@ -124,7 +124,7 @@ def run_info(options: "Info") -> int:
 
 
 def parse_sensor(text: str | None) -> SensorSize | None:
-    """A sensor as it is written on a command line.
+    """Parses the size of a sensor from a command line.
 
     >>> parse_sensor("240x180")
     SensorSize(width=240, height=180)
@@ -138,7 +138,7 @@ def parse_sensor(text: str | None) -> SensorSize | None:
 
 
 def text_layout(columns: str | None, time_unit: Literal["us", "s"]) -> TextLayout | None:
-    """How to read text files, as the options say; None without `--columns`."""
+    """The layout of text files from the options; None without `--columns`."""
     return None if columns is None else TextLayout(columns, time_unit)
 
 

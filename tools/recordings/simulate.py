@@ -33,8 +33,8 @@ def run_simulate(options: "Simulate") -> int:
     Recordings that are there already are kept, so an interrupted run goes on.
 
     Raises:
-        ConfigError: if there is nothing to draw, pictures are missing or not wanted, or the folder holds recordings
-            that this would not write.
+        ConfigError: if there is nothing to draw, pictures are missing or not needed, or the folder holds other
+            recordings.
     """
     if options.what != "gestures":
         return run_counterpart(options)
@@ -60,7 +60,7 @@ def run_counterpart(options: "Simulate") -> int:
     """One recording a picture, below `Train` and `Test`, `Caltech101` or `CIFAR10DVS` in the folder.
 
     Raises:
-        ConfigError: if there are no pictures, or the folder holds recordings that this would not write.
+        ConfigError: if there are no pictures, or the folder holds other recordings.
     """
     images, count, overwrite = options.images, options.count, options.overwrite
     if images is None:
@@ -90,9 +90,9 @@ def run_counterpart(options: "Simulate") -> int:
 
 
 def _claim_counterpart(target: Path, pictures: Sequence[Picture], origin: str, overwrite: bool) -> None:
-    """Claims each folder of class folders for these pictures; `overwrite` clears it of what a program made there.
+    """Claims each folder of class folders for these pictures; `overwrite` removes recordings that a program made there.
 
-    Recordings of which nothing says that a program made them are never touched.
+    Recordings without the marker of a program are never removed.
     """
     wanted = {target / picture.recording for picture in pictures}
     claims: dict[Path, str] = {}
@@ -114,7 +114,7 @@ def _claim_counterpart(target: Path, pictures: Sequence[Picture], origin: str, o
 
 
 def _claim(folder: Path, origin: str, overwrite: bool) -> None:
-    """Makes the folder and leaves word of where its recordings come from; refuses one with others."""
+    """Makes the folder with the marker of its recordings' origin; refuses a folder with other recordings."""
     _refuse_others(folder, origin, [], overwrite)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def _claim(folder: Path, origin: str, overwrite: bool) -> None:
 
 
 def _refuse_others(folder: Path, origin: str, strangers: Sequence[Path], overwrite: bool) -> None:
-    """What another origin made, and `strangers` in any case, are not mixed with what is written now."""
+    """Refuses a folder with recordings of another origin, or with `strangers`, which are never mixed with ours."""
     marker = folder / MADE_BY
     maker = marker.read_text(errors="replace").strip() if marker.is_file() else ""
     others = strangers if maker == origin else _recordings(folder)
@@ -141,7 +141,7 @@ def _recordings(folder: Path) -> list[Path]:
 
 
 def _all(write: Callable[[Any], Any], items: Sequence[Any], jobs: int) -> list[Any]:
-    """Writes every item, in `jobs` processes, with a bar of progress."""
+    """Writes every item, in `jobs` processes, with a progress bar."""
     progress = partial(track, description="drawing", total=len(items), console=Console(stderr=True), transient=True)
     if jobs == 1:
         return list(progress(map(write, items)))

@@ -1,4 +1,4 @@
-"""Two evaluations of the same recordings, paired: what the second does otherwise."""
+"""Two evaluations of the same recordings, paired: differences of the second from the first."""
 
 import csv
 from pathlib import Path

@@ -8,7 +8,7 @@ from spikecut.pipeline.errors import ModelError
 
 
 def read_evaluation(run: Path) -> dict[str, Any]:
-    """The results that `spikecut evaluate` left in a folder.
+    """The results that `spikecut evaluate` wrote into a folder.
 
     Raises:
         ModelError: if there are none, or of another version.

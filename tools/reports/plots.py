@@ -1,4 +1,4 @@
-"""The pictures of a report: one function a picture, from `evaluation.json` to a PNG."""
+"""The plots of a report: one function a plot, from `evaluation.json` to a PNG."""
 
 import io
 from collections.abc import Callable
@@ -70,7 +70,7 @@ def trade(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def by_time(axes: Axes, evaluation: Evaluation) -> None:
-    """The anytime curve: accuracy if everybody were stopped after each step, and the calibration error."""
+    """The anytime curve: accuracy if all recordings were stopped after each step, and the calibration error."""
     pace = pace_in(evaluation)
     ms = pace.factor
     accuracy = 100 * np.array(evaluation["anytime"]["accuracy"])
@@ -85,7 +85,7 @@ def by_time(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def decisions(name: str) -> Callable[[Axes, Evaluation], None]:
-    """When one rule answered, right and wrong."""
+    """Histogram of one rule's decision times, right and wrong."""
 
     def draw(axes: Axes, evaluation: Evaluation) -> None:
         pace = pace_in(evaluation)
@@ -120,7 +120,7 @@ def early_loss(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def risk(axes: Axes, evaluation: Evaluation) -> None:
-    """If only the most confident answers of the full window were given."""
+    """Risk against coverage: the error of the most confident answers of the full window."""
     risk_curve = evaluation["risk_coverage"]
     axes.plot(100 * np.array(risk_curve["coverage"]), 100 * np.array(risk_curve["risk"]), color=_COLOURS[0])
     axes.set_xlabel("answers given, % (the most confident first)")
@@ -129,7 +129,7 @@ def risk(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def confusion(name: str) -> Callable[[Axes, Evaluation], None]:
-    """Truth against answer at the decision, in per cent of the truth's recordings."""
+    """The confusion matrix at the decision, in per cent of the recordings of each true class."""
 
     def draw(axes: Axes, evaluation: Evaluation) -> None:
         counts = np.array(evaluation["confusion"][name], float)

@@ -1,4 +1,4 @@
-"""Pages and tables from the templates of this folder (Jinja2); what goes into HTML is escaped."""
+"""Pages and tables from the templates of this folder (Jinja2); text in HTML is escaped."""
 
 from functools import cache
 from pathlib import Path
@@ -10,7 +10,7 @@ _FOLDER = Path(__file__).parent / "templates"
 
 
 def render(template: str, **values: Any) -> str:
-    """A template of `templates/`, filled in. A value that it names and does not get is an error, never a gap."""
+    """Fills in a template of `templates/`. A missing value is an error."""
     return _environment().get_template(template).render(values)
 
 

@@ -54,7 +54,7 @@ def run_report(options: "Report") -> int:
     """The command: writes `report.html` and its PNGs beside the evaluation, or prints two evaluations' differences.
 
     Raises:
-        ConfigError: if neither or both are asked for, or the page is there already.
+        ConfigError: if neither or both are given, or the page exists already.
         ModelError: if a folder holds no evaluation.
     """
     run, out = options.run_, options.out
@@ -165,7 +165,7 @@ def _rule_rows(evaluation: dict[str, Any]) -> list[list[Cell]]:
 
 
 def _planned_rows(evaluation: dict[str, Any]) -> list[list[Cell]]:
-    """What planned rules cost in computing, their policy included, beside SEENN-I at the same cost."""
+    """The computing cost of planned rules, their policy included, beside SEENN-I at the same cost."""
     rows = []
     for row in evaluation["rules"]:
         if same := row.get("equal_cost"):

@@ -45,7 +45,7 @@ def run_results(options: "Results") -> int:
 
 
 def page(runs: Sequence[Run], command: str, seed: int) -> str:
-    """All tables: one section a method, and what is trained differently on the same recordings side by side.
+    """All tables: one section a method, and comparisons of methods on the same recordings.
 
     Raises:
         ConfigError: if a run is given twice, or a method has a seed twice.
@@ -60,7 +60,7 @@ def page(runs: Sequence[Run], command: str, seed: int) -> str:
 
 
 def _method(chapter: Chapter, seed: int) -> dict[str, Any]:
-    """What the template says of one method."""
+    """The values of the template for one method."""
     card, runs = chapter.first.card, chapter.runs
     title, published = _titled(card)
     unit, data = pace_of(card.spec), str(card.provenance.get("data", ""))
@@ -84,7 +84,7 @@ def _method(chapter: Chapter, seed: int) -> dict[str, Any]:
 
 
 def _about(chapter: Chapter) -> str:
-    """How many recordings, which seeds, how large a network, and how long it was trained."""
+    """The number of recordings, the seeds, the size of the network, and the duration of the training."""
     first, runs = chapter.first, chapter.runs
     card, n, unit = first.card, len(first.names), pace_of(first.card.spec)
     subjects = len(np.unique(first.groups))
@@ -142,7 +142,7 @@ def _rule_cells(chapter: Chapter, rule: str, seed: int) -> list[str]:
 
 
 def _cost(costs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """What stopping has really saved, means over seeds: rules that every seed has, so no constant of one seed alone."""
+    """Measured savings, means over seeds: of rules that every seed has, so no constant of one seed alone."""
     if not costs:
         return None
     first, by_rule = costs[0], [{row["rule"]: row for row in cost["rules"]} for cost in costs]
@@ -241,12 +241,12 @@ def _titled(card: ModelCard) -> tuple[str, str]:
 
 
 def _parameters(card: ModelCard) -> str:
-    """What is learned, as the network is kept: no running statistics."""
+    """The number of learned parameters in the stored network, without running statistics."""
     return f"{sum(weights.numel() for weights in plain(build(card.spec)).parameters()):,}"
 
 
 def _duration(runs: Sequence[Run]) -> str:
-    """For how long they were trained: seconds below two minutes."""
+    """The duration of the training: in seconds below two minutes."""
     seconds = [float(run.card.provenance["seconds"]) for run in runs if "seconds" in run.card.provenance]
     if not seconds:
         return ""

@@ -1,4 +1,4 @@
-"""The folders that `spikecut recipe` leaves, read back: trainings, and which of them differ by their seed alone."""
+"""Reads the folders that `spikecut recipe` writes: trainings, grouped where they differ by their seed alone."""
 
 import csv
 import json
@@ -28,8 +28,8 @@ class Run:
     """One training, evaluated. `stops` are the steps of each rule's answers, `right` whether those are right.
 
     Recordings are in the order of their `names`, `<class>/<file>`, so that runs which reached them by other paths
-    agree. `groups` number whose recording each is. `cost` is what `spikecut cost` has found, nothing where it was not
-    asked.
+    agree. `groups` number the person of each recording. `cost` are the results of `spikecut cost`, empty if it did not
+    run.
     """
 
     folder: Path
@@ -44,12 +44,12 @@ class Run:
 
     @property
     def fixed(self) -> dict[str, int]:
-        """The constant that each rule is held against: of equal calibrated loss."""
+        """The constant that each rule is compared with: of equal calibrated loss."""
         return {row["name"]: row["fixed_steps"] for row in self.evaluation["rules"]}
 
     @property
     def policy_cost(self) -> dict[str, float]:
-        """What each rule paid for a policy, in steps a recording; 0 for those that ask none."""
+        """The cost of each rule's policy, in steps a recording; 0 for rules without one."""
         return {row["name"]: row.get("policy_cost", 0.0) for row in self.evaluation["rules"]}
 
     @property
@@ -82,12 +82,12 @@ class Chapter:
         return self.runs[0]
 
     def grid(self, of: Callable[[Run], Any]) -> Float64[ndarray, "S N"]:
-        """Something of every run and recording."""
+        """An array over runs and recordings, from one array of every run."""
         return np.array([of(run) for run in self.runs], np.float64)
 
 
 def runs_in(folder: Path) -> Iterator[Run]:
-    """The runs in a folder; an evaluation that belongs to none is passed over, and said to be.
+    """The runs in a folder; an evaluation that belongs to no run is skipped, with a note on stderr.
 
     Raises:
         ConfigError: if there is no run.

@@ -1,4 +1,4 @@
-"""`spikecut why`: one recording, the evidence over time, and what every fitted rule would have answered and when."""
+"""`spikecut why`: the evidence over time in one recording, and the answer and time of every fitted rule."""
 
 import io
 import json
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one rule would have said: which class, after how many steps, and whether the full window agrees."""
+    """The answer of one rule: the class, the number of steps, and whether the full window agrees."""
 
     rule: str
     label: int
@@ -51,7 +51,7 @@ def run_why(options: "Why") -> int:
     """The command: the network runs through one whole window, and every rule is applied to it.
 
     Raises:
-        ConfigError: if the picture exists, or the start is negative, or a picture is to be seen from later on.
+        ConfigError: if the plot exists, the start is negative, or a start is given for a still picture.
         EmptyRecording: if no bin is left from the start on.
     """
     path, start_s = options.file, options.start
@@ -124,7 +124,7 @@ def picture(
     title: str,
     pixels: Num[ndarray, "3 H W"] | None = None,
 ) -> bytes:
-    """Probabilities and lead over time, where each rule would have stopped, and the picture; a PNG."""
+    """A PNG with probabilities and lead over time, the stop of each rule, and the picture."""
     from matplotlib.figure import Figure
 
     pace = pace_of(card.spec)

@@ -50,7 +50,7 @@ def in_stream(decision: Decision, card: ModelCard, at_us: int, match: Match | No
 
 
 def missed_text(label: int, card: ModelCard, at_us: int) -> str:
-    """The line for a labelled gesture that is over and had no answer."""
+    """The line for a labelled gesture that ended without an answer."""
     return f"{at_us / 1e6:8.2f} s  {card.classes[label]:<{_width(card)}} MISSED"
 
 
@@ -79,7 +79,7 @@ def as_object(decision: Decision, card: ModelCard, truth: int | None, rule: str,
 
 
 def summary_object(score: Score) -> dict[str, Any]:
-    """What `summary_text` says, for programs."""
+    """The summary of `summary_text` as an object for programs."""
     delays = sorted(score.delays_us)
     return {
         "gestures": score.n_labels,
@@ -96,7 +96,7 @@ def summary_object(score: Score) -> dict[str, Any]:
 
 
 def summary_text(score: Score) -> str:
-    """The end of a labelled session."""
+    """The summary of a labelled session, as text."""
     lines = [f"{score.n_labels} gestures: {score.right} right, {score.wrong} wrong, {score.missed} missed"]
     if score.delays_us:
         p50, p90 = np.median(score.delays_us) / 1000, np.percentile(score.delays_us, 90, method="higher") / 1000

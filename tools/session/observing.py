@@ -1,4 +1,4 @@
-"""A recording under observation: the items of the loop, where they end, and what is counted on the way."""
+"""Iterators around the loop of one recording: where its items end, and what is counted of them."""
 
 import sys
 import time
@@ -42,7 +42,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Stopwatch:
-    """The time that an iterator takes for its items; what the loop's body does with them is not counted."""
+    """The time that an iterator takes for its items, without the time of the loop's body."""
 
     seconds: float = 0.0
 
@@ -92,5 +92,5 @@ def without_short_end(items: Iterable[Item], card: ModelCard) -> Iterator[Item]:
 
 
 def too_short(decision: Decision, card: ModelCard) -> bool:
-    """Whether the end of the recording cut a window off before half of it had come."""
+    """Whether the recording ended before half of a window had passed."""
     return decision.reason is StopReason.end_of_stream and 2 * decision.steps < card.horizon

@@ -1,4 +1,4 @@
-"""What `spikecut run` opens: the network with its cutoff, the recording with its labels, and the views."""
+"""Opens the inputs and outputs of `spikecut run`: the network with its cutoff, the recording with labels, the views."""
 
 import sys
 from collections.abc import Iterable
@@ -95,10 +95,10 @@ def labels_of(path: Path, card: ModelCard) -> tuple[GestureSpan, ...] | None:
 
 
 def view_options(options: "Run") -> ViewOptions:
-    """What the command line says about views.
+    """The options of views from the command line.
 
     Raises:
-        ConfigError: if the speed is none, there is no such view, or it lacks its file.
+        ConfigError: if the speed is invalid, there is no such view, or it lacks its file.
     """
     named: dict[str, Path | None] = {}
     for word in options.view:
@@ -111,11 +111,11 @@ def view_options(options: "Run") -> ViewOptions:
 
 
 def open_views(network: OpenNetwork, options: ViewOptions, stack: ExitStack) -> list[View]:
-    """All views that are wanted, opened; `stack` closes them.
+    """Opens all requested views; `stack` closes them.
 
     Raises:
-        ConfigError: if a view lacks something that it must be given.
-        EnvironmentProblem: if a view that must be shown cannot be shown on this machine.
+        ConfigError: if a view lacks a required value.
+        EnvironmentProblem: if a required view cannot be shown on this machine.
     """
     wanted = [kind for name, kind in VIEWS.items() if _is_shown(name, kind, options)]
     return [stack.enter_context(kind.make(network.card, network.decider, options)) for kind in wanted]

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 def run_run(options: "Run", *, clock: Clock | None = None) -> int:
     """The command: decisions to stdout, a summary to stderr; 3 if the recording was damaged.
 
-    Networks whose card has an onset recognise continuously; the others decide window after window. One that looks at
+    Networks whose card has an onset recognise continuously; the others decide window after window. A network for
     pictures decides once.
 
     Raises:
-        ConfigError: if the speed cannot be, there is no such view, or a picture is to be played.
+        ConfigError: if the speed is invalid, there is no such view, or a speed or a view is given for a picture.
         EmptyRecording: if there is not a single event.
     """
     shown = view_options(options)

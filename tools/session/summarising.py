@@ -1,4 +1,4 @@
-"""What `spikecut run` says: each decision as it falls, the score of a labelled session, and what it took."""
+"""The output of `spikecut run`: each decision as it falls, the score of a labelled session, and the time it took."""
 
 import json
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class Report:
             self._print(item)
 
     def finish(self, *, complete: bool) -> Summary:
-        """What was counted; prints the score of a labelled session, unless it was not `complete`."""
+        """The summary of the run; prints the score of a labelled session if it is `complete`."""
         card, tally = self.stream.network.card, self.tally
         score: Score | None = None
         if self._matcher is not None and complete:
@@ -72,9 +72,9 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What a run took: seconds for the items alone and in all, the speed and lag of playing, and its views.
+    """The effort of a run: seconds for the items alone and in all, the speed and lag of playing, and its views.
 
-    `speed` is None for as fast as possible. `files` are what the views wrote.
+    `speed` is None for as fast as possible. `files` are those that the views wrote.
     """
 
     items_s: float

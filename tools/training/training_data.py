@@ -28,7 +28,7 @@ from spikecut.tools.training.recipe import UNUSED_AUGMENTATION, Recipe
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """What a training needs: frames and labels to fit, to watch and, at the end, to test on; where they came from."""
+    """Training data: frames and labels to fit, to watch and, at the end, to test on; and their origin."""
 
     fit: tuple[Frames, Labels]
     watch: tuple[Frames, Labels]
@@ -38,7 +38,7 @@ class Material:
 
 
 def material_for(recipe: Recipe, data: Path | None, out: Path) -> tuple[Recipe, Material]:
-    """What a recipe trains on, and the recipe with the classes of the data if it named none.
+    """The training data of a recipe, and the recipe with the classes of the data if it named none.
 
     Transforms of Tonic's are drawn once for the whole training: every epoch sees the same frames. They are a function
     of the training's seed and the name of the recording.
@@ -85,9 +85,9 @@ def check_parts(recipe: Recipe, data: Path, parts: Iterable[Division]) -> None:
 
 
 def made_of(recipe: Recipe, data: Path | None, start: str = "") -> dict[str, str]:
-    """What a network follows from, a line for each thing: what of the recipe trains it, its data, its first weights.
+    """Everything that determines a network, by name: the recipe's training keys, the data, and the first weights.
 
-    The data are told by a digest of names and contents of the train part. The recipe is one with its classes.
+    The data are identified by a digest of names and contents of the train part. The recipe is one with its classes.
     """
     things = ("sensor", "classes", "downsample", "spare_steps", "transforms", "onset")
     said = {name: str(getattr(recipe, name)) for name in things} | {"default cutoff": recipe.deciding.default}

@@ -1,4 +1,4 @@
-"""What people see of a run. A new view is one file here and one row in `VIEWS`."""
+"""Views of a run: video, window, overlay. A new view is one file here and one row in `VIEWS`."""
 
 from spikecut.tools.views.base import ViewKind
 from spikecut.tools.views.video import VIDEO

@@ -1,7 +1,7 @@
-"""What a view is: something that shows a run to people, item by item. The rows of `VIEWS` make them.
+"""The protocol of a view, which shows a run item by item. The rows of `VIEWS` make views.
 
 A view is opened by `with`, gets one `begin` a recording, then every item of the loop in its order, and one
-`finish` at the end of a run without errors. It changes no item and has no say in what is decided.
+`finish` at the end of a run without errors. It changes no item and has no influence on decisions.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from spikecut.pipeline.results import Decision, Rest, Step
 
 
 class Closed(Exception):
-    """The viewer wants no more: `View.write` raises it with the reason, and the run ends there without an error."""
+    """The viewer closed the view: `View.write` raises it with the reason, and the run ends there without an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class View(Protocol):
         ...
 
     def expect(self, truth: str | None) -> None:
-        """What comes next has this class, in a recording that goes on; None where nothing is labelled."""
+        """The true class of the next items, in a continuous recording; None where nothing is labelled."""
         ...
 
     def write(self, item: Step | Decision | Rest) -> None:
@@ -69,13 +69,13 @@ class View(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes what is open. After an error no half file has the name of a whole one."""
+        """Closes the view. After an error an incomplete file does not get the final name."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ViewOptions:
-    """What the command line says about views.
+    """The options of views from the command line.
 
     `named` are the views of `--view NAME` or `--view NAME=TARGET`, with their target or None. `window` None is
     automatic, `speed` None as fast as possible.
@@ -89,7 +89,7 @@ class ViewOptions:
 
 
 class Wish(Enum):
-    """Whether a run is to have a view."""
+    """Whether the options request a view."""
 
     no = "it is not shown"
     if_possible = "it is shown where that works; elsewhere a note says what is missing"
@@ -97,7 +97,7 @@ class Wish(Enum):
 
 
 def only_if_named(options: ViewOptions) -> Wish:
-    """For views that only `--view NAME` asks for."""
+    """The wish of views that only `--view NAME` requests."""
     return Wish.no
 
 
@@ -105,9 +105,9 @@ def only_if_named(options: ViewOptions) -> Wish:
 class ViewKind:
     """A row of `VIEWS`.
 
-    `sentence` says what it shows. `make` makes one for a network and its cutoff. A view that writes a file has the
-    `suffixes` that this may have. `wish` says from the other options whether the view is wanted; `--view NAME` always
-    wants it. `problem` says why it cannot be shown on this machine, or None.
+    `sentence` describes the view. `make` makes one for a network and its cutoff. A view that writes a file has the
+    `suffixes` that this may have. `wish` decides from the other options whether the view is requested; `--view NAME`
+    always requests it. `problem` gives the reason why it cannot be shown on this machine, or None.
     """
 
     sentence: str
@@ -118,7 +118,7 @@ class ViewKind:
 
 
 def summary_card(score: Score, n_steps: int, n_bins: int) -> list[str]:
-    """The last page of a labelled session: the first line is its title, a tab parts a name from its value."""
+    """The last page of a labelled session: the first line is its title, a tab separates a name from its value."""
     page = [
         f"{score.right} of {score.n_labels} gestures named right",
         f"wrong, missed\t{score.wrong}, {score.missed}",

@@ -1,4 +1,4 @@
-"""Images into files: a film goes to the disk as it comes, an animation waits in memory until its end."""
+"""Encoders of images: a film is written image by image, an animation is kept in memory and written at its end."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +26,7 @@ class Encoder(Protocol):
 
 
 def encoder_for(path: Path, fps: float, size_wh: tuple[int, int]) -> Encoder:
-    """The encoder that the suffix of a file stands for.
+    """The encoder for the suffix of a file.
 
     Raises:
         EnvironmentProblem: if OpenCV cannot write such a file.
@@ -36,7 +36,7 @@ def encoder_for(path: Path, fps: float, size_wh: tuple[int, int]) -> Encoder:
 
 
 class _Film:
-    """Images go to the disk as they come."""
+    """A video file, written image by image."""
 
     def __init__(self, path: Path, codec: str, fps: float, size_wh: tuple[int, int]) -> None:
         cv2 = opencv()
@@ -62,7 +62,7 @@ class _Film:
 
 
 class _Animation:
-    """Images wait in memory, one for each moment that differs, until the file is written at the end."""
+    """An animation: equal images are merged and kept in memory until the file is written at the end."""
 
     def __init__(self, path: Path, fps: float) -> None:
         if not hasattr(opencv(), "imwriteanimation"):

@@ -71,7 +71,7 @@ def _draw_answer(panel: Panel, decision: Decision, names: Sequence[str], horizon
 
 
 def _draw_truth(panel: Panel, name: str, right_answer: bool | None) -> None:
-    """The class that is labelled, and beside it whether the answer, if there is one, is this class."""
+    """The true class, and a mark for whether the answer, if there is one, is this class."""
     canvas, box, style = panel
     right, middle = box.right, box.y + _HEADLINE
     if right_answer is not None:

@@ -1,6 +1,6 @@
-"""The picture of a run: events, evidence, the score on its way to the threshold, and when it was decided.
+"""The overlay of a run: events, evidence, the score against the threshold, and the time of the decision.
 
-A `Scene` is what is shown, an `Overlay` draws it, and neither changes:
+A `Scene` is the state that is shown, an `Overlay` draws it, and neither changes:
 
     scene = overlay.begin("seven.bin", truth=7)
     scene = overlay.see(scene, item)       # a Step, a Decision, or a Rest
@@ -118,7 +118,7 @@ class Overlay:
         return canvas.image
 
     def card(self, lines: Sequence[str]) -> UInt8[ndarray, "h w 3"]:
-        """A page of text: the first line is large; a tab parts a name from its value."""
+        """A page of text: the first line is large; a tab separates a name from its value."""
         return summary_card(lines, self.style)
 
     def _draw_events(self, canvas: Canvas, scene: Scene) -> Box:
@@ -174,7 +174,7 @@ class Overlay:
 
 
 def summary_card(lines: Sequence[str], style: OverlayStyle | None = None) -> UInt8[ndarray, "h w 3"]:
-    """A page of text: the first line is large; a tab parts a name from its value."""
+    """A page of text: the first line is large; a tab separates a name from its value."""
     style = style or OverlayStyle()
     canvas = Canvas.blank(style.ground, style.scale)
     head, *rest = lines or ("",)

@@ -1,4 +1,4 @@
-"""What all views that draw overlays share: the scene so far, and the picture of it."""
+"""The base of all views that draw overlays: the scene so far, and its image."""
 
 from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
@@ -41,7 +41,7 @@ class OverlayView:
         self._scene = self.overlay.begin(title, self._label(truth))
 
     def expect(self, truth: str | None) -> None:
-        """The class of what comes next, where that is known; the picture goes on.
+        """The true class of the next items, if known; the scene continues.
 
         Raises:
             ConfigError: if no class is called `truth`.
@@ -49,7 +49,7 @@ class OverlayView:
         self._scene = self._scene.expecting(self._label(truth))
 
     def see(self, item: Step | Decision | Rest) -> None:
-        """The scene gets one item older."""
+        """Adds an item to the scene."""
         self._scene = self.overlay.see(self._scene, item)
 
     def draw(self) -> UInt8[ndarray, "h w 3"]:

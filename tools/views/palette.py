@@ -1,7 +1,7 @@
-"""Colours, and how a decaying cloud of events becomes a picture.
+"""Colours, and the rendering of decaying events as an image.
 
 The ground and the colours of events follow OpenEB's dark palette: ON is white, OFF is blue, so that
-nothing hangs on telling red from green. Amber is kept for one thing, the answer.
+nothing depends on red against green. Amber marks the answer, and nothing else.
 """
 
 from dataclasses import dataclass

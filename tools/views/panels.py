@@ -119,7 +119,7 @@ def draw_timeline(
     horizon: int,
     decision: Decision | None,
 ) -> None:
-    """The whole window from left to right: what the network read, where it decided, what it never needed."""
+    """The window as a bar from left to right: the steps read, the decision, and the steps saved."""
     canvas, box, style = panel
     window_us = step_us * horizon
 

@@ -1,7 +1,7 @@
-"""What a view shows of a recording, as a value: handed in, and handed back one item older.
+"""The state of a view as a value: `Scene.after` returns the state one item later.
 
 The activity of a pixel fades exponentially in the recording's time and rises by every event. Its white is
-the 99th percentile of the lit pixels, not their maximum, which a hot pixel would own; it falls slowly,
+the 99th percentile of the lit pixels, not their maximum, which a hot pixel would set; it falls slowly,
 so that a scene that goes quiet grows dark instead of noisy.
 """
 

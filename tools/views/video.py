@@ -78,7 +78,7 @@ class VideoSink(OverlayView):
         return self
 
     def write(self, item: Step | Decision | Rest) -> None:
-        """What comes next, as one image or a few."""
+        """Draws the next item, as one image or several."""
         self.see(item)
         if isinstance(item, Decision):
             self._encode(self.draw(), max(1, round(self._hold_s * self._fps)))
@@ -155,7 +155,7 @@ class VideoSink(OverlayView):
 
 
 def playback_note(speed: float) -> str:
-    """A word on how fast a video plays, none in real time.
+    """The playback speed of a video as text, empty in real time.
 
     >>> playback_note(0.25), playback_note(0.4), playback_note(1.0), playback_note(2.0)
     ('slow motion 1/4', 'slow motion 0.4x', '', 'fast motion 2x')
@@ -193,7 +193,7 @@ VIDEO = ViewKind(
 
 
 class _Abandoned(Exception):
-    """The file does not get its name: there was an error, or nothing was drawn."""
+    """Raised to keep the file from its final name: there was an error, or no image was drawn."""
 
 
 def _check_path(path: Path) -> None:

@@ -32,8 +32,8 @@ except cv2.error:
 class WindowSink(OverlayView):
     """A `View` that shows the overlay in a window: at most 25 images a second, every decision among them.
 
-    What comes faster than it can be drawn is skipped, so the window hardly slows the recognition. The keywords are
-    those of `Overlay`.
+    Items that come faster than they can be drawn are skipped, so the window hardly slows the recognition. The keywords
+    are those of `Overlay`.
 
     Raises:
         EnvironmentProblem: if this OpenCV has no windows.
@@ -54,7 +54,7 @@ class WindowSink(OverlayView):
         return self
 
     def write(self, item: Step | Decision | Rest) -> None:
-        """What comes next, drawn if there is time for it."""
+        """Takes the next item, and draws it if there is time."""
         self.see(item)
         now = time.monotonic()
         if now - self._drawn_s < 1 / _IMAGES_PER_S and not isinstance(item, Decision):

@@ -59,7 +59,7 @@ class Calibrate:
 
     @classmethod
     def more_help(cls) -> str:
-        """The rules of the table, a line each, and what choosing among their promises costs."""
+        """The rules of the table, a line each, and the cost of choosing among their promises."""
         from spikecut.pipeline.rules import RULES
 
         rows = (f"- {name}{' (promises)' if rule.promises else ''}: {rule.about}." for name, rule in RULES.items())

@@ -30,7 +30,7 @@ class Policy(PolicyPlan):
     overwrite: Overwrite = False
 
     def __post_init__(self) -> None:
-        """Checks nothing yet: what the command line parser sees fail here, it would report in its own words."""
+        """Checks nothing: the command line parser would report an error raised here in its own words."""
 
     @property
     def plan(self) -> PolicyPlan:

@@ -1,1 +1,1 @@
-"""Commands that measure on labelled recordings, and show what was measured."""
+"""Commands that measure on labelled recordings, and show the results."""

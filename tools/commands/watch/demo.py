@@ -48,7 +48,7 @@ def run_demo(options: Demo) -> int:
     The person is one of those drawn for testing: no network was trained or calibrated on them.
 
     Raises:
-        ConfigError: if there is nothing to show.
+        ConfigError: if the number of gestures is below 1.
     """
     from spikecut.sources.simulation.gestures import write_session
 
@@ -68,7 +68,7 @@ def run_demo(options: Demo) -> int:
 
 
 def _program() -> str:
-    """How this program was started, as a line that can be copied."""
+    """The command line that started this program, for copying."""
     if Path(sys.argv[0]).name == "__main__.py":  # python -m spikecut
         return f"{shlex.quote(sys.executable)} -m spikecut"
     return shlex.quote(sys.argv[0])

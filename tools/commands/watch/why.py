@@ -1,4 +1,4 @@
-"""The command `why`: the evidence in one recording, and what every cutoff makes of it."""
+"""The command `why`: the evidence in one recording, and the decision of every cutoff."""
 
 from dataclasses import dataclass
 from pathlib import Path
