@@ -1,4 +1,4 @@
-"""What must be known to use a network, and what should be known to trust it."""
+"""The model card: the facts needed to use a network, and those needed to trust it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ from spikecut.pipeline.events import SensorSize
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What must be known to use a network, and what should be known to trust it.
+    """The facts needed to use a network, and those needed to trust it.
 
     `horizon` is the number of steps it was trained for. `trained_on` holds the first 16 hexadecimal
-    digits of the SHA-256 of every recording that shaped the weights, so that nobody tests on them by
-    accident. `onset` says when a continuous stream holds something to recognise (the fields of
+    digits of the SHA-256 of every recording that trained the weights, so that testing on them is
+    noticed. `onset` detects when a continuous stream holds something to recognise (the fields of
     `recognition.Onset`); without it every window is decided. `metrics` come with their n; `provenance`
-    says data, licence, seed, commit and command. Of a network that has no file of weights (`from_norse`),
+    holds data, licence, seed, commit and command. Of a network that has no file of weights (`from_norse`),
     `weights_sha256` is its `fingerprint`.
     """
 

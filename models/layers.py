@@ -1,4 +1,4 @@
-"""Layers that are neither convolution nor cell: what a network sees of its frames, how ways join, what it forgets."""
+"""Layers beside convolutions and cells: scaling of inputs, residual connections, traces and dropout."""
 
 import warnings
 from typing import Any, Protocol, runtime_checkable
@@ -87,7 +87,7 @@ class Averaged(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two ways for the same input, whose currents are added (He et al., arXiv 1512.03385).
+    """A residual connection: two paths for the same input, whose currents are added (He et al., arXiv 1512.03385).
 
     Its state is that of both. Without layers the `shortcut` is the input itself.
     """
@@ -104,7 +104,7 @@ class Residual(nn.Module):
 
 
 class Traces(nn.Module):
-    """The frame, and beside it what leaky integrators of several memories hold of the frames before.
+    """The frame, and beside it leaky integrators of the frames before, with several time constants.
 
     `(B, C, H, W)` becomes `(B, C (1 + n), H, W)` for n leaks: the first layer sees where something was a
     moment ago and where it is now, graded, not only as spikes. Each trace is scaled by the root of its leak, so
@@ -116,10 +116,10 @@ class Traces(nn.Module):
         self.leaks = leaks
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        held = x.new_zeros(len(x), len(self.leaks), *x.shape[1:]) if state is None else state
+        traces = x.new_zeros(len(x), len(self.leaks), *x.shape[1:]) if state is None else state
         leaks = x.new_tensor(self.leaks).view(1, -1, 1, 1, 1)
-        held = held + leaks * (x[:, None] - held)
-        return torch.cat([x, (held * leaks.rsqrt()).flatten(1, 2)], 1), held
+        traces = traces + leaks * (x[:, None] - traces)
+        return torch.cat([x, (traces * leaks.rsqrt()).flatten(1, 2)], 1), traces
 
     def scan(self, x: Tensor, steps: int | None = None) -> Tensor:
         """All steps `(T, B, C, H, W)` at once."""
@@ -131,7 +131,7 @@ class Traces(nn.Module):
 
 
 class FrameDropout(nn.Module):
-    """Dropout that forgets the same features at every step of a recording, in training only.
+    """Dropout with the same mask at every step of a recording, in training only.
 
     A fresh mask at every step would average out over the steps and teach nothing.
     """

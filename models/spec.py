@@ -1,4 +1,4 @@
-"""What it takes to build a network again: written into its card, read from it, compared with it."""
+"""The specification of a network, from which it is built: stored in its card."""
 
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Synaptic operations: what a step of a network costs where nothing is computed for an input that is 0.
+"""Synaptic operations: the cost of a step of a network if zero inputs are skipped.
 
 A convolution or a linear layer does work for every synapse behind an input that is not 0. If all such inputs are one
 number, they are spikes, and the work is additions; if they are graded (counts of events, averages of spikes, pixels),
@@ -20,7 +20,7 @@ from spikecut.pipeline.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """What layers have done: `additions` behind spikes, `multiplications` behind graded inputs, `dense` behind all."""
+    """Operations of layers: `additions` behind spikes, `multiplications` behind graded inputs, `dense` behind all."""
 
     additions: int = 0
     multiplications: int = 0
@@ -46,7 +46,7 @@ def counting(network: nn.Module) -> Iterator[list[Operations]]:
     It counts the whole batch. The network computes what it always does.
 
     Raises:
-        ModelError: if a layer with weights is of a kind that nobody has taught it to count.
+        ModelError: if a layer with weights is of a kind that it cannot count.
     """
     counted = (nn.Conv2d, nn.Linear)
     for name, module in network.named_modules():
@@ -69,7 +69,7 @@ def counting(network: nn.Module) -> Iterator[list[Operations]]:
 
 
 def of_layer(layer: nn.Conv2d | nn.Linear, x: Tensor, output: Tensor) -> Operations:
-    """What one layer has done for its input.
+    """The operations of one layer for its input.
 
     >>> import torch
     >>> layer, spikes = nn.Linear(4, 3), torch.tensor([[1.0, 0.0, 1.0, 0.0]])

@@ -98,3 +98,20 @@ def test_no_module_is_longer_than_three_hundred_lines() -> None:
 def test_no_folder_holds_more_than_eighteen_modules() -> None:
     folders = Counter(path.parent for path in modules())
     assert not {name_of(folder) for folder, n_modules in folders.items() if n_modules > MODULES}
+
+
+def variables(path: Path) -> Iterator[str]:
+    """Variables and arguments of a module, without the declared fields of classes: files store those by name."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    bodies = [node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    declared = {id(one.target) for body in bodies for one in body if isinstance(one, ast.AnnAssign)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in declared:
+            yield node.id
+
+
+def test_variables_are_named_by_their_value_and_not_by_how_it_came() -> None:
+    participles = {"told", "said", "found", "held", "seen", "asked"}
+    assert [f"{name_of(path)} {name}" for path in modules() for name in variables(path) if name in participles] == []

@@ -32,7 +32,7 @@ def compact(spec: NetworkSpec, *, of_logarithm: bool = False) -> nn.Module:
 
 
 def traces(spec: NetworkSpec) -> nn.Module:
-    """For things that move: the first layer sees now and before, and every layer has cells from quick to slow.
+    """For moving objects: the first layer reads the frame and its traces; every layer has several time constants.
 
     The leaks of a layer's channels begin evenly spread (in their logarithm) between memories of about one
     step and of twelve, and are learned from there: what moves where is a question of several time

@@ -44,7 +44,7 @@ class Block:
 
 
 class Pool(Enum):
-    """What is merged: 2 x 2 pixels into their mean or maximum (a mean too where the network is converted), or all."""
+    """Pooling: of 2 x 2 pixels to their mean or maximum (in a converted network always the mean), or of all pixels."""
 
     AVERAGE = "average"
     MAXIMUM = "maximum"
@@ -97,7 +97,7 @@ _FIRST: dict[InputKind, tuple[Callable[[], nn.Module], ...]] = {"events": (), "i
 
 
 def first_layers(spec: NetworkSpec) -> list[nn.Module]:
-    """What a network does to its frames before all else: counts are taken as they are."""
+    """The layers before the first convolution: scaling of colours, and for an ANN the mean over the steps."""
     return [*(layer() for layer in _FIRST[spec.input_kind]), *([Averaged()] if cell_of(spec).from_ann else [])]
 
 

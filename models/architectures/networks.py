@@ -36,7 +36,7 @@ def plain(network: nn.Module) -> nn.Module:
 
 
 def fold(network: nn.Module) -> nn.Module:
-    """Works all that normalises into plain weights, in place: the same outputs, fewer operations; for stepping only.
+    """Folds normalisation into plain weights, in place: the same outputs, fewer operations; for stepping only.
 
     Kernels, and batch normalisation by the statistics of the training; TEBN, other at every step, stays. It is not
     kept like this, since the weights alone do not tell what a training that goes on would normalise.
@@ -58,7 +58,7 @@ def _merge(layer: Any, norm: Any) -> None:
 
 
 def unfolded(weights: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """The state of a network in training that computes what these plain weights do: the inverse of `plain`.
+    """The state of a network in training that computes the same as these plain weights: the inverse of `plain`.
 
     Plain kernels have mean 0, so they are their own standard, and their length is the gain.
     """

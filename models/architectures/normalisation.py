@@ -1,4 +1,4 @@
-"""How the currents into a layer of cells are kept in the range where some fire and some do not.
+"""Normalisation of the currents into a layer of cells, so that some cells fire and some do not.
 
 `kernel`, the standard here: no statistics of the data. Few events have come by the first step, so statistics gathered
 over all steps fit the first ones badly, and the first ones are what an early answer lives on. Instead the kernels
@@ -23,7 +23,7 @@ from spikecut.pipeline.errors import ModelError
 def convolution(
     spec: NetworkSpec, n_in: int, n_out: int, *, leak: float, kernel: int = 3, stride: int = 1, padding: int = 1
 ) -> list[nn.Module]:
-    """A convolution into cells of this leak, and what normalises its output, as the spec says."""
+    """A convolution into cells of this leak, with the normalisation of the spec."""
     if spec.normalisation == "kernel":
         layer = nn.Conv2d(n_in, n_out, kernel, stride, padding)
         if layer.bias is not None:

@@ -15,11 +15,11 @@ from spikecut.pipeline.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A kind of cell: how a layer of it is made, and what an architecture needs to know of it.
+    """A kind of cell: how a layer of it is made, and the properties that architectures depend on.
 
     `make` takes a network's spec and the share of its input that a cell takes in a step: one number, or one a channel.
-    A layer that is not `learned` keeps it. `state` says what a cell remembers. `pooling` makes the 2 x 2 maximum of its
-    outputs, or what takes its place. `normalisations` are those that it can follow. `leaky` cells take the share `leak`
+    A layer that is not `learned` keeps it. `state` describes the state of a cell. `pooling` makes the 2 x 2 maximum of
+    its outputs, or a substitute. `normalisations` are those that it can follow. `leaky` cells take the share `leak`
     of their input, so that normalised currents begin `1 / leak` times as large; others take all of it. `kernel_gain` is
     the length at which standardised kernels begin. A cell `from_ann` is trained as an activation of `spec.levels`.
     """
@@ -90,7 +90,7 @@ def cell_for(spec: NetworkSpec, leak: float | Tensor, *, learned: bool = True) -
 
 
 def pooling_for(spec: NetworkSpec) -> nn.Module:
-    """What merges 2 x 2 outputs of these cells: their maximum, or their mean."""
+    """The pooling of 2 x 2 outputs of these cells: their maximum, or their mean."""
     return cell_of(spec).pooling(2)
 
 

@@ -1,4 +1,4 @@
-"""What a layer of spiking cells did at every step, and how alike its steps are: what regularisers look at."""
+"""The activity of a layer of spiking cells at every step, and the cosine similarity of its steps, for regularisers."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ SMALL = 1e-5  # as in the published code: keeps a silent layer from dividing by 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Activity:
-    """What the cells of one spiking layer did at every step of whole recordings, with gradients through both.
+    """Spikes and membranes of one spiking layer at every step of whole recordings, with gradients through both.
 
     `spikes` are 0 or 1, `membranes` are those after the reset, in thresholds; both `(T, B, C, H, W)`. Of an ANN
     (`conversion`) they are the rates that its activations stand for, 0 to 1, and the currents that these were given.
@@ -41,7 +41,7 @@ def cosines(responses: Float[Tensor, "T B *cells"]) -> Float[Tensor, " B"]:
 
 
 def last_steps(steps: int) -> int:
-    """How many steps the aim is the mean of."""
+    """The number of last steps whose mean is the aim."""
     return int(0.3 * steps) or steps
 
 

@@ -1,4 +1,4 @@
-"""What training asks of a layer of cells. A new cell writes `forward`; the rest is here, one step after another."""
+"""The interface of a layer of cells for training. A new cell writes `forward`; the rest has defaults here."""
 
 from typing import Any
 

@@ -40,14 +40,14 @@ def forward_kernel(x: _Array, leak: _Array, v: _Array, spikes: _Array, pool: int
                     merged[w, c] = _NONE
                 for r in range(pool):
                     for q in range(pool):
-                        seen = v[t, b, strip * pool + r, w * pool + q]
+                        membranes = v[t, b, strip * pool + r, w * pool + q]
                         for c in range(channels):
-                            merged[w, c] = _ONE if seen[c] > _ONE else merged[w, c]
+                            merged[w, c] = _ONE if membranes[c] > _ONE else merged[w, c]
 
 
 @compiled(fastmath=_FAST)
 def _slope(u: np.float32, shape: _Shape) -> np.float32:
-    """`Surrogate.slope`; the kind is told by how many numbers there are, so each has a kernel of its own."""
+    """`Surrogate.slope`; the length of `shape` gives the kind, so each kind is compiled to a kernel of its own."""
     if len(shape) == 1:
         return max(_NONE, shape[0] - abs(u)) / (shape[0] * shape[0])
     if len(shape) == 2:
@@ -70,7 +70,7 @@ def backward_kernel(
 ) -> None:
     """Back through time. A merged spike's gradient goes to the first that fired of its square, or to the first.
 
-    `beside` is the gradient of what was made of the membranes themselves; None compiles to a kernel without it.
+    `beside` is the gradient of the loss on the membranes themselves; None compiles to a kernel without it.
     Where the currents stood `still`, not None, `back` is a single step of zeros that takes the sum over all.
     """
     steps, n, _, width, channels = v.shape
@@ -91,9 +91,9 @@ def backward_kernel(
                         taken[c] = _NONE
                     for r in range(pool):
                         for q in range(pool):
-                            seen, to = v[t, b, strip * pool + r, w * pool + q], routed[r, w * pool + q]
+                            membranes, to = v[t, b, strip * pool + r, w * pool + q], routed[r, w * pool + q]
                             for c in range(channels):
-                                mine = _ONE - taken[c] if seen[c] > _ONE else _NONE
+                                mine = _ONE - taken[c] if membranes[c] > _ONE else _NONE
                                 to[c] = mine * gradient[c]
                                 taken[c] += mine
                     first = routed[0, w * pool]
@@ -129,14 +129,14 @@ def cosines_kernel(x: _Array, leak: _Array, out: _Array, steps: int, last: int) 
     """`cosines` of the responses to currents `(T, B, pixels, C)`: a response is the membrane clipped to 0 and 1."""
     given, n, pixels, channels = x.shape
     for b in numba.prange(n):
-        seen = np.zeros((steps, channels), np.float32)
+        all_responses = np.zeros((steps, channels), np.float32)
         rest, aim = np.zeros(channels, np.float32), np.zeros(channels, np.float32)
         dots, squares, aims = np.zeros(steps), np.zeros(steps), np.float32(0)
         for pixel in range(pixels):
             rest[:] = 0
             aim[:] = 0
             for t in range(steps):
-                row, responses = x[min(t, given - 1), b, pixel], seen[t]
+                row, responses = x[min(t, given - 1), b, pixel], all_responses[t]
                 part = np.float32(1 / last) if t >= steps - last else np.float32(0)
                 for c in range(channels):
                     u = rest[c]
@@ -145,7 +145,7 @@ def cosines_kernel(x: _Array, leak: _Array, out: _Array, steps: int, last: int) 
                     responses[c] = min(max(u, np.float32(0)), np.float32(1))
                     aim[c] += part * responses[c]
             for t in range(steps):
-                responses = seen[t]
+                responses = all_responses[t]
                 dot, square = np.float32(0), np.float32(0)
                 for c in range(channels):
                     dot += responses[c] * aim[c]

@@ -1,8 +1,8 @@
-"""The slope that stands in for the derivative of a spike, which is 0 wherever it exists.
+"""Surrogate gradients: slopes in the place of the derivative of a spike, which is 0 wherever it exists.
 
 A spike is a step at the threshold; training needs to know which membranes nearly made one. Norse 1.1.0 has
 such slopes, but its triangle is 2 wide whatever its `alpha` (which only scales it) and its SuperSpike ignores
-`alpha`; the two here are as wide as they are told to be. Streaming never needs them.
+`alpha`; those here have the given width. Streaming never needs them.
 """
 
 import math

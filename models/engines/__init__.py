@@ -1,4 +1,4 @@
-"""How a network is stepped: the table `ENGINES`."""
+"""Engines, which step a trained network: the table `ENGINES`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

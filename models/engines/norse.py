@@ -1,4 +1,4 @@
-"""A trained network behind the seam `SteppedModel`: NumPy in, NumPy out, state passed by hand."""
+"""A trained network as a `SteppedModel`: NumPy in, NumPy out, the state as an argument and a result."""
 
 import copy
 import pickle

@@ -26,7 +26,7 @@ def read_weights(weights: Path, card: ModelCard) -> dict[str, torch.Tensor]:
     """The plain weights that a card belongs to.
 
     Raises:
-        ModelError: if the file is another than the card says, damaged, or holds what is no number.
+        ModelError: if the file does not have the SHA-256 of the card, is damaged, or holds values that are not finite.
     """
     return read_tensors(weights, card.weights_sha256)
 
@@ -50,7 +50,7 @@ def read_card(path: Path) -> ModelCard:
 
 
 def _check(card: ModelCard) -> None:
-    """What the types of the fields do not say: numbers of steps, and what free tables hold for this program."""
+    """Checks beyond the types of the fields: numbers of steps, and the entries of free tables."""
     if not 1 <= card.horizon <= _LONGEST or card.spec.step_us < 1 or not card.classes:
         raise ConfigError(
             f"{card.horizon} steps of {card.spec.step_us} us, {len(card.classes)} classes; expected 1 to {_LONGEST:,} "

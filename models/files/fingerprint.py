@@ -1,4 +1,4 @@
-"""What tells one network from another when it has no file of weights: a SHA-256 over all that it computes with.
+"""The identity of a network without a file of weights: a SHA-256 over all that it computes with.
 
 Norse's neuron parameters are plain attributes, absent from `state_dict`; so the modules themselves are walked.
 """
@@ -61,19 +61,21 @@ def _entries(value: Any) -> list[tuple[str, Any]]:
         return [("", sorted(map(repr, value)))]
     if isinstance(value, nn.Module):
         ours = type(value).__module__.split(".")[0] in _KNOWN
-        held = {name: entry for name, entry in vars(value).items() if name not in _INTERNAL}
+        attributes = {name: entry for name, entry in vars(value).items() if name not in _INTERNAL}
         if ours:  # the private attributes of torch's layers change with its versions
-            held = {
-                name: held[name] for name in held if name[0] != "_" or name in ("_parameters", "_buffers", "_modules")
+            attributes = {
+                name: attributes[name]
+                for name in attributes
+                if name[0] != "_" or name in ("_parameters", "_buffers", "_modules")
             }
-        return [*sorted(held.items()), ("source", "" if ours else _source(type(value)))]
+        return [*sorted(attributes.items()), ("source", "" if ours else _source(type(value)))]
     if dataclasses.is_dataclass(value):
         return [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
     return sorted(getattr(value, "__dict__", {}).items())
 
 
 def _source(kind: type) -> str:
-    """The text of a class; nothing for one that was typed into a prompt."""
+    """The source text of a class; empty for a class without a file, from a prompt."""
     try:
         return inspect.getsource(kind)
     except (OSError, TypeError):

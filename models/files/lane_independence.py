@@ -1,7 +1,7 @@
-"""Whether a module can be stepped lane by lane: found out by stepping it, before anybody relies on it.
+"""Checks that the lanes (the recordings of a batch) of a module are independent, by stepping it.
 
-What a network says of one recording must not depend on its neighbours in the batch, nor on what it was asked before.
-Then lanes may leave when they are decided and others take their place (Norse's cells allow it to the bit).
+The output for one recording must not depend on the other recordings of the batch, nor on earlier calls. Then lanes may
+leave when they are decided and others take their place (Norse's cells allow it to the bit).
 """
 
 from collections.abc import Callable
@@ -61,17 +61,17 @@ def lane_axes(call: Call, frame: SensorSize, n_classes: int) -> Any:
 def _walk(call: Call, clips: list[Tensor], n_classes: int) -> list[list[tuple[Tensor, Any]]]:
     """Output and state after every step of each clip, from rest; the clips take turns."""
     states: list[Any] = [None] * len(clips)
-    seen: list[list[tuple[Tensor, Any]]] = [[] for _ in clips]
+    steps: list[list[tuple[Tensor, Any]]] = [[] for _ in clips]
     for t in range(_STEPS):
         for i, clip in enumerate(clips):
             output, states[i] = _step(call, clip[t], states[i], n_classes)
-            seen[i].append(cloned((output, states[i])))
-    return seen
+            steps[i].append(cloned((output, states[i])))
+    return steps
 
 
 def _step(call: Call, frames: Tensor, state: Any, n_classes: int) -> tuple[Tensor, Any]:
     try:
-        said = call(frames.clone(), state)  # a module may write into what it sees
+        returned = call(frames.clone(), state)  # a module may write into its input
     except Exception as error:
         what = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
         if state is None:
@@ -80,23 +80,23 @@ def _step(call: Call, frames: Tensor, state: Any, n_classes: int) -> tuple[Tenso
                 hint="it is called as net(frames, None) with float32 counts; frame= says which size it was made for",
             ) from error
         raise ModelError(f"the network fails on the state that it gave back itself: {what}") from error
-    if not (isinstance(said, tuple) and len(said) == 2):
+    if not (isinstance(returned, tuple) and len(returned) == 2):
         raise ModelError(
-            f"the network returns a {type(said).__name__}; expected (output, state)",
+            f"the network returns a {type(returned).__name__}; expected (output, state)",
             hint="norse.torch.SequentialState hands the state on; in a module of your own, return both",
         )
-    output = said[0]
+    output = returned[0]
     expected = (len(frames), n_classes)
     if not isinstance(output, Tensor) or output.shape != expected:
-        found = f"of shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"in a {type(output).__name__}"
-        raise ModelError(f"outputs {found} a step; expected {expected}: lanes, and one number for each class")
+        shown = f"of shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"in a {type(output).__name__}"
+        raise ModelError(f"outputs {shown} a step; expected {expected}: lanes, and one number for each class")
     if not torch.isfinite(output).all():
         raise ModelError("the network's output is not finite on counts drawn at random")
-    return output, said[1]
+    return output, returned[1]
 
 
 def _axis(alone: Any, together: Any) -> int | None:
-    """Where a leaf of one lane has become longer for several."""
+    """The axis along which a leaf of one lane is longer for several lanes."""
     for leaf in (alone, together):
         if not isinstance(leaf, _PLAIN):
             raise ModelError(
@@ -116,7 +116,7 @@ def _axis(alone: Any, together: Any) -> int | None:
 
 
 def _constant(first: Any, later: Any, axis: int | None) -> None:
-    """Refuses what changes from step to step and belongs to no lane: lanes start at different times."""
+    """Refuses leaves without a lane axis that change from step to step, because lanes start at different times."""
     if axis is None and not _same(first, later):
         raise ModelError(
             "the network's state holds something that changes from step to step but is one for all lanes",

@@ -1,4 +1,4 @@
-"""Anybody's Norse network behind the seam `SteppedModel`, with a card, so that every command takes it."""
+"""A user's Norse network as a `SteppedModel`, with a card, so that every command takes it."""
 
 import copy
 import pickle
@@ -33,7 +33,7 @@ class Lanes:
 
 
 class NorseNetwork:
-    """A module that was found fit to be stepped lane by lane; `from_norse` makes it. `card` tells about it.
+    """A module that passed the check of lane independence; `from_norse` makes it. `card` is its model card.
 
     It holds a copy of the module in evaluation mode and remembers nothing between calls. It can be copied and pickled.
     One that came from a Python file is pickled as that: another process executes the file again (`opened_by`, a
@@ -55,8 +55,8 @@ class NorseNetwork:
     def step(self, frames: Num[ndarray, "B C H W"], state: Lanes | None) -> tuple[Float32[ndarray, "B K"], Lanes]:
         """One step for every lane.
 
-        What rest is only the module knows (Norse's IAF rests at its reset, LIF at its leak, and a cell without a
-        state makes one from its input). So lanes at rest make their first step together, without a state, and are
+        The module defines its own state at rest (Norse's IAF rests at its reset, LIF at its leak, and a cell without
+        a state makes one from its input). So lanes at rest make their first step together, without a state, and are
         joined to the others after it.
 
         Raises:
@@ -139,13 +139,13 @@ def from_norse(
     In a file `my_network.py` that ends in `network = from_norse(...)` it works with every command:
     `spikecut calibrate FOLDER --model my_network.py`, then `spikecut run FILE --model my_network.py`. The command
     executes the file. Cutoffs lie beside it and belong to this network alone: to its weights, its neurons'
-    parameters, the source of its classes, its classes' names and its bin. Which recordings trained it nobody knows
-    but you: keep them out of calibration and test.
+    parameters, the source of its classes, its classes' names and its bin. The card does not know which recordings
+    trained it: keep those out of calibration and test.
 
     Raises:
         ModelError: if the module cannot be stepped lane by lane: it fails, its output has another shape, one lane
             depends on the others, or it keeps memory of its own.
-        ConfigError: if the classes, the bin, the frame or the horizon cannot be.
+        ConfigError: if the classes, the bin, the frame or the horizon are invalid.
 
     >>> import torch, norse.torch as snn
     >>> from spikecut import SensorSize
@@ -185,13 +185,13 @@ def from_norse(
         sensor=sensor,
         horizon=horizon or max(1, 1_000_000 // step_us),
         weights_sha256=fingerprint(network, (*classes, step_us, frame.width, frame.height)),
-        default_cutoff="ltt-2pt",  # what `spikecut calibrate` fits unless told otherwise
+        default_cutoff="ltt-2pt",  # the default of `spikecut calibrate`
     )
     return NorseNetwork(network, card)
 
 
 def _copied(net: nn.Module) -> nn.Module:
-    """The module as it is now: who trains it further changes nothing here, and stepping changes nothing there.
+    """A copy of the module: later training does not change the copy, and stepping does not change the original.
 
     (Norse's `IAFCell` marks its parameters, shared by all such cells, as wanting a gradient when it is stepped.)
     """

@@ -38,12 +38,12 @@ def read_carded(path: Path, kind: str, version: int, card: type[Card]) -> Card:
 
     Raises:
         OSError: if it is missing.
-        ModelError: if it is of another kind or version, or a field is unknown, missing or cannot be.
+        ModelError: if it is of another kind or version, or a field is unknown, missing or invalid.
     """
     try:
         raw = read_json(path, _MOST_BYTES)
-        found = raw.pop("kind", None), raw.pop("version", None)
-        if found != (kind, version):
+        kind_and_version = raw.pop("kind", None), raw.pop("version", None)
+        if kind_and_version != (kind, version):
             raise ModelError(f"not a card of version {version} of a {kind}")
         return typed(card, raw)
     except SpikecutError as error:
@@ -54,15 +54,16 @@ def read_tensors(weights: Path, sha256: str) -> dict[str, Tensor]:
     """The weights that a card belongs to.
 
     Raises:
-        ModelError: if the file cannot be read, is another than the card says, damaged, or holds what is no number.
+        ModelError: if the file cannot be read, does not have the SHA-256 of the card, is damaged, or holds values that
+            are not finite.
     """
     try:
         raw = weights.read_bytes()
     except OSError as error:
         raise ModelError(f"{weights}: cannot read the weights: {error.strerror}") from error
-    if (found := hashlib.sha256(raw).hexdigest()) != sha256:
+    if (actual := hashlib.sha256(raw).hexdigest()) != sha256:
         raise ModelError(
-            f"{weights}: its SHA-256 begins {found[:12]}, the card says {sha256[:12]}",
+            f"{weights}: its SHA-256 begins {actual[:12]}, the card says {sha256[:12]}",
             hint="weights and card are of different trainings, or the file is damaged",
         )
     try:

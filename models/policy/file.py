@@ -18,11 +18,11 @@ _KIND, _VERSION = "spikecut policy", 1
 
 @dataclass(frozen=True, slots=True)
 class PolicyCard:
-    """What must be known to use a policy, and what should be known to trust it.
+    """The facts needed to use a policy, and those needed to trust it.
 
     `network` is the SHA-256 of the weights that it plans for and `name` what that network is called. `macs` are the
-    multiply-accumulates of asking it once, `step_macs` those of one step of the network. `trained_on` are the
-    digests of the recordings that shaped it, `metrics` what it did on them, `provenance` says data, licence, seed,
+    multiply-accumulates of running it once, `step_macs` those of one step of the network. `trained_on` are the
+    digests of the recordings that trained it, `metrics` its figures on them, `provenance` data, licence, seed,
     commit and command.
     """
 
@@ -42,7 +42,7 @@ class PolicyCard:
 
     @property
     def cost(self) -> float:
-        """What asking it costs, in steps of the network."""
+        """The cost of running it, in steps of the network."""
         return self.macs / self.step_macs
 
 
@@ -52,7 +52,7 @@ def save_policy(weights: Path, card: PolicyCard, policy: nn.Module) -> PolicyCar
 
 
 def load_policy(weights: Path, network: ModelCard) -> PolicyPlanner:
-    """The policy in a file, ready to be asked about streams that this network reads.
+    """The policy in a file, ready to run on streams that this network reads.
 
     Raises:
         ModelError: if there is none, weights and card do not belong together, or it was made for another network.

@@ -1,4 +1,4 @@
-"""The policy of SEENN-II: a small plain network that looks at the first frames and says how many steps to make.
+"""The policy of SEENN-II: a small ANN that reads the first frames and chooses the number of steps.
 
 Li, Geller, Kim, Panda (NeurIPS 2023, arXiv 2304.01230), section 3.3. The shape is that of a ResNet-8: a stem and three
 residual blocks, each of twice the channels and half the side of the one before. Activations are ReLUs; nothing spikes.
@@ -32,7 +32,7 @@ _SIDE = 32  # about as many squares along the longer side are looked at
 class PolicySpec:
     """All that is needed to build a policy again.
 
-    It sees `look` frames of `inputs` channels (2 polarities, or 3 colours), and grants `look` to `horizon` steps.
+    It reads `look` frames of `inputs` channels (2 polarities, or 3 colours), and chooses `look` to `horizon` steps.
     `width` is the channels of its first block.
 
     Raises:
@@ -57,15 +57,15 @@ class PolicySpec:
 
     @property
     def n_budgets(self) -> int:
-        """How many numbers of steps it can grant."""
+        """The number of budgets that it can choose from."""
         return self.horizon - self.look + 1
 
 
 class FirstLook(nn.Module):
     """Frames as they come `(B, look, C, H, W)`, as the first convolution takes them `(B, look C, h, w)`.
 
-    Events are merged to about 32 squares along the longer side and told as `ln(1 + n)`; colours from 0 to 255, merged
-    by their mean, as -2 to 2. All that is missing at the right and lower edge of the last squares is empty.
+    Events are merged to about 32 squares along the longer side and scaled as `ln(1 + n)`; colours from 0 to 255,
+    merged by their mean, are scaled to -2 to 2. Incomplete squares at the right and lower edge are filled with zeros.
     """
 
     def __init__(self, spec: PolicySpec) -> None:
@@ -115,7 +115,7 @@ def build_policy(spec: PolicySpec) -> nn.Module:
 
 
 def macs_of_policy(spec: PolicySpec) -> int:
-    """The multiply-accumulates of asking it once, all of its synapses."""
+    """The multiply-accumulates of running it once, over all of its synapses."""
     with torch.random.fork_rng():
         policy = build_policy(spec).eval()
     frames = torch.zeros(1, spec.look, spec.inputs, spec.frame.height, spec.frame.width)
@@ -169,15 +169,15 @@ class PolicyPlanner:
         expected = (self.look, self.spec.inputs, self.spec.frame.height, self.spec.frame.width)
         if frames.shape[1:] != expected:
             raise ModelError(f"first frames of shape {frames.shape[1:]} for a policy made for {expected}")
-        said = []
+        logits = []
         with torch.inference_mode():
             for part in np.array_split(frames, max(1, -(-len(frames) // 256))):
-                said.append(self._network(torch.from_numpy(part.astype(np.float32))))
-            return torch.cat(said).numpy()
+                logits.append(self._network(torch.from_numpy(part.astype(np.float32))))
+            return torch.cat(logits).numpy()
 
 
 def _folded(network: nn.Module) -> nn.Module:
-    """A copy to be asked: normalisation is worked into the convolutions, which saves a quarter of the time."""
+    """A copy for inference: normalisation is folded into the convolutions, which saves a quarter of the time."""
     network = copy.deepcopy(network).eval().requires_grad_(False)
     for module in list(network.modules()):
         for name, child in list(module.named_children()):

@@ -1,7 +1,7 @@
-"""Training the policy of SEENN-II: what every budget would have earned is known, so its expectation is exact.
+"""Training the policy of SEENN-II: the reward of every budget is known, so the expected reward is exact.
 
 The spiking network is frozen. It has run to the horizon once for every recording, and whether it would have been right
-after each step is all that the policy is taught: no sampling, no gradient through the spikes.
+after each step is the only training signal: no sampling, no gradient through the spikes.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,10 @@ def policy_loss(
     beta: float,
     half_life: float = 1.0,
 ) -> Float32[Tensor, ""]:
-    """What the policy is expected to lose: `beta` for a wrong answer, and minus 2^(-k / half_life) for a right one.
+    """The expected loss of the policy: `beta` for a wrong answer, and minus 2^(-k / half_life) for a right one.
 
     `right` says whether the network would have been right with each budget, k of them longer than the first. Of a
-    stream the first budget is `look`: what the network knew before cannot be had any more, so it earns nothing.
+    stream the first budget is `look`: answers before it are not possible any more, so they have no reward.
     Recordings that are wrong with the first budget weigh A / (1 - A) for the share A of all that are right with it,
     so that hard ones and easy ones balance (Li et al., section 3.3). Where A is 1 or 0 there is nothing to balance, and
     all weigh 1.
@@ -47,14 +47,14 @@ def train_policy(
     right: Bool[Tensor, "N T"],
     spec: PolicySpec,
     plan: PolicyPlan,
-    told: Callable[[int, float], None] = lambda epoch, loss: None,
+    report: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> nn.Module:
     """A policy for a network that would have been `right` after each step of these recordings; reproducible.
 
-    `frames` are the first of each, as the network got them. `told` hears every epoch's number and mean loss.
+    `frames` are the first of each, as the network got them. `report` gets the number and mean loss of every epoch.
 
     Raises:
-        ModelError: if there is no whole batch, or the loss is no number.
+        ModelError: if the recordings do not fill a batch, or the loss is not finite.
     """
     if len(frames) < plan.batch_size:
         raise ModelError(
@@ -81,5 +81,5 @@ def train_policy(
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
-        told(epoch, sum(losses) / len(losses))
+        report(epoch, sum(losses) / len(losses))
     return policy.eval()

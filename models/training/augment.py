@@ -18,7 +18,7 @@ class Augmentation:
 
     `rotate_deg` and `scale` and `shear` are relative to the frame's middle, in pixels that are square whatever the
     frame; `shift` is in pixels, and
-    up to the share `drop` of the counted events is taken away. `mirrored` says what each class becomes in a
+    up to the share `drop` of the counted events is removed. `mirrored` gives the class that each class becomes in a
     mirror (a right hand a left one): half of the showings are mirrored, none without it; with `flipped` half of them
     are mirrored and stay what they are. With `inverted` half have ON and OFF exchanged, as if what moves were dark
     instead of bright.

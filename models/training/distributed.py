@@ -36,7 +36,7 @@ def leads() -> bool:
 
 @contextmanager
 def leader_first() -> Iterator[None]:
-    """The leading process goes through alone, and all others after it: what it leaves on disk, they find."""
+    """The leading process runs the block first, and all others after it, so that they can read the files it wrote."""
     if _joined() and not leads():
         distributed.barrier()
     yield

@@ -15,7 +15,7 @@ from spikecut.models.training.losses import Targets
 def silenced(
     frames: Float[Tensor, "B T 2 H W"], time: float, area: float, generator: torch.Generator
 ) -> Float[Tensor, "B T 2 H W"]:
-    """Recordings in which nothing happens for a while, or behind a rectangle: as if something stood in the way.
+    """Recordings without events for a span of steps, or in a rectangle.
 
     Up to the share `time` of the steps in a row, and a rectangle of up to the share `area` of the frame through all
     steps. Drop by time and drop by area of EventDrop (Gu et al., arXiv 2106.05836), which picks one of
@@ -41,11 +41,11 @@ def mixed(
     """Recordings that look into another one through a rectangle, and what they then show: a share of each class.
 
     A rectangle of up to the share `area` of the frame comes, in all steps, from the recording before it in the batch,
-    whose order is random: CutMix (Yun et al., arXiv 1905.04899, section 3.1) on events. How much each class counts is
-    not told by the area, which may be empty, but by events: the share of one's own that is still there against
-    the share of the other's that is shown (EventMix, Shen et al., arXiv 2205.12054, by number of events as its code
-    computes it). Where nothing of either is seen the label stays what it was. A span of steps is never taken from
-    another recording: a label is asked for at every step, and would be wrong at each one before the span.
+    whose order is random: CutMix (Yun et al., arXiv 1905.04899, section 3.1) on events. Label weights are not the
+    areas, which may be empty, but the fractions of events kept from each recording (EventMix, Shen et al., arXiv
+    2205.12054, by number of events as its code computes it). If no event of either recording is kept, the label stays
+    as it was. A span of steps is never taken from another recording: the loss reads the label at every step, and it
+    would be wrong at each one before the span.
 
     The targets are shares of K classes, float32 with a sum of 1, which every loss in `losses` takes. With an area
     of 0 frames and labels come back as they are, and nothing is drawn.

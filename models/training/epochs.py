@@ -217,14 +217,16 @@ _VARIED: dict[InputKind, Callable[[TrainingRun, Tensor, Tensor], tuple[Tensor, T
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """What of two trainings is not the same, by its name and with both values; nothing where all is.
+    """The settings in which two trainings differ, with both values; empty if they do not differ.
 
     >>> differences({"epochs": "60", "data": "a"}, {"epochs": "2", "data": "a"})
     'epochs was 60, now it is 2'
     """
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    said = [f"{name} was {before.get(name, 'not said')}, now it is {now.get(name, 'not said')}" for name in names[:3]]
-    return "; ".join(said) + (f"; and {len(names) - 3} more" if len(names) > 3 else "")
+    changes = [
+        f"{name} was {before.get(name, 'not said')}, now it is {now.get(name, 'not said')}" for name in names[:3]
+    ]
+    return "; ".join(changes) + (f"; and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _decayed_and_not(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The activity of spiking layers as regularisers see it: the currents into each layer, and what its cells did.
+"""Records inputs, spikes and membranes of each spiking layer, for regularisers.
 
 A layer is watched by going through its cells once more, after the network's outputs are known: only on the recordings
 that are of interest, so that a regulariser which pulls at one recording costs little more than that.
@@ -22,7 +22,7 @@ class Driven:
     steps: int
 
     def activity(self, lane: int | None = None) -> Activity:
-        """What the cells did in every recording of the batch, or in one, with gradients."""
+        """The activity of the cells in every recording of the batch, or in one, with gradients."""
         currents = self.currents
         if lane is not None:  # in the order of memory, so that its gradient comes back in the order of the others'
             currents = currents.movedim(2, -1)[:, lane : lane + 1].movedim(-1, 2)

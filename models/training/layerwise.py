@@ -52,7 +52,7 @@ def outputs_and_layers(
 def accuracy_by_step(
     network: nn.Module, frames: Num[Tensor, "N t C H W"], labels: Int64[Tensor, " N"], *, steps: int | None = None
 ) -> tuple[float, ...]:
-    """The share of right answers if everyone were stopped after step 1, 2, …; frames go where the network is."""
+    """The share of right answers if all recordings stopped after step 1, 2, …; frames go to the network's device."""
     network.eval()
     return _accuracy(network, frames, labels, steps or frames.shape[1])
 

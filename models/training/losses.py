@@ -1,4 +1,4 @@
-"""What a network is trained for: to be right at every step, not only at the last.
+"""Losses over all steps: a network is trained to be right at every step, not only at the last.
 
 Every loss takes the instantaneous outputs of all steps and the targets, and gives one number. They differ in
 what is held against the target: each output by itself, their running sum, or their mean over all steps. A target

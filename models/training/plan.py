@@ -1,4 +1,4 @@
-"""The numbers of a training: what a recipe says of it, and what a card keeps."""
+"""The settings of a training, from a recipe and stored in a card."""
 
 import math
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ class TrainingPlan:
     a meaning at other values than 0. `averaging` is the share of every step in the average that is kept.
 
     `window` is how many steps of a recording are shown at a time, or for how many a picture is. Where recordings are
-    longer, every second showing begins at a random step: nobody tells a camera when a gesture begins. An ANN that is
-    to be converted sees the mean of the window instead, in one step. With `bfloat16` the convolutions multiply in
+    longer, every second showing begins at a random step, as a camera does not know when a gesture begins. An ANN that
+    is to be converted reads the mean of the window instead, in one step. With `bfloat16` the convolutions multiply in
     that type while training, and their outputs are kept in it, in about half the time; weights, statistics,
     membranes and every evaluation stay in float32. `rcs` and `rate` are the weights of the two regularisers
     beside the loss (`regularisation`), `rate_target` the spikes a cell and step that cost nothing.

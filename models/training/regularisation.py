@@ -1,4 +1,4 @@
-"""What a training may ask of the activity inside a network, beside the loss of its outputs.
+"""Regularisers of the activity inside a network, added to the loss of its outputs.
 
 All look at every spiking layer (not at the output) and give one number to be added to the loss with a weight. Layers
 count alike, however large they are.

@@ -12,9 +12,9 @@ def retimed(
 
     The speed is drawn from `1 - rate` to `1 + rate`, the beginning from `delay_steps` steps too early to as many too
     late. Time is stretched, not the counts of a step: the events of a step lie evenly in it, so what is played at
-    half the speed has half the events a step. Nothing is lost but what is before the first or beyond the last of the
-    T steps; where nothing is known, nothing happens. Give it all steps there are and cut windows afterwards, so that
-    a fast recording goes on where it can.
+    half the speed has half the events a step. Only events before the first or beyond the last of the T steps are
+    lost; steps without data are empty. Pass all steps of a recording and cut windows afterwards, so that a fast
+    recording continues if it can.
 
     Frames come back as they are, and nothing is drawn, where both limits are 0; as float32 counts otherwise.
     """

@@ -76,7 +76,7 @@ class Readout:
 SUM = Readout()
 
 
-def temperatures_said(text: str, horizon: int) -> Float64[ndarray, " T"] | None:
+def parse_temperatures(text: str, horizon: int) -> Float64[ndarray, " T"] | None:
     """Parses temperatures: a number for all steps, or `t`, the step itself; None for `fitted`.
 
     Raises:

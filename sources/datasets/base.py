@@ -195,12 +195,12 @@ def sources_of(examples: Iterable[Example]) -> list[Source]:
     return list({id(example.source): example.source for example in examples}.values())
 
 
-def numbers_among(path: Path, found: Sequence[str], classes: Sequence[str], thing: str, hint: str) -> tuple[int, ...]:
-    """For each name that was found, its number among `classes`; `thing` is the word for a name, `hint` what to do.
+def numbers_among(path: Path, names: Sequence[str], classes: Sequence[str], thing: str, hint: str) -> tuple[int, ...]:
+    """The number of each name among `classes`; `thing` is the word for a name, `hint` what to do.
 
     Raises:
         ConfigError: if it is none of them.
     """
-    if strangers := [name for name in found if name not in classes]:
+    if strangers := [name for name in names if name not in classes]:
         raise ConfigError(f"{path}: {thing} {strangers[0]!r} is none of the classes {', '.join(classes)}", hint=hint)
-    return tuple(list(classes).index(name) for name in found)
+    return tuple(list(classes).index(name) for name in names)

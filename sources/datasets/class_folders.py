@@ -71,9 +71,9 @@ def list_recordings(folder: Path, classes: Iterable[str] | None = None) -> list[
     """
     roots = class_roots(folder)
     three = "calibration" in roots
-    found = _class_names(folder)
-    names = list(classes) if classes is not None else found
-    numbers_among(folder, found, names, "folder", _OTHER_CLASSES)
+    folder_names = _class_names(folder)
+    names = list(classes) if classes is not None else folder_names
+    numbers_among(folder, folder_names, names, "folder", _OTHER_CLASSES)
     recordings = [
         LabelledRecording(path, names.index(below.name), below.name, division, division if three else None)
         for division, root in roots.items()

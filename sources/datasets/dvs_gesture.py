@@ -140,14 +140,14 @@ def open_gesture_set(folder: Path) -> GestureSet:
         raise UnreadableSource(folder, "no such folder", hint=f"give the folder that holds {LISTS['train']}")
     folder = _inner(folder)
     if any((folder / name).is_dir() for name in TONIC.values()):
-        found, notes = _tonic(folder)
+        sessions, notes = _tonic(folder)
     else:
-        found = [session for part, name in LISTS.items() for session in _listed(folder / name, part)]
+        sessions = [session for part, name in LISTS.items() for session in _listed(folder / name, part)]
         notes = _mapping(folder)
-    if not found:
+    if not sessions:
         raise EmptyRecording(folder, "no sessions", hint=f"they come with the data set: {HOME}")
-    _apart(folder, found)
-    return GestureSet(folder, tuple(sorted(found, key=lambda s: (s.user, s.lighting))), tuple(notes))
+    _apart(folder, sessions)
+    return GestureSet(folder, tuple(sorted(sessions, key=lambda s: (s.user, s.lighting))), tuple(notes))
 
 
 def _inner(folder: Path) -> Path:
@@ -160,17 +160,17 @@ def _looks_like_one(folder: Path) -> bool:
 
 
 def _tonic(folder: Path) -> tuple[list[Session], list[str]]:
-    found: list[Session] = []
+    sessions: list[Session] = []
     notes: list[str] = []
     for part, name in TONIC.items():
         if not (folder / name).is_dir():
             notes.append(f"{name} is missing; its people cannot {part}")
         for path in sorted(path for path in (folder / name).glob("*") if path.is_dir()):
             if session := _session(path, path.name, part):
-                found.append(session)
+                sessions.append(session)
             else:
                 notes.append(f"{name}/{path.name} is passed over: no userNN_lighting")
-    return found, notes
+    return sessions, notes
 
 
 def _listed(file: Path, part: str) -> Iterator[Session]:
@@ -203,13 +203,13 @@ def _session(path: Path, name: str, part: str) -> Session | None:
 
 def _apart(folder: Path, sessions: Iterable[Session]) -> None:
     """Nobody is listed twice, and who tests does not train."""
-    seen: dict[str, Session] = {}
+    by_name: dict[str, Session] = {}
     for session in sessions:
-        if session.name in seen:
+        if session.name in by_name:
             raise CorruptRecording(folder, f"{session.name} is listed twice", hint="keep one of the two")
-        seen[session.name] = session
-    testing = {s.user for s in seen.values() if s.part == "test"}
-    if both := sorted(testing & {s.user for s in seen.values() if s.part != "test"}):
+        by_name[session.name] = session
+    testing = {s.user for s in by_name.values() if s.part == "test"}
+    if both := sorted(testing & {s.user for s in by_name.values() if s.part != "test"}):
         raise CorruptRecording(
             folder,
             f"user {both[0]} is to test, and also to train or calibrate",

@@ -49,18 +49,18 @@ def longest_stretch(recording: Recording) -> Stretch:
         EmptyRecording: if it has no events.
         SourceError: if it cannot be read.
     """
-    found: dict[int, tuple[int, int, int]] = {}
+    stretches: dict[int, tuple[int, int, int]] = {}
     lost = NOTHING_LOST
     for batch in recording:
         lost += batch.lost
         if len(batch):
-            first, _, n = found.get(batch.segment, (int(batch.t[0]), 0, 0))
-            found[batch.segment] = first, int(batch.t[-1]) + 1, n + len(batch)
-    if not found:
+            first, _, n = stretches.get(batch.segment, (int(batch.t[0]), 0, 0))
+            stretches[batch.segment] = first, int(batch.t[-1]) + 1, n + len(batch)
+    if not stretches:
         raise EmptyRecording(recording.path, "not one event")
-    segment = max(found, key=lambda number: found[number][1] - found[number][0])
-    start_us, end_us, n_events = found[segment]
-    return Stretch(segment, start_us, end_us, n_events, sum(n for _, _, n in found.values()) - n_events, lost)
+    segment = max(stretches, key=lambda number: stretches[number][1] - stretches[number][0])
+    start_us, end_us, n_events = stretches[segment]
+    return Stretch(segment, start_us, end_us, n_events, sum(n for _, _, n in stretches.values()) - n_events, lost)
 
 
 def planned(recording: Recording, stretch: Stretch, piece_us: int | None, skip_us: int) -> list[Piece]:
@@ -101,13 +101,13 @@ def parts_of(n: int) -> list[Part | None]:
     >>> parts_of(7)
     ['train', 'train', 'train', None, 'calibration', None, 'test']
     """
-    held = round((n - 2) / 5)
+    n_each = round((n - 2) / 5)
     shares: tuple[tuple[Part | None, int], ...] = (
-        ("train", n - 2 - 2 * held),
+        ("train", n - 2 - 2 * n_each),
         (None, 1),
-        ("calibration", held),
+        ("calibration", n_each),
         (None, 1),
-        ("test", held),
+        ("test", n_each),
     )
     return [part for part, count in shares for _ in range(count)]
 

@@ -110,9 +110,9 @@ def batch_of(events: Any, sensor: SensorSize, name: str, lost: DropCounts = NOTH
             time is not finite, or a polarity is none of a boolean, 0, 1 and -1.
     """
     if not isinstance(events, ndarray) or events.dtype.names is None or events.ndim != 1:
-        found = f"an array of shape {events.shape}" if isinstance(events, ndarray) else f"a {type(events).__name__}"
+        shown = f"an array of shape {events.shape}" if isinstance(events, ndarray) else f"a {type(events).__name__}"
         raise EventError(
-            f"{name}: {found}; expected an array of events with the fields x, y, t and p",
+            f"{name}: {shown}; expected an array of events with the fields x, y, t and p",
             hint="leave out ToFrame and whatever else makes no events: events are counted into frames here",
         )
     try:

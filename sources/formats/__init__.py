@@ -68,8 +68,8 @@ def recording_suffixes(*, text: bool = False) -> tuple[str, ...]:
     >>> recording_suffixes()
     ('.aedat', '.bin', '.h5', '.hdf5')
     """
-    found = [row.suffixes for row in FORMATS.values() if row.in_folders and (text or "text" not in row.needs)]
-    return tuple(dict.fromkeys(suffix for suffixes in found for suffix in suffixes))
+    rows = [row for row in FORMATS.values() if row.in_folders and (text or "text" not in row.needs)]
+    return tuple(dict.fromkeys(suffix for row in rows for suffix in row.suffixes))
 
 
 def written_formats() -> dict[str, Format]:

@@ -45,14 +45,14 @@ class DrawnPeople:
 
     def examples(self, part: Part) -> list[Example]:
         """One for every gesture of the users of one part."""
-        found = []
+        examples = []
         for user in drawn_users(self.n_users, part):
             session = drawn_session(user, self.seed, quick=self.quick)
             for index, span in enumerate(session.spans()):
                 name, times = f"{session.name}: {span.name}", f"{span.label} {span.start_us} {span.end_us}"
                 example = Example(name, span.label, drawn_part(user), session, name, f"user {user}", index, times)
-                found.append(example)
-        return found
+                examples.append(example)
+        return examples
 
     def numbered(self, classes: Sequence[str], reader: str) -> tuple[int, ...]:
         """The numbers of the gestures.

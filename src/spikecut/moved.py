@@ -163,10 +163,10 @@ OLD_PACKAGES = {
 }
 
 RENAMED = {
+    "pipeline.readout.temperatures_said": "pipeline.evidence.readout parse_temperatures",
     "tools.cutoffs.asked_by": "tools.cutoff_lookup shared_policy",
     "tools.outputs.told_overlap": "tools.batch.outputs overlap_text",
     "tools.material.unsaid": "tools.training.training_data defaults",
-    "tools.packing.seen": "tools.training.packing with_progress",
     "pipeline.fitting.FITS": "pipeline.rules RULES",
     "pipeline.fitting.Fit": "pipeline.rules.rule Rule",
     "pipeline.fitted.TYPES": "pipeline.rules.stored stored_types()",

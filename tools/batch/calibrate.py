@@ -13,7 +13,7 @@ from rich.table import Table
 from spikecut.models.files import opening
 from spikecut.models.policy.network import PolicyPlanner
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.evidence.readout import Readout, fit_temperatures, temperatures_said
+from spikecut.pipeline.evidence.readout import Readout, fit_temperatures, parse_temperatures
 from spikecut.pipeline.files.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.metrics.evaluation import calibration_errors
 from spikecut.pipeline.metrics.intervals import wilson
@@ -50,7 +50,7 @@ def run_calibrate(options: "Calibrate") -> int:
     for wish in wishes:
         for rule in wanted:
             check_wish(rule, wish)
-    temperatures_said(options.temperature, 1)  # refused before the network runs
+    parse_temperatures(options.temperature, 1)  # refused before the network runs
     weights = opening.locate(options.model)
     folder = options.out or (weights.parent if weights.parent != opening.SHIPPED else Path())
     policy = None
@@ -141,7 +141,7 @@ def read_with(recorded: RecordedOutputs, options: "Calibrate") -> RecordedOutput
     plain = Readout(kind, options.leak if kind == "leaky" else 0.0, recorded.members)
     if temperature == "1":
         return recorded if kind == "sum" else recorded.read_by(plain)
-    if (given := temperatures_said(temperature, recorded.horizon)) is not None:
+    if (given := parse_temperatures(temperature, recorded.horizon)) is not None:
         return recorded.read_by(dataclasses.replace(plain, temperatures=given))
     for_temperatures, rest = recorded.read_by(plain).split(0.3, options.seed)
     values = fit_temperatures(for_temperatures.logits(), for_temperatures.labels)

@@ -20,22 +20,22 @@ CHECKS = {  # by the rows of DATASETS; the others are checked by `dataset_check`
 
 
 def check(path: Path, *, read: bool = False) -> Checked:
-    """The check that belongs to the kind of a data set; reads everything where `read` says so.
+    """The check for the kind of a data set; reads every example only if `read` is set.
 
     Raises:
         SourceError: if there are no examples at all, or lists of DVS128 Gesture contradict themselves.
     """
     module, name = CHECKS.get(kind_of(path), "dataset_check check_dataset").split()
-    found: Checked = getattr(import_module(f"spikecut.tools.checks.{module}"), name)(path, read=read)
-    return found
+    checked: Checked = getattr(import_module(f"spikecut.tools.checks.{module}"), name)(path, read=read)
+    return checked
 
 
 def run_data_check(options: "Data") -> int:
     """The command: 0 if the set is complete, 3 if something is missing or damaged, 4 if nothing can be used.
 
     Raises:
-        SourceError: as `check` says.
+        SourceError: as `check`.
     """
-    found = check(options.folder, read=options.read)
-    print(json.dumps(facts_of(found)) if options.json else "\n".join(map(printable, lines_of(found))))
-    return 0 if not found.faults else 3 if found.usable else 4
+    checked = check(options.folder, read=options.read)
+    print(json.dumps(facts_of(checked)) if options.json else "\n".join(map(printable, lines_of(checked))))
+    return 0 if not checked.faults else 3 if checked.usable else 4

@@ -125,9 +125,9 @@ def _transformed(
 ) -> tuple[Frames, list[int]]:
     """Each recording read whole and transformed (by one of Tonic's, or a `Compose` of them) before it is counted.
 
-    Such frames are held in memory and not kept, since nothing says whether a transform is the same as another day.
-    What a transform draws (Tonic's from NumPy's global generator) is drawn once, and is a function of the training's
-    seed and the recording's name.
+    Such frames stay in memory and are not cached, since a transform has no identity to compare. The random numbers of
+    a transform (Tonic's from NumPy's global generator) are drawn once, and are a function of the training's seed and
+    the recording's name.
 
     Raises:
         ConfigError: if several examples lie in one recording.
@@ -149,7 +149,7 @@ def _transformed(
 
 @contextmanager
 def _drawing_for(seed: int, name: str) -> Iterator[None]:
-    """NumPy's global generator begins anew for one recording, and is afterwards as it was."""
+    """Seeds NumPy's global generator for one recording, and restores its state afterwards."""
     before = np.random.get_state()  # noqa: NPY002 - it is the one that Tonic draws from
     np.random.seed(int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:4]))  # noqa: NPY002
     try:
@@ -176,6 +176,6 @@ def _fill(target: Frames, frames: Iterable[Frame]) -> int:
 
 
 def reading(items: Iterable[Any], what: str, n: int | None = None) -> Iterator[Any]:
-    """The items as they are read, under a bar on a terminal; `n` is how many, where they do not say so."""
+    """The items as they are read, with a progress bar on a terminal; `n` is their number, if they have no length."""
     total = n if n is not None else len(items)  # type: ignore[arg-type]
     return iter(track(items, f"reading {what}", total, console=Console(stderr=True), transient=True))

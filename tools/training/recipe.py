@@ -14,7 +14,7 @@ from spikecut.models.training.epochs import TrainingPlan
 from spikecut.models.training.image_augment import PictureAugmentation
 from spikecut.pipeline.errors import ConfigError, SpikecutError
 from spikecut.pipeline.events import SensorSize
-from spikecut.pipeline.evidence.readout import Readout, temperatures_said
+from spikecut.pipeline.evidence.readout import Readout, parse_temperatures
 from spikecut.pipeline.files.strict import read_toml, typed
 from spikecut.pipeline.recognition import Onset
 from spikecut.pipeline.rules.fit import check_wish
@@ -28,10 +28,10 @@ FOLDER = Path(__file__).parent.parent / "recipes"
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
-    """What is fitted on the calibration part, and how outputs are read for it (`spikecut calibrate`).
+    """The cutoffs to fit on the calibration part, and the readout for them (`spikecut calibrate`).
 
     Raises:
-        ConfigError: for a rule, a loss or a readout that cannot be, or a default that is not among what is fitted.
+        ConfigError: for an invalid rule, loss or readout, or a default that is not among the fitted cutoffs.
     """
 
     rules: tuple[str, ...] = ("fixed", "topk", "confidence", "ltt")
@@ -42,7 +42,7 @@ class Deciding:
 
     def __post_init__(self) -> None:
         Readout(self.readout)
-        temperatures_said(str(self.temperature), 1)
+        parse_temperatures(str(self.temperature), 1)
         for rule in self.rules:
             for tolerance in self.tolerances:
                 check_wish(rule, Wish(tolerance))
@@ -60,16 +60,16 @@ class Recipe:
     `classes` may be left out: then they are the folders of the data. `spare_steps` are read beyond the window, so
     that a showing may begin later than the label. `drawn_users` draw gestures to train on where no data is given, and
     as many as `drawn_judges` those to calibrate and to test on. `counterpart` is what `spikecut simulate` makes from
-    pictures in the place of the data. `published` is what others report, with its source. `onset` says when a
-    continuous stream holds something to recognise. `policy` is how a policy is trained, if one of the rules asks one.
-    `transforms` are Tonic's, by name and arguments, on the events of
-    what is trained on, and on nothing else; they are drawn once for the whole training.
+    pictures in the place of the data. `published` are the results of others, with their source. `onset` detects when
+    a continuous stream holds something to recognise. `policy` is how a policy is trained, if one of the rules needs
+    one. `transforms` are Tonic's, by name and arguments, on the events of the training examples alone; they are drawn
+    once for the whole training.
 
-    With `inputs = 3` in `network` it is about pictures: `sensor` is the size that they are brought to, and what only
-    events have is left out.
+    With `inputs = 3` in `network` the recipe is for pictures: `sensor` is the size that they are resized to, and keys
+    for events are left out.
 
     Raises:
-        ConfigError: for a number that cannot be, or a counterpart that nobody makes.
+        ConfigError: for a number out of range, or an unknown counterpart.
     """
 
     title: str
@@ -143,10 +143,10 @@ def shipped() -> list[str]:
 
 
 def read_recipe(named: str | Path) -> Recipe:
-    """A shipped recipe by its name, or one's own by the path of its file.
+    """A shipped recipe by its name, or a recipe of your own by the path of its file.
 
     Raises:
-        ConfigError: if there is none, or the file holds a key or a value that cannot be.
+        ConfigError: if there is none, or the file holds an unknown key or an invalid value.
     """
     path = FOLDER / f"{named}.toml" if str(named) in shipped() else Path(named)
     if path.suffix != ".toml" or not path.is_file():
@@ -156,8 +156,8 @@ def read_recipe(named: str | Path) -> Recipe:
     try:
         table = read_toml(path)
         tables = {part: table.get(part, {}) for part in ("network", "training", "policy")}
-        said = [("n_classes", "network"), ("seed", "training"), ("seed", "policy")]
-        if wrong := next((f"{key} in [{part}]" for key, part in said if key in _as_table(tables[part])), ""):
+        fixed = [("n_classes", "network"), ("seed", "training"), ("seed", "policy")]
+        if wrong := next((f"{key} in [{part}]" for key, part in fixed if key in _as_table(tables[part])), ""):
             raise ConfigError(f"{wrong} is not the recipe's to say", hint="classes say the one, --seed the other")
         if isinstance(network := tables["network"], dict):  # what follows from the rest need not be said twice
             classes = table.get("classes", [])

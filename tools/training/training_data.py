@@ -90,30 +90,30 @@ def made_of(recipe: Recipe, data: Path | None, start: str = "") -> dict[str, str
     The data are identified by a digest of names and contents of the train part. The recipe is one with its classes.
     """
     things = ("sensor", "classes", "downsample", "spare_steps", "transforms", "onset")
-    said = {name: str(getattr(recipe, name)) for name in things} | {"default cutoff": recipe.deciding.default}
+    settings = {name: str(getattr(recipe, name)) for name in things} | {"default cutoff": recipe.deciding.default}
     unused = f"training.{UNUSED_AUGMENTATION[recipe.network.input_kind]}"
     for name, table in (("network", recipe.network), ("training", recipe.training)):
-        said |= {f"{name}.{field.name}": str(getattr(table, field.name)) for field in fields(table)}
-    said.pop(unused, None)
+        settings |= {f"{name}.{field.name}": str(getattr(table, field.name)) for field in fields(table)}
+    settings.pop(unused, None)
     if data is None:
-        told = f"drawn gestures, version {VERSION}, of {recipe.drawn_users} users"
+        identity = f"drawn gestures, version {VERSION}, of {recipe.drawn_users} users"
     else:
         sources = sources_of(_opened(recipe, data).examples("train"))
         lines = (f"{one.name} {digest}\n" for one, digest in zip(sources, digests_of(sources), strict=True))
-        told = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
-    return said | {"data": told, "first weights": start or "fresh"}
+        identity = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+    return settings | {"data": identity, "first weights": start or "fresh"}
 
 
-def unsaid() -> dict[str, str]:
-    """What an older card leaves unsaid in `made_of`, since nobody could ask for it then: the default."""
-    said = {}
+def defaults() -> dict[str, str]:
+    """The default of every key of `made_of`: the values of keys that did not exist when an older card was written."""
+    settings = {}
     for name, table in (("network", NetworkSpec), ("training", TrainingPlan)):
         for one in fields(table):
             if one.default is not MISSING:
-                said[f"{name}.{one.name}"] = str(one.default)
+                settings[f"{name}.{one.name}"] = str(one.default)
             elif one.default_factory is not MISSING:
-                said[f"{name}.{one.name}"] = str(one.default_factory())
-    return said
+                settings[f"{name}.{one.name}"] = str(one.default_factory())
+    return settings
 
 
 def _opened(recipe: Recipe, data: Path) -> Dataset:
@@ -149,15 +149,15 @@ def _from_data(data: Path, recipe: Recipe) -> Material:
     return Material(fit, watch, test, origin, digests_of_training(dataset, kind))
 
 
-def _check_classes(data: Path, recipe: Recipe, found: tuple[str, ...]) -> None:
-    if found == recipe.classes:
+def _check_classes(data: Path, recipe: Recipe, classes: tuple[str, ...]) -> None:
+    if classes == recipe.classes:
         return
-    if set(found) == set(recipe.classes):
+    if set(classes) == set(recipe.classes):
         raise ConfigError(
             f"{data}: the recipe has its classes in another order: {', '.join(recipe.classes)}",
-            hint=f"the folders are numbered by name: classes = {list(found)}, or leave classes out",
+            hint=f"the folders are numbered by name: classes = {list(classes)}, or leave classes out",
         )
-    raise ConfigError(f"{data}: classes {', '.join(found)}; the recipe has {', '.join(recipe.classes)}")
+    raise ConfigError(f"{data}: classes {', '.join(classes)}; the recipe has {', '.join(recipe.classes)}")
 
 
 def _transform(recipe: Recipe) -> Transform | None:

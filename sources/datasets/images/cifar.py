@@ -99,15 +99,15 @@ def cifar_files(path: Path) -> CifarFiles | None:
         ConfigError: if a folder holds both sets.
     """
     if path.is_dir():
-        found = []
+        copies = []
         for layout in (CIFAR10, CIFAR100):
             for folder in (path, path / layout.folder):
                 there = [name for name in layout.files if (folder / name).is_file()]
                 if len(there) > 1:  # one file called test is none of these sets
-                    found.append(CifarFiles(layout, folder, {name: _read(folder / name) for name in there}))
-        if len(found) > 1:
-            raise ConfigError(f"{path}: holds {' and '.join(one.layout.name for one in found)}; give one of the two")
-        return found[0] if found else None
+                    copies.append(CifarFiles(layout, folder, {name: _read(folder / name) for name in there}))
+        if len(copies) > 1:
+            raise ConfigError(f"{path}: holds {' and '.join(one.layout.name for one in copies)}; give one of the two")
+        return copies[0] if copies else None
     if not (path.is_file() and is_tar(path)):
         return None
     by_name = dict(_unpacked(path))
@@ -118,7 +118,7 @@ def cifar_files(path: Path) -> CifarFiles | None:
     return None
 
 
-def open_cifar(found: CifarFiles) -> PictureSet:
+def open_cifar(copy: CifarFiles) -> PictureSet:
     """The pictures: the test file tests; of those to train on, in the order of the files, the last tenth calibrates.
 
     Of the whole sets these are the last 5,000 of 50,000. Classes of CIFAR-100 are the hundred fine ones.
@@ -127,57 +127,57 @@ def open_cifar(found: CifarFiles) -> PictureSet:
         CorruptRecording: if a file is damaged, or says more than a list of pictures.
         UnreadableSource: if the file with the names of the classes is missing.
     """
-    layout = found.layout
-    if layout.meta[0] not in found.files:
-        raise UnreadableSource(found.path, f"{layout.name} without its file {layout.meta[0]}, which names the classes")
-    classes, test = class_names(found), layout.test[0]
-    held = [
+    layout = copy.layout
+    if layout.meta[0] not in copy.files:
+        raise UnreadableSource(copy.path, f"{layout.name} without its file {layout.meta[0]}, which names the classes")
+    classes, test = class_names(copy), layout.test[0]
+    examples = [
         (name, i, pixels, label)
         for name in layout.files
-        if name in found.files and name != layout.meta[0]
-        for i, (pixels, label) in enumerate(zip(*pictures_in(found, name), strict=True))
+        if name in copy.files and name != layout.meta[0]
+        for i, (pixels, label) in enumerate(zip(*pictures_in(copy, name), strict=True))
     ]
-    n_train = sum(name != test for name, *_ in held)
+    n_train = sum(name != test for name, *_ in examples)
 
     def picture(at: int, name: str, i: int, pixels: UInt8[ndarray, "3 32 32"], label: int) -> LabelledPicture:
         part: Division = "test" if name == test else part_of_place(at, n_train)
         entry = f"{name}/{i:05d}"
-        return LabelledPicture(found.path, entry, entry, label, classes[label], part, pixels)
+        return LabelledPicture(copy.path, entry, entry, label, classes[label], part, pixels)
 
-    pictures = tuple(picture(at, *one) for at, one in enumerate(held))
-    whole = not found.missing and not found.changed
+    pictures = tuple(picture(at, *one) for at, one in enumerate(examples))
+    whole = not copy.missing and not copy.changed
     origin = f"{layout.name}, the genuine files" if whole else f"{layout.name}'s layout, but not its published files"
-    notes = [f"missing: {', '.join(found.missing)}"] if found.missing else []
-    return PictureSet(found.path, origin, classes, pictures, tuple(notes))
+    notes = [f"missing: {', '.join(copy.missing)}"] if copy.missing else []
+    return PictureSet(copy.path, origin, classes, pictures, tuple(notes))
 
 
-def class_names(found: CifarFiles) -> tuple[str, ...]:
+def class_names(copy: CifarFiles) -> tuple[str, ...]:
     """The names of the classes, by number.
 
     Raises:
         CorruptRecording: if the file that says them does not.
     """
-    name, key, n = found.layout.meta[0], found.layout.names_key, found.layout.n_classes
-    said = plain(found.files[name], found.path / name).get(key)
-    if not (isinstance(said, list) and len(said) == n and all(isinstance(one, bytes) for one in said)):
-        raise CorruptRecording(found.path / name, f"expected {n} names under {key.decode()!r}")
-    return tuple(one.decode("utf-8", "replace") for one in said)
+    name, key, n = copy.layout.meta[0], copy.layout.names_key, copy.layout.n_classes
+    names = plain(copy.files[name], copy.path / name).get(key)
+    if not (isinstance(names, list) and len(names) == n and all(isinstance(one, bytes) for one in names)):
+        raise CorruptRecording(copy.path / name, f"expected {n} names under {key.decode()!r}")
+    return tuple(one.decode("utf-8", "replace") for one in names)
 
 
-def pictures_in(found: CifarFiles, name: str) -> tuple[UInt8[ndarray, "N 3 32 32"], list[int]]:
+def pictures_in(copy: CifarFiles, name: str) -> tuple[UInt8[ndarray, "N 3 32 32"], list[int]]:
     """The pictures of one file, and the numbers of their classes.
 
     Raises:
         CorruptRecording: if it is damaged, or says something else than as many labels as pictures.
     """
-    place, key = found.path / name, found.layout.labels_key
-    said = plain(found.files[name], place)
-    data, labels = said.get(b"data"), said.get(key)
+    place, key = copy.path / name, copy.layout.labels_key
+    table = plain(copy.files[name], place)
+    data, labels = table.get(b"data"), table.get(key)
     data = getattr(data, "values", None) if isinstance(data, Array) else None
     if data is None or data.ndim != 2 or data.shape[1] != 3 * SIDE * SIDE:
         shape = "none" if data is None else f"one of shape {data.shape}"
         raise CorruptRecording(place, f"expected an array of N x {3 * SIDE * SIDE} bytes under 'data', found {shape}")
-    n, most = len(data), found.layout.n_classes
+    n, most = len(data), copy.layout.n_classes
     if not (isinstance(labels, list) and len(labels) == n and all(type(k) is int and 0 <= k < most for k in labels)):
         raise CorruptRecording(place, f"expected {n:,} numbers from 0 to {most - 1} under {key.decode()!r}")
     return data.reshape(n, 3, SIDE, SIDE), labels

@@ -52,9 +52,9 @@ def open_folders(images: Path) -> PictureSet:
             paths.append(path)
     notes = tuple(f"{n:,} file{'s' * (n != 1)} {cause}, not used" for cause, n in sorted(dropped.items()))
     if not paths:
-        told = f" ({', '.join(notes)})" if notes else ""
+        causes = f" ({', '.join(notes)})" if notes else ""
         raise EmptyRecording(
-            images, f"no pictures in class folders{told}", hint="expected <class>/<picture>.png or .jpg"
+            images, f"no pictures in class folders{causes}", hint="expected <class>/<picture>.png or .jpg"
         )
     classes = tuple(sorted({path.parent.name for path in paths}))
     number = {name: label for label, name in enumerate(classes)}
@@ -130,8 +130,8 @@ def _words(wnids: Sequence[str], text: str) -> tuple[str, ...]:
     meanings = dict(line.split("\t")[:2] for line in text.splitlines() if "\t" in line)
     whole = [meanings.get(wnid, wnid).strip() for wnid in wnids]
     first = [words.split(",")[0] for words in whole]
-    told = [words if first.count(word) > 1 else word for word, words in zip(first, whole, strict=True)]
-    return tuple(wnid if told.count(word) > 1 else word for wnid, word in zip(wnids, told, strict=True))
+    chosen = [words if first.count(word) > 1 else word for word, words in zip(first, whole, strict=True)]
+    return tuple(wnid if chosen.count(word) > 1 else word for wnid, word in zip(wnids, chosen, strict=True))
 
 
 def _text(images: Path, entry: str) -> str:

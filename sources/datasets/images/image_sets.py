@@ -26,8 +26,8 @@ from spikecut.sources.opencv import opencv
 class LabelledPicture:
     """One picture and what it shows: `label` is the number of its class.
 
-    It lies as the file `entry` in a folder or in a zip archive; or it is `held` in memory, where many came out of one
-    file, and then `entry` is that file and its number there. `name` is what a split is told by.
+    It is the file `entry` in a folder or in a zip archive; or, if one file holds many, it is `loaded` in memory, and
+    `entry` is that file and its number there. Digests of splits are made of `name`.
     """
 
     images: Path
@@ -36,7 +36,7 @@ class LabelledPicture:
     label: int
     class_name: str
     part: Division
-    held: UInt8[ndarray, "3 H W"] | None = None
+    loaded: UInt8[ndarray, "3 H W"] | None = None
 
     @property
     def path(self) -> Path:
@@ -49,7 +49,7 @@ class LabelledPicture:
         Raises:
             UnreadableSource: if it is no whole picture.
         """
-        return self.held if self.held is not None else colours(self._raw(), self.path)
+        return self.loaded if self.loaded is not None else colours(self._raw(), self.path)
 
     def digest(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of its file, or of its pixels where many share a file.
@@ -67,7 +67,7 @@ class LabelledPicture:
         yield from still(fitted(self.pixels(), view.frame), view)
 
     def _raw(self) -> bytes:
-        return self.held.tobytes() if self.held is not None else bytes_of(self.images, self.entry)
+        return self.loaded.tobytes() if self.loaded is not None else bytes_of(self.images, self.entry)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

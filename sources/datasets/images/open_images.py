@@ -91,8 +91,8 @@ def _unchanged(path: Path, modified_ns: int, size: int) -> PictureSet:
 
 
 def _opened(path: Path) -> PictureSet:
-    if (found := cifar_files(path)) is not None:
-        return open_cifar(found)
+    if (files := cifar_files(path)) is not None:
+        return open_cifar(files)
     if path.is_file() and not zipfile.is_zipfile(path):
         raise UnknownFormat(path, f"no set of pictures; expected {KNOWN}")
     return open_folders(path)

@@ -23,7 +23,7 @@ def plain(raw: bytes, place: Path) -> dict[bytes, Any]:
         CorruptRecording: if it is damaged, holds something else, or asks for any other name.
     """
     try:
-        said = _Plain(io.BytesIO(raw), encoding="bytes").load()
+        table = _Plain(io.BytesIO(raw), encoding="bytes").load()
     except _Refused as error:
         raise CorruptRecording(
             place,
@@ -32,9 +32,9 @@ def plain(raw: bytes, place: Path) -> dict[bytes, Any]:
         ) from error
     except Exception as error:  # a damaged pickle may raise anything
         raise CorruptRecording(place, f"not a pickle of plain data ({type(error).__name__}: {error})") from error
-    if not isinstance(said, dict):
-        raise CorruptRecording(place, f"expected a dictionary, found {type(said).__name__}")
-    return said
+    if not isinstance(table, dict):
+        raise CorruptRecording(place, f"expected a dictionary, found {type(table).__name__}")
+    return table
 
 
 class Array:
@@ -67,7 +67,7 @@ class _Plain(pickle.Unpickler):
         if (module, name) in (("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct")):
             return lambda *_: Array()
         if (module, name) == ("numpy", "dtype"):
-            return lambda *said: _Bytes(*said)
+            return lambda *arguments: _Bytes(*arguments)
         if (module, name) == ("numpy", "ndarray"):
             return None
         raise _Refused(f"{module}.{name}")

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.evidence.probability import softmax
-from spikecut.pipeline.evidence.readout import Readout, fit_temperatures, temperatures_said
+from spikecut.pipeline.evidence.readout import Readout, fit_temperatures, parse_temperatures
 from spikecut.pipeline.results import Evidence
 
 outputs_of_two = hnp.arrays(np.float32, (3, 5, 4), elements=st.integers(-32, 32).map(lambda n: n / 8))
@@ -60,12 +60,12 @@ def test_a_fitted_temperature_is_the_one_that_made_the_labels(true: float) -> No
 
 
 def test_temperatures_are_said_as_a_number_or_as_the_step() -> None:
-    np.testing.assert_array_equal(temperatures_said("8", 3), [8, 8, 8])
-    np.testing.assert_array_equal(temperatures_said("t", 3), [1, 2, 3])
-    assert temperatures_said("fitted", 3) is None
+    np.testing.assert_array_equal(parse_temperatures("8", 3), [8, 8, 8])
+    np.testing.assert_array_equal(parse_temperatures("t", 3), [1, 2, 3])
+    assert parse_temperatures("fitted", 3) is None
     for wrong in ("0", "-1", "inf", "nan", "warm"):
         with pytest.raises(ConfigError, match=f"temperature '{wrong}'; expected a number above 0"):
-            temperatures_said(wrong, 3)
+            parse_temperatures(wrong, 3)
 
 
 def test_a_readout_that_cannot_be_is_refused() -> None:

@@ -54,12 +54,11 @@ class Recipe:
 
 
 def run_recipe(options: Recipe) -> int:
-    """Writes one folder a seed. What is done already is not done again; what was cut short goes on.
+    """Writes one folder a seed. Finished parts are skipped, an interrupted training continues.
 
     Raises:
-        ConfigError: if the recipe, or a policy for it, needs data that is not there, or both data and pictures are
-            given; if a part of the data is empty; if a folder holds a network made of something else; or if `torchrun`
-            started this.
+        ConfigError: if data for the recipe or its policy are missing, or both data and pictures are given; if a part
+            of the data is empty; if a folder holds a network made from other inputs; or if `torchrun` started this.
     """
     from spikecut.pipeline.rules import RULES
     from spikecut.tools.machine import use
@@ -115,7 +114,7 @@ def _train(options: Recipe, source: Path | None, seed: int) -> None:
 
 
 def _fit(recipe: "NetworkRecipe", weights: Path, source: Path | None, fit_on: Path, seed: int) -> int:
-    """The policy, if a rule asks one and it is not there, and the cutoffs."""
+    """The policy, if a rule needs one and its file is missing, and the cutoffs."""
     from spikecut.pipeline.rules import RULES
     from spikecut.tools.training.finished import policy_is_finished
 
@@ -149,7 +148,7 @@ def _evaluate(weights: Path, test_on: Path, seed: int) -> int:
 
 
 def _data(recipe: "NetworkRecipe", options: Recipe) -> tuple[Path, Path]:
-    """Where to calibrate and where to test; made first if it can be."""
+    """The folders to calibrate and to test on; simulated ones are made first."""
     from spikecut.sources.datasets.base import INPUTS
     from spikecut.sources.simulation.simulated_datasets import COUNTERPARTS
     from spikecut.tools.training.training_data import needed
