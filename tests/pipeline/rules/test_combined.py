@@ -1,5 +1,6 @@
 """Truths about rules that remember and rules made of rules, worked by hand: when each stops, with whose answer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,14 +9,14 @@ import pytest
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.results import Evidence
 from spikecut.pipeline.rules.combined import Both, Either, Hold
-from spikecut.pipeline.rules.conformal import ConformalSets
 from spikecut.pipeline.rules.patience import Patience
+from spikecut.pipeline.rules.sets.conformal import ConformalSets
 from spikecut.pipeline.rules.thresholds import fixed, topk
 
 AHEAD = [[0, 1, 0], [0, 2, 0], [3, 2, 0], [4, 2, 0], [5, 2, 0]]  # class 1 leads for two steps, then class 0
 
 
-def answers(rule: Any, totals: list[list[float]]) -> list[tuple[bool, int, float]]:
+def answers(rule: Any, totals: Sequence[Sequence[float]]) -> list[tuple[bool, int, float]]:
     """Whether one lane would stop after each step, with which label and score."""
     state, found = None, []
     for t, total in enumerate(np.array(totals, np.float32), start=1):
@@ -24,7 +25,7 @@ def answers(rule: Any, totals: list[list[float]]) -> list[tuple[bool, int, float
     return found
 
 
-def stops(rule: Any, totals: list[list[float]]) -> list[int]:
+def stops(rule: Any, totals: Sequence[Sequence[float]]) -> list[int]:
     """The steps at which a rule would stop."""
     return [t for t, (stop, _, _) in enumerate(answers(rule, totals), start=1) if stop]
 

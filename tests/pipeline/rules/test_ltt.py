@@ -103,3 +103,19 @@ def test_the_conditional_promise_is_tested_on_one_half_alone() -> None:
     for n, proven in ((60, True), (30, False)):
         rule = ltt.fit_conditional(leads([[8.0, 9.0, 9.0]], n), 0.1, 0.05, **options)  # type: ignore[arg-type]
         assert np.isfinite(rule.thresholds).all() == proven
+
+
+def test_after_a_step_that_fails_no_earlier_step_is_tested() -> None:
+    """Half of the testing part is lost at step 2; those that stop at step 1 alone would pass, and do not."""
+    slow, lost, quick = [[1.0, 8.0, 9.0]], [[1.0, -8.0, 9.0]], [[8.0, 9.0, 9.0]]
+    data = joined(leads(slow, 60), leads(quick, 60), leads(lost, 60), leads(quick, 60))
+    rule = ltt.fit_conditional(data, 0.1, 0.05, score="top2_gap", grid=np.array([20.0, 4.0]), seed=None)
+    assert rule.thresholds.tolist() == [np.inf, np.inf, 4]
+
+
+def test_what_only_the_testing_half_would_propose_is_not_proposed() -> None:
+    """A level of 4 at step 1 loses a tenth of the half that proposes; at 8.5 nobody stops, which proves nothing."""
+    sure, late = [[8.0, 9.0, 9.0]], [[-8.0, 9.0, 9.0]]
+    data = joined(leads(sure, 90), leads(late, 10), leads(sure, 100))
+    rule = ltt.fit_conditional(data, 0.05, 0.05, score="top2_gap", grid=np.array([8.5, 4.0]), seed=None)
+    assert rule.thresholds.tolist() == [np.inf, 4, 4]

@@ -10,9 +10,12 @@ from hypothesis.extra import numpy as hnp
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
+from spikecut.pipeline.rules.economy import fit_economy, fit_economy_within
 from spikecut.pipeline.rules.fit import by_tolerance
-from spikecut.pipeline.rules.loss import outcome
+from spikecut.pipeline.rules.loss import WEIGHTS, outcome
 from spikecut.pipeline.rules.observed import fit_fixed
+from spikecut.pipeline.rules.sr1 import fit_sr1, fit_sr1_within
+from spikecut.pipeline.rules.thresholds import confidence, entropy
 from spikecut.pipeline.rules.topk import fit_topk, optimal_cutoff_steps, topk_thresholds, topk_thresholds_reference
 
 from golden import GOLDEN, TEST, TRAIN, recorded
@@ -103,3 +106,22 @@ def test_labels_and_outputs_must_belong_together() -> None:
         RecordedOutputs(outputs[:0], np.zeros(0, np.int64))
     with pytest.raises(ConfigError, match="labels outside the 4 classes"):
         RecordedOutputs(outputs, np.array([0, 4]))
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.05, 0.2])
+def test_no_level_within_the_tolerance_stops_earlier_than_the_one_that_was_fitted(tolerance: float) -> None:
+    for name, make in (("confidence", confidence), ("entropy", entropy)):
+        mine = outcome(TRAIN, sweep(TRAIN, by_tolerance()[name](TRAIN, tolerance)))
+        floor = TRAIN.correct()[:, -1].mean() - tolerance
+        others = [outcome(TRAIN, sweep(TRAIN, make(float(level), 6))) for level in np.linspace(0, 1, 101)]
+        assert mine.accuracy >= floor - 1e-9
+        assert mine.mean_steps <= min(one.mean_steps for one in others if one.accuracy >= floor - 1e-9)
+
+
+@pytest.mark.parametrize("tolerance", [0.05, 0.2])
+def test_of_rules_that_weigh_errors_against_time_the_earliest_within_the_tolerance_is_taken(tolerance: float) -> None:
+    for fit_for, fit_within in ((fit_sr1, fit_sr1_within), (fit_economy, fit_economy_within)):
+        mine = outcome(TRAIN, sweep(TRAIN, fit_within(TRAIN, tolerance)))
+        tried = [outcome(TRAIN, sweep(TRAIN, fit_for(TRAIN, weight))) for weight in WEIGHTS]
+        floor = TRAIN.correct()[:, -1].mean() - tolerance
+        assert mine.mean_steps == min([6.0, *(one.mean_steps for one in tried if one.accuracy >= floor - 1e-9)])

@@ -1,6 +1,6 @@
 """Truths about conformal sets on few recordings, against a computation that can be followed by hand."""
 
-from math import ceil
+from math import ceil, e
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.results import Evidence
 from spikecut.pipeline.rules.sets.conformal import ConformalSets, fit_conformal, recordings_for_sets
 from spikecut.pipeline.rules.sets.nonconformity import SetOptions, checkpoints, upper_quantile
-from spikecut.pipeline.rules.sets.pooled import PooledSets, fit_pooled
+from spikecut.pipeline.rules.sets.pooled import POOLINGS, PooledSets, _pooled, fit_pooled
 
 
 def recordings(n: int, seed: int = 0, horizon: int = 4) -> RecordedOutputs:
@@ -64,6 +64,38 @@ def test_one_half_ranks_and_the_other_says_what_rank_to_expect(n: int) -> None:
         same_again = [by_hand(ranking, ranking, 0.3), by_hand(expecting, expecting, 0.3)]
         differ += all(not np.allclose(rule.quantiles, other) for other in same_again)
     assert differ >= 4  # a half that is used twice gives other quantiles, so this test can tell
+
+
+def test_a_recording_ranks_above_those_that_are_less_strange_only() -> None:
+    """Two classes and whole spikes: many are equally strange."""
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        outputs = rng.integers(0, 2, (24, 4, 2)).astype(np.float32)
+        data = RecordedOutputs(outputs, np.full(24, 1, np.int64))
+        rule = fit_conformal(data, 0.3, seed=seed)
+        assert isinstance(rule, ConformalSets)
+        np.testing.assert_allclose(rule.quantiles, by_hand(*data.split(0.5, seed), 0.3), rtol=1e-5)
+
+
+def test_p_values_of_members_are_pooled_as_published() -> None:
+    p = np.array([[[0.1]], [[0.3]]])
+    found = {how: float(_pooled(p, how)[0, 0]) for how in POOLINGS}
+    assert found == pytest.approx({"mean": 0.4, "geometric": e * 0.03**0.5, "bonferroni": 0.2, "max": 0.3})
+    assert all(float(_pooled(9 * p, how)[0, 0]) <= 1 for how in ("mean", "geometric", "bonferroni"))
+
+
+def test_p_values_of_checkpoints_are_corrected_as_published() -> None:
+    """Of 0.3 and 0.32 Bonferroni makes 0.6, Simes 0.32; of 0.2 and 0.9 both make 0.4."""
+    p = np.array([[[0.3, 0.2], [0.32, 0.9]]])
+
+    def kept(correction: str, level: float) -> list[bool]:
+        rule = PooledSets(np.zeros((1, 2, 1)), np.array([1, 2]), 2, level, correction=correction)
+        return list(rule._kept(p)[0].tolist())
+
+    assert [kept("bonferroni", level) for level in (0.59, 0.61)] == [[True, False], [False, False]]
+    assert [kept("bonferroni", level)[1] for level in (0.39, 0.41)] == [True, False]
+    assert [kept("simes", level) for level in (0.31, 0.33)] == [[True, True], [False, True]]
+    assert [kept("simes", level)[1] for level in (0.39, 0.41)] == [True, False]
 
 
 def test_the_quantile_counts_one_infinity() -> None:
