@@ -15,7 +15,7 @@ from spikecut.pipeline.errors import ModelError
 
 
 def to_bytes(value: Any) -> bytes:
-    """What `pickle.loads` makes equal to this value, in this process or another.
+    """The pickle of a value, which `pickle.loads` reads in this process or another.
 
     Raises:
         ModelError: if it holds something that cannot be pickled, such as a function made within a function.

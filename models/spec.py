@@ -75,5 +75,5 @@ class NetworkSpec:
 
     @property
     def input_kind(self) -> InputKind:
-        """What the network takes: two polarities of events, or the three colours of an image."""
+        """The kind of input: two polarities of events, or the three colours of an image."""
         return INPUT_KINDS[self.inputs]

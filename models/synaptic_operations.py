@@ -28,7 +28,7 @@ class Operations:
 
     @property
     def effective(self) -> int:
-        """Those that cannot be left out."""
+        """The operations that cannot be skipped."""
         return self.additions + self.multiplications
 
     def __add__(self, other: "Operations") -> "Operations":

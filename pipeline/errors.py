@@ -25,7 +25,7 @@ from typing import Any
 
 
 class SpikecutError(Exception):
-    """What a caller catches to catch everything of ours."""
+    """The base of all errors that spikecut raises on purpose."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(printable(message, keep="\n"))

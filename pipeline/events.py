@@ -1,4 +1,4 @@
-"""What flows through the house: batches of events, and the frames they are counted into.
+"""The data of a stream: batches of events, and the frames they are counted into.
 
 Time is int64 microseconds of the recording's clock, intervals are half open, x runs right and y runs
 down from the top left pixel. Arrays inside these values are not written to once made.

@@ -27,7 +27,7 @@ class Plans:
     cost: float = 0.0
 
     def pick(self, which: Int64[ndarray, " L"]) -> "Plans":
-        """Those of some of the recordings."""
+        """The plans of some of the recordings."""
         return Plans(self.logits[which], self.policy, self.cost)
 
 
@@ -73,7 +73,7 @@ class RecordedOutputs:
 
     @property
     def readout(self) -> Readout:
-        """What rules read where no readout is named."""
+        """The readout of rules for which no other is named."""
         return self.reading or Readout(members=self.members)
 
     def read_by(self, reading: Readout) -> "RecordedOutputs":
@@ -81,7 +81,7 @@ class RecordedOutputs:
         return replace(self, reading=reading)
 
     def logits(self, readout: Readout | None = None) -> Float32[ndarray, "N T K"]:
-        """What a rule with this readout reads after every step."""
+        """The logits after every step with this readout."""
         return (readout or self.readout).of(self.outputs)
 
     def correct(self, readout: Readout | None = None) -> Bool[ndarray, "N T"]:
@@ -97,7 +97,7 @@ class RecordedOutputs:
         return np.stack(after, axis=1)
 
     def pick(self, which: Int64[ndarray, " P"]) -> "RecordedOutputs":
-        """Some of the recordings."""
+        """The outputs of some of the recordings."""
         groups = tuple(self.groups[i] for i in which) if self.groups else ()
         plans = None if self.plans is None else self.plans.pick(which)
         return RecordedOutputs(self.outputs[which], self.labels[which], groups, self.members, self.reading, plans)

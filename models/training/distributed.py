@@ -45,12 +45,12 @@ def leader_first() -> Iterator[None]:
 
 
 def n_processes() -> int:
-    """How many train together."""
+    """The number of processes that train together."""
     return distributed.get_world_size() if _joined() else 1
 
 
 def share_of(batch: Shaped[Tensor, "B *rest"]) -> Shaped[Tensor, "b *rest"]:
-    """What this process computes of a batch: every n-th of n processes, beginning with its number."""
+    """The share of a batch of this process: every n-th recording of n processes, beginning with its number."""
     return batch[distributed.get_rank() :: n_processes()] if _joined() else batch
 
 

@@ -168,7 +168,7 @@ class TrainingRun:
         return network
 
     def save(self, path: Path) -> None:
-        """Everything that going on needs, written whole or not at all."""
+        """Writes the state of the training, needed to continue it, whole or not at all."""
         state = {
             "epoch": self.epoch,
             "made_for": self._made_for(),

@@ -22,7 +22,7 @@ _AT_ONCE = 512  # frames that an evaluation carries through a layer together
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How a network is gone through; `watched` takes each layer of cells and the currents into it."""
+    """Options of one pass through a network; `watched` gets each layer of cells and the currents into it."""
 
     steps: int
     bfloat16: bool

@@ -17,7 +17,7 @@ from spikecut.models.training.layer_activity import Driven
 def rcs_loss(
     layers: Sequence[Driven], outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"], *, lasting: float = 0.3
 ) -> Float[Tensor, ""]:
-    """How much the activity on the way points elsewhere than the activity at the end: at least 1, less is better.
+    """RCS: the inverse cosine similarity of the activity at each step to that at the end; at least 1, less is better.
 
     For every layer the worst inverse cosine among the recordings that the network gets right at the end, averaged
     over layers; 0 if it gets none right. Early answers then agree with late ones, and a cutoff may come sooner:
@@ -37,7 +37,7 @@ def rcs_loss(
 def rcs_ann_loss(
     currents: Sequence[Float[Tensor, "T B ..."]], outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"]
 ) -> Float[Tensor, ""]:
-    """How far the strongest activation of a layer stands above the usual ones of a recording: less is better.
+    """RCS for ANNs: the largest current into a layer over the root mean square of a recording's; less is better.
 
     Takes what every activation of an ANN is given. For every layer the highest current above 0 of the batch, over the
     root mean square of a recording's own, for the worst of the recordings that the ANN gets right; averaged
@@ -70,6 +70,6 @@ def rate_loss(layers: Sequence[Activity], target: float = 0.0) -> Float[Tensor, 
 
 
 def lastingly_right(outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"], lasting: float) -> Bool[Tensor, " B"]:
-    """Whose outputs by themselves are right in all of the last steps: a share `lasting` of all, or all if that is 0."""
+    """Whether outputs, each by itself, are right in the last steps: the share `lasting` of them, or all if it is 0."""
     last = int(lasting * outputs.shape[1])
     return (outputs[:, -last:].argmax(2) == labels[:, None]).all(1)

@@ -242,7 +242,7 @@ def _problems_of(path: Path) -> Iterator[None]:
     """Errors of the operating system become errors of ours that name the file of the user."""
     try:
         yield
-    except (SpikecutError, BrokenPipeError):  # a pipe is no file of ours: whoever reads the output has had enough
+    except (SpikecutError, BrokenPipeError):  # a broken pipe is no damaged file: its reader has closed it
         raise
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

@@ -28,7 +28,7 @@ from spikecut.pipeline.rules.topk import optimal_cutoff_steps
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anytime:
-    """What the network knows after each step, whatever stops it.
+    """Metrics of the network after each step, independent of any rule.
 
     `accuracy` is that of stopping all recordings after step 1, 2, …, with its Wilson interval; `area` its mean over the
     steps. `oct` is the mean optimal cutoff step of Wu et al. (first step from which the answer stays right; a measure

@@ -1,4 +1,4 @@
-"""How good, how early, and how sure we are of both: every figure with its interval."""
+"""Confidence intervals: Wilson's for shares, bootstrap for means, ratios and differences."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

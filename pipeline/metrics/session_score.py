@@ -9,7 +9,7 @@ from spikecut.pipeline.errors import EventError
 
 
 class Outcome(Enum):
-    """What a decision turned out to be. The name is the word in JSON, the value a sentence."""
+    """The outcome of a decision. The name is the word in JSON, the value a sentence."""
 
     right = "the first answer to a labelled gesture, and right"
     wrong = "the first answer to a labelled gesture, and another"
@@ -91,7 +91,7 @@ class Matcher:
         return missed
 
     def decided(self, label: int, time_us: int) -> Match:
-        """What a decision is worth; call `passed` with its time first."""
+        """The outcome of a decision; call `passed` with its time first."""
         inside = self._at < len(self._spans) and self._reaches(label, time_us)
         if not inside or self._answer is not None:
             again = inside and self._answer == label
@@ -108,7 +108,7 @@ class Matcher:
         return time_us >= start_us - (self._early_us if label == truth else 0)
 
     def score(self, minutes: float) -> Score:
-        """All that was counted, for a stream of that length; call `passed` with its end first."""
+        """The score of a stream of that length; call `passed` with its end first."""
         return self._score + Score(minutes=minutes)
 
 

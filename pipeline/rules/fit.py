@@ -39,7 +39,7 @@ def fit(name: str, recorded: RecordedOutputs, wish: Wish, *, or_never: bool = Fa
 
 
 def check_wish(name: str, wish: Wish) -> None:
-    """Refuses what no recordings could give, before a network is asked for any.
+    """Refuses requirements that no recordings can satisfy, before a network runs.
 
     Raises:
         ConfigError: if there is no such rule, or it cannot promise this loss with this chance.

@@ -45,7 +45,7 @@ def fit_collapsing(recorded: RecordedOutputs, tolerance: float) -> ThresholdCuto
 
 
 def fit_planned(recorded: RecordedOutputs, tolerance: float) -> CutoffDecider[Any]:
-    """SEENN-II with the shortest budgets within the tolerance; where that is the horizon for all, no policy is asked.
+    """SEENN-II with the shortest budgets within the tolerance; if that is the horizon for all, a rule without a policy.
 
     What a policy learned on outputs that are too good (a network is surer of what trained it) is put right by one
     number, the share of its probability that may lie beyond the budget.

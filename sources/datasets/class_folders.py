@@ -198,7 +198,7 @@ def _part(recording: LabelledRecording) -> Division:
 
 
 def _what_instead(folder: Path) -> str:
-    """What somebody probably meant who gave a folder without recordings."""
+    """A hint for a folder without recordings: the folder to give instead, or the expected files."""
     for below in subfolders(folder):
         if any(recordings_in(inner) for root in class_roots(below).values() for inner in subfolders(root)):
             return f"the class folders lie deeper: give {below}"

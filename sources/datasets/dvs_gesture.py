@@ -132,9 +132,9 @@ def open_gesture_set(folder: Path) -> GestureSet:
     Raises:
         UnreadableSource: if there is no such folder.
         MissingLabels: if neither the two lists nor Tonic's folders are there.
-        EmptyRecording: if the lists name nobody.
+        EmptyRecording: if the lists name no session.
         CorruptRecording: naming the row, if a list holds something else than `userNN_lighting.aedat`, a session
-            twice, or somebody to test who also trains; or if the mapping numbers the classes otherwise.
+            twice, or a person in both lists; or if the mapping numbers the classes otherwise.
     """
     if not folder.is_dir():
         raise UnreadableSource(folder, "no such folder", hint=f"give the folder that holds {LISTS['train']}")
@@ -202,7 +202,7 @@ def _session(path: Path, name: str, part: str) -> Session | None:
 
 
 def _apart(folder: Path, sessions: Iterable[Session]) -> None:
-    """Nobody is listed twice, and who tests does not train."""
+    """Refuses sessions that are listed twice, and people who are both in training and test."""
     by_name: dict[str, Session] = {}
     for session in sessions:
         if session.name in by_name:

@@ -47,7 +47,7 @@ class Dataset(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TonicExamples:
-    """The examples of a Tonic data set: each is read when it is asked for, as its events in one batch and its class."""
+    """The examples of a Tonic data set: each is read lazily, as its events in one batch and its class."""
 
     dataset: Dataset
     sensor: SensorSize

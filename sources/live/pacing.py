@@ -54,7 +54,7 @@ class Lag:
 def paced(frames: Iterable[Frame], speed: float, clock: Clock, lag: Lag) -> Iterator[Frame]:
     """Every bin, not before its end has come on a clock that runs `speed` times as fast as the sensor's.
 
-    Whoever is late is not made later: the next bins come at once until the schedule is met again, and
+    A delay does not grow: the next bins come at once until the schedule is met again, and
     `lag` gets for each bin how long after its due time it had been dealt with. A reset of the recording's
     clock, or a gap in it, starts a new schedule. The frames are the same at every speed.
 

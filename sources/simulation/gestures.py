@@ -176,7 +176,7 @@ def _pause_s(rng: np.random.Generator) -> float:
 
 
 def _camera(lighting: str, rng: np.random.Generator) -> DvsSpec:
-    """A DVS128 with its biases as somebody had set them; in dim light it is slower and noisier."""
+    """A DVS128 with biases drawn at random; in dim light it is slower and noisier."""
     dim = 1 - _BRIGHT[lighting]
     threshold = rng.uniform(0.10, 0.20)
     tilt = np.exp(rng.normal(0, 0.08))

@@ -99,7 +99,7 @@ class Pictures:
 
 
 def digest_of(pictures: Iterable[Picture]) -> str:
-    """Whoever made the same recordings from the same pictures has the same digest, from a folder or an archive.
+    """The digest of recordings made from pictures: the same for a folder as for an archive of the same pictures.
 
     The first 12 hexadecimal digits of the SHA-256 of one line a picture: its recording and the CRC-32 of its file.
 

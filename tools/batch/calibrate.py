@@ -98,7 +98,7 @@ def _targets(options: "Calibrate", folder: Path, weights: Path, rules: Sequence[
     tolerances = dict.fromkeys(options.tolerance)
     names = [called(rule, tolerance) for tolerance in tolerances for rule in rules]
     if len(set(names)) < len(names):
-        raise ConfigError(f"tolerances {options.tolerance} are too close to one another to be told apart by name")
+        raise ConfigError(f"tolerances {options.tolerance} are too close to one another to have different names")
     targets = {name: folder / beside(weights, name).name for name in names}
     written = (*targets.values(), *([options.outputs] if options.outputs else []))
     for path in written:

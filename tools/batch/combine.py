@@ -38,7 +38,7 @@ def combined(how: str, parts: Sequence[FittedCutoff], steps: int = 2) -> FittedC
     first, names = parts[0], [part.cutoff.rule for part in parts]
     for part in parts:
         part.check(first.network, first.classes, first.step_us)
-        if isinstance(part.cutoff, Planned):  # its policy is handed to it by whoever opens its file
+        if isinstance(part.cutoff, Planned):  # it needs a policy, which `find_cutoff` loads for whole cutoffs only
             raise ConfigError(f"{part.cutoff.rule!r} asks a policy; it cannot be a part of another cutoff")
     rule: CutoffDecider[Any]
     if how == "hold":

@@ -1,4 +1,4 @@
-"""What of any data set lies in a folder: its examples by part and class, and, if they are read, what is damaged."""
+"""Checks any other data set: its examples by part and class, and, if they are read, the damaged ones."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from spikecut.tools.checks.page import FEW, Page
 
 @dataclass(frozen=True, slots=True)
 class DatasetCheck:
-    """What lies in a folder. `things` is the word for examples, `usable` are the examples without a fault."""
+    """The result of a check. `things` is the word for examples, `usable` are the examples without a fault."""
 
     folder: Path
     things: str
@@ -36,7 +36,7 @@ class DatasetCheck:
         return f"sound: {n:,} {self.things} of {len(self.classes)} classes"
 
     def page(self) -> Page:
-        """What is printed of it."""
+        """The report of the check."""
         by_part = {
             part: Counter(self.classes[one.label] for one in self.usable if in_part(part, one.part)) for part in PARTS
         }

@@ -89,7 +89,7 @@ class Check:
         return f"sound, not the published set: {self.n_expected} {counts}"
 
     def page(self) -> Page:
-        """What is printed of it."""
+        """The report of the check."""
         lightings = dict(sorted(Counter(session.lighting for session in self.usable).items()))
         counted = self.counted()
         entries = {"layout": _LAYOUTS[self.is_cut]}

@@ -99,7 +99,7 @@ class PictureCheck:
         return f"complete: {name} as published, {counts}" if self.whole else f"sound: {counts}, as many as {name} has"
 
     def page(self) -> Page:
-        """What is printed of it."""
+        """The report of the check."""
         counted = self.counted()
         rows = {"pictures": counted.pop("pictures")}
         if len(counted) <= FEW:

@@ -108,7 +108,7 @@ class SetCheck:
         return f"sound: {counts}{real}"
 
     def page(self) -> Page:
-        """What is printed of it."""
+        """The report of the check."""
         counted, expected, real = self.counted(), self.expected, self.n_published
         known = self.published is not None
         if known:

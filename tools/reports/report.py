@@ -105,7 +105,7 @@ def _figures(evaluation: dict[str, Any], folder: Path) -> dict[str, list[Figure]
             plotted("trade", plots.trade, "Right answers against the mean time of the decision. Lines: one score swept "
                     "over all thresholds, and every constant; points: the fitted rules. Bands and bars are 95 % "
                     "intervals."),
-            plotted("anytime", plots.by_time, "What is known after each step: accuracy if everybody were stopped "
+            plotted("anytime", plots.by_time, "What is known after each step: accuracy if every recording stopped "
                     "there, and how far confidence is from accuracy."),
         ],
         "decisions": [plotted(f"decisions_{name}", plots.decisions(name), f"When {name} answers.") for name in names],

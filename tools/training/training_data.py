@@ -1,4 +1,4 @@
-"""What a training is made of: a data set or drawn users, divided and packed."""
+"""Training data: a data set or drawn users, divided and packed."""
 
 import hashlib
 import sys

@@ -82,7 +82,7 @@ def fit_conformal(
     of `maxrank` in two halves.
 
     Raises:
-        ConfigError: if alpha lies outside 0 to 1, or `simes` is asked for with a readout other than the sum.
+        ConfigError: if alpha lies outside 0 to 1, or `simes` is used with a readout other than the sum.
     """
     if not 0 < alpha < 1:
         raise ConfigError(f"an alpha of {alpha}; it lies between 0 and 1")

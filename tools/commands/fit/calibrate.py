@@ -9,8 +9,8 @@ import tyro
 from spikecut.tools.options import BesideNetwork, Model, NoDefault, Overwrite, PartOf, Readout
 
 _CHOOSING = (
-    "A promise holds for a rule, score and readout that were chosen before. Whoever fits several on the same "
-    "recordings and takes the earliest finds it broken more often. With --simultaneous all promises of a call hold "
+    "A promise holds for a rule, score and readout that were chosen before. If you fit several on the same "
+    "recordings and take the earliest, it is broken more often. With --simultaneous all promises of a call hold "
     "at once."
 )
 
