@@ -14,7 +14,7 @@ from spikecut.sources.datasets.frames import binner_for, still
 from spikecut.sources.datasets.images.image_sets import fitted
 from spikecut.sources.datasets.images.open_images import one_picture
 from spikecut.sources.formats.base import Recording
-from spikecut.sources.simulation.video import VideoRecording
+from spikecut.sources.formats.open import format_of
 
 
 def open_for(path: Path, card: ModelCard, batch_events: int = 65_536) -> tuple[Recording, CountBinner]:
@@ -32,13 +32,12 @@ def open_for(path: Path, card: ModelCard, batch_events: int = 65_536) -> tuple[R
 
 def network_for(path: Path) -> str:
     """The shipped network for the sensor of a recording: N-MNIST's if no sensor is named, gestures for a video."""
-    try:
-        recording = open_recording(path)
-    except ConfigError:  # ATIS files do not say
-        return "nmnist"
-    if isinstance(recording, VideoRecording):
+    if format_of(path).simulated:
         return "gestures"
-    sensor = recording.sensor
+    try:
+        sensor = open_recording(path).sensor
+    except ConfigError:  # ATIS files do not state their sensor
+        return "nmnist"
     cards = [checkpoint.read_card(p.with_suffix(".json")) for p in sorted(opening.SHIPPED.glob("*.safetensors"))]
     return next((card.name for card in cards if card.sensor == sensor), "nmnist")
 

@@ -53,6 +53,7 @@ FORMATS = {
         "spikecut.sources.simulation.video:open_video",
         recognise=is_video,
         in_folders=False,
+        simulated=True,
     ),
 }
 

@@ -81,7 +81,8 @@ class Format:
 
     `recognise` is given the first 64 bytes of a file. A format without it is known by its suffix alone. One that
     `needs` "text" or "sensor" is opened only with these options; needing "text" it is chosen by them, too.
-    `in_folders` says whether files with its suffixes count as recordings in class folders.
+    `in_folders` says whether files with its suffixes count as recordings in class folders. `simulated` ones are shown
+    to a simulated camera of any sensor.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Format:
     recognise: Callable[[bytes], bool] | None = None
     needs: tuple[Literal["sensor", "text"], ...] = ()
     in_folders: bool = True
+    simulated: bool = False
 
     def __str__(self) -> str:
         flags = {"text": "--columns", "sensor": "--sensor"}

@@ -36,6 +36,15 @@ def open_recording(
         ConfigError: if the sensor is not known and cannot be inferred, or a batch would hold no events.
     """
     options, path = ReadOptions(sensor, batch_events, text), Path(path)
+    return format_of(path, text).open(path, options)
+
+
+def format_of(path: Path, text: TextLayout | None = None) -> Format:
+    """The row of `FORMATS` for a file: by content, then by suffix.
+
+    Raises:
+        UnreadableSource, EmptyRecording, UnknownFormat: as `open_recording`.
+    """
     if path.is_dir():
         raise UnreadableSource(path, "is a directory", hint="for a folder of recordings: spikecut replay")
     head = first_bytes(path, _HEAD_BYTES)
@@ -50,7 +59,7 @@ def open_recording(
         row = _by_suffix(path.suffix.lower(), needs_text=True) or FORMATS["text"]
     if row is None:
         raise _unknown(path, head)
-    return row.open(path, options)
+    return row
 
 
 def _by_signature(head: bytes) -> Format | None:
