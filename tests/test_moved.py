@@ -49,3 +49,8 @@ def test_folders_that_were_modules_still_hold_what_these_held() -> None:
 def test_an_old_name_that_has_another_one_today_is_found(old: str) -> None:
     module, _, name = old.rpartition(".")
     assert look_up(f"spikecut.{module}", name) is not None
+
+
+def test_a_module_that_is_gone_says_why() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"spikecut\.sources\.faults is no longer there: only tests used it"):
+        importlib.import_module("spikecut.sources.faults")

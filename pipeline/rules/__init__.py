@@ -56,6 +56,7 @@ RULES: dict[str, Rule] = {
         too_few=ltt.too_few("ltt_fixed"),
         at_delta=True,
         allows_zero=False,
+        stop_text="the fixed time was reached",
     ),
     "ltt_planned": Rule(
         "SEENN-II with the promise of ltt (Li et al., arXiv 2304.01230; Ringel et al., arXiv 2402.00857)",
@@ -66,6 +67,7 @@ RULES: dict[str, Rule] = {
         at_delta=True,
         plans=True,
         allows_zero=False,
+        stop_text="the steps that its policy granted",
     ),
     "conformal": Rule(
         "a set of classes that holds the truth, small enough (SpikeCP: Chen, Park, Simeone, arXiv 2305.11322)",
@@ -79,6 +81,7 @@ RULES: dict[str, Rule] = {
         "the shortest constant number of steps: the baseline of every comparison",
         by_tolerance(observed.fit_fixed),
         observed_loss,
+        stop_text="the fixed time was reached",
     ),
     "topk": Rule(
         "the lead of the first class over the second, one threshold a step (Wu et al., arXiv 2301.09522)",
@@ -117,6 +120,7 @@ RULES: dict[str, Rule] = {
         observed_loss,
         {"planned": Planned, "threshold": ThresholdCutoff},
         plans=True,
+        stop_text="the steps that its policy granted",
     ),
     "sr1": Rule(
         "a line through probabilities and time is crossed (Mori et al., IEEE TNNLS 29:4569, 2018)",

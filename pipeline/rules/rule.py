@@ -6,6 +6,7 @@ from typing import Any
 
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.recorded import RecordedOutputs
+from spikecut.pipeline.results import StopReason
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff
 
 
@@ -46,6 +47,8 @@ class Rule:
     """Whether the plans of a policy must have been recorded with the outputs."""
     allows_zero: bool = True
     """Whether a tolerance of 0 can be kept."""
+    stop_text: str = StopReason.cutoff.value
+    """Why it stops, for people."""
 
     @property
     def promises(self) -> bool:

@@ -162,6 +162,8 @@ OLD_PACKAGES = {
     "models.training": "models.training.epochs",
 }
 
+GONE = {"sources.faults": "only tests used it: it is tests/faults.py of the source tree now"}
+
 RENAMED = {
     "pipeline.readout.temperatures_said": "pipeline.evidence.readout parse_temperatures",
     "tools.cutoffs.asked_by": "tools.cutoff_lookup shared_policy",
@@ -203,7 +205,14 @@ class MovedFinder(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """A module of `MOVED`, or None."""
+        """A module of `MOVED`, or None.
+
+        Raises:
+            ModuleNotFoundError: for a module of `GONE`, saying why.
+        """
+        old = fullname.removeprefix("spikecut.")
+        if old in GONE:
+            raise ModuleNotFoundError(f"{fullname} is no longer there: {GONE[old]}", name=fullname)
         return ModuleSpec(fullname, self) if fullname.removeprefix("spikecut.") in MOVED else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:

@@ -37,7 +37,7 @@ from spikecut.tools.time_unit import pace_of
 if TYPE_CHECKING:
     from spikecut.tools.commands.measure.evaluate import Evaluate
 
-SCORES = ("top2_gap", "confidence", "entropy")
+CURVES = ("top2_gap", "confidence", "entropy")  # the scores that need no weights and are more than the time
 
 
 def run_evaluate(options: "Evaluate") -> int:
@@ -59,7 +59,7 @@ def _evaluate(options: "Evaluate", target: Path, outputs: Path) -> int:
     gathered = gather(options.folder, options.model, options.part, shared_policy(rules.values()))
     rows, sweeps = _assessed(gathered, rules, options.seed)
     whole = anytime(gathered.recorded)
-    curves = [curve(gathered.recorded, score, seed=options.seed) for score in SCORES]
+    curves = [curve(gathered.recorded, score, seed=options.seed) for score in CURVES]
     fitted_here = [name for name, rule in rules.items() if rule.data == gathered.data]
     evaluation = {
         **_about(options, gathered, fitted_here),

@@ -9,13 +9,8 @@ from spikecut.models.card import ModelCard
 from spikecut.pipeline.evidence.probability import softmax
 from spikecut.pipeline.metrics.session_score import Match, Outcome, Score
 from spikecut.pipeline.results import Decision, StopReason
+from spikecut.pipeline.rules import RULES
 from spikecut.tools.time_unit import pace_of
-
-_WAITING = {  # rules that stop for the time, whatever the evidence
-    "fixed": "the fixed time was reached",
-    "planned": "the steps that its policy granted",
-    "ltt_planned": "the steps that its policy granted",
-}
 
 
 def probability(decision: Decision) -> float:
@@ -27,8 +22,8 @@ def as_text(decision: Decision, card: ModelCard, truth: int | None, rule: str = 
     """One line for people."""
     mark = "" if truth is None else ("  right" if truth == decision.label else f"  wrong: {card.classes[truth]}")
     why = decision.reason.value
-    if rule in _WAITING and decision.reason is StopReason.cutoff:
-        why = _WAITING[rule]
+    if rule in RULES and decision.reason is StopReason.cutoff:
+        why = RULES[rule].stop_text
     if decision.reason is StopReason.end_of_stream:
         why = f"best guess: {why}"
     return f"{_answer(decision, card)}  {why}{mark}"

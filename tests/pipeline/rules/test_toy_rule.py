@@ -80,3 +80,8 @@ def test_a_rule_from_outside_keeps_the_contract_of_deciders(network: Path, tmp_p
     check_copies(rule, recorded, tmp_path)
     check_sweep(rule, recorded)
     check_refusals(rule, recorded)
+
+
+def test_the_page_shows_this_very_rule() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "extending.md").read_text()
+    assert f"```python\n{(Path(__file__).parents[2] / 'toy_rule.py').read_text().rstrip()}\n```" in page

@@ -10,8 +10,8 @@ from spikecut.tools.options import BesideNetwork, Model, NoDefault, Overwrite, P
 
 _CHOOSING = (
     "A promise holds for a rule, score and readout that were chosen before. If you fit several on the same "
-    "recordings and take the earliest, it is broken more often. With --simultaneous all promises of a call hold "
-    "at once."
+    "recordings and take the earliest, it is broken more often. With --simultaneous all promises of Learn "
+    "then Test in a call hold at once; the level of conformal sets is not divided."
 )
 
 
