@@ -38,8 +38,16 @@ class DatasetKind:
 
         Raises:
             SourceError: if there is none, or it is damaged.
+            ConfigError: if what the module gives is no `Dataset`, naming what it lacks.
         """
+        from spikecut.sources.datasets.base import Dataset
+
         dataset: Dataset = import_module(self.module).open_set(path)
+        if lacking := [name for name in vars(Dataset) if not name.startswith("_") and not hasattr(dataset, name)]:
+            raise ConfigError(
+                f"{self.module}.open_set gave a {type(dataset).__name__} without {', '.join(lacking)}",
+                hint="spikecut.sources.datasets.base.Dataset says what a data set has; see docs/extending.md",
+            )
         return dataset
 
 

@@ -165,6 +165,7 @@ OLD_PACKAGES = {
 GONE = {"sources.faults": "only tests used it: it is tests/faults.py of the source tree now"}
 
 RENAMED = {
+    "tools.evaluate.SCORES": "tools.batch.evaluate CURVES",
     "pipeline.readout.temperatures_said": "pipeline.evidence.readout parse_temperatures",
     "tools.cutoffs.asked_by": "tools.cutoff_lookup shared_policy",
     "tools.outputs.told_overlap": "tools.batch.outputs overlap_text",

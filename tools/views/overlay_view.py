@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
-from jaxtyping import UInt8
+import numpy as np
+from jaxtyping import Float64, UInt8
 from numpy import ndarray
 
 from spikecut.models.card import ModelCard
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.results import Decision, Rest, Step
-from spikecut.pipeline.rules.thresholds import ThresholdCutoff
 from spikecut.tools.views.overlay import Overlay
 from spikecut.tools.views.palette import OverlayStyle
 
@@ -66,7 +66,10 @@ class OverlayView:
 
 def overlay_options(card: ModelCard, decider: CutoffDecider[Any]) -> OverlayOptions:
     """How recordings are drawn for one network and one cutoff; rules without thresholds get none drawn."""
-    thresholds: list[float] | None = None
-    if isinstance(decider, ThresholdCutoff) and decider.rule != "none":
-        thresholds = decider.thresholds.tolist()
-    return OverlayOptions(names=card.classes, horizon=card.horizon, step_us=card.spec.step_us, thresholds=thresholds)
+    levels: Float64[ndarray, " T"] | None = getattr(decider, "thresholds", None)
+    return OverlayOptions(
+        names=card.classes,
+        horizon=card.horizon,
+        step_us=card.spec.step_us,
+        thresholds=None if levels is None or not np.isfinite(levels).any() else levels.tolist(),
+    )

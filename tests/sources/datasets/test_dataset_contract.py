@@ -10,7 +10,7 @@ import pytest
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame, SensorSize
-from spikecut.sources.datasets import DATASETS, kind_of, open_dataset
+from spikecut.sources.datasets import DATASETS, DatasetKind, kind_of, open_dataset
 from spikecut.sources.datasets.base import INPUTS, Dataset, FrameSpec, sources_of
 from spikecut.sources.datasets.digests import digests_of
 from spikecut.sources.datasets.dvs_gesture import TONIC
@@ -197,3 +197,16 @@ def test_a_switch_on_the_kind_of_data_would_be_found(tmp_path: Path) -> None:
     lines = ("a = isinstance(x, Session | int)", "b = spec.inputs == 3", "c = kind == 'images'")
     (tmp_path / "module.py").write_text("\n".join(lines))
     assert len(list(_switches(tmp_path / "module.py"))) == 3
+
+
+def test_what_a_data_set_from_outside_lacks_is_named_when_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "half_a_set.py").write_text(
+        "class Half:\n    path, classes, notes, origin = None, (), (), ''\n\n"
+        "def recognise(path):\n    return True\n\ndef open_set(path):\n    return Half()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    kind = DatasetKind("half_a_set", "events", "recordings", "half of what is asked for")
+    with pytest.raises(ConfigError, match=r"half_a_set\.open_set gave a Half without provenance, examples, numbered"):
+        kind.open(tmp_path)
