@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow wheel-test check bench picture weights weights-gestures clean
+.PHONY: help demo test test-slow mutants wheel-test check bench picture weights weights-gestures clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -25,6 +25,9 @@ test: $(VENV)/installed ## the test suite
 
 test-slow: $(VENV)/installed ## the tests that take long
 	$(BIN)/python -m pytest -m slow
+
+mutants: $(VENV)/installed ## plants every bug of tests/planted_bugs.toml, one at a time: do the tests notice? (WORDS='wilson ltt': those only)
+	$(BIN)/python tests/planted_bugs.py $(WORDS)
 
 wheel-test: $(VENV)/installed ## the built wheel and the sdist, each alone in an empty environment, run the demo (minutes, 4 GB)
 	$(BIN)/python tests/wheel_test.py
