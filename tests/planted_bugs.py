@@ -28,7 +28,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent
 LIST = Path(__file__).with_suffix(".toml")
-COPIES = int(os.environ.get("COPIES", "2"))
+COPIES = int(os.environ.get("COPIES", "2"))  # how many bugs are tried at the same time
 _LONGEST_S = 900  # a bug may make a loop endless; that is noticed, too
 _IMPORTED = ["pytest", "torch", "numba", "scipy.stats", "scipy.optimize", "norse.torch", "h5py", "beartype"]
 _PROCESSES = get_context("forkserver")  # what is slow to import and not ours is imported once, for all of them
@@ -87,32 +87,33 @@ def copied(target: Path) -> Path:
     return target
 
 
-def failing(copy: Path, tests: Sequence[str]) -> str:
-    """The first of these tests that fails in a copy of the repository, by its node id; nothing where none does."""
+def failing(copy: Path, tests: Sequence[str], *, first: bool = True) -> list[str]:
+    """Which of these tests fail in a copy of the repository, by their node ids; with `first` no more than one."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report")
-        process = _PROCESSES.Process(target=_run, args=(copy, tests, report))
+        process = _PROCESSES.Process(target=_run, args=(copy, tests, report, ["-x"] if first else []))
         process.start()
-        process.join(_LONGEST_S)
+        process.join(_LONGEST_S if first else None)
         if process.is_alive():
             process.kill()
             process.join()
-            return tests[0]
-        return report.read_text() if report.exists() else ""
+            return [tests[0]]
+        return report.read_text().splitlines() if report.exists() else []
 
 
-class _FirstFailure:
-    """Writes down the node id of a test that fails; errors outside of tests are none."""
+class _Failures:
+    """Writes down the node ids of tests that fail, a line each; errors outside of tests are none."""
 
     def __init__(self, report: Path) -> None:
         self._report = report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self._report.write_text(report.nodeid)
+            with self._report.open("a") as file:
+                file.write(f"{report.nodeid}\n")
 
 
-def _run(copy: Path, tests: Sequence[str], report: Path) -> None:
+def _run(copy: Path, tests: Sequence[str], report: Path, more: Sequence[str]) -> None:
     os.chdir(copy)
     paths = [str(copy / "src"), str(copy / "tests")]
     sys.path[:0] = paths
@@ -120,8 +121,8 @@ def _run(copy: Path, tests: Sequence[str], report: Path) -> None:
     sys.dont_write_bytecode = True
     os.environ.update(PYTHONPATH=os.pathsep.join(paths), PYTHONDONTWRITEBYTECODE="1")
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        options = ["-x", "-p", "no:cacheprovider", "-m", "not slow", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-        pytest.main([*options, *tests], plugins=[_FirstFailure(report)])
+        options = [*more, "-p", "no:cacheprovider", "-m", "not slow", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        pytest.main([*options, *tests], plugins=[_Failures(report)])
 
 
 @contextlib.contextmanager
@@ -137,11 +138,31 @@ def with_bug(copy: Path, bug: Bug) -> Iterator[None]:
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # or Numba compiles it once more
 
 
-def noticed_by(copy: Path, bug: Bug) -> str:
-    """The test that notices a bug; nothing where none does, or where the test fails without the bug as well."""
-    with with_bug(copy, bug):
-        test = failing(copy, bug.tests)
-    return "" if test and failing(copy, [test]) else test
+def tried(copies: Sequence[Path], bugs: Sequence[Bug]) -> list[str]:
+    """For each bug the test that notices it, or nothing; in each copy one bug is tried at a time.
+
+    What fails without a bug as well has noticed nothing.
+    """
+    free: Queue[Path] = Queue()
+    for copy in copies:
+        free.put(copy)
+
+    def try_one(bug: Bug) -> str:
+        copy = free.get()
+        try:
+            with with_bug(copy, bug):
+                test = next(iter(failing(copy, bug.tests)), "")
+        finally:
+            free.put(copy)
+        print(f"noticed: {bug.name} ({test})" if test else f"NOT NOTICED: {bug.name} ({bug.file})", flush=True)
+        return test
+
+    with ThreadPoolExecutor(len(copies)) as threads:
+        noticed = list(threads.map(try_one, bugs))
+    anyway = failing(copies[0], sorted({*noticed} - {""}), first=False) if any(noticed) else []
+    for test in anyway:
+        print(f"NOTHING NOTICED: {test} fails without a bug, too")
+    return ["" if test in anyway else test for test in noticed]
 
 
 def main(words: Sequence[str]) -> int:
@@ -150,22 +171,9 @@ def main(words: Sequence[str]) -> int:
         print("\n".join(wrong))
         return 1
     bugs = [bug for bug in listed() if not words or any(word in f"{bug.name} {bug.file}" for word in words)]
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(COPIES) as threads:
-        copies: Queue[Path] = Queue()
-        for number in range(COPIES):
-            copies.put(copied(Path(folder, f"copy{number}")))
-
-        def try_one(bug: Bug) -> bool:
-            copy = copies.get()
-            try:
-                test = noticed_by(copy, bug)
-            finally:
-                copies.put(copy)
-            print(f"noticed: {bug.name} ({test})" if test else f"NOT NOTICED: {bug.name} ({bug.file})", flush=True)
-            return bool(test)
-
-        noticed = list(threads.map(try_one, bugs))
-    print(f"{sum(noticed)} of {len(bugs)} bugs noticed")
+    with tempfile.TemporaryDirectory() as folder:
+        noticed = tried([copied(Path(folder, f"copy{number}")) for number in range(COPIES)], bugs)
+    print(f"{sum(map(bool, noticed))} of {len(bugs)} bugs noticed")
     return 0 if all(noticed) else 1
 
 

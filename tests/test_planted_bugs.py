@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from planted_bugs import Bug, copied, listed, misplaced, noticed_by, planted
+from planted_bugs import Bug, copied, listed, misplaced, planted, tried
 
 ROOMS = ("pipeline/", "models/", "sources/")
 
@@ -43,7 +43,8 @@ def test_a_bug_counts_as_noticed_where_a_test_fails_and_not_where_nothing_can_be
     (tmp_path / "test_code.py").write_text("from code_of_mine import A\n\n\ndef test_a() -> None:\n    assert A == 1\n")
 
     def noticed(old: str, new: str) -> bool:
-        return bool(noticed_by(tmp_path, Bug("wrong", "src/code_of_mine.py", old, new, ("test_code.py",))))
+        (test,) = tried([tmp_path], [Bug("wrong", "src/code_of_mine.py", old, new, ("test_code.py",))])
+        return bool(test)
 
     assert noticed("A, B = 1, 1", "A, B = 2, 1")
     assert not noticed("A, B = 1, 1", "A, B = 1, 2")

@@ -53,6 +53,12 @@ def test_totals_are_sums_of_outputs() -> None:
     assert [step.index for step in steps] == [0, 1, 2, 3, 4]
 
 
+def test_the_rule_reads_all_that_was_said_and_not_the_last_output_alone() -> None:
+    *_, decision = run(frames([0] * 3), script((1, 0), (1, 0), (1, 0)), topk([1.5] * 3), horizon=3)
+    assert isinstance(decision, Decision)
+    assert (decision.steps, decision.reason) == (2, StopReason.cutoff)
+
+
 def test_a_stream_without_frames_yields_nothing() -> None:
     assert list(run([], script(*RISING), never(5), horizon=5)) == []
 

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from spikecut.pipeline.ensemble import Ensemble
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.evidence.readout import Readout
+from spikecut.pipeline.metrics import evaluation
 from spikecut.pipeline.metrics.evaluation import (
     anytime,
     assess,
@@ -320,3 +321,15 @@ def test_a_rule_is_held_against_the_full_window_as_it_reads_it() -> None:
     seen, _ = assess(recorded, waits)
     assert (seen.loss.value, seen.agreement.value) == (0.0, 1.0)
     assert seen.accuracy.value == pytest.approx(recorded.correct(last)[:, -1].mean())
+
+
+def test_the_band_of_a_curve_leaves_out_a_fortieth_at_each_end() -> None:
+    """Every draw is one of the recordings 0 to 99: the quantiles are those of these numbers."""
+    banded = evaluation._banded(np.arange(100.0)[None], np.eye(100))
+    np.testing.assert_allclose(banded, [[49.5, 2.475, 96.525]])
+
+
+def test_too_sure_in_one_bin_and_not_sure_enough_in_another_do_not_cancel() -> None:
+    """0.8 sure and wrong, 0.6 sure and right: (0.8 + 0.4) / 2."""
+    logits = np.log(np.array([[8, 2], [6, 4]], np.float32))
+    assert evaluation.expected_calibration_error(logits, np.array([False, True])) == pytest.approx(0.6)

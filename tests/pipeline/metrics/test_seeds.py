@@ -6,7 +6,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from spikecut.pipeline.metrics.intervals import bootstrap_difference, wilson
-from spikecut.pipeline.metrics.seeds import accuracy, between, over_seeds, ratio
+from spikecut.pipeline.metrics.seeds import _seed_squares, accuracy, between, over_seeds, ratio
 
 
 def test_whoever_has_trained_the_same_twice_is_told_of_a_difference_one_time_in_twenty() -> None:
@@ -76,3 +76,8 @@ def test_all_right_is_no_proof_of_perfection() -> None:
     assert one == wilson(30, 30)
     three = accuracy(np.ones((3, 30)), np.arange(30), 0)
     assert (three.low, three.high) == (one.low, 1.0)
+
+
+def test_what_recordings_explain_of_two_seeds_is_taken_off() -> None:
+    """Two seeds, each right where the other is wrong: their means are equal; the residuals of 1/2 explain 1/2."""
+    assert _seed_squares(np.array([[1.0, 0.0], [0.0, 1.0]]), np.arange(2)) == pytest.approx(-0.5)

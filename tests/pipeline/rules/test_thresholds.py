@@ -204,3 +204,9 @@ def test_a_score_that_equals_the_threshold_stops_only_an_inclusive_rule(inclusiv
     for lead, stops in ((1.875, False), (2.0, inclusive), (2.125, True)):
         total = np.array([[lead, 0.0]], np.float32)
         assert bool(rule.decide(Evidence(np.array([2]), total, total))[0].stop[0]) is stops
+
+
+def test_huge_evidence_is_certainty_and_no_overflow() -> None:
+    huge = np.array([[1e4, 0.0]], np.float32)
+    verdict, _ = confidence(0.9, 1).decide(Evidence(np.array([1]), huge, huge))
+    assert (verdict.score.tolist(), verdict.stop.tolist()) == ([1.0], [True])

@@ -149,6 +149,24 @@ def test_p_values_count_the_recording_itself_and_ties_are_as_strange() -> None:
         assert verdict.sets[0].tolist() == left
 
 
+def test_simes_weighs_the_smallest_p_value_most_and_is_never_stricter_than_bonferroni() -> None:
+    """Two looks. The p-values are 1/4 and 3/4: min(2/4, 3/4) = 1/2. They are 1/2 twice: 1/2 too, Bonferroni says 1."""
+    scores = np.array([[[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]])
+    first, second = np.array([[-3.0, -2.0]], np.float32), np.array([[0.0, -1.0]], np.float32)
+    for correction, level, left in (
+        ("simes", 0.49, [True, True]),
+        ("simes", 0.5, [False, False]),
+        ("bonferroni", 0.49, [True, True]),
+        ("bonferroni", 0.5, [False, True]),
+    ):
+        rule = PooledSets(scores, np.array([1, 2]), 2, level, "silence", max_size=2, correction=correction)
+        _, against = rule.decide(Evidence(np.array([1]), first, first))
+        verdict, against = rule.decide(Evidence(np.array([2]), second - first, second), against)
+        np.testing.assert_allclose(1 - against[0], [[0.25, 0.5], [0.75, 0.5]])
+        assert verdict.sets is not None
+        assert verdict.sets[0].tolist() == left
+
+
 def test_the_number_it_takes_is_the_fewest_with_a_finite_quantile() -> None:
     for alpha in (0.1, 0.2, 0.34):
         n = recordings_for_sets(alpha)
