@@ -8,6 +8,7 @@ import functools
 import inspect
 import operator
 import os
+import re
 import signal
 import sys
 import threading
@@ -37,6 +38,8 @@ TOML file with one table for each command, whose keys are the names of its flags
 
 Exit codes: 0 finished; 2 the command line is wrong; 3 finished, but some input was damaged; 4 nothing could be read;
 5 something is missing on this machine or cannot be written; 130 interrupted (Ctrl-C); 143 terminated (SIGTERM)."""
+
+_CONFIG = "With --config FILE, flags are read from the table [{}] of a TOML file; those of the command line win."
 
 
 class Terminated(KeyboardInterrupt):
@@ -81,7 +84,7 @@ def _main(argv: list[str]) -> int:
         return OK
     _check(words)
     command: Command = tyro.cli(
-        _commands(words), prog="spikecut", description=_ABOUT, args=words, config=(tyro.conf.DisallowNone,)
+        _commands(words), prog="spikecut", description=_laid_out(_ABOUT), args=words, config=(tyro.conf.DisallowNone,)
     )
     if command.uses_torch:
         import torch
@@ -114,10 +117,17 @@ def _commands(words: list[str]) -> Any:
         about = inspect.cleandoc(kind.__doc__ or "")
         if name not in words:
             about = about.split("\n\n")[0].split(": ")[0].rstrip(".") + "."
-        elif more := getattr(kind, "more_help", None):
-            about += f"\n\n{more()}"
+        else:
+            more = getattr(kind, "more_help", None)
+            parts = [about, *([more()] if more else []), _CONFIG.format(name)]
+            about = _laid_out("\n\n".join(parts))
         kinds.append(Annotated[kind, tyro.conf.subcommand(name, description=about)])
     return functools.reduce(operator.or_, kinds)
+
+
+def _laid_out(about: str) -> str:
+    """A help text whose examples follow one another; the parser prints two blank lines between them otherwise."""
+    return re.sub(r"\n\n\$", "\n$", re.sub(r"\n\n\$", "\n\nExamples:\n$", about, count=1))
 
 
 @contextlib.contextmanager

@@ -69,6 +69,9 @@ def _checked(path: Path, command: str, table: Any, commands: Mapping[str, type])
             raise ConfigError(f"{where}: belongs on the command line", hint=f"spikecut {command} {flag.shown}")
         if not _fits(flag, value):
             raise ConfigError(f"{path}: {unexpected(f'{command}.{key}', value, expected(flag))}")
+        for one in value if isinstance(value, list) else [value]:
+            if flag.kind in (int, float) and (problem := flag.problem(one)):
+                raise ConfigError(f"{path}: {unexpected(f'{command}.{key}', one, problem)}")
         try:
             check_numbers(value, f"{command}.{key}")
         except ConfigError as error:

@@ -4,6 +4,7 @@
 """
 
 import difflib
+import math
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -14,6 +15,7 @@ from typing import Annotated, Any, Literal, Union
 import tyro
 
 from spikecut.pipeline.errors import ConfigError
+from spikecut.tools.options import Within
 
 _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -23,7 +25,7 @@ class Flag:
     """One field of an options type: `--name` or a positional word, and which values it takes.
 
     `n_values` is how many values follow the flag, None for any number. Values are of type `kind`; if there are
-    `choices`, one of these.
+    `choices`, one of these; numbers are `within` a range. `metavar` stands for a positional word in the help.
     """
 
     field: str
@@ -33,14 +35,16 @@ class Flag:
     n_values: int | None
     kind: type
     choices: tuple[str, ...] = ()
+    within: Within | None = None
+    metavar: str | None = None
 
     @property
     def shown(self) -> str:
         """The flag as written on the command line: `--batch-size`, or `FOLDER` for a positional word."""
-        return self.name.upper() if self.positional else f"--{self.name}"
+        return (self.metavar or self.name.upper()) if self.positional else f"--{self.name}"
 
     def check(self, value: str) -> None:
-        """Refuses a word that is not among the choices, or is not a number where one is expected.
+        """Refuses a word that is not among the choices, or no number of the range where one is expected.
 
         Raises:
             ConfigError: naming the expected values.
@@ -50,9 +54,21 @@ class Flag:
             raise ConfigError(f"{self.shown} {value!r}: expected one of {', '.join(self.choices)}", hint=nearest)
         if self.kind in (int, float):
             try:
-                self.kind(value)
+                problem = self.problem(self.kind(value))
             except ValueError:
-                raise ConfigError(f"{self.shown} {value!r}: expected {_EXPECTED[self.kind]}") from None
+                problem = _EXPECTED[self.kind]
+            if problem:
+                raise ConfigError(f"{self.shown} {value!r}: expected {problem}")
+
+    def problem(self, number: float) -> str | None:
+        """What was expected in place of a number that is not finite or not in the range; None if it is fine."""
+        if not math.isfinite(number):
+            return "a finite number"
+        if self.within is None or self.within.least <= number <= self.within.most:
+            return None
+        low = number < self.within.least
+        limit = f"{self.within.least:g} or more" if low else f"at most {self.within.most:,.0f}"
+        return f"{_EXPECTED[self.kind]} of {limit}"
 
 
 def flags_of(options: type) -> tuple[Flag, ...]:
@@ -127,6 +143,7 @@ def _flag(name: str, hint: Any, required: bool) -> Flag:
         kinds = typing.get_args(hint)
         n_values, hint = (None if kinds[-1] is Ellipsis else len(kinds)), kinds[0]
     choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+    metavars = (note.metavar for note in notes if getattr(note, "metavar", None))
     return Flag(
         field=name,
         name=name.strip("_").replace("_", "-"),
@@ -135,6 +152,8 @@ def _flag(name: str, hint: Any, required: bool) -> Flag:
         n_values=n_values,
         kind=str if choices or hint is Path else hint,
         choices=choices,
+        within=next((note for note in notes if isinstance(note, Within)), None),
+        metavar=next((metavar.split()[0] for metavar in metavars), None),
     )
 
 

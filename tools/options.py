@@ -3,16 +3,34 @@
 Only `tyro` is imported here: `--help` loads nothing heavy.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Protocol
 
 import tyro
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The range of a number, or of each of several: checked alike on the command line and in `--config` files."""
+
+    least: float
+    most: float
+
 
 NoDefault = tyro.conf.arg(help_behavior_hint="")  # for options whose help text says the default itself
 
 Part = Literal["train", "calibration", "test", "all"]  # as in sources.datasets, which loads NumPy
 Readout = Literal["sum", "mean", "last", "leaky"]
 Simulated = Literal["gestures", "nmnist", "ncaltech101", "cifar10dvs"]
+
+SEED, COUNT = Within(0, 2**63 - 1), Within(1, 10**6)
+SECONDS = Within(0, 1e9)  # 30 years, which in µs fit into 64 bits
+
+Seed = Annotated[int, SEED]
+Seconds = Annotated[float, SECONDS]
+Count = Annotated[int, COUNT]
+Processes = Annotated[int, Within(1, 1024)]
 
 _NETWORK = "A shipped network's name, a .safetensors file, or a .py file that makes a network with from_norse (the "
 
@@ -34,7 +52,9 @@ Cutoffs = Annotated[
     tyro.conf.arg(help="Names or files of cutoffs. Default: all cutoffs beside the network.", help_behavior_hint=""),
 ]
 PartOf = Annotated[Part, tyro.conf.arg(help="Which part of the folder is used.")]
-RecipeName = tyro.conf.Positional[Annotated[str, tyro.conf.arg(help="A shipped recipe's name, or a .toml file.")]]
+RecipeName = tyro.conf.Positional[
+    Annotated[str, tyro.conf.arg(metavar="NAME", help="A shipped recipe's name, or a .toml file.")]
+]
 TrainingData = Annotated[
     Path | None,
     tyro.conf.arg(
@@ -45,10 +65,11 @@ TrainingData = Annotated[
 ]
 Epochs = Annotated[
     int | None,
+    COUNT,
     tyro.conf.arg(help="How many epochs to train. Default: the recipe's number.", help_behavior_hint=""),
 ]
 Threads = Annotated[
-    int, tyro.conf.arg(help="How many CPU threads compute. Float sums, and so the last digits, depend on it.")
+    Processes, tyro.conf.arg(help="How many CPU threads compute. Float sums, and so the last digits, depend on it.")
 ]
 Device = Annotated[Literal["cpu", "cuda"], tyro.conf.arg(help="Where to train.")]
 BesideNetwork = Annotated[
@@ -58,7 +79,7 @@ BesideNetwork = Annotated[
         help_behavior_hint="",
     ),
 ]
-IntervalSeed = Annotated[int, tyro.conf.arg(help="The random seed of the bootstrap intervals.")]
+IntervalSeed = Annotated[Seed, tyro.conf.arg(help="The random seed of the bootstrap intervals.")]
 Sensor = Annotated[
     str | None,
     tyro.conf.arg(help="The sensor's WIDTHxHEIGHT in pixels, for formats that do not store it.", help_behavior_hint=""),

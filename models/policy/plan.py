@@ -31,7 +31,7 @@ class PolicyPlan:
     beta: float = 1.0
     """The cost of a wrong answer, where a right answer at the first budget earns 1."""
     half_life: float = 0.0
-    """The steps after which the reward of a right answer is halved: 1 as published; 0 is a third of the added steps."""
+    """How many more steps halve the reward of a right answer; 1 as published. 0: a third of the steps it may add."""
     seed: int = 0
     """The random seed of weights and order."""
 

@@ -202,9 +202,13 @@ def test_damage_is_told_and_counted_everywhere(
         (["calibrate", ".", "--tolerance", "2"], 2, "a tolerated loss of 2"),
         (["calibrate", "nowhere", "--rule", "topk", "msprt", "--tolerance", "0"], 2, "'msprt' cannot promise a loss"),
         (["calibrate", "nowhere", "--delta", "7"], 2, "a delta of 7"),
-        (["demo", "--count", "0"], 2, "a demo of 0 gestures"),
+        (["demo", "--count", "0"], 2, "--count '0': expected a whole number of 1 or more"),
         (["demo", "--out", "/dev/null/demo", "--count", "1"], 5, "not a directory"),
-        (["train", "nmnist", "--data", ".", "--out", "x", "--epochs", "0"], 2, "a training of 0 epochs"),
+        (
+            ["train", "nmnist", "--data", ".", "--out", "x", "--epochs", "0"],
+            2,
+            "--epochs '0': expected a whole number of 1 or more",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(

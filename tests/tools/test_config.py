@@ -46,6 +46,10 @@ def test_what_is_typed_wins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         ("[replay]\ncutoff = [1, {}]\n", "replay.cutoff: .*expected a list, each entry a word"),
         ("[recipe]\nseed = [0, '1']\n", "recipe.seed: .*expected a list, each entry a whole number"),
         ("[report]\ncompare = ['x']\n", "report.compare: .*expected a list, each entry a word"),
+        ("[replay]\nseed = -1\n", "replay.seed: found -1; expected a whole number of 0 or more"),
+        ("[recipe]\nseed = [0, -1]\n", "recipe.seed: found -1; expected a whole number of 0 or more"),
+        ("[why]\nstart = nan\n", "why.start: found nan; expected a finite number"),
+        ("[cut]\nskip = 1e300\n", "cut.skip: found 1e.300; expected a number of at most 1,000,000,000"),
         ("[run\n", "not TOML"),
     ],
 )

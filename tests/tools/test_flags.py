@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from spikecut.sources.formats import FORMATS, written_formats
 from spikecut.tools.cli import main
 from spikecut.tools.commands import COMMANDS
 from spikecut.tools.flags import Flag, check_words, flags_of
@@ -29,6 +30,15 @@ from spikecut.tools.flags import Flag, check_words, flags_of
         ("simulate gesture x", "WHAT 'gesture': expected one of gestures, nmnist", "did you mean 'gestures'?"),
         ("cost x --n many", "--n 'many': expected a whole number", ""),
         ("why x --start soon", "--start 'soon': expected a number", ""),
+        ("calibrate x --rule conformal --seed -1", "--seed '-1': expected a whole number of 0 or more", ""),
+        ("recipe x --out y --seed 0 -1", "--seed '-1': expected a whole number of 0 or more", ""),
+        ("demo --seed=-1", "--seed '-1': expected a whole number of 0 or more", ""),
+        ("why x --start nan", "--start 'nan': expected a finite number", ""),
+        ("why x --start 1e300", "--start '1e300': expected a number of at most 1,000,000,000", ""),
+        ("cut x y --piece -1", "--piece '-1': expected a number of 0 or more", ""),
+        ("calibrate x --leak inf", "--leak 'inf': expected a finite number", ""),
+        ("policy x --look 0", "--look '0': expected a whole number of 1 or more", ""),
+        ("convert a.bin", "spikecut convert: TARGET is missing", "spikecut convert --help shows what it takes"),
         ("run x --model", "--model: expected a value", ""),
         ("report --compare x", "--compare: expected 2 values", ""),
         ("run", "spikecut run: FILE is missing", "spikecut run --help shows what it takes"),
@@ -50,7 +60,7 @@ def test_what_does_not_fit_is_refused_with_the_nearest_known_name(
     [
         "replay x --cutoff ltt topk --batch-size 4 --no-json",
         "replay --batch_size=4 x",
-        "why x --start -1.5",
+        "calibrate x --leak -1.5",
         "results a b c",
         "report --compare a b",
         "recipe x --out y --seed 0 1 2",
@@ -67,6 +77,60 @@ def test_the_flags_are_the_fields_of_the_options() -> None:
     assert part == Flag("part", "part", False, False, 1, str, ("train", "calibration", "test", "all"))
     folder, *_ = flags_of(COMMANDS["replay"])
     assert (folder.positional, folder.required, folder.shown) == (True, True, "FOLDER")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_seed_and_every_number_of_things_is_bounded(command: str) -> None:
+    counted = {"users", "jobs", "threads", "n", "rounds", "batch_size", "count", "steps", "epochs", "look", "width"}
+    for flag in flags_of(COMMANDS[command]):
+        if command != "policy" or flag.field in ("look", "width"):  # its plan refuses numbers itself
+            least = {"seed": 0, "start": 0, "piece": 0, "skip": 0} | dict.fromkeys(counted, 1)
+            if flag.field in least and flag.kind in (int, float):
+                assert flag.problem(least[flag.field] - 1), flag
+                assert not flag.problem(least[flag.field]), flag
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_ends_with_the_configuration_and_has_no_two_blank_lines(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in ([], [name]):
+        with pytest.raises(SystemExit):
+            main([*words, "--help"])
+        text = capsys.readouterr().out
+        assert "--config FILE" in text
+        assert "\n\n\n" not in text
+        assert "default: )" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "usage"),
+    [
+        ("convert", "SOURCE TARGET"),
+        ("cut", "SOURCE TARGET"),
+        ("train", "NAME"),
+        ("recipe", "NAME"),
+        ("results", "RUN [RUN ...]"),
+    ],
+)
+def test_usage_names_what_is_expected(name: str, usage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    assert usage in capsys.readouterr().out.splitlines()[0]
+
+
+def test_help_names_the_formats_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, formats in (("convert", written_formats()), ("run", FORMATS)):
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        text = capsys.readouterr().out
+        assert all(str(row) in text for row in formats.values())
+
+
+def test_help_says_that_the_video_of_the_demo_is_replaced(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["demo", "--help"])
+    assert "OUT/demo.mp4, replaced if it exists" in re.sub(r"[│\s]+", " ", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])

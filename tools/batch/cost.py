@@ -17,7 +17,7 @@ from rich.table import Table
 from spikecut.models.files import opening
 from spikecut.models.policy.network import macs_of_step
 from spikecut.models.synaptic_operations import Operations, counting
-from spikecut.pipeline.errors import ConfigError, EmptyRecording
+from spikecut.pipeline.errors import EmptyRecording
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.files.atomic_files import claimed, refuse_existing, write_text
 from spikecut.pipeline.protocols import CutoffDecider
@@ -56,12 +56,9 @@ def run_cost(options: "CostOptions") -> int:
     Frames are read beforehand, so the time is that of the network and the rule. All rules take turns in every round.
 
     Raises:
-        ConfigError: if there are less than one recording or round.
+        ConfigError: if the file to write exists.
         EmptyRecording: if no recording could be read.
     """
-    n, rounds = options.n, options.rounds
-    if n < 1 or rounds < 1:
-        raise ConfigError(f"{n} recordings in {rounds} rounds; both must be at least 1")
     if options.out is None:
         return _measure(options)
     refuse_existing(options.out, overwrite=options.overwrite)

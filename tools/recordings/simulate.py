@@ -41,8 +41,6 @@ def run_simulate(options: "Simulate") -> int:
     if options.images is not None or options.count is not None:
         raise ConfigError("gestures are drawn, not made from pictures", hint="leave --images and --count out")
     folder, users, overwrite = options.folder, options.users, options.overwrite
-    if users < 1 or options.jobs < 1:
-        raise ConfigError(f"{users} users drawn by {options.jobs} processes; there must be at least one of each")
     sessions = [drawn_session(user, options.seed) for user in drawn_users(users, options.part)]
     if not sessions:
         raise ConfigError(f"none of {users} users belongs to the {options.part} part", hint="--users 29 has all parts")
@@ -67,8 +65,6 @@ def run_counterpart(options: "Simulate") -> int:
         raise ConfigError(
             f"simulate {options.what} shows pictures to a camera", hint="--images FOLDER_OR_ZIP of <class>/<picture>"
         )
-    if options.jobs < 1 or (count is not None and count < 1):
-        raise ConfigError(f"{count} pictures shown by {options.jobs} processes; there must be at least one of each")
     counterpart = COUNTERPARTS[options.what]
     if count is not None:
         counterpart = replace(counterpart, most=min(count, counterpart.most or count))

@@ -51,15 +51,13 @@ def run_why(options: "Why") -> int:
     """The command: the network runs through one whole window, and every rule is applied to it.
 
     Raises:
-        ConfigError: if the plot exists, the start is negative, or a start is given for a still picture.
+        ConfigError: if the plot exists, or a start is given for a still picture.
         EmptyRecording: if no bin is left from the start on.
     """
     path, start_s = options.file, options.start
     save = options.save or Path(f"why_{path.stem}_{start_s:g}s.png")
     overwrite = options.overwrite or options.save is None
     refuse_existing(save, overwrite=overwrite)
-    if start_s < 0:
-        raise ConfigError(f"a start at {start_s} s; expected 0 or later")
     weights = opening.locate(options.model or network_for(path))
     stepper, card = opening.load(weights)
     frames, title, image = _WINDOWS[card.spec.input_kind](path, card, start_s)

@@ -214,8 +214,6 @@ def run_train(options: "Train") -> int:
     Raises:
         ConfigError: for a number that cannot be; and as `train`.
     """
-    if options.epochs is not None and options.epochs < 1:
-        raise ConfigError(f"a training of {options.epochs} epochs; it needs at least one")
     if options.learning_rate is not None and not 0 < options.learning_rate < 1:
         raise ConfigError(f"a learning rate of {options.learning_rate}; expected above 0 and below 1")
     from spikecut.models.training.distributed import leads, together

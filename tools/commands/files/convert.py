@@ -11,7 +11,7 @@ from spikecut.tools.options import Columns, Json, NoDefault, Overwrite, Sensor, 
 
 @dataclass(frozen=True)
 class Convert:
-    """Write a recording in another format, chosen by the suffix of the target: .h5, .bin, .aedat.
+    """Write a recording in another format, chosen by the suffix of the target.
 
     $ spikecut convert walking.aedat walking.h5
 
@@ -20,9 +20,9 @@ class Convert:
 
     uses_torch: ClassVar[bool] = False
 
-    source: tyro.conf.Positional[Path]
+    source: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="SOURCE")]]
     """The recording to read."""
-    target: tyro.conf.Positional[Path]
+    target: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="TARGET")]]
     """The recording to write."""
     sensor: Sensor = None
     columns: Columns = None
@@ -31,6 +31,13 @@ class Convert:
     """The format to write, such as aedat3. Default: the one of the target's suffix; .aedat is AEDAT 2.0."""
     overwrite: Overwrite = False
     json: Json = False
+
+    @classmethod
+    def more_help(cls) -> str:
+        """The formats of the table that can be written."""
+        from spikecut.sources.formats import written_formats
+
+        return f"It writes {', '.join(f'{name}: {row}' for name, row in written_formats().items())}."
 
     def run(self) -> int:
         from spikecut.tools.recordings.convert import run_convert

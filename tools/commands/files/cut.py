@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from spikecut.tools.options import Columns, NoDefault, Sensor, TimeUnit
+from spikecut.tools.options import SECONDS, Columns, NoDefault, Seconds, Sensor, TimeUnit
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Cut:
 
     uses_torch: ClassVar[bool] = False
 
-    streams: tyro.conf.Positional[Path]
+    streams: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="SOURCE")]]
     """A folder of recordings, or of <class>/<recording>."""
-    folder: tyro.conf.Positional[Path]
+    folder: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="TARGET")]]
     """The new folder; it must be empty or absent."""
-    piece: Annotated[float | None, NoDefault] = None
+    piece: Annotated[float | None, SECONDS, NoDefault] = None
     """The length of a piece in seconds. Default: recordings stay whole."""
-    skip: float = 0.0
+    skip: Seconds = 0.0
     """How many seconds at the beginning of every recording are left out."""
     format: Literal["h5", "aedat"] = "h5"
     """The format to write; aedat is AEDAT 2.0, for sensors of 128x128."""

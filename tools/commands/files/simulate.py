@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from spikecut.tools.options import NoDefault, Part, Simulated
+from spikecut.tools.options import COUNT, Count, NoDefault, Part, Processes, Seed, Simulated
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,15 @@ class Simulate:
     """The folder to write to; recordings that are in it already are kept."""
     images: Annotated[Path | None, NoDefault] = None
     """For the counterparts: a folder or a zip archive of <class>/<picture>."""
-    count: Annotated[int | None, NoDefault] = None
+    count: Annotated[int | None, COUNT, NoDefault] = None
     """For the counterparts: the largest number of pictures in a class. Default: as in the original."""
-    users: int = 29
+    users: Count = 29
     """For the gestures: how many people; of every 29 the last six are for testing, as in the original data set."""
     part: Part = "all"
     """For the gestures: the part whose sessions are written."""
-    seed: int = 0
+    seed: Seed = 0
     """The random seed of the people, or of the noise of the camera."""
-    jobs: int = 1
+    jobs: Processes = 1
     """How many processes work at the same time."""
     overwrite: bool = False
     """Make recordings again that are in the folder already."""

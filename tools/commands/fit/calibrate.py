@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from spikecut.tools.options import BesideNetwork, Model, NoDefault, Overwrite, PartOf, Readout
+from spikecut.tools.options import BesideNetwork, Model, NoDefault, Overwrite, PartOf, Readout, Seed
 
 _CHOOSING = (
     "A promise holds for a rule, score and readout that were chosen before. If you fit several on the same "
@@ -46,7 +46,7 @@ class Calibrate:
     """The fraction that a leaky readout forgets at every step."""
     temperature: str = "1"
     """The divisor of the readout: a number, `t` (the step), or `fitted` on three tenths of the recordings."""
-    seed: int = 0
+    seed: Seed = 0
     """The random seed of splits of the recordings."""
     or_never: bool = False
     """If the recordings are too few for a promise, write a rule that never stops early instead of refusing."""

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from spikecut.tools.options import Overwrite
+from spikecut.tools.options import Count, Overwrite
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,14 @@ class Combine:
 
     how: tyro.conf.Positional[Literal["both", "either", "hold"]]
     """both, either: two cutoffs; label, score and set are the first's (of either: of the one that stops). hold: one."""
-    cutoffs: tyro.conf.Positional[tuple[Path, ...]]
+    cutoffs: Annotated[
+        tyro.conf.Positional[tuple[Path, ...]],
+        tyro.conf.arg(metavar="FILE [FILE]", help_behavior_hint="(required)"),
+    ]
     """Files that calibrate wrote."""
     out: Path
     """The file to write, for --cutoff of run, replay, evaluate and why."""
-    steps: int = 2
+    steps: Count = 2
     """For hold: at how many steps one after the other the cutoff must stop, each time with the same answer."""
     overwrite: Overwrite = False
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, ClassVar
 
 from spikecut.models.policy.plan import PolicyPlan
-from spikecut.tools.options import BesideNetwork, Labelled, Model, NoDefault, Overwrite, Part
+from spikecut.tools.options import COUNT, BesideNetwork, Labelled, Model, NoDefault, Overwrite, Part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +22,9 @@ class Policy(PolicyPlan):
     model: Model = "nmnist"
     part: Part = "train"
     """Which part of the folder is used. Recordings that trained a policy cannot calibrate its cutoffs."""
-    look: Annotated[int | None, NoDefault] = None
+    look: Annotated[int | None, COUNT, NoDefault] = None
     """How many first frames the policy sees; no budget is shorter. Default: a tenth of the window; for pictures 1."""
-    width: Annotated[int | None, NoDefault] = None
+    width: Annotated[int | None, COUNT, NoDefault] = None
     """The channels of its first block. Default: the largest of 4, 8, 16, 32, 64 that costs at most 1/8 of a step."""
     out: BesideNetwork = None
     overwrite: Overwrite = False

@@ -14,7 +14,17 @@ from spikecut.tools.commands.fit.train import Train
 from spikecut.tools.commands.measure.cost import Cost
 from spikecut.tools.commands.measure.evaluate import Evaluate
 from spikecut.tools.commands.measure.report import Report
-from spikecut.tools.options import Device, Epochs, NoDefault, Readout, RecipeName, Simulated, Threads, TrainingData
+from spikecut.tools.options import (
+    SEED,
+    Device,
+    Epochs,
+    NoDefault,
+    Readout,
+    RecipeName,
+    Simulated,
+    Threads,
+    TrainingData,
+)
 
 if TYPE_CHECKING:
     from spikecut.tools.training.recipe import Recipe as NetworkRecipe
@@ -43,7 +53,7 @@ class Recipe:
     data: TrainingData = None
     images: Annotated[Path | None, NoDefault] = None
     """In place of --data: a folder or zip archive of <class>/<picture>, from which recordings are simulated first."""
-    seed: tuple[int, ...] = (0,)
+    seed: Annotated[tuple[int, ...], SEED] = (0,)
     """The random seeds of weights, order and augmentation; each seed trains one network."""
     epochs: Epochs = None
     threads: Threads = 1

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from spikecut.tools.options import Device, Epochs, NoDefault, RecipeName, Threads, TrainingData
+from spikecut.tools.options import Device, Epochs, NoDefault, RecipeName, Seed, Threads, TrainingData
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Train:
     """The highest learning rate of the schedule. Default: the recipe's."""
     start: Annotated[str | None, NoDefault] = None
     """Continue from this network (a shipped network's name or a .safetensors file). Default: new random weights."""
-    seed: int = 0
+    seed: Seed = 0
     """The random seed of weights, order and augmentation."""
     threads: Threads = 1
     resume: bool = False

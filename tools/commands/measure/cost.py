@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from spikecut.tools.options import Cutoffs, Labelled, Model, NoDefault, Overwrite, PartOf
+from spikecut.tools.options import Count, Cutoffs, Labelled, Model, NoDefault, Overwrite, PartOf, Seed
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Cost:
     model: Model = "nmnist"
     cutoff: Cutoffs = ()
     part: PartOf = "test"
-    n: int = 200
+    n: Count = 200
     """How many recordings are measured, drawn at random."""
-    rounds: int = 3
+    rounds: Count = 3
     """How often each recording is timed; the shortest time counts."""
-    seed: int = 0
+    seed: Seed = 0
     """The random seed of the draw."""
     out: Annotated[Path | None, NoDefault] = None
     """Also write the figures to this file, as JSON."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from spikecut.tools.options import IntervalSeed, Json, Labelled, Model, NoDefault, PartOf
+from spikecut.tools.options import Count, IntervalSeed, Json, Labelled, Model, NoDefault, PartOf
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Replay:
     cutoff: Annotated[tuple[str, ...], NoDefault] = ()
     """Rules or files to compare with the full window. Default: all cutoffs beside the network."""
     part: PartOf = "all"
-    batch_size: int = 16
+    batch_size: Count = 16
     """How many recordings the network steps together."""
     seed: IntervalSeed = 0
     json: Json = False

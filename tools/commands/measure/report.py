@@ -24,7 +24,7 @@ class Report:
         tyro.conf.Positional[Path | None], tyro.conf.arg(name="run", metavar="RUN", help_behavior_hint="")
     ] = None
     """The folder that `spikecut evaluate` wrote."""
-    compare: Annotated[tuple[Path, Path] | None, tyro.conf.arg(metavar="PATH PATH", help_behavior_hint="")] = None
+    compare: Annotated[tuple[Path, Path] | None, tyro.conf.arg(metavar="BEFORE AFTER", help_behavior_hint="")] = None
     """Two such folders: print the paired differences of the second from the first."""
     out: Annotated[Path | None, NoDefault] = None
     """The page to write. Default: report.html in the folder."""

@@ -20,7 +20,10 @@ class Results:
 
     uses_torch: ClassVar[bool] = False
 
-    run_folders: tyro.conf.Positional[tuple[Path, ...]]
+    run_folders: Annotated[
+        tyro.conf.Positional[tuple[Path, ...]],
+        tyro.conf.arg(metavar="RUN [RUN ...]", help_behavior_hint="(required)"),
+    ]
     """Folders that `spikecut recipe` wrote."""
     out: Annotated[Path | None, NoDefault] = None
     """Write the Markdown to this file instead of printing it."""

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from spikecut.pipeline.errors import ConfigError
 from spikecut.tools.commands.watch.run import Run
-from spikecut.tools.options import NoDefault
+from spikecut.tools.options import Count, NoDefault, Seed
 
 if TYPE_CHECKING:
     from spikecut.sources.simulation.gestures import DrawnSession
@@ -29,12 +28,12 @@ class Demo:
 
     out: Path = Path("demo")
     """The folder to write the recording and the video to."""
-    count: int = 11
+    count: Count = 11
     """How many gestures; each of the eleven comes once before any is repeated."""
-    seed: int = 0
+    seed: Seed = 0
     """The random seed of the person and of the order."""
     save: Annotated[Path | None, NoDefault] = None
-    """The video: .mp4, .mkv, .avi, .webp or .gif. Default: OUT/demo.mp4."""
+    """The video: .mp4, .mkv, .avi, .webp or .gif. Default: OUT/demo.mp4, replaced if it exists."""
     overwrite: bool = False
     """Replace an existing video at --save."""
 
@@ -46,14 +45,9 @@ def run_demo(options: Demo) -> int:
     """Writes a session of drawn gestures, then classifies each from the file, with overlay and summary.
 
     The person is one of those drawn for testing: no network was trained or calibrated on them.
-
-    Raises:
-        ConfigError: if the number of gestures is below 1.
     """
     from spikecut.sources.simulation.gestures import write_session
 
-    if options.count < 1:
-        raise ConfigError(f"a demo of {options.count} gestures; it needs at least one")
     session = demo_session(options.count, options.seed)
     folder = options.out / "recordings"
     folder.mkdir(parents=True, exist_ok=True)

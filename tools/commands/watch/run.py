@@ -21,7 +21,7 @@ class Run:
     uses_torch: ClassVar[bool] = True
 
     file: tyro.conf.Positional[Path]
-    """A recording (AEDAT 2.0 or 3.1, ATIS .bin, Tonic's .npy, spikecut .h5), a video, or with --model a picture."""
+    """A recording, a video, or with --model a picture."""
     model: ModelOfSensor = None
     cutoff: Annotated[str | None, NoDefault] = None
     """A cutoff beside the network (ltt-1pt, or ltt for its default tolerance), `none`, or a file. Default: its own."""
@@ -38,6 +38,13 @@ class Run:
     overwrite: Overwrite = False
     json: bool = False
     """Print one JSON object for each decision; after a labelled session also a summary."""
+
+    @classmethod
+    def more_help(cls) -> str:
+        """The formats of the table that can be read."""
+        from spikecut.sources.formats import known_formats
+
+        return f"It reads {known_formats()}."
 
     def run(self) -> int:
         from spikecut.tools.session.run import run_run

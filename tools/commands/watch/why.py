@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from spikecut.tools.options import Cutoffs, Json, ModelOfSensor, NoDefault
+from spikecut.tools.options import Cutoffs, Json, ModelOfSensor, NoDefault, Seconds
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Why:
     """A recording or a picture; a picture in an archive is cifar-10-python.tar.gz/test_batch/00017."""
     model: ModelOfSensor = None
     cutoff: Cutoffs = ()
-    start: float = 0.0
+    start: Seconds = 0.0
     """The start of the window, in seconds from the recording's first bin."""
     save: Annotated[Path | None, NoDefault] = None
     """The figure to write. Default: why_NAME_STARTs.png in the current folder, replaced if it exists."""
