@@ -133,6 +133,8 @@ def test_recordings_of_the_same_people_weaken_the_sentence_and_one_person_cannot
     people = RecordedOutputs(data.outputs, data.labels, tuple(f"user {i % 20}" for i in range(400)))
     assert "are of 20 people: for new people it may be less" in sentence("ltt", people, Wish(0.05))
     assert "people" not in sentence("ltt", data, Wish(0.05))
+    each_another = RecordedOutputs(data.outputs, data.labels, tuple(f"user {i}" for i in range(400)))
+    assert "people" not in sentence("ltt", each_another, Wish(0.05))
     alone = RecordedOutputs(data.outputs, data.labels, ("me",) * 400)
     with pytest.raises(ConfigError, match="1 groups of recordings cannot be split"):
         fit("conformal", alone, Wish(0.1))

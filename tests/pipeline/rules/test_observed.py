@@ -13,7 +13,7 @@ from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.rules.economy import fit_economy, fit_economy_within
 from spikecut.pipeline.rules.fit import by_tolerance
 from spikecut.pipeline.rules.loss import WEIGHTS, outcome
-from spikecut.pipeline.rules.observed import fit_fixed
+from spikecut.pipeline.rules.observed import equal_cost_confidence, fit_fixed
 from spikecut.pipeline.rules.sr1 import fit_sr1, fit_sr1_within
 from spikecut.pipeline.rules.thresholds import confidence, entropy
 from spikecut.pipeline.rules.topk import fit_topk, optimal_cutoff_steps, topk_thresholds, topk_thresholds_reference
@@ -125,3 +125,13 @@ def test_of_rules_that_weigh_errors_against_time_the_earliest_within_the_toleran
         tried = [outcome(TRAIN, sweep(TRAIN, fit_for(TRAIN, weight))) for weight in WEIGHTS]
         floor = TRAIN.correct()[:, -1].mean() - tolerance
         assert mine.mean_steps == min([6.0, *(one.mean_steps for one in tried if one.accuracy >= floor - 1e-9)])
+
+
+@pytest.mark.parametrize("cost", [1.0, 2.2, 3.5, 5.9])
+def test_seenn_i_at_equal_cost_is_the_level_whose_mean_stop_is_nearest(cost: float) -> None:
+    def missed(level: float) -> float:
+        return abs(float(sweep(TRAIN, confidence(level, 6)).stops.mean()) - cost)
+
+    mine = missed(equal_cost_confidence(TRAIN, cost))
+    seen = np.unique(TRAIN.scores("confidence").astype(np.float64).clip(0, 1))
+    assert mine <= min(missed(float(level)) for level in seen) + 1e-9

@@ -210,3 +210,8 @@ def test_huge_evidence_is_certainty_and_no_overflow() -> None:
     huge = np.array([[1e4, 0.0]], np.float32)
     verdict, _ = confidence(0.9, 1).decide(Evidence(np.array([1]), huge, huge))
     assert (verdict.score.tolist(), verdict.stop.tolist()) == ([1.0], [True])
+
+
+def test_the_part_of_sr1_that_reads_probabilities_mixes_the_first_with_its_lead() -> None:
+    logits = np.log(np.array([[0.2, 0.7, 0.1]], np.float32))
+    assert scores.mixed_lead(logits, np.array([1]), (1.0, 10.0))[0] == pytest.approx(0.7 + 10 * 0.5)
