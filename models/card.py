@@ -16,8 +16,9 @@ class ModelCard:
     digits of the SHA-256 of every recording that trained the weights, so that testing on them is
     noticed. `onset` detects when a continuous stream holds something to recognise (the fields of
     `recognition.Onset`); without it every window is decided. `metrics` come with their n; `provenance`
-    holds data, licence, seed, commit and command. Of a network that has no file of weights (`from_norse`),
-    `weights_sha256` is its `fingerprint`.
+    holds data, licence, seed, commit and command; both are free by intention: a card read from a file may hold
+    any JSON there, and nothing that a network does depends on it. Of a network that has no file of weights
+    (`from_norse`), `weights_sha256` is its `fingerprint`.
     """
 
     name: str

@@ -26,7 +26,7 @@ class NetworkSpec:
 
     Raises:
         ModelError: for another normalisation, or steps without `tebn`, or `tebn` without steps, or other channels, or
-            levels with `tebn`.
+            levels with `tebn`, or a number below the least that a network can have.
     """
 
     architecture: str
@@ -59,6 +59,11 @@ class NetworkSpec:
             )
         if self.inputs not in INPUT_KINDS:
             raise ModelError(f"frames of {self.inputs} channels; expected 2 (events) or 3 (a picture's colours)")
+        if min(*self.channels, self.n_classes, self.step_us) < 1:
+            raise ModelError(
+                f"channels {', '.join(map(str, self.channels)) or 'none'}, {self.n_classes} classes, steps of "
+                f"{self.step_us} us; expected 1 or more of each"
+            )
         wide = sum(one * other for one, other in pairwise((self.inputs, *self.channels, self.n_classes)))
         if max(*self.channels, self.n_classes, self.tebn_steps, self.levels, 0) > _WIDEST or wide > _LARGEST:
             raise ModelError(

@@ -9,6 +9,7 @@ SpikecutError
 │   ├── EmptyRecording      nothing in it                                 (ValueError)
 │   ├── MissingLabels       no file says what the recording shows         (OSError)
 │   ├── LimitExceeded       it declares more than we are willing to hold  (MemoryError)
+│   ├── DamagedOutputs      a file of recorded outputs, unreadable         (ModelError)
 │   └── InUse               another process is writing it                 (OSError)
 ├── EventError              unordered time, a pixel outside the sensor    (ValueError)
 ├── ModelError              a checkpoint or cutoff that does not fit       (ValueError)
@@ -89,6 +90,10 @@ class EventError(SpikecutError, ValueError):
 
 class ModelError(SpikecutError, ValueError):
     """A checkpoint, a fitted cutoff or an output that does not fit the others."""
+
+
+class DamagedOutputs(SourceError, ModelError):
+    """A file of recorded outputs, given in the place of recordings, that cannot be read or holds something else."""
 
 
 class ConfigError(SpikecutError, ValueError):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from spikecut.pipeline.errors import ConfigError, ModelError, SpikecutError
+from spikecut.pipeline.errors import ConfigError, DamagedOutputs, ModelError, SpikecutError
 from spikecut.pipeline.files.atomic_files import new_file
-from spikecut.pipeline.files.strict import parse_json, unexpected
+from spikecut.pipeline.files.strict import parse_json
 from spikecut.pipeline.recorded import Plans, RecordedOutputs
 
 _KIND, _VERSION = "spikecut recorded outputs", 1
@@ -26,6 +26,17 @@ _ARRAYS = {  # kinds and bytes of numbers, and dimensions
     "plans": ("f", (4,), 2),
     "policy": ("U", (), 0),
     "policy_cost": ("fi", (8,), 0),
+}
+_DIMENSIONS = ("a single value", "one dimension", "2 dimensions", "3 dimensions")
+_WORDS = {
+    "outputs": "32-bit numbers",
+    "labels": "64-bit whole numbers",
+    "groups": "texts",
+    "members": "a 64-bit whole number",
+    "about": "a text",
+    "plans": "32-bit numbers",
+    "policy": "a text",
+    "policy_cost": "a 64-bit number",
 }
 _PLANNED = ("plans", "policy", "policy_cost")  # a network may have no policy
 
@@ -62,7 +73,7 @@ def load_outputs(path: str | PathLike[str]) -> tuple[RecordedOutputs, dict[str, 
     """Reads recorded outputs and their description `about`.
 
     Raises:
-        ModelError: if the file is missing, holds something else, or declares more than fits into memory.
+        DamagedOutputs: if the file is missing, holds something else, or declares more than fits into memory.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -76,11 +87,11 @@ def load_outputs(path: str | PathLike[str]) -> tuple[RecordedOutputs, dict[str, 
         groups, members = tuple(saved["groups"].tolist()), int(saved["members"])
         return RecordedOutputs(saved["outputs"], saved["labels"], groups, members, plans=plans), about
     except OSError as error:
-        raise ModelError(f"{path}: cannot read recorded outputs: {error.strerror or error}") from error
+        raise DamagedOutputs(path, f"cannot read recorded outputs: {error.strerror or error}") from error
     except SpikecutError as error:
-        raise ModelError(f"{path}: no recorded outputs: {error}", hint=error.hint) from error
+        raise DamagedOutputs(path, f"no recorded outputs: {error}", hint=error.hint) from error
     except Exception as error:  # zipfile, zlib and numpy throw many kinds at damaged bytes
-        raise ModelError(f"{path}: no recorded outputs ({error})") from error
+        raise DamagedOutputs(path, f"no recorded outputs ({error})") from error
 
 
 def _arrays(archive: zipfile.ZipFile) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
@@ -101,11 +112,14 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> np.nda
             raise ConfigError(f"{name}: no array of npy version 1.0")
         shape, _, dtype = npy.read_array_header_1_0(file, max_header_size=10_000)
         if dtype.kind not in kinds or (sizes and dtype.itemsize not in sizes) or len(shape) != dimensions:
-            raise ConfigError(f"{name}: found {dtype} of shape {shape}; expected {dimensions} dimensions of {kinds}")
+            shown = f"{dtype.name} in {_DIMENSIONS[len(shape)] if len(shape) < 4 else f'{len(shape)} dimensions'}"
+            expected = f"{_WORDS[name]} in {_DIMENSIONS[dimensions]}" if dimensions else _WORDS[name]
+            raise ConfigError(f"{name}: found {shown}; expected {expected}")
         if file.tell() + math.prod(shape) * dtype.itemsize != info.file_size:
             raise ConfigError(f"{name}: found {info.file_size:,} bytes, which are no {shape} of {dtype}")
     with archive.open(info) as file:
         values = npy.read_array(file, allow_pickle=False)
     if dtype.kind == "f" and not np.isfinite(values).all():
-        raise unexpected(name, "values that are not finite", "finite numbers")
+        where = ", ".join(map(str, np.argwhere(~np.isfinite(values))[0]))
+        raise ConfigError(f"{name}: found a number that is not finite, at ({where}); expected finite numbers")
     return values

@@ -178,9 +178,12 @@ def _npz(path: Path, **change: Any) -> Path:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"outputs": np.zeros((2, 3, 4))}, "outputs: found float64"),
-        ({"outputs": np.full((2, 3, 4), np.nan, np.float32)}, "outputs: found 'values that are not finite'"),
-        ({"outputs": np.zeros((2, 3), np.float32)}, "outputs: found float32 of shape"),
+        ({"outputs": np.zeros((2, 3, 4))}, "found float64 in 3 dimensions; expected 32-bit numbers in 3"),
+        (
+            {"outputs": np.full((2, 3, 4), np.nan, np.float32)},
+            "outputs: found a number that is not finite, at (0, 0, 0); expected finite",
+        ),
+        ({"outputs": np.zeros((2, 3), np.float32)}, "found float32 in 2 dimensions; expected 32-bit"),
         ({"labels": np.array([0, 9])}, "labels outside the 4 classes"),
         ({"groups": np.array([{}, {}], object)}, "groups: found object"),
         ({"about": "[]"}, "found a list of 0; expected an object of JSON"),

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import tyro
 
 import spikecut
-from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, SourceError, SpikecutError
+from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, InUse, SourceError, SpikecutError
 from spikecut.tools.commands import COMMANDS
 from spikecut.tools.config import with_config
 from spikecut.tools.flags import check_words, did_you_mean
@@ -59,9 +59,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         if error.hint:
             print(f"hint: {error.hint}", file=sys.stderr)
-        if isinstance(error, SourceError):
-            return UNREADABLE
-        return ENVIRONMENT if isinstance(error, EnvironmentProblem) else USAGE
+        if isinstance(error, EnvironmentProblem | InUse):  # InUse: an output that another process is writing
+            return ENVIRONMENT
+        return UNREADABLE if isinstance(error, SourceError) else USAGE
     except Terminated:
         print("terminated", file=sys.stderr)
         return TERMINATED

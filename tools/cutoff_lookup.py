@@ -34,8 +34,9 @@ def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> FittedCut
         name = f"{name}-{card.default_cutoff.partition('-')[2]}"
     path = beside(weights, name) if name.split("-")[0] in RULES else Path(name)
     if not path.is_file():
+        why = "is a directory" if path.is_dir() else "is no regular file" if path.exists() else "does not exist"
         raise ModelError(
-            f"no cutoff {name!r} ({path} does not exist)",
+            f"no cutoff {name!r} ({path} {why})",
             hint=f"spikecut calibrate fits one; there are: {', '.join(['none', *available(weights)])}",
         )
     fitted = load_cutoff(path)

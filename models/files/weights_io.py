@@ -13,9 +13,9 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from spikecut.pipeline.errors import ModelError, SpikecutError
+from spikecut.pipeline.errors import ModelError, SpikecutError, printable
 from spikecut.pipeline.files.atomic_files import write_together
-from spikecut.pipeline.files.strict import read_json, typed
+from spikecut.pipeline.files.strict import read_json, typed, unexpected
 
 Card = TypeVar("Card")
 _MOST_BYTES = 16 * 2**20
@@ -34,7 +34,7 @@ def write_carded(weights: Path, card: Card, tensors: Mapping[str, Tensor], kind:
 
 
 def read_carded(path: Path, kind: str, version: int, card: type[Card]) -> Card:
-    """Reads a card back, every field checked against its type.
+    """Reads a card back, every field checked against its type; a field `name` is to be shown, so may hide nothing.
 
     Raises:
         OSError: if it is missing.
@@ -42,10 +42,13 @@ def read_carded(path: Path, kind: str, version: int, card: type[Card]) -> Card:
     """
     try:
         raw = read_json(path, _MOST_BYTES)
-        kind_and_version = raw.pop("kind", None), raw.pop("version", None)
-        if kind_and_version != (kind, version):
+        stored = raw.pop("version", None)
+        if raw.pop("kind", None) != kind or type(stored) is not int or stored != version:
             raise ModelError(f"not a card of version {version} of a {kind}")
-        return typed(card, raw)
+        read = typed(card, raw)
+        if (name := raw["name"]) != printable(name):
+            raise unexpected("name", name, "a text without control characters")
+        return read
     except SpikecutError as error:
         raise ModelError(f"{path}: not a card of a {kind}: {error}", hint=error.hint) from error
 

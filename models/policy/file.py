@@ -23,7 +23,7 @@ class PolicyCard:
     `network` is the SHA-256 of the weights that it plans for and `name` what that network is called. `macs` are the
     multiply-accumulates of running it once, `step_macs` those of one step of the network. `trained_on` are the
     digests of the recordings that trained it, `metrics` its figures on them, `provenance` data, licence, seed,
-    commit and command.
+    commit and command; both are free by intention, any JSON.
     """
 
     name: str

@@ -10,6 +10,7 @@ import math
 import re
 import tomllib
 import types
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from os import PathLike
@@ -34,14 +35,15 @@ def read_json(path: str | PathLike[str], most_bytes: int) -> dict[str, Any]:
 
     Raises:
         OSError: if it cannot be read.
-        ConfigError: if it is larger than `most_bytes`, nested deeper than `DEEPEST`, no JSON, or no object.
+        ConfigError: if it is larger than `most_bytes`, nested deeper than `DEEPEST`, no JSON, or no object, or if an
+            object in it has a key twice.
     """
     return parse_json(_text(Path(path), most_bytes))
 
 
 def parse_json(text: str) -> dict[str, Any]:
     """The object in a JSON text; errors as `read_json`."""
-    return _parsed(lambda: json.loads(text), "JSON")
+    return _parsed(lambda: json.loads(text, object_pairs_hook=_each_key_once), "JSON")
 
 
 def read_toml(path: str | PathLike[str]) -> dict[str, Any]:
@@ -156,12 +158,24 @@ def _parsed(parse: Callable[[], Any], language: str) -> dict[str, Any]:
         document = parse()
     except (RecursionError, MemoryError) as error:
         raise ConfigError(f"nested deeper than {DEEPEST} levels") from error
+    except SpikecutError:
+        raise
     except ValueError as error:
+        if "set_int_max_str_digits" in str(error):  # Python's own sentence names one of its functions
+            raise ConfigError(f"not {language}: a whole number of thousands of digits; expected 64 bits") from error
         raise ConfigError(f"not {language}: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"found {_shown(document)}; expected an object of {language}")
     _check_depth(document)
     return document
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ConfigError(f"the key {_shown(twice)} twice in one object; expected it once")
+    return table
 
 
 def _check_depth(document: Any) -> None:

@@ -1,6 +1,7 @@
 """A fitted rule on disk: what it decides by, what it promises, and what it was fitted on. JSON; nothing is executed."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
@@ -9,16 +10,18 @@ from typing import Any
 from jaxtyping import Float64
 from numpy import ndarray
 
-from spikecut.pipeline.errors import ModelError, SpikecutError
+from spikecut.pipeline.errors import ConfigError, ModelError, SpikecutError
 from spikecut.pipeline.files.atomic_files import write_text
-from spikecut.pipeline.files.strict import read_json, typed
+from spikecut.pipeline.files.strict import nearest, read_json, typed
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.pipeline.rules.stored import made, plain
+from spikecut.pipeline.rules import RULES
+from spikecut.pipeline.rules.stored import made, plain, stored_types
 
 _KIND, _VERSION = "spikecut cutoff", 2
 _MOST_BYTES = 64 * 2**20
 _LONGEST = 2**20  # steps
 _DELTA = 0.05
+_SHARES = ("accuracy", "full_window_accuracy", "equal_cost_confidence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,10 @@ class _Stored:
             raise ModelError(
                 f"tolerance {self.tolerance:g}, delta {self.delta:g}, seed {self.seed}; expected shares and 0 or more"
             )
+        for name, value in self.observed.items():
+            most = 1 if name in _SHARES else math.inf
+            if not 0 <= value <= most:
+                raise ModelError(f"observed.{name}: found {value:g}; expected 0 {'to 1' if most == 1 else 'or more'}")
 
 
 def _of_version_1(raw: dict[str, Any]) -> dict[str, Any]:
@@ -172,6 +179,9 @@ def _of_version_1(raw: dict[str, Any]) -> dict[str, Any]:
 
 def _check(cutoff: Any, fitted_on: _FittedOn) -> None:
     """Checks across fields: the parts of a rule must fit together and to the recordings."""
+    known = {*RULES, *stored_types(), "none"}
+    if cutoff.rule not in known:
+        raise ConfigError(f"decider.rule: no rule is called {cutoff.rule[:60]!r}{nearest(cutoff.rule, known)}")
     if not 1 <= cutoff.horizon <= _LONGEST:
         raise ModelError(f"decider: a horizon of {cutoff.horizon} steps; expected 1 to {_LONGEST:,}")
     temperatures = getattr(getattr(cutoff, "readout", None), "temperatures", None)

@@ -40,7 +40,8 @@ def run_calibrate(options: "Calibrate") -> int:
 
     Raises:
         ConfigError: if a rule, a tolerance, a temperature or the delta is invalid, if recordings that trained the
-            network are among them (unless forced), if they cannot carry a promise, or if a file would be overwritten.
+            network are among them (unless forced), if they cannot carry a promise, if a file would be overwritten, or
+            if the file of outputs is to have another suffix than `.npz`.
     """
     wishes = [
         Wish(tolerance, options.delta, options.seed, correction=options.correction)
@@ -51,6 +52,8 @@ def run_calibrate(options: "Calibrate") -> int:
         for rule in wanted:
             check_wish(rule, wish)
     parse_temperatures(options.temperature, 1)  # refused before the network runs
+    if options.outputs and options.outputs.suffix != ".npz":
+        raise ConfigError(f"--outputs {options.outputs}: expected the name of an .npz file", hint="NAME.npz")
     weights = opening.locate(options.model)
     folder = options.out or (weights.parent if weights.parent != opening.SHIPPED else Path())
     policy = None

@@ -10,7 +10,7 @@ import numpy as np
 from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
 from spikecut.models.policy.network import PolicyPlanner
-from spikecut.pipeline.errors import ConfigError, printable
+from spikecut.pipeline.errors import ConfigError, DamagedOutputs, EmptyRecording, printable
 from spikecut.pipeline.files.strict import typed
 from spikecut.pipeline.outputs_file import load_outputs, save_outputs
 from spikecut.pipeline.recorded import RecordedOutputs
@@ -79,7 +79,9 @@ def gather(
     number and a seed, about so many recordings are drawn if there are more.
 
     Raises:
-        ConfigError: if nothing in the folder can be read, or the file belongs to another network or another policy.
+        EmptyRecording: if nothing in the folder can be read.
+        DamagedOutputs: if the file cannot be read, or holds something else.
+        ConfigError: if the file belongs to another network or another policy.
     """
     weights = opening.locate(model)
     if data.is_file() and not is_dataset(data):
@@ -99,7 +101,7 @@ def gather(
     readable = np.array([fate.error is None for fate in fates])
     n_damaged = complain(fates)
     if not readable.any():
-        raise ConfigError(f"{data}: none of its {len(examples)} {pace_of(card.spec).things} could be read")
+        raise EmptyRecording(data, f"none of its {len(examples)} {pace_of(card.spec).things} could be read")
     kept = np.flatnonzero(readable)
     plans = plans_of(policy, first, kept.tolist()) if policy else None
     subjects = tuple(examples.members[i].subject for i in kept.tolist())
@@ -158,9 +160,9 @@ def _from_file(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gathe
     try:
         known = typed(_About, wanted)
     except ConfigError as error:
-        raise ConfigError(f"{path}: recorded outputs: {error}", hint="record them anew") from error
+        raise DamagedOutputs(path, f"recorded outputs: {error}", hint="record them anew") from error
     if len(known.names) != len(recorded):
-        raise ConfigError(f"{path}: {len(known.names)} names for {len(recorded)} recordings", hint="record them anew")
+        raise DamagedOutputs(path, f"{len(known.names)} names for {len(recorded)} recordings", hint="record them anew")
     values = {field.name: getattr(known, field.name) for field in fields(known)}
     return Gathered(recorded=recorded, card=card, weights=weights, **values)
 
