@@ -59,7 +59,7 @@ class NetworkSpec:
             )
         if self.inputs not in INPUT_KINDS:
             raise ModelError(f"frames of {self.inputs} channels; expected 2 (events) or 3 (a picture's colours)")
-        if min(*self.channels, self.n_classes, self.step_us) < 1:
+        if min(*self.channels, self.step_us, self.n_classes + 1) < 1:  # a recipe without classes has 0 as yet
             raise ModelError(
                 f"channels {', '.join(map(str, self.channels)) or 'none'}, {self.n_classes} classes, steps of "
                 f"{self.step_us} us; expected 1 or more of each"

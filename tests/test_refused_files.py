@@ -106,8 +106,8 @@ def test_a_card_of_a_network_that_cannot_be_is_refused(keys: str, value: Any, tm
 
 def test_a_network_without_convolutions_of_its_own_is_no_mistake() -> None:
     assert NetworkSpec("norse", (), 3, 1_000, SensorSize(4, 4)).channels == ()
-    with pytest.raises(ModelError, match="channels none, 0 classes, steps of 1000 us; expected 1 or more of each"):
-        NetworkSpec("norse", (), 0, 1_000, SensorSize(4, 4))
+    with pytest.raises(ModelError, match="channels none, -1 classes, steps of 1000 us; expected 1 or more of each"):
+        NetworkSpec("norse", (), -1, 1_000, SensorSize(4, 4))
 
 
 def test_a_number_of_thousands_of_digits_is_refused_without_a_word_of_python() -> None:
