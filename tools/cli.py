@@ -20,9 +20,10 @@ import tyro
 
 import spikecut
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, InUse, SourceError, SpikecutError
+from spikecut.pipeline.files.strict import did_you_mean
 from spikecut.tools.commands import COMMANDS
 from spikecut.tools.config import with_config
-from spikecut.tools.flags import check_words, did_you_mean
+from spikecut.tools.flags import check_words
 from spikecut.tools.options import Command
 
 OK, USAGE, DAMAGED, UNREADABLE, ENVIRONMENT, INTERRUPTED, TERMINATED = 0, 2, 3, 4, 5, 130, 143

@@ -3,10 +3,9 @@
 `tyro` builds the options afterwards. The words are checked before, so that every error has the form of ours.
 """
 
-import difflib
 import math
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from types import NoneType, UnionType
@@ -15,6 +14,7 @@ from typing import Annotated, Any, Literal, Union
 import tyro
 
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.files.strict import did_you_mean
 from spikecut.tools.options import Within
 
 _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false"}
@@ -114,16 +114,6 @@ def check_words(command: str, words: Sequence[str], options: type) -> None:
     _check_positional(command, loose, [flag for flag in flags if flag.positional])
     if missing := [flag.shown for flag in named.values() if flag.required and flag.field not in given]:
         raise ConfigError(f"spikecut {command}: {missing[0]} is missing", hint=f"spikecut {command} --help explains it")
-
-
-def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
-    """A question with the known word that is nearest to an unknown one, or `otherwise` if none is near.
-
-    >>> did_you_mean("relpay", ["run", "replay"])
-    "did you mean 'replay'?"
-    """
-    nearest = difflib.get_close_matches(word, list(known), 1)
-    return f"did you mean {nearest[0]!r}?" if nearest else otherwise
 
 
 def expected(flag: Flag) -> str:

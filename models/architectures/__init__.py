@@ -13,6 +13,7 @@ from spikecut.models.architectures.paper_networks import PAPERS, check_batch, pa
 from spikecut.models.cells import cell_of
 from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.errors import ModelError
+from spikecut.pipeline.files.strict import did_you_mean
 
 EVENTS, COLOURS = 2, 3  # channels of a frame: polarities, or the colours of an image
 
@@ -77,7 +78,8 @@ def architecture_of(spec: NetworkSpec) -> Architecture:
     """
     name = spec.layout
     if name not in ARCHITECTURES:
-        raise ModelError(f"architecture {name!r}; expected one of {', '.join(ARCHITECTURES)}")
+        known = ", ".join(ARCHITECTURES)
+        raise ModelError(f"architecture {name!r}; expected one of {known}", hint=did_you_mean(name, ARCHITECTURES))
     architecture = ARCHITECTURES[name]
     if spec.inputs not in architecture.inputs:
         others = [other for other, row in ARCHITECTURES.items() if spec.inputs in row.inputs]

@@ -11,6 +11,7 @@ from spikecut.models.cells.lif import LIFCell
 from spikecut.models.cells.surrogates import Surrogate
 from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.errors import ModelError
+from spikecut.pipeline.files.strict import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,10 @@ def cell_of(spec: NetworkSpec) -> Cell:
         ModelError: if there is none of this name, or it does not go with the levels or the normalisation.
     """
     if spec.cell not in CELLS:
-        raise ModelError(f"cell {spec.cell!r} in architecture {spec.architecture!r}; expected {' or '.join(CELLS)}")
+        raise ModelError(
+            f"cell {spec.cell!r} in architecture {spec.architecture!r}; expected {' or '.join(CELLS)}",
+            hint=did_you_mean(spec.cell, CELLS),
+        )
     cell = CELLS[spec.cell]
     if cell.from_ann != bool(spec.levels):
         raise ModelError(

@@ -9,6 +9,7 @@ from torch import nn
 from spikecut.models.engines.norse import NetworkStepper
 from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.files.strict import did_you_mean
 from spikecut.pipeline.protocols import SteppedModel
 
 
@@ -32,5 +33,5 @@ def engine_called(name: str) -> Engine:
         ConfigError: if there is none.
     """
     if name not in ENGINES:
-        raise ConfigError(f"engine {name!r}; expected {' or '.join(ENGINES)}")
+        raise ConfigError(f"engine {name!r}; expected {' or '.join(ENGINES)}", hint=did_you_mean(name, ENGINES))
     return ENGINES[name]

@@ -9,6 +9,7 @@ from spikecut.models.engines import engine_called
 from spikecut.models.files.checkpoint import read_card, read_weights
 from spikecut.models.files.network_file import load_file
 from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.files.strict import closest
 from spikecut.pipeline.protocols import SteppedModel
 
 SHIPPED = Path(__file__).parent.parent / "weights"
@@ -55,9 +56,14 @@ def locate(model: str | Path) -> Path:
     file, _ = _python_file(path)
     if file.suffix == ".py" and file.is_file():
         return path
+    named = {name: name for name in shipped}
+    named |= {name: str(file) for file in path.parent.glob("*.safetensors") for name in (file.name, file.stem)}
+    near = closest(path.name, named)
     raise ModelError(
         f"no network {str(model)!r}",
-        hint="give the path of a .safetensors file, that of a .py that makes one with spikecut.from_norse, or a "
+        hint=f"did you mean {named[near]!r}?"
+        if near
+        else "give the path of a .safetensors file, that of a .py that makes one with spikecut.from_norse, or a "
         f"shipped one: {', '.join(shipped) or 'none'}",
     )
 

@@ -138,8 +138,22 @@ def unexpected(place: str, raw: Any, expected: str) -> ConfigError:
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the closest known name, or all known names."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
+    return "; " + str(did_you_mean(name, known, otherwise=f"there are {', '.join(known)}"))
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
+    """A question with the known name that is nearest to an unknown one, or `otherwise` if none is near.
+
+    >>> did_you_mean("relpay", ["run", "replay"])
+    "did you mean 'replay'?"
+    """
+    close = closest(name, known)
+    return f"did you mean {close!r}?" if close else otherwise
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is nearest to an unknown one; None if none is near."""
+    return next(iter(difflib.get_close_matches(name, list(known), 1)), None)
 
 
 def _text(path: Path, most_bytes: int) -> str:

@@ -1,8 +1,8 @@
 """Tonic's data sets as labelled examples here, and labelled recordings as a data set for Tonic.
 
 Tonic (tonic.readthedocs.io; GPL-3.0) hands out one structured array an example, with the fields x, y, t in µs and p in
-any order and of any type, and its class. Nothing here imports Tonic: whatever has a length and gives such pairs by
-number will do, and so will a list.
+any order and of any type, and its class. Only `composed` imports Tonic: whatever has a length and gives such pairs by
+number will do as a data set, and so will a list.
 
     dataset = tonic.datasets.NMNIST("data", train=False)
     labels = []
@@ -197,6 +197,25 @@ def as_tonic(
         raise ConfigError("no recordings to make a data set of", hint="list_recordings(folder) lists those of a folder")
     sensor = sensor or open_recording(recordings[0].path).sensor
     return TonicRecordings(recordings, sensor, transform, target_transform, transforms)
+
+
+def composed(tables: Sequence[Mapping[str, Any]]) -> Transform:
+    """Transforms of Tonic as one: each table has the `name` of a class of `tonic.transforms`, and its arguments.
+
+    Raises:
+        ConfigError: if there is no such transform, or it does not take these arguments.
+    """
+    from tonic import transforms
+
+    made = []
+    for table in tables:
+        name, how = table.get("name"), {key: value for key, value in table.items() if key != "name"}
+        try:
+            made.append(getattr(transforms, str(name))(**how))
+        except (AttributeError, TypeError) as error:
+            raise ConfigError(f"transform {name!r} with {how}: {error}") from error
+    transform: Transform = transforms.Compose(made)
+    return transform
 
 
 def whole_recording(recording: Source, sensor: SensorSize) -> EventBatch:

@@ -281,6 +281,28 @@ def test_an_interrupted_training_says_how_to_go_on(
     assert (tmp_path / "run" / "training.pt").exists()
 
 
+@pytest.mark.parametrize(
+    ("complete", "told"),
+    [
+        (False, "no epoch was complete, so nothing of the training was written\n"),
+        (True, "--resume goes on after the last whole epoch in {}\n"),
+    ],
+)
+def test_an_interrupted_training_says_whether_an_epoch_was_complete(
+    complete: bool, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from spikecut.tools.training import train
+
+    def interrupted(options: "train.Train") -> Path:  # type: ignore[name-defined]
+        if complete:
+            (options.out / "training.pt").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "train", interrupted)
+    assert main(["train", "nmnist", "--data", ".", "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == f"{told.format(tmp_path)}interrupted\n"
+
+
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dance"]) == 2
     assert capsys.readouterr().err.startswith("error: no command 'dance'\nhint: one of demo, run, replay")

@@ -11,6 +11,7 @@ from spikecut.models.card import ModelCard
 from spikecut.models.files.opening import load, locate
 from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.pipeline.events import Frame, SensorSize
+from spikecut.pipeline.files.strict import did_you_mean
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.sources.datasets.frames import on_sensor
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, labels_beside, read_labels
@@ -104,7 +105,8 @@ def view_options(options: "Run") -> ViewOptions:
     for word in options.view:
         name, _, target = word.partition("=")
         if name not in VIEWS:
-            raise ConfigError(f"there is no view {name!r}", hint=f"known are {', '.join(VIEWS)}")
+            hint = did_you_mean(name, VIEWS, otherwise=f"known are {', '.join(VIEWS)}")
+            raise ConfigError(f"there is no view {name!r}", hint=hint)
         named[name] = _file_of(name, target)
     window = {"auto": None, "on": True, "off": False}[options.window]
     return ViewOptions(named, options.save, options.overwrite, window, parse_speed(options.speed))

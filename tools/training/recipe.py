@@ -15,13 +15,12 @@ from spikecut.models.training.image_augment import PictureAugmentation
 from spikecut.pipeline.errors import ConfigError, SpikecutError
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.evidence.readout import Readout, parse_temperatures
-from spikecut.pipeline.files.strict import read_toml, typed
+from spikecut.pipeline.files.strict import did_you_mean, read_toml, typed
 from spikecut.pipeline.recognition import Onset
 from spikecut.pipeline.rules.fit import check_wish
 from spikecut.pipeline.rules.rule import Wish
 from spikecut.sources.simulation.simulated_datasets import COUNTERPARTS
 from spikecut.tools.cutoff_lookup import called
-from spikecut.tools.flags import did_you_mean
 
 FOLDER = Path(__file__).parent.parent / "recipes"
 

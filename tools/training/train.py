@@ -225,6 +225,9 @@ def run_train(options: "Train") -> int:
             if leads():
                 print(weights)
     except KeyboardInterrupt:
-        print(f"--resume goes on after the last whole epoch in {options.out}", file=sys.stderr)
+        if (options.out / _STATE).exists():
+            print(f"--resume goes on after the last whole epoch in {options.out}", file=sys.stderr)
+        else:
+            print("no epoch was complete, so nothing of the training was written", file=sys.stderr)
         raise
     return 0

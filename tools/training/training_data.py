@@ -18,7 +18,7 @@ from spikecut.sources.datasets import DATASETS, open_dataset
 from spikecut.sources.datasets.base import INPUTS, Dataset, sources_of
 from spikecut.sources.datasets.digests import digests_of, digests_of_training
 from spikecut.sources.datasets.parts import Division, watched_apart
-from spikecut.sources.datasets.tonic import Transform
+from spikecut.sources.datasets.tonic import Transform, composed
 from spikecut.sources.simulation.drawn_people import DrawnPeople
 from spikecut.sources.simulation.gestures import VERSION, drawn_session, drawn_users
 from spikecut.tools.training.frame_cache import Frames
@@ -164,17 +164,10 @@ def _transform(recipe: Recipe) -> Transform | None:
     """The recipe's transforms of Tonic's as one; None without any."""
     if not recipe.transforms:
         return None
-    from tonic import transforms
-
-    made = []
-    for table in recipe.transforms:
-        name, how = table.get("name"), {key: value for key, value in table.items() if key != "name"}
-        try:
-            made.append(getattr(transforms, str(name))(**how))
-        except (AttributeError, TypeError) as error:
-            raise ConfigError(f"recipe {recipe.name!r}: transform {name!r} with {how}: {error}") from error
-    composed: Transform = transforms.Compose(made)
-    return composed
+    try:
+        return composed(recipe.transforms)
+    except ConfigError as error:
+        raise ConfigError(f"recipe {recipe.name!r}: {error}") from error
 
 
 def _drawn(recipe: Recipe, out: Path) -> Material:

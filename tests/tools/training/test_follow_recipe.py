@@ -201,7 +201,9 @@ def test_an_empty_part_is_told_before_anything_is_trained(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("given", "said"), [(["--epochs", "0"], "epochs is 0"), (["--seed", "0", "-1"], "seed is -1")])
+@pytest.mark.parametrize(
+    ("given", "said"), [(["--epochs", "0"], "--epochs '0': expected"), (["--seed", "0", "-1"], "--seed '-1': expected")]
+)
 def test_numbers_that_cannot_be_are_refused_at_once(
     given: list[str], said: str, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

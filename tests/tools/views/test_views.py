@@ -124,6 +124,7 @@ def test_decisions_are_the_same_with_every_view_and_without(
 @pytest.mark.parametrize(
     ("views", "words", "hint"),
     [
+        (["--view", "widnow"], "there is no view 'widnow'", "did you mean 'window'?"),
         (["--view", "hologram"], "there is no view 'hologram'", "known are video, window"),
         (["--view", "video"], "the view video writes a file", "--view video=out.mkv"),
         (["--view", "window=out.mkv"], "the view window writes no file", "--view window"),
