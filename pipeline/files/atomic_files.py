@@ -42,14 +42,14 @@ def new_file(
         finished = False
         try:
             yield partial
-            _flush(partial)
+            flush(partial)
             if target.exists():
                 if not overwrite:
                     finished = True
                     raise _appeared(target, partial)
                 shutil.copymode(target, partial)
             partial.replace(target)
-            _flush(target.parent)
+            flush(target.parent)
         finally:
             if not finished and not keep_partial:
                 partial.unlink(missing_ok=True)
@@ -74,11 +74,11 @@ def new_folder(path: str | PathLike[str]) -> Iterator[Path]:
             yield partial
             for folder, _, names in os.walk(partial):
                 for name in names:
-                    _flush(Path(folder, name))
-                _flush(Path(folder))
+                    flush(Path(folder, name))
+                flush(Path(folder))
             _refuse_filled(target)
             partial.replace(target)
-            _flush(target.parent)
+            flush(target.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -103,7 +103,7 @@ def write_together(contents: Mapping[Path, bytes], *, overwrite: bool = False) -
         partials = {path: stack.enter_context(new_file(path, overwrite=overwrite)) for path in contents}
         for path, partial in partials.items():
             partial.write_bytes(contents[path])
-            _flush(partial)
+            flush(partial)
 
 
 @contextmanager
@@ -212,7 +212,7 @@ def _locked(lock: Path, target: Path, wait: bool) -> int:
         os.close(descriptor)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Waits until a file or the entries of a folder are on the disk, so that a crash cannot leave half of it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -83,6 +83,23 @@ def typed(kind: type[T], raw: Any, place: str = "", special: Special | None = No
         raise ConfigError(f"{place or 'the file'}: {error}") from error
 
 
+def shaped(kind: Any, raw: dict[str, Any]) -> None:
+    """Checks a table whose fields a `TypedDict` declares: they are there and have their types; others are free.
+
+    Raises:
+        ConfigError: naming the field, or a number that is not finite or beyond 64 bits.
+    """
+    try:
+        msgspec.convert(raw, kind, strict=True)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$.")
+        place = place.rstrip("`")
+        if missing := re.fullmatch(r"Object missing required field `(.*)`", text.partition(" - at ")[0]):
+            raise ConfigError(f"{_below(place, missing[1])} is missing") from error
+        raise ConfigError(f"{place or 'the file'}: {_expected(error)}") from error
+    check_numbers(raw, "the file")
+
+
 def value_of(kind: Any, raw: Any, place: str, special: Special | None = None) -> Any:
     """One value of a declared type; errors as `typed`."""
     if special is not None and (made := special(kind, raw, place)) is not NotImplemented:
@@ -222,7 +239,7 @@ def _shown(raw: Any) -> str:
 def _expected(error: msgspec.ValidationError) -> str:
     """msgspec's sentence from its `Expected` on, with the names that JSON and TOML have for types."""
     text = str(error).replace("`", "")
-    text = text.split(", got")[0].replace("Expected ", "expected ")
+    text = text.split(" - at ")[0].split(", got")[0].replace("Expected ", "expected ")
     text = text.replace("int | float", "float").replace(" | ", " or ")
     return re.sub(r"\b(array|object|bool|str|float|int)\b", lambda match: _NAMES[match[0]], text)
 

@@ -134,8 +134,8 @@ def test_an_evaluation_comes_out_as_the_stored_one(tmp_path: Path) -> None:
     model = ["--model", str(observed.NETWORK), "--part", "test"]
     assert main(["evaluate", str(stored / "outputs.npz"), *model, "--out", str(tmp_path)]) == 0
     now, before = (json.loads((folder / "evaluation.json").read_text()) for folder in (tmp_path, stored))
-    assert list(now) == list(before)
-    for what in set(now) - {"command", "data"}:
+    assert [key for key in now if key != "files"] == list(before)  # the digests of its files came later
+    for what in set(before) - {"command", "data"}:
         assert agree(now[what], before[what]), what
     if SAME:
         for table in ("anytime.csv", "decisions.csv"):

@@ -1,12 +1,12 @@
 """`spikecut evaluate`: all fitted rules on one pass of recorded outputs; a folder of results that `report` reads."""
 
-import csv
 import json
 import math
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spikecut.models.files import opening
-from spikecut.pipeline.files.atomic_files import claimed, new_file, refuse_existing, write_text
+from spikecut.pipeline.files.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.metrics.evaluation import (
     Anytime,
     Assessment,
@@ -30,6 +30,7 @@ from spikecut.pipeline.metrics.intervals import Estimate
 from spikecut.pipeline.recorded import Sweep
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import policy_cost
+from spikecut.tools.batch.evaluation_files import write_evaluation
 from spikecut.tools.batch.outputs import Gathered, gather, overlap_text
 from spikecut.tools.cutoff_lookup import cutoffs_for, equal_cost_name, shared_policy, with_equal_cost
 from spikecut.tools.time_unit import pace_of
@@ -38,6 +39,16 @@ if TYPE_CHECKING:
     from spikecut.tools.commands.measure.evaluate import Evaluate
 
 CURVES = ("top2_gap", "confidence", "entropy")  # the scores that need no weights and are more than the time
+_CURVE_COLUMNS = (
+    "score",
+    "threshold",
+    "mean_steps",
+    "steps_low",
+    "steps_high",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+)
 
 
 def run_evaluate(options: "Evaluate") -> int:
@@ -50,10 +61,10 @@ def run_evaluate(options: "Evaluate") -> int:
     for path in (target, outputs):
         refuse_existing(path, overwrite=options.overwrite)
     with claimed(target, outputs):
-        return _evaluate(options, target, outputs)
+        return _evaluate(options, target)
 
 
-def _evaluate(options: "Evaluate", target: Path, outputs: Path) -> int:
+def _evaluate(options: "Evaluate", target: Path) -> int:
     weights = opening.locate(options.model)
     rules = with_equal_cost(cutoffs_for(options.cutoff, weights, opening.card_of(weights)))
     gathered = gather(options.folder, options.model, options.part, shared_policy(rules.values()))
@@ -69,9 +80,8 @@ def _evaluate(options: "Evaluate", target: Path, outputs: Path) -> int:
         "risk_coverage": _risk(gathered),
         "confusion": {name: _confusion(gathered, swept) for name, swept in sweeps.items()},
     }
-    gathered.save(outputs, overwrite=options.overwrite)
-    _write_tables(options.out, gathered, whole, curves, sweeps)
-    write_text(target, json.dumps(evaluation, allow_nan=False, indent=1) + "\n", overwrite=options.overwrite)
+    tables = _tables(gathered, whole, curves, sweeps)
+    evaluation = write_evaluation(target, evaluation, gathered, tables, overwrite=options.overwrite)
     if options.json:
         print(json.dumps(evaluation, allow_nan=False))
     else:
@@ -178,52 +188,31 @@ def _confusion(gathered: Gathered, swept: Sweep) -> list[list[int]]:
     return [[int(n) for n in row] for row in table]
 
 
-def _write_tables(
-    out: Path, gathered: Gathered, whole: Anytime, curves: Sequence[Curve], sweeps: dict[str, Sweep]
-) -> None:
+def _tables(
+    gathered: Gathered, whole: Anytime, curves: Sequence[Curve], sweeps: dict[str, Sweep]
+) -> dict[str, Iterable[Sequence[Any]]]:
+    """The rows of the CSV files, the heading first, by the names of the files."""
     step_ms = gathered.card.spec.step_us / 1000
-    _csv(
-        out / "anytime.csv",
-        ("step", "ms", "accuracy", "low", "high", "calibration_error"),
-        (
-            (t + 1, step_ms * (t + 1), one.value, one.low, one.high, whole.calibration_error[t])
-            for t, one in enumerate(whole.accuracy)
-        ),
+    by_step: Iterable[Sequence[Any]] = (
+        (t + 1, step_ms * (t + 1), one.value, one.low, one.high, whole.calibration_error[t])
+        for t, one in enumerate(whole.accuracy)
     )
-    _csv(
-        out / "curves.csv",
-        ("score", "threshold", "mean_steps", "steps_low", "steps_high", "accuracy", "accuracy_low", "accuracy_high"),
-        (
-            (one.score, one.thresholds[i], *one.mean_steps[i], *one.accuracy[i])
-            for one in curves
-            for i in range(len(one.thresholds))
-        ),
+    by_threshold: Iterable[Sequence[Any]] = (
+        (one.score, one.thresholds[i], *one.mean_steps[i], *one.accuracy[i])
+        for one in curves
+        for i in range(len(one.thresholds))
     )
     classes, truth = gathered.card.classes, gathered.recorded.labels
-    _csv(
-        out / "decisions.csv",
-        ("recording", "truth", "rule", "answer", "step", "ms"),
-        (
-            (
-                gathered.names[i],
-                classes[truth[i]],
-                name,
-                classes[swept.labels[i]],
-                swept.stops[i],
-                step_ms * swept.stops[i],
-            )
-            for name, swept in sweeps.items()
-            for i in range(len(truth))
-        ),
+    answers: Iterable[Sequence[Any]] = (
+        (gathered.names[i], classes[truth[i]], name, classes[swept.labels[i]], swept.stops[i], step_ms * swept.stops[i])
+        for name, swept in sweeps.items()
+        for i in range(len(truth))
     )
-
-
-def _csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with new_file(path, overwrite=True) as partial, partial.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        for row in rows:
-            writer.writerow([f"{one:.6g}" if isinstance(one, float) else one for one in row])
+    return {
+        "anytime.csv": chain([("step", "ms", "accuracy", "low", "high", "calibration_error")], by_step),
+        "curves.csv": chain([_CURVE_COLUMNS], by_threshold),
+        "decisions.csv": chain([("recording", "truth", "rule", "answer", "step", "ms")], answers),
+    }
 
 
 def _print(gathered: Gathered, whole: Anytime, rows: Sequence[dict[str, Any]]) -> None:

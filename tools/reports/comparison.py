@@ -41,12 +41,14 @@ def _decisions(run: Path) -> dict[str, dict[str, tuple[float, float]]]:
     read_evaluation(run)
     decisions: dict[str, dict[str, tuple[float, float]]] = {}
     try:
-        with (run / "decisions.csv").open(newline="") as file:
+        with (run / "decisions.csv").open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 decision = (float(row["truth"] == row["answer"]), float(row["ms"]))
                 decisions.setdefault(row["rule"], {})[row["recording"]] = decision
-    except (OSError, KeyError, ValueError) as error:
-        raise ModelError(f"{run / 'decisions.csv'}: cannot be read ({error})") from error
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ModelError(
+            f"{run / 'decisions.csv'}: no table of decisions", hint="spikecut evaluate --overwrite"
+        ) from error
     return decisions
 
 

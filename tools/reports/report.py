@@ -12,7 +12,7 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.files.atomic_files import claimed, refuse_existing, write_bytes, write_text
 from spikecut.tools.reports import plots
 from spikecut.tools.reports.comparison import compared
-from spikecut.tools.reports.evaluation_file import read_evaluation
+from spikecut.tools.reports.evaluation_file import check_shown, read_evaluation
 from spikecut.tools.reports.rendering import render
 from spikecut.tools.time_unit import pace_in
 
@@ -67,6 +67,7 @@ def run_report(options: "Report") -> int:
     target = out or run / "report.html"
     refuse_existing(target, overwrite=options.overwrite)
     evaluation = read_evaluation(run)
+    check_shown(run, evaluation)
     command = ["spikecut", "report", str(run), *(["--out", str(out)] if out else [])]
     with claimed(target):
         text = page(evaluation, run, target.parent, shlex.join(command))
@@ -172,7 +173,7 @@ def _planned_rows(evaluation: dict[str, Any]) -> list[list[Cell]]:
             rows.append(
                 [
                     Cell(row["name"]),
-                    Cell(f"{row['mean_steps'][0]:.2f} + {row['policy_cost']:.2f}"),
+                    Cell(f"{row['mean_steps'][0]:.2f} + {row.get('policy_cost', 0.0):.2f}"),
                     _cell(same["cost"], 1, ".2f"),
                     _cell(same["accuracy"], 100, ".1f", " %"),
                     _cell(same["other_cost"], 1, ".2f"),

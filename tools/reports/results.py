@@ -149,9 +149,9 @@ def _cost(costs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     rows = []
     for rule in (rule for rule in by_rule[0] if all(rule in each for each in by_rule)):
         measured = [each[rule] for each in by_rule]
-        means = {name: float(np.mean([row[name] for row in measured])) for name in measured[0] if name != "rule"}
-        figures = [f"{means['steps']:.1f}", f"{means['ms']:.1f}"]
-        figures += [f"{means[name]:.2f}" for name in ("x_time", "additions_m", "multiplications_m", "x_operations")]
+        two = ("x_time", "additions_m", "multiplications_m", "x_operations")
+        forms = {"steps": ".1f", "ms": ".1f", **dict.fromkeys(two, ".2f")}
+        figures = [f"{np.mean([row[name] for row in measured]):{form}}" for name, form in forms.items()]
         rows.append(["full window" if rule == "none" else rule, *figures])
     return {
         "n": first["n"],

@@ -15,9 +15,9 @@ from numpy import ndarray
 
 from spikecut.models.card import ModelCard
 from spikecut.models.files.checkpoint import read_card
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.outputs_file import load_outputs
-from spikecut.tools.reports.evaluation_file import read_evaluation
+from spikecut.tools.reports.evaluation_file import read_costs, read_evaluation
 from spikecut.tools.training.recipe import UNUSED_AUGMENTATION
 
 _TRAINED = {"data": "trained on", "downsample": "downsample", "spare_steps": "spare_steps", "transforms": "transforms"}
@@ -142,14 +142,12 @@ def chapters_of(runs: Sequence[Run]) -> list[Chapter]:
 
 def _read(folder: Path, card: ModelCard, evaluation: dict[str, Any]) -> Run:
     recorded, about = load_outputs(folder / "evaluation" / "outputs.npz")
-    stops, right = defaultdict(list), defaultdict(list)
-    with (folder / "evaluation" / "decisions.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            stops[row["rule"]].append(int(row["step"]))
-            right[row["rule"]].append(row["answer"] == row["truth"])
-    names = ["/".join(PurePath(name).parts[-2:]) for name in about["names"]]
+    if not isinstance(named := about.get("names"), list) or len(named) != len(recorded):
+        raise ModelError(f"{folder / 'evaluation' / 'outputs.npz'}: expected the names of {len(recorded)} recordings")
+    names = ["/".join(PurePath(str(name)).parts[-2:]) for name in named]
+    stops, right = _decisions(folder / "evaluation" / "decisions.csv", len(names))
     order = np.argsort(np.array(names), kind="stable")
-    whose = np.unique(np.array(recorded.groups or about["names"]), return_inverse=True)[1]
+    whose = np.unique(np.array(recorded.groups or named), return_inverse=True)[1]
     return Run(
         folder,
         card,
@@ -163,16 +161,32 @@ def _read(folder: Path, card: ModelCard, evaluation: dict[str, Any]) -> Run:
     )
 
 
+def _decisions(path: Path, n: int) -> tuple[dict[str, list[int]], dict[str, list[bool]]]:
+    """The steps of every rule's answers to `n` recordings, and whether they are right.
+
+    Raises:
+        ModelError: if the file cannot be read, or answers another number of recordings.
+    """
+    stops, right = defaultdict(list), defaultdict(list)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                stops[row["rule"]].append(int(row["step"]))
+                right[row["rule"]].append(row["answer"] == row["truth"])
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ModelError(f"{path}: no table of decisions", hint="spikecut evaluate --overwrite") from error
+    if wrong := next((rule for rule, steps in stops.items() if len(steps) != n), None):
+        raise ModelError(f"{path}: {len(stops[wrong])} answers of {wrong} to {n} recordings")
+    return stops, right
+
+
 def _cost(folder: Path, card: ModelCard) -> dict[str, Any]:
     file = folder / "cost.json"
     if not file.is_file():
         return {}
-    try:
-        costs = json.loads(file.read_text(encoding="utf-8"))
-        if costs["network"] == card.weights_sha256:
-            return dict(costs)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{file}: not what spikecut cost writes ({error})", hint="run it again") from error
+    costs = read_costs(file)
+    if costs["network"] == card.weights_sha256:
+        return costs
     print(f"passed over {file}: it is of another training than {folder / card.name}.json", file=sys.stderr)
     return {}
 
