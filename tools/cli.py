@@ -87,6 +87,8 @@ def _main(argv: list[str]) -> int:
     command: Command = tyro.cli(
         _commands(words), prog="spikecut", description=_laid_out(_ABOUT), args=words, config=(tyro.conf.DisallowNone,)
     )
+    if refuse_early := getattr(command, "refuse_early", None):
+        refuse_early()
     if command.uses_torch:
         import torch
 

@@ -98,7 +98,8 @@ Json = Annotated[bool, tyro.conf.arg(help="Print JSON instead of text.")]
 class Command(Protocol):
     """The protocol of a command's options type: a frozen dataclass whose fields are the flags.
 
-    A class method `more_help` may add to the help what needs a table to be read, such as the list of rules.
+    A class method `more_help` may add to the help what needs a table to be read, such as the list of rules. A method
+    `refuse_early` may refuse what costs nothing to see, such as a file that exists, before anything heavy is loaded.
     """
 
     uses_torch: ClassVar[bool]  # torch is then limited to one thread before `run`

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro
 
+from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import BesideNetwork, Model, NoDefault, Overwrite, PartOf, Readout, Seed
 
 _CHOOSING = (
@@ -64,6 +65,11 @@ class Calibrate:
 
         rows = (f"- {name}{' (promises)' if rule.promises else ''}: {rule.about}." for name, rule in RULES.items())
         return "\n".join(["Rules:", *rows, "", _CHOOSING])
+
+    def refuse_early(self) -> None:
+        """Refuses a file of outputs that exists."""
+        if self.outputs is not None:
+            refuse_existing(self.outputs, overwrite=self.overwrite)
 
     def run(self) -> int:
         from spikecut.tools.batch.calibrate import run_calibrate

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import Count, Cutoffs, Labelled, Model, NoDefault, Overwrite, PartOf, Seed
 
 
@@ -31,6 +32,11 @@ class Cost:
     out: Annotated[Path | None, NoDefault] = None
     """Also write the figures to this file, as JSON."""
     overwrite: Overwrite = False
+
+    def refuse_early(self) -> None:
+        """Refuses a file that exists."""
+        if self.out is not None:
+            refuse_existing(self.out, overwrite=self.overwrite)
 
     def run(self) -> int:
         from spikecut.tools.batch.cost import run_cost

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import tyro
 
+from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import Cutoffs, IntervalSeed, Json, Model, Overwrite, PartOf
 
 
@@ -30,6 +31,11 @@ class Evaluate:
     seed: IntervalSeed = 0
     overwrite: Overwrite = False
     json: Json = False
+
+    def refuse_early(self) -> None:
+        """Refuses a folder that holds an evaluation."""
+        for name in ("evaluation.json", "outputs.npz"):
+            refuse_existing(self.out / name, overwrite=self.overwrite)
 
     def run(self) -> int:
         from spikecut.tools.batch.evaluate import run_evaluate

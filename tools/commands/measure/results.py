@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 import tyro
 
+from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import IntervalSeed, NoDefault, Overwrite
 
 
@@ -29,6 +30,11 @@ class Results:
     """Write the Markdown to this file instead of printing it."""
     seed: IntervalSeed = 0
     overwrite: Overwrite = False
+
+    def refuse_early(self) -> None:
+        """Refuses a file that exists."""
+        if self.out is not None:
+            refuse_existing(self.out, overwrite=self.overwrite)
 
     def run(self) -> int:
         from spikecut.tools.reports.results import run_results

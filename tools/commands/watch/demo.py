@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.commands.watch.run import Run
 from spikecut.tools.options import Count, NoDefault, Seed
 
@@ -36,6 +37,11 @@ class Demo:
     """The video: .mp4, .mkv, .avi, .webp or .gif. Default: OUT/demo.mp4, replaced if it exists."""
     overwrite: bool = False
     """Replace an existing video at --save."""
+
+    def refuse_early(self) -> None:
+        """Refuses a video that exists."""
+        if self.save is not None:
+            refuse_existing(self.save, overwrite=self.overwrite)
 
     def run(self) -> int:
         return run_demo(self)

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro
 
+from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import ModelOfSensor, NoDefault, Overwrite
 
 
@@ -45,6 +46,11 @@ class Run:
         from spikecut.sources.formats import known_formats
 
         return f"It reads {known_formats()}."
+
+    def refuse_early(self) -> None:
+        """Refuses a video that exists."""
+        if self.save is not None:
+            refuse_existing(self.save, overwrite=self.overwrite)
 
     def run(self) -> int:
         from spikecut.tools.session.run import run_run

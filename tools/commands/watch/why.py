@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 import tyro
 
+from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import Cutoffs, Json, ModelOfSensor, NoDefault, Seconds
 
 
@@ -31,6 +32,11 @@ class Why:
     overwrite: bool = False
     """Replace an existing file at --save."""
     json: Json = False
+
+    def refuse_early(self) -> None:
+        """Refuses a figure that exists."""
+        if self.save is not None:
+            refuse_existing(self.save, overwrite=self.overwrite)
 
     def run(self) -> int:
         from spikecut.tools.reports.why import run_why
