@@ -50,7 +50,7 @@ def test_what_cannot_be_combined_is_refused_in_one_line(tmp_path: Path, capsys: 
         (["both", CONFIDENCE], "1 cutoffs to combine by both; expected 2"),
         (["hold", CONFIDENCE, PATIENCE], "2 cutoffs to combine by hold; expected 1"),
         (["both", CONFIDENCE, shipped], "this cutoff was fitted for weights"),
-        (["hold", CONFIDENCE, "--steps", "0"], "holding off for 0 steps"),
+        (["hold", CONFIDENCE, "--steps", "0"], "--steps '0': expected a whole number of 1 or more"),
         (["either", str(RUN / "corners.planned-5pt.json"), PATIENCE], "'planned' asks a policy"),
     ):
         assert main(["combine", *words, *out]) == 2
