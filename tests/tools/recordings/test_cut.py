@@ -154,8 +154,8 @@ def test_what_a_program_made_stays_marked(streams: Path, tmp_path: Path, capsys:
     [
         (["--piece", "0.09"], 2, "box_a.aedat: 3 pieces of 90 ms"),
         (["--piece", "0"], 2, "--piece 0"),
-        (["--piece", "nan"], 2, "--piece nan"),
-        (["--skip", "-1"], 2, "--skip -1"),
+        (["--piece", "nan"], 2, "--piece 'nan'"),
+        (["--skip", "-1"], 2, "--skip '-1'"),
         (["--skip", "9"], 2, "nothing is left after the first 9000 ms"),
     ],
 )
