@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
 
+<<<<<<< HEAD
 CHECKED = (
     "pipeline.binning",
     "pipeline.events",
@@ -41,6 +41,11 @@ CHECKED = (
     "models.training.time_augment",
 )
 install_import_hook([f"spikecut.{name}" for name in CHECKED], "beartype.beartype")
+=======
+import shape_checks
+
+shape_checks.install()
+>>>>>>> c5e1e9b (Shapes are checked in all modules; contracts over the tables of cells and architectures; the threshold of the scan is pinned)
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -20,7 +20,7 @@ from spikecut.sources.simulation.saccades import NMNIST, shown
 SENSOR = NMNIST.sensor
 _SIDE, _BOX = 28, 20
 
-Stroke = Float64[ndarray, "P 2"]
+Stroke = Float64[ndarray, "_P 2"]
 
 
 def _arc(x: float, y: float, rx: float, ry: float, start: float, end: float) -> list[tuple[float, float]]:

@@ -58,7 +58,7 @@ def linear_light(srgb: UInt8[ndarray, "..."]) -> Float32[ndarray, "..."]:
 
 
 def see(
-    images: Iterable[tuple[int, Float[ndarray, "H W"]]], spec: DvsSpec, rng: np.random.Generator
+    images: Iterable[tuple[int, Float[ndarray, "_H _W"]]], spec: DvsSpec, rng: np.random.Generator
 ) -> Iterator[EventBatch]:
     """The events of a scene, one batch for every image after the first.
 

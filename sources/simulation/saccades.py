@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
@@ -134,7 +134,7 @@ def _shrunk(picture: UInt8[ndarray, "H W"], sensor: SensorSize) -> UInt8[ndarray
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _view(canvas: Float32[ndarray, "H W"], offset: tuple[float, float], size: SensorSize) -> Float64[ndarray, "h w"]:
+def _view(canvas: Float32[ndarray, "H W"], offset: tuple[float, float], size: SensorSize) -> Float32[ndarray, "h w"]:
     """What the sensor sees when the picture has moved by `offset`; between pixels, the mean by distance."""
     x, y = _MARGIN - offset[0], _MARGIN - offset[1]
     left, top = int(x), int(y)

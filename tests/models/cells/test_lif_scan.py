@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from spikecut.models.architectures.networks import NetworkSpec, build, forward_step
 from spikecut.models.cells import learn_with
-from spikecut.models.cells.activity import Activity
+from spikecut.models.cells.activity import Activity, cosines, response
 from spikecut.models.cells.lif import LIFCell
 from spikecut.models.cells.surrogates import Surrogate
 from spikecut.models.layers import FrameDropout, Traces
@@ -48,6 +48,42 @@ def test_spikes_and_gradients_are_those_of_the_cell_step_by_step(
     wanted = torch.autograd.grad((expected * weights).sum(), parameters)
     for gradient, twin in zip(found, wanted, strict=True):
         torch.testing.assert_close(gradient, twin, rtol=1e-4, atol=1e-5)
+
+
+def test_a_membrane_exactly_at_the_threshold_does_not_fire() -> None:
+    """Leak 1/2 and a current of 2, by hand: 1, which is not above 1; 1.5, which is, and back to 0; 1 again."""
+    cell, currents = LIFCell(10_000, 0.5), torch.full((3, 1, 1, 2, 2), 2.0)
+    activity = cell.scan_watched(currents)
+    assert activity.spikes[:, 0, 0, 0, 0].tolist() == cell.scan(currents)[:, 0, 0, 1, 1].tolist() == [0, 1, 0]
+    assert activity.membranes[:, 0, 0, 0, 0].tolist() == [1, 0, 1]
+    assert cell.scan(currents, pool=2).flatten().tolist() == [0, 1, 0]
+
+
+def test_gradients_at_the_threshold_are_those_of_a_cell_that_did_not_fire() -> None:
+    """The first of four pixels is below the threshold, the second exactly at it: the maximum goes to the first."""
+    cell = LIFCell(10_000, 0.5)
+    currents = torch.tensor([1.0, 2.0, 2.0, 0.5]).view(1, 1, 1, 2, 2).repeat(3, 1, 1, 1, 1).requires_grad_()
+    parameters, weights = (currents, cell.leak_logit), torch.tensor([1.0, 2.0, 4.0]).view(3, 1, 1, 1, 1)
+    for pool in (1, 2):
+        found, wanted = (
+            (one * weights).sum() for one in (cell.scan(currents, pool=pool), stepped(cell, currents, pool))
+        )
+        for gradient, twin in zip(
+            torch.autograd.grad(found, parameters), torch.autograd.grad(wanted, parameters), strict=True
+        ):
+            torch.testing.assert_close(gradient, twin)
+    by_kernel, by_steps = cell.scan_watched(currents), cell.scan_by_steps(currents)
+    for gradient, twin in zip(
+        torch.autograd.grad((by_kernel.membranes * weights).sum(), parameters),
+        torch.autograd.grad((by_steps.membranes * weights).sum(), parameters),
+        strict=True,
+    ):
+        torch.testing.assert_close(gradient, twin)
+
+
+def test_the_cosines_of_a_cell_at_the_threshold_are_those_of_its_activity() -> None:
+    cell, currents = LIFCell(10_000, 0.5), torch.full((7, 1, 2, 1, 1), 2.0)
+    torch.testing.assert_close(cell.cosines(currents, 7), cosines(response(cell.scan_by_steps(currents))).detach())
 
 
 @pytest.mark.parametrize("surrogate", SHAPES, ids=str)
