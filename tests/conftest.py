@@ -6,46 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-<<<<<<< HEAD
-CHECKED = (
-    "pipeline.binning",
-    "pipeline.events",
-    "pipeline.evidence.probability",
-    "pipeline.replay",
-    "pipeline.results",
-    "pipeline.runner",
-    "pipeline.evidence.scores",
-    "pipeline.rules.calimera",
-    "pipeline.rules.combined",
-    "pipeline.rules.sets.conformal",
-    "pipeline.rules.economy",
-    "pipeline.rules.loss",
-    "pipeline.rules.ltt",
-    "pipeline.rules.sets.nonconformity",
-    "pipeline.rules.observed",
-    "pipeline.rules.patience",
-    "pipeline.rules.sets.pooled",
-    "pipeline.rules.sr1",
-    "pipeline.rules.step_budget",
-    "pipeline.rules.thresholds",
-    "pipeline.rules.topk",
-    "pipeline.metrics.intervals",
-    "models.architectures.normalisation",
-    "models.cells.surrogates",
-    "models.policy.network",
-    "models.policy.training",
-    "models.training.drop_and_mix",
-    "models.training.layerwise",
-    "models.training.losses",
-    "models.training.regularisation",
-    "models.training.time_augment",
-)
-install_import_hook([f"spikecut.{name}" for name in CHECKED], "beartype.beartype")
-=======
 import shape_checks
 
 shape_checks.install()
->>>>>>> c5e1e9b (Shapes are checked in all modules; contracts over the tables of cells and architectures; the threshold of the scan is pinned)
 
 REPOSITORY = Path(__file__).parent.parent
 

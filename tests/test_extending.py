@@ -5,19 +5,29 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import spikecut
 from spikecut import open_recording
+from spikecut.models.architectures import ARCHITECTURES
+from spikecut.models.cells import CELLS
+from spikecut.models.engines import ENGINES, Engine
+from spikecut.models.engines.norse import NetworkStepper
+from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources.datasets import DATASETS, kind_of
 from spikecut.sources.datasets.class_folders import list_recordings
 from spikecut.sources.formats import FORMATS, known_formats
+from spikecut.sources.formats.atis import write_atis
 from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.cli import main
 from spikecut.tools.views import VIEWS
 
+from network_contracts import check_cell, check_network, small_specs
 from source_contract import DATA, check_source
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
@@ -154,3 +164,109 @@ def test_a_data_set_of_one_s_own_is_checked_by_its_row(tmp_path: Path, capsys: p
     finally:
         del DATASETS["files with labels.csv"]
     assert "sound: 1 recordings of 1 classes" in capsys.readouterr().out
+
+
+# --- a cell, an architecture, an engine ---
+
+NETWORK_ROWS: dict[str, tuple[dict[str, Any], str]] = {
+    "A cell": (CELLS, "soft"),
+    "An architecture": (ARCHITECTURES, "shallow"),
+    "An engine": (ENGINES, "double"),
+}
+
+
+@pytest.fixture
+def toy_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for section in NETWORK_ROWS:
+        module, row = recipe(section)
+        (tmp_path / f"toy_{section.split()[1]}.py").write_text(module)
+        exec(compile(row, str(PAGE), "exec"), {})
+    yield
+    for section, (table, name) in NETWORK_ROWS.items():
+        del table[name]
+        del sys.modules[f"toy_{section.split()[1]}"]
+
+
+def write_corners(folder: Path) -> None:
+    """Noise, with more events in the left or the right half of an 8 x 8 sensor: 120 ms a recording."""
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 20), ("calibration", 10), ("test", 4)):
+        for label, name in enumerate(("left", "right")):
+            (folder / part / name).mkdir(parents=True)
+            for i in range(count):
+                t, x = np.sort(rng.integers(0, 120_000, 300)), rng.integers(0, 8, 300)
+                x = np.where(rng.random(300) < 0.7, x % 4 + 4 * label, x).astype(np.uint16)
+                y, p = rng.integers(0, 8, 300).astype(np.uint16), rng.integers(0, 2, 300).astype(np.uint8)
+                batch = EventBatch(t, x, y, p, 0, 120_000, SensorSize(8, 8))
+                write_atis(folder / part / name / f"{i:02d}.bin", [batch])
+
+
+def toy_recipe(architecture: str) -> str:
+    return f"""
+title = "Halves of a small sensor"
+sensor = [8, 8]
+licence = "drawn for the tests"
+attribution = "nobody's"
+[network]
+architecture = "{architecture}"
+channels = [4]
+step_us = 10_000
+[training]
+window = 12
+batch_size = 8
+"""
+
+
+@pytest.mark.usefixtures("toy_networks")
+@pytest.mark.parametrize("architecture", ["compact:soft", "shallow", "shallow:soft"])
+def test_cells_and_architectures_of_ones_own_are_trained_calibrated_and_run(
+    architecture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_corners(tmp_path / "data")
+    (tmp_path / "toy.toml").write_text(toy_recipe(architecture))
+    assert main(["train", "toy.toml", "--data", "data", "--out", "out", "--epochs", "2"]) == 0
+    model = ["--model", "out/toy.safetensors"]
+    fit = ["--rule", "confidence", "--tolerance", "0.05", "--or-never"]
+    assert main(["calibrate", "data", *model, *fit]) == 0
+    capsys.readouterr()
+    stream = "data/test/left/00.bin"
+    assert main(["run", stream, *model, "--cutoff", "confidence-5pt", "--once", "--json"]) == 0
+    assert 1 <= json.loads(capsys.readouterr().out.splitlines()[0])["steps"] <= 12
+    network, card = spikecut.load_network("out/toy.safetensors")
+    by_double, _ = spikecut.load_network("out/toy.safetensors", engine="double")
+    assert card.spec.architecture == architecture
+    frames = list(spikecut.CountBinner(SensorSize(8, 8), 10_000).bins(open_recording(stream, sensor=SensorSize(8, 8))))
+    *_, one = spikecut.run(frames, network, spikecut.never(12), horizon=12)
+    *_, other = spikecut.run(frames, by_double, spikecut.never(12), horizon=12)
+    assert isinstance(one, spikecut.Decision)
+    assert isinstance(other, spikecut.Decision)
+    assert one.label == other.label
+    np.testing.assert_allclose(one.total, other.total, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.usefixtures("toy_networks")
+def test_cells_architectures_and_engines_of_ones_own_inherit_the_contracts(tmp_path: Path) -> None:
+    check_cell("soft")
+    first, *_, last = small_specs("shallow")
+    for spec in (first, last, replace(first, architecture="shallow:soft")):
+        check_network(spec, tmp_path)  # kept, and loaded with every engine
+
+
+@pytest.mark.usefixtures("toy_networks")
+def test_commands_step_with_the_engine_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row in the place of Norse's is what `run` steps with."""
+    steps = []
+
+    class Counted(NetworkStepper):
+        def step(self, frames: Any, state: Any) -> Any:
+            steps.append(len(frames))
+            return super().step(frames, state)
+
+    monkeypatch.setitem(ENGINES, "norse", Engine(Counted, "counts its steps"))
+    write_corners(Path("data"))
+    Path("toy.toml").write_text(toy_recipe("shallow"))
+    assert main(["train", "toy.toml", "--data", "data", "--out", "out", "--epochs", "1"]) == 0
+    assert main(["calibrate", "data", "--model", "out/toy.safetensors", "--rule", "fixed", "--or-never"]) == 0
+    assert sum(steps) >= 20 * 12

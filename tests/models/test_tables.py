@@ -8,6 +8,7 @@ import pytest
 from spikecut.models.architectures import ARCHITECTURES
 from spikecut.models.architectures.networks import build
 from spikecut.models.cells import CELLS
+from spikecut.models.engines import ENGINES
 from spikecut.models.files import opening
 from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.errors import ConfigError, ModelError
@@ -25,22 +26,21 @@ def test_every_cell_keeps_the_contract(name: str) -> None:
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_keeps_the_contract(name: str, tmp_path: Path) -> None:
-    """Of its kinds of input, levels and normalisation the first and the last; all are built."""
-    first, *_, last = list(small_specs(name))
-    for spec in (first, last):
-        check_network(spec, tmp_path)
+    """All of its kinds of input, levels and normalisation are built, the first is checked; the slow test checks all."""
+    check_network(list(small_specs(name))[0], tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_keeps_the_contract_whatever_its_input_and_normalisation(name: str, tmp_path: Path) -> None:
-    for spec in list(small_specs(name))[1:-1]:
+    for spec in list(small_specs(name))[1:]:
         check_network(spec, tmp_path)
 
 
 def test_every_row_says_what_it_is() -> None:
-    assert all(row.description for row in (*ARCHITECTURES.values(), *CELLS.values()))
-    assert all(row.state for row in CELLS.values())
+    assert all(row.description for row in ARCHITECTURES.values())
+    assert all(row.description for row in ENGINES.values())
+    assert all(row.description and row.state for row in CELLS.values())
 
 
 def test_a_cell_may_be_named_after_the_architecture_and_is_then_the_usual_one_or_another() -> None:
