@@ -21,7 +21,7 @@ class NetworkSpec:
     `channels` are the widths of its convolutions, `step_us` the length of a bin in microseconds, `frame` the size of
     the frames it sees. `normalisation` is `kernel`, `batch` or `tebn` (see `normalisation`); `tebn` needs to know for
     how many steps, `tebn_steps`, it learns a scale. `inputs` are the channels of a frame: 2 polarities of events, or
-    the 3 colours of a picture that is shown at every step. With `levels` it is trained as an ANN whose activations
+    the 3 colours of an image that is shown at every step. With `levels` it is trained as an ANN whose activations
     take so many values above 0, and then stepped as the spiking network that computes the same (`conversion`).
 
     Raises:

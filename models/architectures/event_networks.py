@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from spikecut.models.architectures.layer_table import first_layers
-from spikecut.models.architectures.normalisation import convolution
+from spikecut.models.architectures.normalisation import Window, convolution
 from spikecut.models.cells import cell_for, pooling_for
 from spikecut.models.layers import FrameDropout, LogCounts, Traces, sequential
 from spikecut.models.spec import NetworkSpec
@@ -46,8 +46,7 @@ def traces(spec: NetworkSpec) -> nn.Module:
     layers: list[nn.Module] = [LogCounts(_GRID), Traces(_TRACES)]
     n_in, side = spec.inputs * (1 + len(_TRACES)), _GRID
     for at, n_out in enumerate(spec.channels):
-        first = {"kernel": 5, "stride": 2, "padding": 2}
-        layers += convolution(spec, n_in, n_out, leak=0.3, **({} if at else first))
+        layers += convolution(spec, n_in, n_out, leak=0.3, window=Window() if at else Window(5, 2, 2))
         leaks = torch.logspace(math.log10(0.08), math.log10(0.8), n_out)[torch.randperm(n_out)]
         layers += [cell_for(spec, leaks), *([pooling_for(spec)] if at else [])]
         n_in, side = n_out, side // 2

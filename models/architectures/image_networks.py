@@ -1,6 +1,6 @@
-"""The architectures for pictures: those of the papers on CIFAR and Tiny-ImageNet, and a small one for a CPU.
+"""The architectures for images: those of the papers on CIFAR and Tiny-ImageNet, and a small one for a CPU.
 
-A picture is shown at every step, so the first convolution sees numbers and all later ones spikes. `spec.channels` scale
+An image is shown at every step, so the first convolution sees numbers and all later ones spikes. `spec.channels` scale
 a network: one width for each of its stages, none for those of the paper.
 """
 
@@ -57,7 +57,7 @@ def vgg_compact(spec: NetworkSpec) -> nn.Module:
     """A VGG that a CPU can train: a convolution for each of `spec.channels`, any number of them.
 
     Neighbours of the same width are a stage, and after each stage the frame is halved; leaks are learned. Without
-    channels it has six convolutions, 32 to 192 wide: 28 million multiplications a step for a picture of 32 x 32, and
+    channels it has six convolutions, 32 to 192 wide: 28 million multiplications a step for an image of 32 x 32, and
     0.9 million for the first layer, once.
 
     Raises:

@@ -6,7 +6,7 @@ from enum import Enum
 
 from torch import nn
 
-from spikecut.models.architectures.normalisation import convolution, normalised
+from spikecut.models.architectures.normalisation import Window, convolution, normalised
 from spikecut.models.cells import cell_for, cell_of, pooling_for
 from spikecut.models.layers import Averaged, Colours, Residual, sequential
 from spikecut.models.spec import InputKind, NetworkSpec
@@ -67,7 +67,7 @@ def layered(spec: NetworkSpec, layers: Iterable[Layer], *, leak: float, learned:
     for layer in layers:
         if isinstance(layer, Conv):
             k, s, p = layer.kernel, layer.stride, layer.padding
-            made += convolution(spec, n_in, layer.width, leak=leak, kernel=k, stride=s, padding=p)
+            made += convolution(spec, n_in, layer.width, leak=leak, window=Window(k, s, p))
             n_in, height, width = layer.width, (height + 2 * p - k) // s + 1, (width + 2 * p - k) // s + 1
         elif isinstance(layer, Block):
             made.append(_residual(spec, n_in, layer, leak, learned))
@@ -103,14 +103,14 @@ def first_layers(spec: NetworkSpec) -> list[nn.Module]:
 
 def _residual(spec: NetworkSpec, n_in: int, block: Block, leak: float, learned: bool) -> Residual:
     main = [
-        *convolution(spec, n_in, block.width, leak=leak, stride=block.stride),
+        *convolution(spec, n_in, block.width, leak=leak, window=Window(stride=block.stride)),
         cell_for(spec, leak, learned=learned),
         *convolution(spec, block.width, block.width, leak=leak),
     ]
     if block.stride == 1 and n_in == block.width:
         return Residual(sequential(*main), sequential())
     stride = 1 if block.pooled else block.stride
-    shortcut = convolution(spec, n_in, block.width, leak=leak, kernel=1, stride=stride, padding=0)
+    shortcut = convolution(spec, n_in, block.width, leak=leak, window=Window(1, stride, 0))
     if block.pooled and block.stride > 1:
         shortcut = [nn.AvgPool2d(block.stride, ceil_mode=True), *shortcut]
     return Residual(sequential(*main), sequential(*shortcut))

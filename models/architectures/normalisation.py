@@ -9,6 +9,8 @@ between training and streaming, or between steps.
 scale for every step. For comparison, and for the papers' architectures.
 """
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float, Int64, Num
 from torch import Tensor, nn
@@ -20,10 +22,18 @@ from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.errors import ModelError
 
 
-def convolution(
-    spec: NetworkSpec, n_in: int, n_out: int, *, leak: float, kernel: int = 3, stride: int = 1, padding: int = 1
-) -> list[nn.Module]:
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The window of a convolution, in pixels: its side, from one to the next, and zeros around the frame."""
+
+    kernel: int = 3
+    stride: int = 1
+    padding: int = 1
+
+
+def convolution(spec: NetworkSpec, n_in: int, n_out: int, *, leak: float, window: Window = Window()) -> list[nn.Module]:
     """A convolution into cells of this leak, with the normalisation of the spec."""
+    kernel, stride, padding = window.kernel, window.stride, window.padding
     if spec.normalisation == "kernel":
         layer = nn.Conv2d(n_in, n_out, kernel, stride, padding)
         if layer.bias is not None:

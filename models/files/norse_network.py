@@ -161,21 +161,9 @@ def from_norse(
     """
     if not isinstance(net, nn.Module):
         raise ModelError(f"from_norse takes a torch.nn.Module, not a {type(net).__name__}")
-    for what, size in (("sensor", sensor), ("frame", frame or sensor)):
-        if not isinstance(size, SensorSize):
-            raise ConfigError(f"{what}={size!r}; expected a SensorSize", hint=f"{what}=SensorSize(width, height)")
-    frame = frame or sensor
-    factor = sensor.width // frame.width
-    if not factor or (sensor.width, sensor.height) != (frame.width * factor, frame.height * factor):
-        raise ConfigError(f"a {frame} frame of a {sensor} sensor; expected a whole factor, the same both ways")
-    if isinstance(classes, str) or not all(isinstance(one, str) for one in classes):
-        raise ConfigError(f"classes={classes!r}; expected a list of names")
-    if len(set(classes)) != len(classes) or len(classes) < 2:
-        raise ConfigError(f"classes={classes!r}; expected at least two names, each once")
-    numbers: dict[str, Any] = {"step_us": step_us, "horizon": 1 if horizon is None else horizon}
-    for what, value in numbers.items():
-        if not isinstance(value, int) or value < 1:
-            raise ConfigError(f"{what}={value!r}; expected a whole number from 1 on")
+    frame = _checked_frame(sensor, sensor if frame is None else frame)
+    _check_names(classes)
+    _check_counts({"step_us": step_us, "horizon": 1 if horizon is None else horizon})
     network = _copied(net)
     spec = NetworkSpec("norse", (), len(classes), step_us, frame)
     card = ModelCard(
@@ -188,6 +176,29 @@ def from_norse(
         default_cutoff="ltt-2pt",  # the default of `spikecut calibrate`
     )
     return NorseNetwork(network, card)
+
+
+def _checked_frame(sensor: SensorSize, frame: SensorSize) -> SensorSize:
+    for what, size in (("sensor", sensor), ("frame", frame)):
+        if not isinstance(size, SensorSize):
+            raise ConfigError(f"{what}={size!r}; expected a SensorSize", hint=f"{what}=SensorSize(width, height)")
+    factor = sensor.width // frame.width
+    if not factor or (sensor.width, sensor.height) != (frame.width * factor, frame.height * factor):
+        raise ConfigError(f"a {frame} frame of a {sensor} sensor; expected a whole factor, the same both ways")
+    return frame
+
+
+def _check_names(classes: Sequence[str]) -> None:
+    if isinstance(classes, str) or not all(isinstance(one, str) for one in classes):
+        raise ConfigError(f"classes={classes!r}; expected a list of names")
+    if len(set(classes)) != len(classes) or len(classes) < 2:
+        raise ConfigError(f"classes={classes!r}; expected at least two names, each once")
+
+
+def _check_counts(numbers: dict[str, Any]) -> None:
+    for what, value in numbers.items():
+        if not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{what}={value!r}; expected a whole number from 1 on")
 
 
 def _copied(net: nn.Module) -> nn.Module:

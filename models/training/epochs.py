@@ -1,4 +1,4 @@
-"""Training on binned recordings: an epoch, and the state that lets a killed run go on."""
+"""Training on binned recordings and images: an epoch, and the state from which a killed run goes on."""
 
 import io
 import pickle
@@ -32,11 +32,11 @@ from spikecut.pipeline.files.atomic_files import write_bytes
 
 
 class TrainingRun:
-    """A network on its way: weights, their running average, optimiser, schedule, randomness.
+    """A network in training: weights, their running average, optimiser, schedule, random generator.
 
     The average of the weights over the last epochs is what is evaluated and kept: with a few hundred
     recordings the last step of the optimiser is a matter of luck. Each step moves it by the share `averaging`; the
-    first steps by more, so that it is the plain mean of what was seen and nothing of the beginning stays in it. The
+    first steps by more, so that it is the plain mean of all weights so far, without the initial ones. The
     statistics of batch normalisation are the last ones, averages themselves: as the rate falls to 0 the weights come
     to rest, and their average fits them. `made_of` says what else it is made of (its data), a line for each thing: a
     run of something else does not go on from its state.
@@ -86,7 +86,7 @@ class TrainingRun:
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
 
     def train_epoch(self, frames: Tensor, labels: Tensor) -> float:
-        """One pass over recordings `(N, T, 2, H, W)`, or pictures `(N, 1, 3, H, W)`; returns the mean loss.
+        """One pass over recordings `(N, T, 2, H, W)`, or images `(N, 1, 3, H, W)`; returns the mean loss.
 
         Where several processes train together, each is given all recordings and computes its share of every batch.
         """
@@ -95,7 +95,7 @@ class TrainingRun:
         batches = torch.split(order, self.plan.batch_size)
         losses = []
         for picks in batches[: len(frames) // self.plan.batch_size]:
-            varied, meant = self._shown(frames[picks], labels[picks])
+            varied, meant = self._varied(frames[picks], labels[picks])
             with torch.random.fork_rng():
                 torch.manual_seed(int(torch.randint(2**31, (1,), generator=self.generator)))
                 mine = share_of(meant)
@@ -119,8 +119,8 @@ class TrainingRun:
         self.epoch += 1
         return average_of(sum(losses) / len(losses))
 
-    def _shown(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
-        """A batch as it is varied this time, and its labels."""
+    def _varied(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
+        """Inputs and targets of a batch with this epoch's augmentation."""
         return _VARIED[self.spec.input_kind](self, frames, labels)
 
     def _varied_images(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:

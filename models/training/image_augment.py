@@ -1,6 +1,6 @@
-"""Variations of pictures for training: cropped, mirrored, changed by a policy, with a hole. uint8 in and out.
+"""Variations of images for training: cropped, mirrored, changed by a policy, with a hole. uint8 in and out.
 
-Draws come from one generator on the CPU, whatever device the pictures are on.
+Draws come from one generator on the CPU, whatever device the images are on.
 """
 
 from dataclasses import dataclass
@@ -47,13 +47,13 @@ _RANDOM = tuple(name for name in OPERATIONS if name != "invert")  # the fourteen
 
 @dataclass(frozen=True, slots=True)
 class PictureAugmentation:
-    """How a picture may be varied before it is shown in training.
+    """How an image may be varied before it is shown in training.
 
-    `crop` pixels of the mean colour are put around it, and a picture of its own size is cut out somewhere. With
+    `crop` pixels of the mean colour are put around it, and an image of its own size is cut out somewhere. With
     `flipped` half of the showings are mirrored. `policy` is `autoaugment`, the one found for CIFAR-10 (Cubuk et al.,
     arXiv 1805.09501), or `randaugment` (arXiv 1909.13719): `operations` of fourteen after one another, all of strength
     `magnitude` (0 to 10). Last, a square of `cutout` pixels a side becomes the mean colour, its middle anywhere in the
-    picture (Cutout, DeVries and Taylor, arXiv 1708.04552). 0 or nothing leaves each of these out.
+    image (Cutout, DeVries and Taylor, arXiv 1708.04552). 0 or nothing leaves each of these out.
 
     Raises:
         ConfigError: for a number out of its range, or another policy.
@@ -82,7 +82,7 @@ def augment_pictures(
     how: PictureAugmentation,
     generator: torch.Generator,
 ) -> tuple[UInt8[Tensor, "B 3 H W"], Int64[Tensor, " B"]]:
-    """Each picture varied by draws of its own; what it shows stays the same."""
+    """Each image varied by draws of its own; what it shows stays the same."""
     if how.crop:
         pictures = _cropped(pictures, how.crop, generator)
     if how.flipped:

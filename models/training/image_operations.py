@@ -1,9 +1,9 @@
 """The operations of AutoAugment and RandAugment on batches of pictures: uint8 `(N, 3, H, W)` in and out.
 
 Ranges are those of AutoAugment (Cubuk et al., arXiv 1805.09501, table 6), as RandAugment takes them, too (arXiv
-1909.13719, section 3): a `strength` from 0 to 1, one for each picture, is the share of the largest. Where a change has
+1909.13719, section 3): a `strength` from 0 to 1, one for each image, is the share of the largest. Where a change has
 a direction, `sign` (1 or -1) says which. Colours are worked out as Pillow does it, on whole numbers, cut off where it
-cuts off; pictures are moved about their middle, where Pillow shears about a corner. What comes into view from outside
+cuts off; images are moved about their middle, where Pillow shears about a corner. What comes into view from outside
 is the mean colour of CIFAR-10.
 """
 
@@ -28,7 +28,7 @@ def sheared(pictures: Pictures, strength: Numbers, sign: Numbers, *, across: boo
 
 
 def translated(pictures: Pictures, strength: Numbers, sign: Numbers, *, across: bool) -> Pictures:
-    """Pushed right or left (`across`), or down or up: by up to 150 / 331 of the picture, whole pixels."""
+    """Pushed right or left (`across`), or down or up: by up to 150 / 331 of the image, whole pixels."""
     side = pictures.shape[3 if across else 2]
     shift = torch.zeros(len(pictures), 2)
     shift[:, 0 if across else 1] = -(_TRANSLATE * side * strength).round() * sign
@@ -48,18 +48,18 @@ def brightened(pictures: Pictures, strength: Numbers, sign: Numbers) -> Pictures
 
 
 def contrasted(pictures: Pictures, strength: Numbers, sign: Numbers) -> Pictures:
-    """Away from the picture's mean grey, or towards it, by up to 0.9 of the distance."""
+    """Away from the image's mean grey, or towards it, by up to 0.9 of the distance."""
     mean = (_grey(pictures).mean((1, 2, 3), keepdim=True) + 0.5).floor()
     return _blended(mean, pictures, strength, sign)
 
 
 def coloured(pictures: Pictures, strength: Numbers, sign: Numbers) -> Pictures:
-    """Away from the grey picture, or towards it, by up to 0.9 of the distance."""
+    """Away from the grey image, or towards it, by up to 0.9 of the distance."""
     return _blended(_grey(pictures), pictures, strength, sign)
 
 
 def sharpened(pictures: Pictures, strength: Numbers, sign: Numbers) -> Pictures:
-    """Away from the smoothed picture, or towards it, by up to 0.9 of the distance; its edge stays as it is.
+    """Away from the smoothed image, or towards it, by up to 0.9 of the distance; its edge stays as it is.
 
     Smoothed is the mean of 3 x 3 pixels, the middle one counted five times.
     """
@@ -152,7 +152,7 @@ def _mean_colour(pictures: Pictures) -> UInt8[Tensor, "3 1 1"]:
 
 
 def _blended(zero: Float32[Tensor, "*_"], pictures: Pictures, strength: Numbers, sign: Numbers) -> Pictures:
-    """What a factor of 1 + 0.9 strength makes of the way from `zero` (a factor of 0) to the picture (a factor of 1)."""
+    """What a factor of 1 + 0.9 strength makes of the way from `zero` (a factor of 0) to the image (a factor of 1)."""
     factor = (1 + 0.9 * strength * sign).to(pictures.device)[:, None, None, None]
     zero = zero.to(pictures.device)
     return (zero + (pictures - zero) * factor).clamp(0, 255).to(torch.uint8)

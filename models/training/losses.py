@@ -1,8 +1,8 @@
 """Losses over all steps: a network is trained to be right at every step, not only at the last.
 
 Every loss takes the instantaneous outputs of all steps and the targets, and gives one number. They differ in
-what is held against the target: each output by itself, their running sum, or their mean over all steps. A target
-is a label, or a share of each class where a recording shows more than one (`patches.mixed`).
+what is compared with the target: each output by itself, their running sum, or their mean over all steps. A target
+is a label, or a share of each class where a recording shows more than one (`drop_and_mix.mixed`).
 """
 
 import math
