@@ -95,8 +95,6 @@ class Recipe:
         for name, lowest in least.items():
             if (value := getattr(self, name)) < lowest:
                 raise ConfigError(f"{name} is {value}; expected {lowest} or more")
-        if min(self.sensor.width, self.sensor.height, self.network.step_us, *self.network.channels) < 1:
-            raise ConfigError("sensor, channels and step_us; expected numbers of 1 or more")
         if self.counterpart and self.counterpart not in COUNTERPARTS:
             raise ConfigError(f"counterpart {self.counterpart!r}; expected one of {', '.join(COUNTERPARTS)}")
         _CHECKS[self.network.input_kind](self)

@@ -103,7 +103,7 @@ def test_a_value_that_would_fail_only_later_is_refused_when_it_is_read(
 def test_a_layer_without_channels_is_refused(tmp_path: Path, channels: str) -> None:
     path = _minimal(tmp_path)
     path.write_text(path.read_text().replace("channels = [4]", f"channels = {channels}"))
-    with pytest.raises(ConfigError, match="expected numbers of 1 or more"):
+    with pytest.raises(ConfigError, match="expected 1 or more"):
         read_recipe(path)
 
 
