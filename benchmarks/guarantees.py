@@ -15,7 +15,7 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.evidence.readout import Readout
 from spikecut.pipeline.outputs_file import load_outputs
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
-from spikecut.pipeline.rules import ltt
+from spikecut.pipeline.rules import RULES, ltt
 from spikecut.pipeline.rules.fit import fit
 from spikecut.pipeline.rules.rule import Wish
 
@@ -93,7 +93,7 @@ def main() -> None:
     for name in ("ltt", "ltt_conditional", "ltt_fixed", "conformal", "confidence", "topk"):
         for tolerance in (0.02, 0.05, 0.1):
             row = study(source, name, Wish(tolerance))
-            note = "" if name.startswith(("ltt", "conformal")) else " (it promises nothing)"
+            note = "" if RULES[name].promises else " (it promises nothing)"
             print(f"  {name:<16} {100 * tolerance:>4.0f} points  {row}{note}", flush=True)
     print(f"  choosing afterwards   10 points  {choosing(source, Wish(0.1, 0.1))}", flush=True)
 

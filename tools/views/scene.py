@@ -91,9 +91,9 @@ class Scene:
 
 
 def faded(
-    activity: Float32[ndarray, "2 H W"] | None, pixels: Num[ndarray, "2 H W"], elapsed: float, shrink: int
+    activity: Float32[ndarray, "2 h w"] | None, pixels: Num[ndarray, "2 H W"], elapsed: float, shrink: int
 ) -> Float32[ndarray, "2 h w"]:
-    """The activity after `elapsed` times tau, with the new events on top.
+    """The activity after `elapsed` times tau, with the new events on top; `shrink` by `shrink` pixels become one.
 
     >>> one = np.ones((2, 1, 1), np.float32)
     >>> float(faded(one, np.zeros((2, 1, 1), np.uint8), elapsed=np.log(2), shrink=1)[0, 0, 0])

@@ -210,3 +210,19 @@ def test_cards_from_before_normalisation_was_a_choice_are_read(name: str, tmp_pa
 def test_a_normalisation_that_cannot_be_is_refused(change: dict[str, str | int], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         dataclasses.replace(SPECS["kernel"], **change)  # type: ignore[arg-type]
+
+
+def test_a_channel_that_never_varied_is_folded_as_it_is_stepped() -> None:
+    """Its running variance is 0: what keeps the division finite belongs to the folded weights, too."""
+    torch.manual_seed(0)
+    spec = NetworkSpec("compact", (4, 6), 3, 10_000, SensorSize(8, 8), "batch")
+    network = build(spec).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.constant_(module.bias, 0.5)
+            assert module.running_var is not None
+            module.running_var[0] = 0
+    frames = torch.poisson(torch.full((3, 2, 8, 8), 0.7))
+    output, _ = forward_step(network, frames, None)
+    folded, _ = NetworkStepper(network, spec).step(frames.numpy(), None)
+    torch.testing.assert_close(torch.from_numpy(folded), output.detach(), rtol=1e-4, atol=1e-5)

@@ -37,6 +37,13 @@ def test_the_activation_and_its_gradients_are_those_of_the_published_code() -> N
     assert gradients[1].item() == pytest.approx(QCFS["d_sum_y_d_vthr"], rel=1e-5)
 
 
+def test_the_gradient_passes_up_to_half_a_stair_above_the_highest_level() -> None:
+    """Scale 2, four stairs: 2.2 is 4.4 of them and rounds to the fourth; 2.3 is 4.6 and would be a fifth."""
+    x = torch.tensor([-0.1, 0.1, 1.9, 2.2, 2.3], requires_grad=True)
+    (gradient,) = torch.autograd.grad(qcfs(x, torch.tensor(2.0), 4).sum(), x)
+    assert gradient.tolist() == [0, 1, 1, 1, 0]
+
+
 @given(st.integers(1, 32), st.floats(-1, 2), st.floats(0.05, 20))
 def test_in_as_many_steps_as_it_has_stairs_a_cell_puts_out_the_activation(
     levels: int, share: float, scale: float

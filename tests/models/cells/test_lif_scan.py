@@ -82,7 +82,12 @@ def test_gradients_at_the_threshold_are_those_of_a_cell_that_did_not_fire() -> N
 
 
 def test_the_cosines_of_a_cell_at_the_threshold_are_those_of_its_activity() -> None:
-    cell, currents = LIFCell(10_000, 0.5), torch.full((7, 1, 2, 1, 1), 2.0)
+    """Leak 1/2, currents 2 and 0 in turn: 1, which stays and becomes 1/2; a cell that fired would be at 0 then."""
+    cell, currents = (
+        LIFCell(10_000, 0.5),
+        torch.tensor([2.0, 0, 1, 2, 0, 0, 2]).view(7, 1, 1, 1, 1).repeat(1, 1, 2, 1, 1),
+    )
+    currents[:, :, 1] *= 0.25
     torch.testing.assert_close(cell.cosines(currents, 7), cosines(response(cell.scan_by_steps(currents))).detach())
 
 

@@ -33,7 +33,7 @@ def test_messages_name_every_format_with_its_suffixes(name: str) -> None:
 def test_the_help_of_convert_names_every_usual_suffix_that_is_written() -> None:
     from spikecut.tools.commands.files.convert import Convert
 
-    assert all(row.suffixes[0] in (Convert.__doc__ or "") for row in written_formats().values())
+    assert all(row.suffixes[0] in Convert.more_help() for row in written_formats().values())
 
 
 def test_the_signature_of_a_format_is_that_of_no_other_kind() -> None:
