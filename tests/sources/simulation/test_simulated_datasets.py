@@ -65,6 +65,7 @@ def real_digits(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> np
     return np.asarray(np.mean(real, 0))
 
 
+@pytest.mark.slow
 def test_the_counterpart_of_nmnist_measures_what_the_real_recordings_do(real_digits: np.ndarray) -> None:
     """Events in all, in each third, and the share of ON within 15 %; when they come; on which side ON lies of OFF."""
     made = _drawn(NMNIST, 300)

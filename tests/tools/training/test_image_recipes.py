@@ -46,10 +46,7 @@ def small_set(name: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=() if name in ("cifar10-qcfs-rcs", "cifar100", "tiny-imagenet") else pytest.mark.slow)
-        for name in PICTURES
-    ],
+    [pytest.param(name, marks=() if name == "tiny-imagenet" else pytest.mark.slow) for name in PICTURES],
 )
 def test_a_recipe_goes_from_the_genuine_layout_to_its_report(name: str, tmp_path: Path) -> None:
     text, recipe = (FOLDER / f"{name}.toml").read_text(), read_recipe(name)
