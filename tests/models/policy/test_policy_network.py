@@ -115,6 +115,23 @@ def test_a_training_can_be_repeated_to_the_bit() -> None:
     assert not torch.equal(one["1.0.weight"], other["1.0.weight"])
 
 
+@pytest.mark.parametrize(("horizon", "usual", "other"), [(8, 2.0, 3.0), (4, 1.0, 2.0)])
+def test_the_usual_half_life_is_a_third_of_the_steps_that_may_be_added_and_at_least_one(
+    horizon: int, usual: float, other: float
+) -> None:
+    """From a look at 2 frames: 6 further steps, and 2."""
+    frames, _ = bars(40, 0)
+    right = torch.arange(1, horizon + 1) >= torch.arange(40)[:, None] % horizon
+    spec = replace(SMALL, horizon=horizon)
+
+    def trained(half_life: float) -> torch.Tensor:
+        policy = train_policy(frames, right, spec, PolicyPlan(epochs=1, batch_size=20, half_life=half_life))
+        return torch.cat([value.flatten().float() for value in policy.state_dict().values()])
+
+    assert torch.equal(trained(0.0), trained(usual))
+    assert not torch.equal(trained(0.0), trained(other))
+
+
 def test_a_plan_or_a_policy_that_cannot_be_is_refused() -> None:
     for wrong in (
         {"epochs": 0},

@@ -175,6 +175,18 @@ def test_a_short_training_keeps_the_plain_mean_of_its_weights_and_nothing_of_the
         torch.testing.assert_close(run.average[name], torch.stack(values).mean(0), rtol=1e-5, atol=1e-6)
 
 
+def test_gradients_longer_than_1_are_clipped_and_shorter_ones_are_not() -> None:
+    """The gradients of the last step, of the same batch under a loss of weight 100 and of weight 1e-6."""
+    lengths = []
+    for weight in (100.0, 1e-6):
+        run = TrainingRun(SPEC, replace(PLAN, loss=Loss(evidence=weight), batch_size=100), 100)
+        run.train_epoch(*bars(100, 1))
+        gradients = [weight.grad for weight in run.network.parameters() if weight.grad is not None]
+        lengths.append(float(torch.cat([gradient.flatten() for gradient in gradients]).norm()))
+    assert lengths[0] == pytest.approx(1, rel=1e-4)
+    assert 0 < lengths[1] < 1e-4
+
+
 def test_the_average_of_a_long_training_moves_by_its_share() -> None:
     """From the step on whose part in a plain mean would be smaller: the sixth, at an averaging of 0.2."""
     run, (frames, labels) = TrainingRun(SPEC, replace(PLAN, epochs=10, averaging=0.2), 20), bars(20, 1)
