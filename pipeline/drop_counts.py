@@ -16,10 +16,23 @@ class DropCause(StrEnum):
     late = "late"
     invalid = "invalid"
     special = "special"
+    leap = "leap"
+    stale = "stale"
+    trailing = "trailing"
+    polarity = "polarity"
+    refractory = "refractory"
+    noise = "noise"
+    hot_pixel = "hot_pixel"
+    rate_limit = "rate_limit"
 
     @property
     def sentence(self) -> str:
         return _SENTENCES[self]
+
+    @property
+    def is_damage(self) -> bool:
+        """Whether it is a fault of the recording: no signal of the camera, and not what a filter or a crop removes."""
+        return self not in _NO_DAMAGE
 
 
 _SENTENCES = {
@@ -30,6 +43,23 @@ _SENTENCES = {
     DropCause.late: "its time lies further back than events are put in order again",
     DropCause.invalid: "the camera itself marked the event as invalid",
     DropCause.special: "a trigger or another signal of the camera, not the event of a pixel",
+    DropCause.leap: "its time leaps away from the times around it",
+    DropCause.stale: "left over from another clock, before the recording begins",
+    DropCause.trailing: "bytes behind the last event that belong to none",
+    DropCause.polarity: "the filter keeps the other polarity",
+    DropCause.refractory: "the filter takes it for a repetition: its pixel has just fired",
+    DropCause.noise: "the filter takes it for noise: no neighbour fired before it",
+    DropCause.hot_pixel: "the filter takes its pixel for a hot one",
+    DropCause.rate_limit: "more events a second than the filter lets through",
+}
+_NO_DAMAGE = {
+    DropCause.special,
+    DropCause.outside_crop,
+    DropCause.polarity,
+    DropCause.refractory,
+    DropCause.noise,
+    DropCause.hot_pixel,
+    DropCause.rate_limit,
 }
 
 
@@ -69,6 +99,11 @@ class DropCounts:
     @property
     def total(self) -> int:
         return sum(loss.events for loss in self.losses.values())
+
+    @property
+    def damage(self) -> "DropCounts":
+        """The counts of the causes that are damage."""
+        return _counts({cause: loss for cause, loss in self.losses.items() if cause.is_damage})
 
     def __bool__(self) -> bool:
         return bool(self.losses)

@@ -47,7 +47,7 @@ def _of_source(members: Sequence[Example], view: FrameSpec) -> Iterator[tuple[Fa
 def _watched(stream: Iterator[Frame], fate: Fate) -> Iterator[Frame]:
     try:
         for frame in stream:
-            fate.n_lost += frame.lost.total
+            fate.n_lost += frame.lost.damage.total
             yield frame
     except SpikecutError as error:
         fate.error = error

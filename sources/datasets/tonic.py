@@ -167,7 +167,7 @@ class TonicRecordings:
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         recording = self.recordings[index]
         batch = whole_recording(recording, self.sensor)
-        damage = [f"{n} {cause}" for cause, n in batch.lost.events_by_cause().items() if cause != DropCause.special]
+        damage = [f"{n} {cause}" for cause, n in batch.lost.damage.events_by_cause().items()]
         if damage:
             warnings.warn(f"{recording.path}: events lost: {', '.join(damage)}", stacklevel=2)
         events, target = batch.to_structured(), recording.label

@@ -23,10 +23,10 @@ import numpy as np
 from spikecut.pipeline.errors import ConfigError, CorruptRecording, UnsupportedVersion
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
-from spikecut.sources.formats.decoding import DVS128_BYTES, WRAP_PAUSE_US, decode_dvs128
-from spikecut.sources.formats.files import first_bytes
-from spikecut.sources.formats.fixed_records import chunks_of
-from spikecut.sources.formats.ordering import RESET_US, Chunk, in_order, nothing
+from spikecut.sources.formats.reading.decoding import DVS128_BYTES, WRAP_PAUSE_US, decode_dvs128
+from spikecut.sources.formats.reading.files import first_bytes
+from spikecut.sources.formats.reading.fixed_records import chunks_of
+from spikecut.sources.formats.reading.ordering import RESET_US, Chunk, in_order, nothing
 
 MAGIC = b"#!AER-DAT"
 DVS128 = SensorSize(128, 128)

@@ -18,8 +18,8 @@ import numpy as np
 from spikecut.pipeline.errors import ConfigError, CorruptRecording, UnsupportedVersion
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
-from spikecut.sources.formats.files import first_bytes, open_binary
-from spikecut.sources.formats.ordering import RESET_US, Chunk, in_order, nothing
+from spikecut.sources.formats.reading.files import first_bytes, open_binary
+from spikecut.sources.formats.reading.ordering import RESET_US, Chunk, in_order, nothing
 
 DVS128 = SensorSize(128, 128)
 PACKET = np.dtype(

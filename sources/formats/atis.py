@@ -18,9 +18,9 @@ from numpy import ndarray
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
-from spikecut.sources.formats.decoding import ATIS_BYTES, MARK_ROW, MARK_US, decode_atis
-from spikecut.sources.formats.fixed_records import chunks_of
-from spikecut.sources.formats.ordering import Chunk, in_order
+from spikecut.sources.formats.reading.decoding import ATIS_BYTES, MARK_ROW, MARK_US, decode_atis
+from spikecut.sources.formats.reading.fixed_records import chunks_of
+from spikecut.sources.formats.reading.ordering import Chunk, in_order
 
 TIME_LIMIT_US = 1 << 23
 MARKS_LIMIT = 1 << 22  # for one batch: nine hours of silence

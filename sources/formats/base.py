@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
 
+OnDamage = Literal["salvage", "refuse"]
+
 
 class Recording(Protocol):
     """A recorded file as an `EventSource`. Every pass over it reads the file anew, in bounded memory."""
@@ -52,19 +54,29 @@ class TextLayout:
 class ReadOptions:
     """What the caller gives beside the path: `sensor` and `text` where the file does not state them, and a size.
 
-    `batch_events` is about how many events are read at a time; the events do not depend on it.
+    `batch_events` is about how many events are read at a time; the events do not depend on it. `camera` is the number
+    of the camera that is read from a file of several. `start_us` and `duration_us` are the stretch that is read
+    (`window.Window`). Damage is counted and passed over, or with `on_damage="refuse"` raised.
 
     Raises:
-        ConfigError: if a batch would hold no events.
+        ConfigError: if a batch would hold no events, or the stretch is negative.
     """
 
     sensor: SensorSize | None = None
     batch_events: int = 65_536
     text: TextLayout | None = None
+    camera: int | None = None
+    start_us: int = 0
+    duration_us: int | None = None
+    on_damage: OnDamage = "salvage"
 
     def __post_init__(self) -> None:
         if self.batch_events < 1:
             raise ConfigError(f"batches of {self.batch_events} events; there must be at least 1")
+        if self.start_us < 0 or (self.duration_us is not None and self.duration_us < 1):
+            raise ConfigError(
+                f"a stretch from {self.start_us} us for {self.duration_us} us; expected 0 or more, and 1 or more"
+            )
 
 
 DEFAULTS = ReadOptions()

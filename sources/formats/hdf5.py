@@ -30,7 +30,7 @@ from spikecut.pipeline.errors import (
 )
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
-from spikecut.sources.formats.ordering import Chunk, in_order, nothing
+from spikecut.sources.formats.reading.ordering import Chunk, in_order, nothing
 
 CHUNK_ROWS = 65_536
 COLUMNS = {"t": np.int64, "x": np.uint16, "y": np.uint16, "p": np.uint8}

@@ -6,8 +6,10 @@ from pathlib import Path
 from spikecut.pipeline.errors import EmptyRecording, UnknownFormat, UnreadableSource
 from spikecut.pipeline.events import SensorSize
 from spikecut.sources.formats import FORMATS, known_formats
-from spikecut.sources.formats.base import Format, ReadOptions, Recording, TextLayout
-from spikecut.sources.formats.files import first_bytes
+from spikecut.sources.formats.base import DEFAULTS, Format, OnDamage, ReadOptions, Recording, TextLayout
+from spikecut.sources.formats.reading.damage import Undamaged
+from spikecut.sources.formats.reading.files import first_bytes
+from spikecut.sources.formats.reading.window import Window
 from spikecut.sources.formats.signatures import is_text, other_kind
 
 _HEAD_BYTES = 64
@@ -19,14 +21,20 @@ def open_recording(
     sensor: SensorSize | None = None,
     batch_events: int = 65_536,
     text: TextLayout | None = None,
+    camera: int | None = None,
+    start_us: int = 0,
+    duration_us: int | None = None,
+    on_damage: OnDamage = "salvage",
 ) -> Recording:
     """The recording in a file, whatever its format: chosen by content, then by suffix.
 
     `sensor` is used for formats that do not name theirs (ATIS bin, text). A video (MP4, AVI, Matroska, WebM) is scaled
     to it and shown to a simulated DVS. Other formats ignore it. `text` is the layout of a text file. Batches hold
     about `batch_events` events.
+    `camera` chooses among several cameras in one file. `start_us` and `duration_us` choose a stretch: it is counted
+    from the first event, and what lies before it is not read where the format allows.
     Damage does not stop the reading: what is whole is delivered, and the rest is counted by cause in the
-    batches' `lost`.
+    batches' `lost`; with `on_damage="refuse"` the first damage raises instead.
 
     Raises:
         UnreadableSource: if the file is missing, a directory, or may not be read.
@@ -35,8 +43,16 @@ def open_recording(
         UnsupportedVersion, CorruptRecording, LimitExceeded: as the reader of its format says.
         ConfigError: if the sensor is not known and cannot be inferred, or a batch would hold no events.
     """
-    options, path = ReadOptions(sensor, batch_events, text), Path(path)
-    return format_of(path, text).open(path, options)
+    options = ReadOptions(sensor, batch_events, text, camera, start_us, duration_us, on_damage)
+    return open_with(Path(path), options)
+
+
+def open_with(path: Path, options: ReadOptions = DEFAULTS) -> Recording:
+    """As `open_recording`, with all options as one value."""
+    recording = format_of(path, options.text).open(path, options)
+    if options.start_us or options.duration_us is not None:
+        recording = Window(recording, options.start_us, options.duration_us)
+    return Undamaged(recording) if options.on_damage == "refuse" else recording
 
 
 def format_of(path: Path, text: TextLayout | None = None) -> Format:

@@ -21,9 +21,9 @@ from numpy import ndarray
 from spikecut.pipeline.errors import ConfigError, CorruptRecording
 from spikecut.pipeline.events import DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources.formats.base import ReadOptions, TextLayout
-from spikecut.sources.formats.blocks import decoded_blocks
-from spikecut.sources.formats.files import open_binary
-from spikecut.sources.formats.ordering import Chunk, empty_columns, in_order
+from spikecut.sources.formats.reading.blocks import decoded_blocks
+from spikecut.sources.formats.reading.files import open_binary
+from spikecut.sources.formats.reading.ordering import Chunk, empty_columns, in_order
 from spikecut.sources.formats.text_kernels import (
     BAD,
     BAD_AT,

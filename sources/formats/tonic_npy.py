@@ -17,8 +17,8 @@ from spikecut.pipeline.errors import CorruptRecording, UnknownFormat
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources.formats import known_formats
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
-from spikecut.sources.formats.files import open_binary
-from spikecut.sources.formats.ordering import Chunk, in_order
+from spikecut.sources.formats.reading.files import open_binary
+from spikecut.sources.formats.reading.ordering import Chunk, in_order
 
 DVS128 = SensorSize(128, 128)
 _COLUMNS = 4

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 
 from spikecut.pipeline.errors import SpikecutError, printable
-from spikecut.pipeline.events import DropCause, DropCounts
+from spikecut.pipeline.events import DropCounts
 
 SHOWN = 12  # names of a long list
 T = TypeVar("T")
@@ -27,9 +27,8 @@ class Fault:
 
 def losses(name: str, lost: DropCounts) -> Iterator[Fault]:
     """The events lost in reading a recording, cause by cause; a camera's own signals are no loss."""
-    for cause, loss in lost.losses.items():
-        if cause is not DropCause.special:
-            yield Fault("damaged", name, f"{loss.events:,} events lost: {cause.sentence}")
+    for cause, loss in lost.damage.losses.items():
+        yield Fault("damaged", name, f"{loss.events:,} events lost: {cause.sentence}")
 
 
 def unreadable(name: str, path: Path, error: SpikecutError) -> Fault:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikecut.pipeline.errors import ConfigError, EventError
-from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
+from spikecut.pipeline.events import NOTHING_LOST, DropCounts, EventBatch, SensorSize
 from spikecut.pipeline.files.atomic_files import new_file
 from spikecut.sources import open_recording
 from spikecut.sources.datasets.gesture_labels import labels_beside
@@ -80,7 +80,7 @@ def run_convert(options: "Convert") -> int:
     if labels.is_file() and not copy.exists():
         command = shlex.join(["cp", str(labels), str(copy)])
         print(f"the labels stay behind: {labels}; they hold for {target.name}, too: {command}", file=sys.stderr)
-    return 3 if any(cause is not DropCause.special for cause in report.lost.losses) else 0
+    return 3 if report.lost.damage else 0
 
 
 def format_to_write(target: Path, name: str | None = None) -> Format:

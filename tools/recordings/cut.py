@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
-from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts
+from spikecut.pipeline.events import NOTHING_LOST, DropCounts
 from spikecut.pipeline.files.atomic_files import new_folder
 from spikecut.sources import open_recording
 from spikecut.sources.datasets.class_folders import MADE_BY, class_roots, origin_of, subfolders
@@ -149,7 +149,7 @@ def run_cut(options: "Cut") -> int:
         print(f"no recordings, and so not used: {some(others)}", file=sys.stderr)
     for cause, loss in report.lost.losses.items():
         print(f"left out {loss.events:,}: {cause.sentence}", file=sys.stderr)
-    return 3 if any(cause is not DropCause.special for cause in report.lost.losses) else 0
+    return 3 if report.lost.damage else 0
 
 
 def _print(out: Path, streams: Sequence[Stream], report: CutReport, piece_us: int | None, origin: str) -> None:

@@ -53,8 +53,7 @@ class RecordingInfo:
                 "at_byte": loss.at_byte,
                 "sentence": cause.sentence,
             }
-            for cause, loss in self.lost.losses.items()
-            if cause is not DropCause.special
+            for cause, loss in self.lost.damage.losses.items()
         ]
 
     @property
@@ -201,6 +200,6 @@ def _verdict(report: RecordingInfo) -> str:
     if outside and outside.events > report.n_events:
         return f"most events lie outside {report.sensor}: probably the wrong sensor; try --sensor WxH"
     if report.damage:
-        total = sum(loss.events for cause, loss in report.lost.losses.items() if cause is not DropCause.special)
+        total = report.lost.damage.total
         return f"damaged: {total:,} of {report.n_events + total:,} events lost, the rest is usable"
     return "sound" if report.n_events else "sound, but there is nothing in it"

@@ -69,4 +69,4 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
     effort = Effort(stopwatch.seconds, time.perf_counter() - started, shown.speed, lag, bool(views), files)
     for line in totals_text(stream, summary, tally, effort):
         print(line, file=sys.stderr)
-    return 3 if tally.lost else 0
+    return 3 if tally.lost.damage else 0

@@ -107,6 +107,6 @@ def totals_text(stream: OpenStream, summary: Summary, tally: Tally, effort: Effo
         )
     else:
         yield f"played at {effort.speed:g} times the sensor's pace: {effort.lag}"
-    if tally.lost:
-        causes = ", ".join(f"{n} {cause}" for cause, n in tally.lost.events_by_cause().items())
-        yield f"damaged: {tally.lost.total} events lost ({causes}); spikecut info says where"
+    if damage := tally.lost.damage:
+        causes = ", ".join(f"{n} {cause}" for cause, n in damage.events_by_cause().items())
+        yield f"damaged: {damage.total} events lost ({causes}); spikecut info says where"

@@ -19,7 +19,7 @@ from rich.progress import track
 
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError, SpikecutError, printable
-from spikecut.pipeline.events import DropCause, Frame
+from spikecut.pipeline.events import Frame
 from spikecut.sources.datasets.base import Example, FrameSpec, sources_of
 from spikecut.sources.datasets.class_folders import LabelledRecording, example_of
 from spikecut.sources.datasets.digests import digests_of
@@ -171,7 +171,7 @@ def _fill(target: Frames, frames: Iterable[Frame]) -> int:
     n_lost = 0
     for frame in islice(frames, len(target)):
         target[frame.index] = frame.pixels
-        n_lost += sum(loss.events for cause, loss in frame.lost.losses.items() if cause is not DropCause.special)
+        n_lost += frame.lost.damage.total
     return n_lost
 
 

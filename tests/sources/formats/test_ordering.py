@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from spikecut.pipeline.errors import CorruptRecording, LimitExceeded
 from spikecut.pipeline.events import DropCause, DropCounts, EventBatch, SensorSize
-from spikecut.sources.formats import ordering
-from spikecut.sources.formats.ordering import Chunk, in_order, nothing
+from spikecut.sources.formats.reading import ordering
+from spikecut.sources.formats.reading.ordering import Chunk, in_order, nothing
 
 SENSOR = SensorSize(6, 5)
 PATH = Path("recording")

@@ -10,8 +10,8 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.events import DropCause, DropCounts
-from spikecut.sources.formats.files import open_binary, read_bytes
-from spikecut.sources.formats.ordering import Chunk
+from spikecut.sources.formats.reading.files import open_binary, read_bytes
+from spikecut.sources.formats.reading.ordering import Chunk
 
 Decode = Callable[[UInt8[ndarray, " n"], int, bool], tuple[Chunk, int]]
 

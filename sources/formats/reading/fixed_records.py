@@ -8,8 +8,8 @@ from jaxtyping import Int64, UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.events import DropCause, DropCounts, SensorSize
-from spikecut.sources.formats.blocks import decoded_blocks
-from spikecut.sources.formats.decoding import (
+from spikecut.sources.formats.reading.blocks import decoded_blocks
+from spikecut.sources.formats.reading.decoding import (
     AHEAD,
     BAD,
     BAD_AT,
@@ -21,8 +21,8 @@ from spikecut.sources.formats.decoding import (
     SIGNALS,
     STATE,
 )
-from spikecut.sources.formats.files import file_size
-from spikecut.sources.formats.ordering import Chunk, empty_columns
+from spikecut.sources.formats.reading.files import file_size
+from spikecut.sources.formats.reading.ordering import Chunk, empty_columns
 
 
 def chunks_of(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from spikecut.pipeline.compiled import compiled
-from spikecut.sources.formats.ordering import REORDER_US, RESET_US
+from spikecut.sources.formats.reading.ordering import REORDER_US, RESET_US
 
 DVS128_BYTES, ATIS_BYTES = 8, 5
 AHEAD = 32  # records with which a suspect is compared
