@@ -4,14 +4,18 @@ Time is int64 microseconds of the recording's clock, intervals are half open, x 
 down from the top left pixel. Arrays inside these values are not written to once made.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Int64, Num, Shaped, UInt8, UInt16
 from numpy import ndarray
 
+from spikecut.pipeline.arrays.columns import column_of, raw_columns
+from spikecut.pipeline.arrays.layouts import structured
+from spikecut.pipeline.arrays.values import TimeUnit, inside_of, polarity_of, times_us
 from spikecut.pipeline.drop_counts import NOTHING_LOST, DropCause, DropCounts, Loss
 from spikecut.pipeline.errors import EventError
 
@@ -43,7 +47,6 @@ class SensorSize:
         return f"{self.width}x{self.height}"
 
 
-_TONIC = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
 _COLUMN_DTYPES = (np.int64, np.uint16, np.uint16, np.uint8)
 
 
@@ -88,15 +91,30 @@ class EventBatch:
         return len(self.t)
 
     @classmethod
-    def from_structured(cls, events: Shaped[ndarray, " N"], sensor: SensorSize, *, segment: int = 0) -> "EventBatch":
-        """The one door in for arrays of Tonic, faery, AEStream, expelliarmus, OpenEB, dv-processing.
+    def from_structured(
+        cls,
+        events: Any,
+        sensor: SensorSize,
+        *,
+        segment: int = 0,
+        columns: str | Sequence[str] | None = None,
+        time_unit: TimeUnit | None = None,
+        start_us: int | None = None,
+        end_us: int | None = None,
+        outside: Literal["refuse", "drop"] = "refuse",
+    ) -> "EventBatch":
+        """The one door in for events of other libraries: structured arrays, dicts of columns, data frames.
 
-        Fields are found by name, whatever their order and type: `t`, `timestamp` or `ts` in µs, `x`, `y`,
-        and `p`, `polarity` or `on` as booleans, {0, 1} or {-1, 1}. The caller's array is not changed.
+        Columns are found by name, whatever their order and type: `t` (`timestamp`, `ts`, `time`), `x`, `y`, and `p`
+        (`polarity`, `on`) as booleans, {0, 1} or {-1, 1}. A tuple of columns or an (N, 4) array needs their order:
+        `columns="txyp"`. Integer times are µs, `timedelta64` says its unit, and floats need a `time_unit`. The batch
+        lasts from the first event to the last, or from `start_us` to `end_us`, so that chunks of one array tile.
+        Events outside the sensor are an error, or, with `outside="drop"`, counted in `lost`. The caller's array is
+        not changed.
 
         Raises:
-            EventError: a field is missing, time runs backwards, a pixel lies outside the sensor, or a
-                polarity is none of those.
+            EventError: a column is missing, a time is not finite or has no unit, time runs backwards, a pixel lies
+                outside the sensor, or a polarity is none of those.
 
         >>> fields = [("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")]
         >>> events = np.array([(3, 1, 10, True), (0, 2, 12, False)], fields)
@@ -104,29 +122,29 @@ class EventBatch:
         >>> batch.t.tolist(), batch.p.tolist(), batch.end_us
         ([10, 12], [1, 0], 13)
         """
-        t = column_of(events, "t", "timestamp", "ts").astype(np.int64)
-        x, y = column_of(events, "x"), column_of(events, "y")
-        p = column_of(events, "p", "polarity", "on")
-        if len(t) > 1 and (backwards := np.flatnonzero(np.diff(t) < 0)).size:
+        raw = raw_columns(events, columns)
+        t, p = times_us(raw["t"], time_unit), polarity_of(raw["p"])
+        inside = inside_of(raw["x"], raw["y"], sensor.width, sensor.height)
+        lost = NOTHING_LOST
+        if not inside.all():
+            at, n_outside = int(np.argmin(inside)), int(len(inside) - np.count_nonzero(inside))
+            if outside == "refuse":
+                raise EventError(
+                    f"event {at}: pixel ({raw['x'][at]}, {raw['y'][at]}) on a {sensor} sensor",
+                    hint='give the array\'s own sensor, or count such events as lost: outside="drop"',
+                )
+            lost, t, p = DropCounts.of(DropCause.outside_sensor, n_outside), t[inside], p[inside]
+            raw = {name: column[inside] for name, column in raw.items()}
+        if len(t) > 1 and (backwards := np.flatnonzero(t[1:] < t[:-1])).size:
             at = int(backwards[0]) + 1
             raise EventError(
                 f"event {at}: time runs back from {t[at - 1]} to {t[at]} us",
                 hint="sort the events by t, or cut the array where the clock was reset",
             )
-        outside = (x < 0) | (y < 0) | (x >= sensor.width) | (y >= sensor.height)
-        if outside.any():
-            at = int(np.argmax(outside))
-            raise EventError(f"event {at}: pixel ({x[at]}, {y[at]}) on a {sensor} sensor")
-        return cls(
-            t=t,
-            x=x.astype(np.uint16),
-            y=y.astype(np.uint16),
-            p=polarity_of(p),
-            start_us=int(t[0]) if len(t) else 0,
-            end_us=int(t[-1]) + 1 if len(t) else 0,
-            sensor=sensor,
-            segment=segment,
-        )
+        x, y = raw["x"].astype(np.uint16), raw["y"].astype(np.uint16)
+        start_us = (int(t[0]) if len(t) else 0) if start_us is None else start_us
+        end_us = (int(t[-1]) + 1 if len(t) else start_us) if end_us is None else end_us
+        return cls(t, x, y, p, start_us, end_us, sensor, segment, lost)
 
     @classmethod
     def empty(cls, sensor: SensorSize) -> "EventBatch":
@@ -201,11 +219,14 @@ class EventBatch:
             lost=sum((part.lost for part in parts), NOTHING_LOST),
         )
 
-    def to_structured(self) -> Shaped[ndarray, " N"]:
-        """The one door out: an array in Tonic's order and types, `x<i2, y<i2, t<i8, p?`."""
-        events = np.empty(len(self), _TONIC)
-        events["x"], events["y"], events["t"], events["p"] = self.x, self.y, self.t, self.p
-        return events
+    def to_structured(self, like: str = "tonic") -> Shaped[ndarray, " N"]:
+        """The one door out: an array in a library's order and types, Tonic's (`x<i2, y<i2, t<i8, p?`) unless named.
+
+        Raises:
+            ConfigError: if the library is none of `pipeline.arrays.layouts.LAYOUTS`.
+            EventError: if a value does not fit its field.
+        """
+        return structured({"t": self.t, "x": self.x, "y": self.y, "p": self.p}, like)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,31 +247,3 @@ class Frame:
     pixels: Num[ndarray, "C H W"]
     n_events: int
     lost: DropCounts = NOTHING_LOST
-
-
-def column_of(events: Shaped[ndarray, " N"], *names: str) -> Shaped[ndarray, " N"]:
-    """The field of a structured array with one of these names.
-
-    Raises:
-        EventError: if there is none.
-    """
-    fields = events.dtype.names or ()
-    for name in names:
-        if name in fields:
-            return np.asarray(events[name])
-    raise EventError(f"no field {' or '.join(names)} among {', '.join(fields) or 'none'}")
-
-
-def polarity_of(p: Shaped[ndarray, " N"]) -> UInt8[ndarray, " N"]:
-    """Booleans, {0, 1} or {-1, 1} as 0 OFF and 1 ON.
-
-    Raises:
-        EventError: at the first that is none of those.
-    """
-    if p.dtype == np.bool_:
-        return p.astype(np.uint8)
-    wrong = (p != 1) & (p != 0) & (p != -1)
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise EventError(f"event {at}: polarity {p[at]}; expected a boolean, 0 and 1, or -1 and 1")
-    return (p > 0).astype(np.uint8)

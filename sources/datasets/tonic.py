@@ -27,8 +27,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy import ndarray
 
+from spikecut.pipeline.arrays.columns import raw_columns
+from spikecut.pipeline.arrays.values import TimeUnit, inside_of, polarity_of, times_us
 from spikecut.pipeline.errors import ConfigError, EventError
-from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize, column_of, polarity_of
+from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources.datasets.base import Source
 from spikecut.sources.datasets.class_folders import LabelledRecording
 from spikecut.sources.datasets.segments import whole
@@ -52,6 +54,7 @@ class TonicExamples:
     dataset: Dataset
     sensor: SensorSize
     classes: tuple[str, ...] | None
+    time_unit: TimeUnit | None = None
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -62,16 +65,20 @@ class TonicExamples:
     def __getitem__(self, index: int) -> tuple[EventBatch, int]:
         name = f"{type(self.dataset).__name__}[{index}]"
         events, target = self.dataset[index]
-        return batch_of(events, self.sensor, name), _label(target, self.classes, name)
+        return batch_of(events, self.sensor, name, time_unit=self.time_unit), _label(target, self.classes, name)
 
 
 def from_tonic(
-    dataset: Dataset, *, sensor: SensorSize | None = None, classes: Sequence[str] | None = None
+    dataset: Dataset,
+    *,
+    sensor: SensorSize | None = None,
+    classes: Sequence[str] | None = None,
+    time_unit: TimeUnit | None = None,
 ) -> TonicExamples:
     """A Tonic data set as labelled examples that every function of the pipeline takes.
 
     Sensor and class names are those that the data set names, unless they are given. With class names an
-    example's target may be a name; otherwise it is its number.
+    example's target may be a name; otherwise it is its number. `time_unit` is needed where times are floats.
 
     Raises:
         ConfigError: if the sensor is not known. Later, while an example is read: if its target is no class.
@@ -95,19 +102,22 @@ def from_tonic(
         classes = getattr(dataset, "classes", None)
         if isinstance(classes, Mapping):
             classes = sorted(classes, key=classes.__getitem__)
-    return TonicExamples(dataset, sensor, None if classes is None else tuple(str(name) for name in classes))
+    names = None if classes is None else tuple(str(name) for name in classes)
+    return TonicExamples(dataset, sensor, names, time_unit)
 
 
-def batch_of(events: Any, sensor: SensorSize, name: str, lost: DropCounts = NOTHING_LOST) -> EventBatch:
+def batch_of(
+    events: Any, sensor: SensorSize, name: str, lost: DropCounts = NOTHING_LOST, time_unit: TimeUnit | None = None
+) -> EventBatch:
     """A structured array as one batch, whatever the order and types of its fields, and whatever transforms did to it.
 
     Events are put in the order of their time; times with fractions are rounded, pixels with fractions rounded
-    down. Events outside the sensor are counted in the batch's `lost`, beside what was `lost` before. The array is
-    not changed.
+    down. Integer times are µs; floats need a `time_unit`. Events outside the sensor are counted in the batch's `lost`,
+    beside what was `lost` before. The array is not changed.
 
     Raises:
         EventError: naming the example, if it is no array of events (but frames, or a tuple), a field is missing, a
-            time is not finite, or a polarity is none of a boolean, 0, 1 and -1.
+            time is not finite or has no unit, or a polarity is none of a boolean, 0, 1 and -1.
     """
     if not isinstance(events, ndarray) or events.dtype.names is None or events.ndim != 1:
         shown = f"an array of shape {events.shape}" if isinstance(events, ndarray) else f"a {type(events).__name__}"
@@ -116,17 +126,12 @@ def batch_of(events: Any, sensor: SensorSize, name: str, lost: DropCounts = NOTH
             hint="leave out ToFrame and whatever else makes no events: events are counted into frames here",
         )
     try:
-        t, x, y = column_of(events, "t", "timestamp", "ts"), column_of(events, "x"), column_of(events, "y")
-        p = polarity_of(column_of(events, "p", "polarity", "on"))
+        raw = raw_columns(events)
+        t, p = times_us(raw["t"], time_unit), polarity_of(raw["p"])
+        x, y = raw["x"], raw["y"]
+        inside = inside_of(x, y, sensor.width, sensor.height)
     except EventError as error:
         raise EventError(f"{name}: {error}", hint=error.hint) from error
-    if t.dtype.kind == "f":
-        if not np.isfinite(t).all():
-            at = int(np.argmin(np.isfinite(t)))
-            raise EventError(f"{name}: event {at}: time {t[at]}; expected microseconds")
-        t = np.rint(t)
-    t = t.astype(np.int64)
-    inside = (x >= 0) & (y >= 0) & (x < sensor.width) & (y < sensor.height)
     lost += DropCounts.of(DropCause.outside_sensor, int((~inside).sum()))
     order = np.flatnonzero(inside)
     order = order[np.argsort(t[order], kind="stable")]

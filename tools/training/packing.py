@@ -142,7 +142,7 @@ def _transformed(
         read = whole_recording(example.source, recipe.sensor)
         with _drawing_for(recipe.training.seed, example.name):
             events = transform(read.to_structured())
-        batch = batch_of(events, recipe.sensor, str(example.source.path), read.lost)
+        batch = batch_of(events, recipe.sensor, str(example.source.path), read.lost, "us")
         lost.append(_fill(target, binner_for(batch.sensor, view, example.name).bins([batch])))
     return frames, lost
 

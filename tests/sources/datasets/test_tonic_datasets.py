@@ -86,7 +86,9 @@ def test_unsigned_times_and_fractions_are_read(dtype: Any) -> None:
     events = events_of(batch, dtype)
     if dtype is FLOATS:
         events["t"] += 0.25
-    assert columns(batch_of(events, DVS128, "one")) == columns(batch)
+        with pytest.raises(EventError, match=r"one: the times are float64 without a unit"):
+            batch_of(events, DVS128, "one")
+    assert columns(batch_of(events, DVS128, "one", time_unit="us")) == columns(batch)
 
 
 def test_what_transforms_leave_in_disorder_is_put_in_order_and_what_they_push_out_is_counted() -> None:
