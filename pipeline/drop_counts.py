@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Literal
+
+OnDamage = Literal["salvage", "refuse"]
 
 
 class DropCause(StrEnum):

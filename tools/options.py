@@ -1,13 +1,15 @@
 """Options that several commands share: each type has its help text, so that one flag means the same everywhere.
 
-Only `tyro` is imported here: `--help` loads nothing heavy.
+Only `tyro` and what loads no NumPy is imported here: `--help` loads nothing heavy.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol, TypeVar
 
 import tyro
+
+from spikecut.pipeline import clock, drop_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ Simulated = Literal["gestures", "nmnist", "ncaltech101", "cifar10dvs"]
 
 SEED, COUNT = Within(0, 2**63 - 1), Within(1, 10**6)
 SECONDS = Within(0, 1e9)  # 30 years, which in µs fit into 64 bits
+DURATION = Within(1e-6, 1e9)
+CAMERA = Within(0, 65_535)
 
 Seed = Annotated[int, SEED]
 Seconds = Annotated[float, SECONDS]
@@ -90,9 +94,58 @@ Columns = Annotated[
         help="For text files: the order of the four numbers in a line, such as xytp or txyp.", help_behavior_hint=""
     ),
 ]
-TimeUnit = Annotated[Literal["us", "s"], tyro.conf.arg(help="For text files: the unit of the times.")]
+TimeUnit = Annotated[clock.TimeUnit, tyro.conf.arg(help="For text files: the unit of the times.")]
+Camera = Annotated[
+    int | None,
+    CAMERA,
+    tyro.conf.arg(help="The number of the camera, for files that hold several.", help_behavior_hint=""),
+]
+Start = Annotated[Seconds, tyro.conf.arg(help="Read from this second on, counted from the first event.")]
+Duration = Annotated[
+    float | None,
+    DURATION,
+    tyro.conf.arg(help="Read so many seconds. Default: to the end.", help_behavior_hint=""),
+]
+OnDamage = Annotated[
+    drop_counts.OnDamage,
+    tyro.conf.arg(help="A damaged recording: salvage reads what is whole and counts the rest, refuse is an error."),
+]
 Overwrite = Annotated[bool, tyro.conf.arg(help="Replace existing files.")]
 Json = Annotated[bool, tyro.conf.arg(help="Print JSON instead of text.")]
+T = TypeVar("T")
+
+
+def own_flags_first(options: type[T]) -> type[T]:
+    """Decorates an options type that inherits flags: help and `flags_of` list its own before the inherited ones."""
+    own = [name for name in options.__annotations__ if name in options.__dataclass_fields__]  # type: ignore[attr-defined]
+    listed = options.__dataclass_fields__  # type: ignore[attr-defined]
+    options.__dataclass_fields__ = {name: listed[name] for name in (*own, *listed)}  # type: ignore[attr-defined]
+    return options
+
+
+@dataclass(frozen=True, kw_only=True)
+class DamageOptions:
+    """The flag of commands that read data sets of any kind."""
+
+    on_damage: OnDamage = "salvage"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions(DamageOptions):
+    """The flags of commands that read whole recordings: what files do not state."""
+
+    sensor: Sensor = None
+    columns: Columns = None
+    time_unit: TimeUnit = "us"
+    camera: Camera = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions(FileOptions):
+    """The flags of commands that read recordings, or a stretch of each."""
+
+    start: Start = 0.0
+    duration: Duration = None
 
 
 class Command(Protocol):

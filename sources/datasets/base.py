@@ -8,7 +8,7 @@ gives the frames of all its examples in order (`reading.readings`), so no more t
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal, Protocol
@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame, SensorSize
 from spikecut.sources.datasets.parts import WATCHED_IMAGES, WATCHED_RECORDINGS, Part
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 
 InputKind = Literal["events", "images"]
 
@@ -68,7 +69,7 @@ class FrameSpec:
     `sensor` is the size of recordings that do not name their own, `frame` the size of frames in pixels, `horizon` how
     many there are. Events are counted over `step_us` microseconds, and over squares of `downsample` pixels; without
     `downsample`, over those that bring the recording's own sensor to `frame`. `reader` names the network in errors.
-    Recordings are read in batches of about `batch_events` events.
+    Recordings are read with the options `reading`, in batches of about `batch_events` events.
     """
 
     kind: InputKind
@@ -79,11 +80,17 @@ class FrameSpec:
     downsample: int | None = None
     reader: str = "the network"
     batch_events: int = 1_024
+    reading: ReadOptions = DEFAULTS
 
     @property
     def input(self) -> Input:
         """What follows from the kind of input."""
         return INPUTS[self.kind]
+
+    @property
+    def read_options(self) -> ReadOptions:
+        """The options with which a recording is opened: `reading`, with the sensor and the batches of this value."""
+        return replace(self.reading, sensor=self.reading.sensor or self.sensor, batch_events=self.batch_events)
 
     @property
     def distinct(self) -> tuple[int, int, int, int]:

@@ -10,7 +10,7 @@ from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import DropCause, Frame, SensorSize
 from spikecut.sources.datasets.base import FrameSpec
-from spikecut.sources.formats.open import open_recording
+from spikecut.sources.formats.open import open_with
 
 
 def recording_frames(path: Path, view: FrameSpec) -> Iterator[Frame]:
@@ -20,7 +20,7 @@ def recording_frames(path: Path, view: FrameSpec) -> Iterator[Frame]:
         ConfigError: if it is a recording of another sensor.
         SourceError: if it cannot be read.
     """
-    recording = open_recording(path, sensor=view.sensor, batch_events=view.batch_events)
+    recording = open_with(path, view.read_options)
     binner = binner_for(recording.sensor, view, str(path))
     yield from on_sensor(binner.bins(recording), str(path), recording.sensor)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spikecut.pipeline.events import EventBatch, Frame
@@ -11,7 +11,9 @@ from spikecut.sources.datasets.frames import binner_for
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, SessionLabels, labels_beside, read_labels
 from spikecut.sources.datasets.parts import Part
 from spikecut.sources.datasets.segments import cut, whole
-from spikecut.sources.formats.open import open_recording
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
+from spikecut.sources.formats.open import open_with
+from spikecut.sources.formats.reading.damage import Undamaged
 from spikecut.sources.formats.tonic_npy import open_tonic_npy
 
 
@@ -52,18 +54,30 @@ class Session:
             return SessionLabels(tuple(GestureSpan(label, 0, 0) for label in self._cut_files()), ())
         return read_labels(self.labels_path)
 
-    def clips(self) -> Iterator[tuple[GestureSpan, EventBatch]]:
-        """Every gesture with its events, in the order of `labels`, in one pass over the recording."""
+    def clips(self, options: ReadOptions = DEFAULTS) -> Iterator[tuple[GestureSpan, EventBatch]]:
+        """Every gesture with its events, in the order of `labels`, in one pass over the recording.
+
+        The stretch of `options` counts from the beginning of each gesture.
+        """
+        for span, batch in self._clips(replace(options, start_us=0, duration_us=None)):
+            start_us = min(batch.start_us + options.start_us, batch.end_us)
+            end_us = batch.end_us
+            if options.duration_us is not None:
+                end_us = min(start_us + options.duration_us, end_us)
+            yield span, batch.between(start_us, end_us)
+
+    def _clips(self, options: ReadOptions) -> Iterator[tuple[GestureSpan, EventBatch]]:
         if not self.is_cut:
-            yield from cut(open_recording(self.path), self.labels().spans)
+            yield from cut(open_with(self.path, options), self.labels().spans)
             return
         for label, path in self._cut_files().items():
-            batch = whole(open_tonic_npy(path))
+            recording = open_tonic_npy(path)
+            batch = whole(Undamaged(recording) if options.on_damage == "refuse" else recording)
             yield GestureSpan(label, batch.start_us, batch.end_us), batch
 
     def streams(self, view: FrameSpec) -> Iterator[Iterator[Frame]]:
         """The frames of every gesture, in the order of `labels`, in one pass over the recording."""
-        for _, batch in self.clips():
+        for _, batch in self.clips(view.read_options):
             yield binner_for(batch.sensor, view, self.name).bins([batch])
 
     def files(self) -> list[Path]:

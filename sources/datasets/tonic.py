@@ -21,7 +21,7 @@ the trainings here.
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,7 +34,8 @@ from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventB
 from spikecut.sources.datasets.base import Source
 from spikecut.sources.datasets.class_folders import LabelledRecording
 from spikecut.sources.datasets.segments import whole
-from spikecut.sources.formats.open import open_recording
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
+from spikecut.sources.formats.open import open_recording, open_with
 
 Transform = Callable[[Any], Any]
 
@@ -223,14 +224,14 @@ def composed(tables: Sequence[Mapping[str, Any]]) -> Transform:
     return transform
 
 
-def whole_recording(recording: Source, sensor: SensorSize) -> EventBatch:
+def whole_recording(recording: Source, sensor: SensorSize, options: ReadOptions = DEFAULTS) -> EventBatch:
     """All events of a recording of this sensor in one batch.
 
     Raises:
         ConfigError: if it is of another sensor.
         SourceError: if it cannot be read.
     """
-    opened = open_recording(recording.path, sensor=sensor)
+    opened = open_with(recording.path, replace(options, sensor=options.sensor or sensor))
     if opened.sensor != sensor:
         raise ConfigError(f"{recording.path}: a {opened.sensor} sensor; the others are {sensor}")
     return whole(opened)

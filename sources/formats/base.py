@@ -1,15 +1,17 @@
 """What every format offers: a `Recording`, what must be given to open one, and the record of a format in the table."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
+from spikecut.pipeline.clock import TimeUnit
+from spikecut.pipeline.drop_counts import OnDamage
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
 
-OnDamage = Literal["salvage", "refuse"]
+__all__ = ["DEFAULTS", "Format", "OnDamage", "ReadOptions", "Recording", "TextLayout"]
 
 
 class Recording(Protocol):
@@ -39,15 +41,15 @@ class TextLayout:
     """
 
     columns: str
-    time_unit: Literal["us", "s"] = "us"
+    time_unit: TimeUnit = "us"
 
     def __post_init__(self) -> None:
         if sorted(self.columns) != sorted("xytp"):
             raise ConfigError(
                 f"columns {self.columns!r}; expected x, y, t and p, each once", hint="such as xytp or txyp"
             )
-        if self.time_unit not in ("us", "s"):
-            raise ConfigError(f"times in {self.time_unit!r}; expected us or s")
+        if self.time_unit not in (units := get_args(TimeUnit)):
+            raise ConfigError(f"times in {self.time_unit!r}; expected {' or '.join(units)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,18 @@ class ReadOptions:
                 f"a stretch from {self.start_us} us for {self.duration_us} us; expected 0 or more, and 1 or more"
             )
 
+    @property
+    def given(self) -> str:
+        """The options that decide about the events and are no defaults, as text; empty if all are.
 
+        >>> ReadOptions(camera=2, batch_events=10).given
+        'camera 2'
+        """
+        values = ((one.name, getattr(self, one.name), one.default) for one in fields(self))
+        return ", ".join(f"{name} {value}" for name, value, default in values if value != default and name != _SIZE)
+
+
+_SIZE = "batch_events"
 DEFAULTS = ReadOptions()
 
 

@@ -27,6 +27,7 @@ from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.tools.batch.outputs import Gathered, gather, refuse_trained_on
 from spikecut.tools.cutoff_lookup import beside, called, policy_of
+from spikecut.tools.reading_options import read_options
 from spikecut.tools.time_unit import pace_of
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _calibrate(
     targets: dict[str, Path],
 ) -> int:
     """Fits and writes the cutoffs that passed the checks."""
-    gathered = gather(options.folder, options.model, options.part, policy)
+    gathered = gather(options.folder, options.model, options.part, read_options(options), policy)
     refuse_trained_on(gathered, options.force)
     if options.outputs:
         gathered.save(options.outputs, overwrite=options.overwrite)

@@ -30,6 +30,7 @@ from spikecut.tools.batch.examples import complain, examples_of
 from spikecut.tools.batch.replay import with_fixed
 from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted
 from spikecut.tools.machine import processor
+from spikecut.tools.reading_options import read_options
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.measure.cost import Cost as CostOptions
@@ -72,7 +73,7 @@ def _measure(options: "CostOptions") -> int:
     stepper, card = opening.load(weights)
     rules = {"none": unfitted(card)} | with_fixed(cutoffs_for(options.cutoff, weights, card))
     fates: list[Fate] = []
-    examples = examples_of(options.folder, card, options.part).drawn(n, options.seed)
+    examples = examples_of(options.folder, card, options.part, read_options(options)).drawn(n, options.seed)
     read = [list(islice(frames, card.horizon)) for frames in examples.streams(card, fates)]
     n_damaged = complain(fates)
     recordings = [frames for frames, fate in zip(read, fates, strict=True) if frames and fate.error is None]

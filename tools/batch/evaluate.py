@@ -33,6 +33,7 @@ from spikecut.pipeline.rules.step_budget import policy_cost
 from spikecut.tools.batch.evaluation_files import write_evaluation
 from spikecut.tools.batch.outputs import Gathered, gather, overlap_text
 from spikecut.tools.cutoff_lookup import cutoffs_for, equal_cost_name, shared_policy, with_equal_cost
+from spikecut.tools.reading_options import read_options
 from spikecut.tools.time_unit import pace_of
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def run_evaluate(options: "Evaluate") -> int:
 def _evaluate(options: "Evaluate", target: Path) -> int:
     weights = opening.locate(options.model)
     rules = with_equal_cost(cutoffs_for(options.cutoff, weights, opening.card_of(weights)))
-    gathered = gather(options.folder, options.model, options.part, shared_policy(rules.values()))
+    gathered = gather(options.folder, options.model, options.part, read_options(options), shared_policy(rules.values()))
     rows, sweeps = _assessed(gathered, rules, options.seed)
     whole = anytime(gathered.recorded)
     curves = [curve(gathered.recorded, score, seed=options.seed) for score in CURVES]

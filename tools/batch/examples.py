@@ -22,16 +22,21 @@ from spikecut.sources.datasets.base import Example, Source, sources_of
 from spikecut.sources.datasets.digests import digests_of
 from spikecut.sources.datasets.parts import Part
 from spikecut.sources.datasets.reading import Fate, readings
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.tools.frame_streams import named, view_of
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """All examples of one part of a data set, with the labels of a network. `notes` are for people."""
+    """All examples of one part of a data set, with the labels of a network. `notes` are for people.
+
+    Recordings are read with the options `reading`.
+    """
 
     members: Sequence[Example]
     labels: Int64[ndarray, " N"]
     notes: tuple[str, ...] = ()
+    reading: ReadOptions = DEFAULTS
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,7 +63,7 @@ class Examples:
         """At least `n` of them, whole sources."""
         counts = list(accumulate(self._sizes()))
         kept = next((count for count in counts if count >= n), len(self)) if n > 0 else 0
-        return Examples(self.members[:kept], self.labels[:kept])
+        return Examples(self.members[:kept], self.labels[:kept], reading=self.reading)
 
     def drawn(self, n: int, seed: int) -> "Examples":
         """About `n` of them: sources drawn at random until they hold as many, in the order of the data set."""
@@ -68,11 +73,11 @@ class Examples:
         drawn = np.zeros(len(sizes), np.bool_)
         drawn[order[:enough]] = True
         kept = np.flatnonzero(drawn.repeat(sizes)).tolist()
-        return Examples([self.members[i] for i in kept], self.labels[kept])
+        return Examples([self.members[i] for i in kept], self.labels[kept], reading=self.reading)
 
     def streams(self, card: ModelCard, fates: list[Fate]) -> Iterator[Iterable[Frame]]:
         """The frames of every example, in the order of `labels`; adds a fate for each as it is handed out."""
-        for fate, frames in readings(self.members, view_of(card)):
+        for fate, frames in readings(self.members, view_of(card, self.reading)):
             fates.append(fate)
             yield frames
 
@@ -81,7 +86,7 @@ class Examples:
         return [len(list(group)) for _, group in groupby(self.members, key=lambda one: id(one.source))]
 
 
-def examples_of(folder: Path, card: ModelCard, part: Part) -> Examples:
+def examples_of(folder: Path, card: ModelCard, part: Part, reading: ReadOptions = DEFAULTS) -> Examples:
     """The examples of one part of a data set, for a network that knows its classes.
 
     Raises:
@@ -94,7 +99,7 @@ def examples_of(folder: Path, card: ModelCard, part: Part) -> Examples:
     if not members:
         raise ConfigError(f"{folder}: nothing in its {part} part")
     labels = np.array([numbers[member.label] for member in members], np.int64)
-    return Examples(members, labels, dataset.notes_on(part, view_of(card)))
+    return Examples(members, labels, dataset.notes_on(part, view_of(card, reading)), reading)
 
 
 def complain(fates: Sequence[Fate], *, quiet: bool = False) -> int:

@@ -20,6 +20,7 @@ from spikecut.sources.datasets import is_dataset
 from spikecut.sources.datasets.base import INPUTS
 from spikecut.sources.datasets.parts import Part
 from spikecut.sources.datasets.reading import Fate
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.tools.batch.examples import complain, examples_of
 from spikecut.tools.time_unit import pace_of
 
@@ -64,19 +65,26 @@ class Gathered:
         save_outputs(path, self.recorded, about, overwrite=overwrite)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The data of a policy: the first `n_frames` of about `n` recordings, drawn with a seed if there are more."""
+
+    n_frames: int
+    n: int
+    seed: int
+
+
 def gather(
     data: Path,
     model: str,
     part: Part,
+    reading: ReadOptions = DEFAULTS,
     policy: PolicyPlanner | None = None,
-    *,
-    look: int = 0,
-    drawn: tuple[int, int] | None = None,
+    look: Look | None = None,
 ) -> Gathered:
     """Runs the network once, to the horizon, over one part of a folder; or reads the saved outputs of an earlier pass.
 
-    A `policy` runs on the first frames of every recording; with `look` so many of them are kept. With `drawn`, a
-    number and a seed, about so many recordings are drawn if there are more.
+    A `policy` runs on the first frames of every recording; with `look` first frames are kept.
 
     Raises:
         EmptyRecording: if nothing in the folder can be read.
@@ -87,15 +95,15 @@ def gather(
     if data.is_file() and not is_dataset(data):
         return _from_file(data, weights, policy)
     stepper, card = opening.load(weights)
-    examples = examples_of(data, card, part)
+    examples = examples_of(data, card, part, reading)
     for note in examples.notes:
         print(printable(f"note: {note}"), file=sys.stderr)
-    if drawn is not None and drawn[0] < len(examples):
-        examples = examples.drawn(*drawn)
+    if look is not None and look.n < len(examples):
+        examples = examples.drawn(look.n, look.seed)
     known = card.trained_on + (policy.trained_on if policy else ())
     overlap = examples.that_trained(replace(card, trained_on=known))
     fates: list[Fate] = []
-    first = FirstFrames(policy.look if policy else look)
+    first = FirstFrames(policy.look if policy else look.n_frames if look else 0)
     streams = first.over(examples.streams(card, fates))
     outputs = record_outputs(streams, len(examples), stepper, horizon=card.horizon)
     readable = np.array([fate.error is None for fate in fates])

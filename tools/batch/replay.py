@@ -26,6 +26,7 @@ from spikecut.sources.datasets.reading import Fate
 from spikecut.tools.batch.examples import Examples, complain, examples_of
 from spikecut.tools.batch.outputs import overlap_text
 from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted, with_equal_cost
+from spikecut.tools.reading_options import read_options
 from spikecut.tools.time_unit import Pace, pace_of
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def run_replay(options: "Replay") -> int:
     """
     weights = opening.locate(options.model)
     stepper, card = opening.load(weights)
-    examples = examples_of(options.folder, card, options.part)
+    examples = examples_of(options.folder, card, options.part, read_options(options))
     for note in examples.notes:
         print(printable(f"note: {note}"), file=sys.stderr)
     n_trained_on = len(examples.that_trained(card))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from spikecut.pipeline.drop_counts import OnDamage
 from spikecut.pipeline.errors import SpikecutError
 from spikecut.pipeline.events import NOTHING_LOST
 from spikecut.sources import open_recording
@@ -17,6 +18,7 @@ from spikecut.sources.datasets.dvs_gesture import HOME, LISTS, TONIC, open_set
 from spikecut.sources.datasets.gesture_labels import GESTURES, SessionLabels
 from spikecut.sources.datasets.gesture_session import Session
 from spikecut.sources.datasets.parts import PARTS
+from spikecut.sources.formats.base import ReadOptions
 from spikecut.sources.simulation.gestures import LIGHTINGS, SENSOR
 from spikecut.tools.checks.faults import Fault, losses, unreadable, watched
 from spikecut.tools.checks.page import REDRAW, Page
@@ -114,7 +116,7 @@ class Check:
         return Page(entries, rows, REDRAW if self.drawn else f"see {HOME}", facts)
 
 
-def check_gestures(folder: Path, *, read: bool = False) -> Check:
+def check_gestures(folder: Path, *, read: bool = False, on_damage: OnDamage = "salvage") -> Check:
     """Opens every recording and every label file; reads all the events only if `read` is set."""
     gestures = open_set(folder)
     labels: dict[str, SessionLabels] = {}
@@ -127,7 +129,7 @@ def check_gestures(folder: Path, *, read: bool = False) -> Check:
             labels[session.name] = session.labels()
             notes += [*labels[session.name].notes, *_gaps(session)]
             if read:
-                n, damage = _read(session)
+                n, damage = _read(session, ReadOptions(on_damage=on_damage))
                 n_events += n
             if any(fault.kind == "unreadable" for fault in damage):
                 del labels[session.name]
@@ -179,11 +181,11 @@ def _looked_at(session: Session) -> Iterator[Fault]:
             yield unreadable(session.labels_path.name, session.labels_path, error)
 
 
-def _read(session: Session) -> tuple[int, list[Fault]]:
+def _read(session: Session, options: ReadOptions) -> tuple[int, list[Fault]]:
     """The number of events in the gestures of a session, and the faults of its recording."""
     n, lost, silent = 0, NOTHING_LOST, []
     try:
-        for span, batch in session.clips():
+        for span, batch in session.clips(options):
             n, lost = n + len(batch), lost + batch.lost
             silent += [] if len(batch) else [span.name]
     except SpikecutError as error:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from spikecut.pipeline.drop_counts import OnDamage
 from spikecut.pipeline.errors import SpikecutError
 from spikecut.pipeline.events import NOTHING_LOST
-from spikecut.sources import open_recording
 from spikecut.sources.datasets.catalog import PublishedSet, imitated, recognise
 from spikecut.sources.datasets.class_folders import (
     MADE_BY,
@@ -25,6 +25,8 @@ from spikecut.sources.datasets.class_folders import (
 )
 from spikecut.sources.datasets.digests import split_digest
 from spikecut.sources.datasets.parts import PARTS, Division, Part
+from spikecut.sources.formats.base import ReadOptions
+from spikecut.sources.formats.open import open_with
 from spikecut.tools.checks.faults import Fault, losses, some, unreadable, watched
 from spikecut.tools.checks.name_check import check_names
 from spikecut.tools.checks.page import FEW, REDRAW, Page
@@ -144,7 +146,7 @@ class SetCheck:
         return Page(entries, rows, REDRAW if self.drawn else home, facts)
 
 
-def check_set(folder: Path, *, read: bool = False) -> SetCheck:
+def check_set(folder: Path, *, read: bool = False, on_damage: OnDamage = "salvage") -> SetCheck:
     """Compares every name with the published ones and opens every recording; reads all events only if `read` is set.
 
     Raises:
@@ -158,8 +160,9 @@ def check_set(folder: Path, *, read: bool = False) -> SetCheck:
     faults = [] if drawn or published is None else list(check_names(published, recordings, divisions))
     usable: list[LabelledRecording] = []
     n_events, names = 0, dict[bytes, str]()
+    options = ReadOptions(published.sensor if published else None, on_damage=on_damage)
     for recording in watched(recordings, read):
-        n, damage = _looked_at(recording, folder, published, read, names)
+        n, damage = _looked_at(recording, folder, options, names if read else None)
         n_events += n
         faults += damage
         if not any(fault.kind in _USELESS for fault in damage):
@@ -188,16 +191,16 @@ def _divisions(folder: Path, published: PublishedSet | None) -> tuple[Division |
 
 
 def _looked_at(
-    recording: LabelledRecording, folder: Path, published: PublishedSet | None, read: bool, names: dict[bytes, str]
+    recording: LabelledRecording, folder: Path, options: ReadOptions, names: dict[bytes, str] | None
 ) -> tuple[int, list[Fault]]:
-    """The number of events in a recording, if it is read, and its faults."""
-    name, sensor = str(recording.path.relative_to(folder)), published.sensor if published else None
+    """The number of events in a recording, and its faults; without `names` by content it is not read."""
+    name, sensor = str(recording.path.relative_to(folder)), options.sensor
     n, lost = 0, NOTHING_LOST
     try:
-        opened = open_recording(recording.path, sensor=sensor)
+        opened = open_with(recording.path, options)
         if sensor is not None and opened.sensor != sensor:
             return 0, [Fault("other sensor", name, f"{opened.sensor} pixels; expected {sensor}")]
-        if not read:
+        if names is None:
             return 0, []
         for batch in opened:
             n, lost = n + len(batch), lost + batch.lost

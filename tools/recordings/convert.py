@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts, EventBatch, SensorSize
 from spikecut.pipeline.files.atomic_files import new_file
-from spikecut.sources import open_recording
 from spikecut.sources.datasets.gesture_labels import labels_beside
 from spikecut.sources.formats import written_formats, written_suffixes
-from spikecut.sources.formats.base import Format, Recording, TextLayout
-from spikecut.tools.recordings.info import parse_sensor, text_layout
+from spikecut.sources.formats.base import Format, ReadOptions, Recording, TextLayout
+from spikecut.sources.formats.open import open_with
+from spikecut.tools.reading_options import read_options
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.files.convert import Convert
@@ -50,9 +50,15 @@ def convert(
             the recording.
         SourceError: if the source cannot be read.
     """
-    src, dst = Path(src), Path(dst)
+    return convert_with(Path(src), Path(dst), ReadOptions(sensor, text=text), overwrite=overwrite, format=format)
+
+
+def convert_with(
+    src: Path, dst: Path, options: ReadOptions, *, overwrite: bool = False, format: str | None = None
+) -> ConversionReport:
+    """As `convert`, with all options of reading as one value."""
     target_format = format_to_write(dst, format)
-    recording = open_recording(src, sensor=sensor, text=text)
+    recording = open_with(src, options)
     tally = _Tally()
     with new_file(dst, overwrite=overwrite, make_folder=False) as part:
         n_written = write_events(part, dst, tally.watch(recording), recording.sensor, target_format)
@@ -66,8 +72,7 @@ def run_convert(options: "Convert") -> int:
     beside it might replace a file of the user's. Times are the same in both, so a copy of the labels suffices.
     """
     source, target = options.source, options.target
-    text = text_layout(options.columns, options.time_unit)
-    report = convert(source, target, options.overwrite, parse_sensor(options.sensor), text, options.format)
+    report = convert_with(source, target, read_options(options), overwrite=options.overwrite, format=options.format)
     dropped = report.lost.events_by_cause()
     if options.json:
         counts = {"source": str(source), "target": str(target), "n_read": report.n_read, "n_written": report.n_written}

@@ -15,15 +15,15 @@ from rich.progress import track
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts
 from spikecut.pipeline.files.atomic_files import new_folder
-from spikecut.sources import open_recording
 from spikecut.sources.datasets.class_folders import MADE_BY, class_roots, origin_of, subfolders
 from spikecut.sources.datasets.parts import PARTS, Part
 from spikecut.sources.datasets.time_split import Piece, Stretch, events_of, longest_stretch, planned
 from spikecut.sources.formats import recording_suffixes
-from spikecut.sources.formats.base import Recording, TextLayout
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions, Recording
+from spikecut.sources.formats.open import open_with
 from spikecut.tools.checks.faults import some
+from spikecut.tools.reading_options import read_options
 from spikecut.tools.recordings.convert import format_to_write, write_events
-from spikecut.tools.recordings.info import parse_sensor, text_layout
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.files.cut import Cut
@@ -67,12 +67,12 @@ class CutReport:
 
 
 def open_streams(
-    folder: Path, *, piece_us: int | None, skip_us: int, sensor: str | None, text: TextLayout | None
+    folder: Path, *, piece_us: int | None, skip_us: int, options: ReadOptions = DEFAULTS
 ) -> tuple[list[Stream], list[str]]:
     """The recordings of a folder or of its class folders, each read once for its duration; and names of other files.
 
-    In a folder without class folders a recording's class is its name up to the first `_`. With `text`, .txt and .csv
-    are recordings too.
+    In a folder without class folders a recording's class is its name up to the first `_`. With a text layout,
+    .txt and .csv are recordings too.
 
     Raises:
         UnreadableSource: if there is no such folder.
@@ -80,17 +80,17 @@ def open_streams(
         ConfigError: if the folder is divided into parts, two recordings would have one name, or one is too short.
         SourceError: if a recording cannot be read.
     """
-    suffixes = recording_suffixes(text=text is not None)
+    suffixes = recording_suffixes(text=options.text is not None)
     recordings, others = _recordings(folder, suffixes)
     if not recordings:
-        note = "" if text else "; text is read once --columns says what it is"
+        note = "" if options.text else "; text is read once --columns says what it is"
         raise EmptyRecording(folder, "no recordings", hint=f"expected files ending in {', '.join(suffixes)}{note}")
     (class_name, stem), n = Counter((class_name, path.stem) for class_name, path in recordings).most_common(1)[0]
     if n > 1:
         raise ConfigError(f"{folder}: {n} recordings of {class_name!r} are called {stem!r}", hint="rename one of them")
     streams = []
     for class_name, path in _progress(recordings, "reading"):
-        recording = open_recording(path, sensor=parse_sensor(sensor), text=text)
+        recording = open_with(path, options)
         stretch = longest_stretch(recording)
         streams.append(Stream(class_name, recording, stretch, planned(recording, stretch, piece_us, skip_us)))
     return streams, others
@@ -140,8 +140,7 @@ def run_cut(options: "Cut") -> int:
     source, target = options.streams, options.folder
     piece_us = None if options.piece is None else _microseconds("--piece", options.piece, at_least=1)
     skip_us = _microseconds("--skip", options.skip, at_least=0)
-    text = text_layout(options.columns, options.time_unit)
-    streams, others = open_streams(source, piece_us=piece_us, skip_us=skip_us, sensor=options.sensor, text=text)
+    streams, others = open_streams(source, piece_us=piece_us, skip_us=skip_us, options=read_options(options))
     origin = origin_of(source)
     report = cut_streams(streams, target, f".{options.format}", origin)
     _print(target, streams, report, piece_us, origin)

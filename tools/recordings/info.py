@@ -4,19 +4,22 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spikecut.pipeline.clock import format_us
-from spikecut.pipeline.errors import ConfigError, printable
+from spikecut.pipeline.errors import printable
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
-from spikecut.sources import open_recording
-from spikecut.sources.formats.base import TextLayout
+from spikecut.sources.formats.base import ReadOptions, Recording, TextLayout
+from spikecut.sources.formats.open import open_with
+from spikecut.tools.reading_options import parse_sensor, read_options
 from spikecut.tools.recordings.image_info import is_about_pictures, run_picture_info
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.watch.info import Info
+
+__all__ = ["PEAK_US", "RecordingInfo", "info", "info_of", "parse_sensor", "print_info", "run_info"]
 
 PEAK_US = 10_000
 
@@ -68,7 +71,15 @@ def info(path: str | Path, sensor: SensorSize | None = None, text: TextLayout | 
     Raises:
         SourceError: if it cannot be read at all.
     """
-    recording = open_recording(path, sensor=sensor, text=text)
+    return info_of(open_with(Path(path), ReadOptions(sensor, text=text)))
+
+
+def info_of(recording: Recording) -> RecordingInfo:
+    """The numbers of an opened recording, by one pass over it.
+
+    Raises:
+        SourceError: if it cannot be read at all.
+    """
     n_events = n_on = covered_us = n_segments = 0
     first = last = segment = None
     lost, peak = NOTHING_LOST, _Peak()
@@ -89,7 +100,7 @@ def info(path: str | Path, sensor: SensorSize | None = None, text: TextLayout | 
         n_on += int(batch.p.sum())
         peak.add(batch)
     return RecordingInfo(
-        path=Path(path),
+        path=recording.path,
         format=recording.format,
         sensor=recording.sensor,
         n_events=n_events,
@@ -113,32 +124,12 @@ def run_info(options: "Info") -> int:
     """The command, also for pictures: 0 if the recording is sound, 3 if a part of it was lost."""
     if is_about_pictures(options.file):
         return run_picture_info(options.file, as_json=options.json)
-    text = text_layout(options.columns, options.time_unit)
-    report = info(options.file, parse_sensor(options.sensor), text)
+    report = info_of(open_with(options.file, read_options(options)))
     if options.json:
         print(json.dumps(_as_json(report)))
     else:
         print_info(report)
     return 3 if report.damage else 0
-
-
-def parse_sensor(text: str | None) -> SensorSize | None:
-    """Parses the size of a sensor from a command line.
-
-    >>> parse_sensor("240x180")
-    SensorSize(width=240, height=180)
-    """
-    if text is None:
-        return None
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise ConfigError(f"sensor {text!r} is no size", hint="write WIDTHxHEIGHT, such as 128x128")
-    return SensorSize(int(width), int(height))
-
-
-def text_layout(columns: str | None, time_unit: Literal["us", "s"]) -> TextLayout | None:
-    """The layout of text files from the options; None without `--columns`."""
-    return None if columns is None else TextLayout(columns, time_unit)
 
 
 class _Peak:

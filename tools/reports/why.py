@@ -29,8 +29,10 @@ from spikecut.pipeline.replay import record_outputs
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import FirstFrames, plans_of
 from spikecut.sources.datasets.frames import on_sensor
+from spikecut.sources.formats.base import ReadOptions
 from spikecut.tools.cutoff_lookup import cutoffs_for, shared_policy
 from spikecut.tools.frame_streams import look_at, network_for, open_for
+from spikecut.tools.reading_options import read_options
 from spikecut.tools.time_unit import pace_of
 
 if TYPE_CHECKING:
@@ -58,9 +60,10 @@ def run_why(options: "Why") -> int:
     save = options.save or Path(f"why_{path.stem}_{start_s:g}s.png")
     overwrite = options.overwrite or options.save is None
     refuse_existing(save, overwrite=overwrite)
-    weights = opening.locate(options.model or network_for(path))
+    reading = read_options(options)
+    weights = opening.locate(options.model or network_for(path, reading))
     stepper, card = opening.load(weights)
-    frames, title, image = _WINDOWS[card.spec.input_kind](path, card, start_s)
+    frames, title, image = _WINDOWS[card.spec.input_kind](path, card, start_s, reading)
     if not frames:
         raise EmptyRecording(path, f"no events from {start_s:g} s on")
     totals, answers = _answers(frames, stepper, card, cutoffs_for(options.cutoff, weights, card))
@@ -95,21 +98,21 @@ def _answers(
 Window = tuple[list[Frame], str, Num[ndarray, "3 H W"] | None]  # frames, their title, and the image, if it is one
 
 
-def _stream_window(path: Path, card: ModelCard, start_s: float) -> Window:
-    recording, binner = open_for(path, card)
+def _stream_window(path: Path, card: ModelCard, start_s: float, reading: ReadOptions) -> Window:
+    recording, binner = open_for(path, card, reading)
     skipped = round(start_s * 1e6 / card.spec.step_us)
     bins = on_sensor(binner.bins(recording), str(path), recording.sensor)
     return list(islice(bins, skipped, skipped + card.horizon)), f"{path.name} from {start_s:g} s", None
 
 
-def _image_window(path: Path, card: ModelCard, start_s: float) -> Window:
+def _image_window(path: Path, card: ModelCard, start_s: float, reading: ReadOptions) -> Window:
     if start_s:
         raise ConfigError(f"a start at {start_s:g} s in a picture, which stands still")
     frames = list(look_at(path, card)[0])
     return frames, path.name, frames[0].pixels
 
 
-_WINDOWS: dict[InputKind, Callable[[Path, ModelCard, float], Window]] = {
+_WINDOWS: dict[InputKind, Callable[[Path, ModelCard, float, ReadOptions], Window]] = {
     "events": _stream_window,
     "images": _image_window,
 }

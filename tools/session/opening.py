@@ -15,8 +15,10 @@ from spikecut.pipeline.files.strict import did_you_mean
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.sources.datasets.frames import on_sensor
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, labels_beside, read_labels
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.tools.cutoff_lookup import find_cutoff
 from spikecut.tools.frame_streams import network_for, open_for
+from spikecut.tools.reading_options import read_options
 from spikecut.tools.views import VIEWS
 from spikecut.tools.views.base import View, ViewKind, ViewOptions, Wish
 
@@ -65,12 +67,12 @@ def open_network(options: "Run") -> OpenNetwork:
     Raises:
         ModelError: if there is no such network or cutoff, or they do not belong together.
     """
-    weights = locate(options.model or network_for(options.file))
+    weights = locate(options.model or network_for(options.file, read_options(options)))
     stepper, card = load(weights)
     return OpenNetwork(card, stepper, find_cutoff(options.cutoff, weights, card).cutoff)
 
 
-def open_stream(path: Path, network: OpenNetwork) -> OpenStream:
+def open_stream(path: Path, network: OpenNetwork, reading: ReadOptions = DEFAULTS) -> OpenStream:
     """A recording for a network, with its labels.
 
     Raises:
@@ -78,7 +80,7 @@ def open_stream(path: Path, network: OpenNetwork) -> OpenStream:
         SourceError: if it cannot be read.
     """
     card = network.card
-    recording, binner = open_for(path, card)
+    recording, binner = open_for(path, card, reading)
     frames = on_sensor(binner.bins(recording), str(path), recording.sensor)
     truth = card.classes.index(path.parent.name) if path.parent.name in card.classes else None
     return OpenStream(path, network, recording.format, recording.sensor, frames, truth, labels_of(path, card))

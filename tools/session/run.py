@@ -9,6 +9,7 @@ from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.results import Step
 from spikecut.sources.datasets.base import INPUTS
 from spikecut.sources.live.pacing import Clock, Lag, WallClock, paced
+from spikecut.tools.reading_options import read_options
 from spikecut.tools.session.observing import Stopwatch, Tally, observed, until_answered, without_short_end
 from spikecut.tools.session.opening import open_network, open_stream, open_views, view_options
 from spikecut.tools.session.run_image import run_picture
@@ -35,7 +36,7 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
         if shown.save is not None or shown.speed is not None or shown.window or shown.named:
             raise ConfigError("a picture stands still: there is nothing to film or to play", hint="spikecut why draws")
         return run_picture(options.file, network, as_json=options.json)
-    stream = open_stream(options.file, network)
+    stream = open_stream(options.file, network, read_options(options))
     tally, lag, stopwatch = Tally(), Lag(), Stopwatch()
     frames = stream.frames
     if shown.speed is not None:

@@ -9,12 +9,13 @@ from spikecut.models.policy.file import read_policy_card
 from spikecut.models.policy.plan import PolicyPlan
 from spikecut.models.training.epochs import differences
 from spikecut.pipeline.errors import ConfigError
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.tools.cutoff_lookup import policy_beside
 from spikecut.tools.training.recipe import Recipe
 from spikecut.tools.training.training_data import defaults, made_of, with_classes
 
 
-def network_is_finished(run: Path, recipe: Recipe, source: Path | None) -> bool:
+def network_is_finished(run: Path, recipe: Recipe, source: Path | None, reading: ReadOptions = DEFAULTS) -> bool:
     """Whether the network of a run exists with its card, which is written last, and was made from the same inputs.
 
     Raises:
@@ -26,7 +27,9 @@ def network_is_finished(run: Path, recipe: Recipe, source: Path | None) -> bool:
     before = checkpoint.read_card(weights.with_suffix(".json")).provenance.get("made_of")
     if before is None:
         print(f"warning: {weights} does not say what it was made of; it is taken as it is", file=sys.stderr)
-    elif others := differences(defaults() | before, defaults() | made_of(with_classes(recipe, source), source)):
+        return True
+    now = made_of(with_classes(recipe, source), source, reading=reading)
+    if others := differences(defaults() | before, defaults() | now):
         raise ConfigError(
             f"{weights} was made of something else: {others}", hint="choose another --out, or ask for the same again"
         )

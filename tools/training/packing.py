@@ -26,6 +26,7 @@ from spikecut.sources.datasets.digests import digests_of
 from spikecut.sources.datasets.frames import binner_for
 from spikecut.sources.datasets.reading import readings
 from spikecut.sources.datasets.tonic import Transform, batch_of, whole_recording
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.simulation.gestures import DrawnSession
 from spikecut.tools.checks.faults import some
 from spikecut.tools.training.frame_cache import Frames, kept_frames
@@ -35,7 +36,7 @@ Labels = np.ndarray[Any, np.dtype[np.int64]]
 _UNREADABLE = -1  # in the place of the number of lost events
 
 
-def view_for(recipe: Recipe) -> FrameSpec:
+def view_for(recipe: Recipe, reading: ReadOptions = DEFAULTS) -> FrameSpec:
     """The frames that a recipe trains on: its window and the spare steps behind it."""
     network = recipe.network
     return FrameSpec(
@@ -47,11 +48,17 @@ def view_for(recipe: Recipe) -> FrameSpec:
         downsample=recipe.downsample,
         reader=f"recipe {recipe.name!r}",
         batch_events=65_536,
+        reading=reading,
     )
 
 
 def pack_examples(
-    examples: Sequence[Example], recipe: Recipe, what: str, *, transform: Transform | None = None
+    examples: Sequence[Example],
+    recipe: Recipe,
+    what: str,
+    reading: ReadOptions = DEFAULTS,
+    *,
+    transform: Transform | None = None,
 ) -> tuple[Frames, Labels]:
     """Frames (N, T, C, H, W) uint8 of examples, mapped from the cache, and the numbers of their classes (N,).
 
@@ -63,18 +70,19 @@ def pack_examples(
         EventError: if a transform makes something else than events.
         EnvironmentProblem: if the frames cannot be kept.
     """
-    view = view_for(recipe)
+    view = view_for(recipe, reading)
     if transform is None:
         made_of = {
             "recordings": [*digests_of(sources_of(examples)), *(one.span for one in examples if one.span)],
             "sensor": str(view.sensor),
             "step_us": view.step_us,
             "downsample": view.downsample,
+            **({"reading": text} if (text := reading.given) else {}),
         }
         kept = kept_frames(made_of, (len(examples), *view.distinct), _packed(examples, view, what))
         frames, lost = kept.frames, list(kept.lost)
     else:
-        frames, lost = _transformed(examples, recipe, what, transform)
+        frames, lost = _transformed(examples, recipe, view, what, transform)
     _complain(examples, lost, what)
     labels = np.array([example.label for example in examples], np.int64)
     readable = np.flatnonzero(np.array(lost, np.int64) != _UNREADABLE)
@@ -121,7 +129,7 @@ def _packed(examples: Sequence[Example], view: FrameSpec, what: str) -> Iterator
 
 
 def _transformed(
-    examples: Sequence[Example], recipe: Recipe, what: str, transform: Transform
+    examples: Sequence[Example], recipe: Recipe, view: FrameSpec, what: str, transform: Transform
 ) -> tuple[Frames, list[int]]:
     """Each recording read whole and transformed (by one of Tonic's, or a `Compose` of them) before it is counted.
 
@@ -135,11 +143,10 @@ def _transformed(
     """
     if any(example.span for example in examples):
         raise ConfigError(f"recipe {recipe.name!r}: transforms are for recordings in class folders")
-    view = view_for(recipe)
     frames = np.zeros((len(examples), *view.distinct), np.uint8)
     lost = []
     for example, target in zip(reading(examples, what), frames, strict=True):
-        read = whole_recording(example.source, recipe.sensor)
+        read = whole_recording(example.source, recipe.sensor, view.read_options)
         with _drawing_for(recipe.training.seed, example.name):
             events = transform(read.to_structured())
         batch = batch_of(events, recipe.sensor, str(example.source.path), read.lost, "us")

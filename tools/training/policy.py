@@ -21,9 +21,10 @@ from spikecut.pipeline.files.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.rules.step_budget import budgets
 from spikecut.sources.datasets.base import INPUTS
 from spikecut.sources.datasets.digests import digests_of_policy
-from spikecut.tools.batch.outputs import gather
+from spikecut.tools.batch.outputs import Look, gather
 from spikecut.tools.cutoff_lookup import policy_beside
 from spikecut.tools.machine import commit, processor
+from spikecut.tools.reading_options import read_options
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.fit.policy import Policy
@@ -56,7 +57,8 @@ def _train(options: "Policy", weights: Path, target: Path) -> int:
     macs = macs_of_policy(spec)
     made_by, console, started = commit(), Console(stderr=True), time.monotonic()
 
-    gathered = gather(data, options.model, options.part, look=spec.look, drawn=(plan.recordings, plan.seed))
+    look = Look(spec.look, plan.recordings, plan.seed)
+    gathered = gather(data, options.model, options.part, read_options(options), look=look)
     frames, right = gathered.first, gathered.recorded.correct()
     assert frames is not None
     share = right[:, spec.look - 1].mean()

@@ -12,6 +12,7 @@ from rich.console import Console
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.files.atomic_files import claimed, write_text
 from spikecut.tools.machine import commit, device_for, processor, use
+from spikecut.tools.reading_options import read_options
 from spikecut.tools.time_unit import pace_of
 from spikecut.tools.training.recipe import Recipe, read_recipe
 from spikecut.tools.training.training_data import Material, made_of, material_for
@@ -65,9 +66,10 @@ def _train(options: "Train") -> Path:
     if state.exists() and not options.resume:
         raise ConfigError(f"{out} holds an earlier run", hint="--resume goes on with it; or choose another folder")
     out.mkdir(parents=True, exist_ok=True)
-    recipe, material = material_for(recipe, options.data, out)
+    reading = read_options(options)
+    recipe, material = material_for(recipe, options.data, out, reading)
     device = device_for(options.device)
-    made = made_of(recipe, options.data, start.card.weights_sha256 if start else "")
+    made = made_of(recipe, options.data, start.card.weights_sha256 if start else "", reading)
     run = TrainingRun(recipe.network, recipe.training, len(material.fit[1]), device, made_of=made)
     if start:
         run.start_from(checkpoint.read_weights(start.weights, start.card))

@@ -19,6 +19,7 @@ from spikecut.sources.datasets.base import INPUTS, Dataset, sources_of
 from spikecut.sources.datasets.digests import digests_of, digests_of_training
 from spikecut.sources.datasets.parts import Division, watched_apart
 from spikecut.sources.datasets.tonic import Transform, composed
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.simulation.drawn_people import DrawnPeople
 from spikecut.sources.simulation.gestures import VERSION, drawn_session, drawn_users
 from spikecut.tools.training.frame_cache import Frames
@@ -37,7 +38,9 @@ class Material:
     digests: tuple[str, ...]
 
 
-def material_for(recipe: Recipe, data: Path | None, out: Path) -> tuple[Recipe, Material]:
+def material_for(
+    recipe: Recipe, data: Path | None, out: Path, reading: ReadOptions = DEFAULTS
+) -> tuple[Recipe, Material]:
     """The training data of a recipe, and the recipe with the classes of the data if it named none.
 
     Transforms of Tonic's are drawn once for the whole training: every epoch sees the same frames. They are a function
@@ -49,7 +52,7 @@ def material_for(recipe: Recipe, data: Path | None, out: Path) -> tuple[Recipe, 
     """
     recipe = with_classes(recipe, data)
     if data is not None:
-        return recipe, _from_data(data, recipe)
+        return recipe, _from_data(data, recipe, reading)
     if not recipe.drawn_users:
         raise ConfigError(f"recipe {recipe.name!r} needs {_things(recipe)}", hint=needed(recipe))
     return recipe, _drawn(recipe, out)
@@ -84,7 +87,7 @@ def check_parts(recipe: Recipe, data: Path, parts: Iterable[Division]) -> None:
             )
 
 
-def made_of(recipe: Recipe, data: Path | None, start: str = "") -> dict[str, str]:
+def made_of(recipe: Recipe, data: Path | None, start: str = "", reading: ReadOptions = DEFAULTS) -> dict[str, str]:
     """Everything that determines a network, by name: the recipe's training keys, the data, and the first weights.
 
     The data are identified by a digest of names and contents of the train part. The recipe is one with its classes.
@@ -101,12 +104,13 @@ def made_of(recipe: Recipe, data: Path | None, start: str = "") -> dict[str, str
         sources = sources_of(_opened(recipe, data).examples("train"))
         lines = (f"{one.name} {digest}\n" for one, digest in zip(sources, digests_of(sources), strict=True))
         identity = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
-    return settings | {"data": identity, "first weights": start or "fresh"}
+    read_with = {"reading": reading.given} if data is not None and reading.given else {}
+    return settings | read_with | {"data": identity, "first weights": start or "fresh"}
 
 
 def defaults() -> dict[str, str]:
     """The default of every key of `made_of`: the values of keys that did not exist when an older card was written."""
-    settings = {}
+    settings = {"reading": ""}
     for name, table in (("network", NetworkSpec), ("training", TrainingPlan)):
         for one in fields(table):
             if one.default is not MISSING:
@@ -124,7 +128,7 @@ def _things(recipe: Recipe) -> str:
     return INPUTS[recipe.network.input_kind].things
 
 
-def _from_data(data: Path, recipe: Recipe) -> Material:
+def _from_data(data: Path, recipe: Recipe, reading: ReadOptions) -> Material:
     dataset = _opened(recipe, data)
     check_parts(recipe, data, ("train", "test"))
     _check_classes(data, recipe, dataset.classes)
@@ -137,15 +141,15 @@ def _from_data(data: Path, recipe: Recipe) -> Material:
             f"watched; the other {len(used)} do not fill one batch of {batch}",
             hint=f"a smaller batch_size, or more {_things(recipe)}",
         )
-    for note in dataset.notes_on("train", view_for(recipe)):
+    for note in dataset.notes_on("train", view_for(recipe, reading)):
         print(printable(f"note: {note}"), file=sys.stderr)
-    fit = pack_examples(used, recipe, "train", transform=_transform(recipe))
-    watch = pack_examples([member for member in members if id(member.source) in watched], recipe, "watch")
+    fit = pack_examples(used, recipe, "train", reading, transform=_transform(recipe))
+    watch = pack_examples([member for member in members if id(member.source) in watched], recipe, "watch", reading)
     origin = {
         **dataset.provenance(recipe.licence, recipe.attribution),
         "recordings": {"train": len(fit[1]), "watched": len(watch[1])},
     }
-    test = partial(pack_examples, dataset.examples("test"), recipe, "test")
+    test = partial(pack_examples, dataset.examples("test"), recipe, "test", reading)
     return Material(fit, watch, test, origin, digests_of_training(dataset, kind))
 
 

@@ -17,7 +17,7 @@ from spikecut.sources.formats.hdf5_writer import write_hdf5
 from spikecut.tools.commands.files.convert import Convert
 from spikecut.tools.commands.watch.info import Info
 from spikecut.tools.recordings.convert import convert, run_convert
-from spikecut.tools.recordings.info import info, parse_sensor, run_info
+from spikecut.tools.recordings.info import info, info_of, parse_sensor, run_info
 
 from source_contract import DVS128, WRITERS, check_source, pattern, recording
 
@@ -41,15 +41,10 @@ def test_the_numbers_of_a_recording_worked_out_by_hand(tmp_path: Path) -> None:
     assert found.damage == []
 
 
-def test_the_peak_does_not_depend_on_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_peak_does_not_depend_on_batches(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     WRITERS["atis"](path, [pattern(2_000)])
-    whole = info(path).peak_events
-    monkeypatch.setattr(
-        "spikecut.tools.recordings.info.open_recording",
-        lambda path, sensor, text: open_recording(path, sensor=sensor, batch_events=64),
-    )
-    assert info(path).peak_events == whole
+    assert info_of(open_recording(path, batch_events=64)).peak_events == info(path).peak_events
 
 
 def test_the_json_has_these_keys_and_no_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

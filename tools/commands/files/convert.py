@@ -6,11 +6,12 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from spikecut.tools.options import Columns, Json, NoDefault, Overwrite, Sensor, TimeUnit
+from spikecut.tools.options import Json, NoDefault, Overwrite, ReadingOptions, own_flags_first
 
 
+@own_flags_first
 @dataclass(frozen=True)
-class Convert:
+class Convert(ReadingOptions):
     """Write a recording in another format, chosen by the suffix of the target.
 
     $ spikecut convert walking.aedat walking.h5
@@ -24,9 +25,6 @@ class Convert:
     """The recording to read."""
     target: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="TARGET")]]
     """The recording to write."""
-    sensor: Sensor = None
-    columns: Columns = None
-    time_unit: TimeUnit = "us"
     format: Annotated[str | None, NoDefault] = None
     """The format to write, such as aedat3. Default: the one of the target's suffix; .aedat is AEDAT 2.0."""
     overwrite: Overwrite = False

@@ -6,11 +6,12 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from spikecut.tools.options import SECONDS, Columns, NoDefault, Seconds, Sensor, TimeUnit
+from spikecut.tools.options import SECONDS, NoDefault, ReadingOptions, Seconds, own_flags_first
 
 
+@own_flags_first
 @dataclass(frozen=True)
-class Cut:
+class Cut(ReadingOptions):
     """Make a data set from recordings: class folders of whole recordings, or of pieces of long recordings.
 
     The class of a recording is the name of its folder. If all recordings are in one folder, the class is the file name
@@ -35,9 +36,6 @@ class Cut:
     """How many seconds at the beginning of every recording are left out."""
     format: Literal["h5", "aedat"] = "h5"
     """The format to write; aedat is AEDAT 2.0, for sensors of 128x128."""
-    columns: Columns = None
-    time_unit: TimeUnit = "us"
-    sensor: Sensor = None
 
     def run(self) -> int:
         from spikecut.tools.recordings.cut import run_cut

@@ -6,11 +6,12 @@ from typing import ClassVar, Literal
 
 import tyro
 
-from spikecut.tools.options import Json
+from spikecut.tools.options import DamageOptions, Json, own_flags_first
 
 
+@own_flags_first
 @dataclass(frozen=True)
-class Data:
+class Data(DamageOptions):
     """Check a data set: which files are in the folder, how they are divided, what is missing or
     damaged, and where to get it.
 

@@ -7,7 +7,17 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 
 from spikecut.pipeline.files.atomic_files import refuse_existing
-from spikecut.tools.options import BesideNetwork, Model, NoDefault, Overwrite, PartOf, Readout, Seed
+from spikecut.tools.options import (
+    BesideNetwork,
+    Model,
+    NoDefault,
+    Overwrite,
+    PartOf,
+    ReadingOptions,
+    Readout,
+    Seed,
+    own_flags_first,
+)
 
 _CHOOSING = (
     "A promise holds for a rule, score and readout that were chosen before. If you fit several on the same "
@@ -16,8 +26,9 @@ _CHOOSING = (
 )
 
 
+@own_flags_first
 @dataclass(frozen=True)
-class Calibrate:
+class Calibrate(ReadingOptions):
     """Fit cutoffs on held-out recordings for a tolerated loss: with Learn then Test, or with other rules.
 
     $ spikecut calibrate Train --model runs/nmnist/nmnist.safetensors --part calibration

@@ -4,11 +4,22 @@ from dataclasses import dataclass, fields
 from typing import Annotated, ClassVar
 
 from spikecut.models.policy.plan import PolicyPlan
-from spikecut.tools.options import COUNT, BesideNetwork, Labelled, Model, NoDefault, Overwrite, Part
+from spikecut.tools.options import (
+    COUNT,
+    BesideNetwork,
+    Labelled,
+    Model,
+    NoDefault,
+    Overwrite,
+    Part,
+    ReadingOptions,
+    own_flags_first,
+)
 
 
+@own_flags_first
 @dataclass(frozen=True, kw_only=True)
-class Policy(PolicyPlan):
+class Policy(PolicyPlan, ReadingOptions):
     """Train the policy of SEENN-II for a network: it sees the first frames and chooses the number of steps.
 
     $ spikecut policy Train --model runs/nmnist/nmnist.safetensors

@@ -2,9 +2,9 @@
 
 import os
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.tools.commands.files.simulate import Simulate
@@ -18,12 +18,14 @@ from spikecut.tools.options import (
     SEED,
     Device,
     Epochs,
+    FileOptions,
     NoDefault,
     Readout,
     RecipeName,
     Simulated,
     Threads,
     TrainingData,
+    own_flags_first,
 )
 
 if TYPE_CHECKING:
@@ -32,8 +34,9 @@ if TYPE_CHECKING:
 _TIMED = 50  # recordings that are stopped one by one, to time it
 
 
+@own_flags_first
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(FileOptions):
     """Follow a recipe from data to a trained network, its fitted cutoffs and a report; a second call continues.
 
     Shipped recipes: nmnist and others of its data, ncaltech101, cifar10dvs, gestures (drawn if no data is given); and
@@ -72,6 +75,7 @@ def run_recipe(options: Recipe) -> int:
     """
     from spikecut.pipeline.rules import RULES
     from spikecut.tools.machine import use
+    from spikecut.tools.reading_options import read_options
     from spikecut.tools.training.finished import network_is_finished
     from spikecut.tools.training.recipe import read_recipe
     from spikecut.tools.training.train import planned
@@ -95,14 +99,15 @@ def run_recipe(options: Recipe) -> int:
         check_parts(recipe, source, ("train",))
     check_parts(recipe, fit_on, ("calibration",))
     check_parts(recipe, test_on, ("test",))
-    finished = {seed: network_is_finished(out / f"seed{seed}", one, source) for seed, one in by_seed.items()}
+    reading = read_options(options)
+    finished = {seed: network_is_finished(out / f"seed{seed}", one, source, reading) for seed, one in by_seed.items()}
     code = 0
     for seed in options.seed:
         if not finished[seed]:
             _train(options, source, seed)
         weights = out / f"seed{seed}" / f"{recipe.name}.safetensors"
-        code |= _fit(recipe, weights, source, fit_on, seed)
-        code |= _evaluate(weights, test_on, seed)
+        code |= _fit(options, recipe, weights, (source, fit_on), seed)
+        code |= _evaluate(options, weights, test_on, seed)
     print(f"next: spikecut results {out}", file=sys.stderr)
     return code
 
@@ -119,12 +124,19 @@ def _train(options: Recipe, source: Path | None, seed: int) -> None:
             seed=seed,
             resume=True,
             device=options.device,
+            **_reading(options),
         )
     )
 
 
-def _fit(recipe: "NetworkRecipe", weights: Path, source: Path | None, fit_on: Path, seed: int) -> int:
-    """The policy, if a rule needs one and its file is missing, and the cutoffs."""
+def _reading(options: Recipe) -> dict[str, Any]:
+    """The flags about reading, which the commands of a recipe share."""
+    return {field.name: getattr(options, field.name) for field in fields(FileOptions)}
+
+
+def _fit(options: Recipe, recipe: "NetworkRecipe", weights: Path, data: tuple[Path | None, Path], seed: int) -> int:
+    """The policy, if a rule needs one and its file is missing, and the cutoffs; `data` to train and to fit on."""
+    source, fit_on = data
     from spikecut.pipeline.rules import RULES
     from spikecut.tools.training.finished import policy_is_finished
 
@@ -132,7 +144,8 @@ def _fit(recipe: "NetworkRecipe", weights: Path, source: Path | None, fit_on: Pa
     plan = replace(recipe.policy, seed=seed)
     plans = any(RULES[rule].plans for rule in deciding.rules)
     if plans and source is not None and not policy_is_finished(weights, plan):
-        code |= Policy(folder=source, model=model, part="train", overwrite=True, **asdict(plan)).run()
+        numbers = asdict(plan) | _reading(options)
+        code |= Policy(folder=source, model=model, part="train", overwrite=True, **numbers).run()
     calibrate = Calibrate(
         folder=fit_on,
         model=model,
@@ -144,17 +157,19 @@ def _fit(recipe: "NetworkRecipe", weights: Path, source: Path | None, fit_on: Pa
         or_never=True,
         outputs=weights.parent / "calibration.npz",
         overwrite=True,
+        **_reading(options),
     )
     return code | calibrate.run()
 
 
-def _evaluate(weights: Path, test_on: Path, seed: int) -> int:
+def _evaluate(options: Recipe, weights: Path, test_on: Path, seed: int) -> int:
     """The evaluation with its page, and the cost."""
-    run, model = weights.parent, str(weights)
+    run, model, reading = weights.parent, str(weights), _reading(options)
     evaluation = run / "evaluation"
-    code = Evaluate(test_on, evaluation, model, seed=seed, overwrite=True).run()
+    code = Evaluate(test_on, evaluation, model, seed=seed, overwrite=True, **reading).run()
     Report(evaluation, seed=seed, overwrite=True).run()
-    return code | Cost(test_on, model, n=_TIMED, rounds=2, seed=seed, out=run / "cost.json", overwrite=True).run()
+    cost = Cost(test_on, model, n=_TIMED, rounds=2, seed=seed, out=run / "cost.json", overwrite=True, **reading)
+    return code | cost.run()
 
 
 def _data(recipe: "NetworkRecipe", options: Recipe) -> tuple[Path, Path]:

@@ -4,11 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from spikecut.tools.options import Device, Epochs, NoDefault, RecipeName, Seed, Threads, TrainingData
+from spikecut.tools.options import (
+    Device,
+    Epochs,
+    FileOptions,
+    NoDefault,
+    RecipeName,
+    Seed,
+    Threads,
+    TrainingData,
+    own_flags_first,
+)
 
 
+@own_flags_first
 @dataclass(frozen=True)
-class Train:
+class Train(FileOptions):
     """Train a network on recordings or on drawn gestures; an interrupted run continues with --resume.
 
     $ spikecut train nmnist --data Train --out runs/nmnist

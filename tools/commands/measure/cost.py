@@ -5,11 +5,23 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from spikecut.pipeline.files.atomic_files import refuse_existing
-from spikecut.tools.options import Count, Cutoffs, Labelled, Model, NoDefault, Overwrite, PartOf, Seed
+from spikecut.tools.options import (
+    Count,
+    Cutoffs,
+    Labelled,
+    Model,
+    NoDefault,
+    Overwrite,
+    PartOf,
+    ReadingOptions,
+    Seed,
+    own_flags_first,
+)
 
 
+@own_flags_first
 @dataclass(frozen=True)
-class Cost:
+class Cost(ReadingOptions):
     """Stop recordings one at a time, as in a stream: time and synaptic operations with every cutoff and with none.
 
     $ spikecut cost N-MNIST/Test --model nmnist

@@ -7,11 +7,21 @@ from typing import ClassVar
 import tyro
 
 from spikecut.pipeline.files.atomic_files import refuse_existing
-from spikecut.tools.options import Cutoffs, IntervalSeed, Json, Model, Overwrite, PartOf
+from spikecut.tools.options import (
+    Cutoffs,
+    IntervalSeed,
+    Json,
+    Model,
+    Overwrite,
+    PartOf,
+    ReadingOptions,
+    own_flags_first,
+)
 
 
+@own_flags_first
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(ReadingOptions):
     """Compare all fitted cutoffs on one pass of the network: accuracy against time, with intervals.
 
     $ spikecut evaluate drawn_test --model gestures --out runs/evaluation

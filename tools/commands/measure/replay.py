@@ -3,11 +3,22 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from spikecut.tools.options import Count, IntervalSeed, Json, Labelled, Model, NoDefault, PartOf
+from spikecut.tools.options import (
+    Count,
+    IntervalSeed,
+    Json,
+    Labelled,
+    Model,
+    NoDefault,
+    PartOf,
+    ReadingOptions,
+    own_flags_first,
+)
 
 
+@own_flags_first
 @dataclass(frozen=True)
-class Replay:
+class Replay(ReadingOptions):
     """Classify a folder of labelled recordings: accuracy, steps and time, with and without cutoff.
 
     $ spikecut replay N-MNIST/Test --model nmnist

@@ -6,11 +6,12 @@ from typing import ClassVar
 
 import tyro
 
-from spikecut.tools.options import Columns, Json, Sensor, TimeUnit
+from spikecut.tools.options import Json, ReadingOptions, own_flags_first
 
 
+@own_flags_first
 @dataclass(frozen=True)
-class Info:
+class Info(ReadingOptions):
     """Print what is in a recording (format, sensor, events, times, rate, damage), a picture, or a set of pictures.
 
     $ spikecut info walking.aedat
@@ -22,9 +23,6 @@ class Info:
 
     file: tyro.conf.Positional[Path]
     """A recording, a picture, or an archive of pictures."""
-    sensor: Sensor = None
-    columns: Columns = None
-    time_unit: TimeUnit = "us"
     json: Json = False
 
     def run(self) -> int:

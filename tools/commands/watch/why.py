@@ -7,11 +7,12 @@ from typing import Annotated, ClassVar
 import tyro
 
 from spikecut.pipeline.files.atomic_files import refuse_existing
-from spikecut.tools.options import Cutoffs, Json, ModelOfSensor, NoDefault, Seconds
+from spikecut.tools.options import Cutoffs, FileOptions, Json, ModelOfSensor, NoDefault, Seconds, own_flags_first
 
 
+@own_flags_first
 @dataclass(frozen=True)
-class Why:
+class Why(FileOptions):
     """Show the evidence over time in one recording, and where every fitted cutoff stops with which answer.
 
     $ spikecut why seven.bin

@@ -1,0 +1,51 @@
+"""From the flags that all commands share to the options of reading."""
+
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.events import SensorSize
+from spikecut.sources.formats.base import ReadOptions, TextLayout
+from spikecut.tools.options import FileOptions, ReadingOptions
+
+
+def read_options(options: FileOptions) -> ReadOptions:
+    """The options of reading from the flags of a command; seconds are rounded to µs.
+
+    Raises:
+        ConfigError: if the sensor is no size, or the columns are no layout.
+
+    >>> options = read_options(ReadingOptions(sensor="240x180", start=1.5))
+    >>> options.sensor, options.start_us, options.duration_us
+    (SensorSize(width=240, height=180), 1500000, None)
+    """
+    start_us, duration_us = 0, None
+    if isinstance(options, ReadingOptions):
+        start_us = _us(options.start)
+        duration_us = None if options.duration is None else _us(options.duration)
+    return ReadOptions(
+        sensor=parse_sensor(options.sensor),
+        text=None if options.columns is None else TextLayout(options.columns, options.time_unit),
+        camera=options.camera,
+        start_us=start_us,
+        duration_us=duration_us,
+        on_damage=options.on_damage,
+    )
+
+
+def parse_sensor(text: str | None) -> SensorSize | None:
+    """Parses the size of a sensor from a command line.
+
+    Raises:
+        ConfigError: if it is no size.
+
+    >>> parse_sensor("240x180")
+    SensorSize(width=240, height=180)
+    """
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise ConfigError(f"sensor {text!r} is no size", hint="write WIDTHxHEIGHT, such as 128x128")
+    return SensorSize(int(width), int(height))
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * 1e6)
