@@ -14,9 +14,10 @@ import numpy as np
 
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, Frame, SensorSize
-from spikecut.pipeline.kernels import count_events
+from spikecut.pipeline.kernels import SPILLS, count_bin
 
 CounterType = Literal["uint8", "uint16", "float32"]
+_LAST_US = 2**63 - 1
 _LIMITS = {"uint8": 255, "uint16": 65_535, "float32": 2**24}  # above 2**24 a float32 cannot count by one
 
 
@@ -93,11 +94,14 @@ class _Grid:
     """The one bin that is open, and where the next begins."""
 
     def __init__(self, binner: CountBinner) -> None:
-        self.binner = binner
+        self.step_us = binner.step_us
+        self.silence_us = binner.step_us * binner.max_silence_bins
         size = binner.frame_size
         self.shape = (2, size.height, size.width)
         self.dtype = np.dtype(binner.counter)
-        self.limit = self.dtype.type(1 if binner.binary else _LIMITS[binner.counter])
+        self.n_cells = 2 * size.width * size.height
+        self.limit = 1 if binner.binary else _LIMITS[binner.counter]
+        self.geometry = (*binner.window, binner.downsample)
         self.outside = DropCause.outside_crop if binner.crop else DropCause.outside_sensor
         self.source_segment: int | None = None
         self.segment = -1
@@ -116,25 +120,31 @@ class _Grid:
         assert self.start is not None
         if self.counts is None:
             self.counts = self.fresh()
-        end_us = self.start + self.binner.step_us
-        pixels = self.counts[:-1].reshape(self.shape)
+        end_us = self.start + self.step_us
+        pixels = self.counts[: self.n_cells].reshape(self.shape)
         frame = Frame(self.index, self.segment, self.start, end_us, pixels, self.n_events, self.lost)
         self.start, self.index = end_us, self.index + 1
         self.counts, self.n_events, self.lost = None, 0, NOTHING_LOST
         return frame
 
     def fresh(self) -> Any:
-        return np.zeros(2 * self.shape[1] * self.shape[2] + 1, self.dtype)
+        return np.zeros(self.n_cells + SPILLS, self.dtype)
 
-    def count(self, batch: EventBatch, first: int, last: int) -> None:
+    def count(self, batch: EventBatch, first: int, edge_us: int) -> int:
+        """Counts the events from place `first` up to a time; returns the place of the next one."""
         if self.counts is None:
             self.counts = self.fresh()
-        x, y, p = batch.x[first:last], batch.y[first:last], batch.p[first:last]
-        inside = count_events(self.counts, self.limit, x, y, p, *self.binner.window, self.binner.downsample)
-        self.n_events += inside
-        if inside < last - first:
-            self.lost += DropCounts.of(self.outside, last - first - inside)
-        self.last_event = int(batch.t[last - 1])
+        if edge_us > _LAST_US:
+            edge_us = _LAST_US
+        last, inside, last_event = count_bin(
+            self.counts, self.limit, batch.t, batch.x, batch.y, batch.p, first, edge_us, *self.geometry
+        )
+        if last > first:
+            self.n_events += inside
+            self.last_event = last_event
+            if inside < last - first:
+                self.lost += DropCounts.of(self.outside, last - first - inside)
+        return last
 
     def take(self, batch: EventBatch) -> Iterator[Frame]:
         if batch.segment != self.source_segment:
@@ -143,8 +153,8 @@ class _Grid:
             self.source_segment = batch.segment
             self.open(batch.start_us)
         self.lost += batch.lost
-        step_us, silence_us = self.binner.step_us, self.binner.step_us * self.binner.max_silence_bins
-        t, n, at = batch.t, len(batch), 0
+        step_us, silence_us = self.step_us, self.silence_us
+        t, n, at, end_us = batch.t, len(batch), 0, batch.end_us
         while True:
             if self.start is None:  # interrupted: the next event starts a new grid
                 if at == n:
@@ -152,11 +162,9 @@ class _Grid:
                 self.open(int(t[at]))
                 assert self.start is not None
             edge = self.start + step_us
-            upto = int(np.searchsorted(t, edge)) if batch.end_us >= edge else n
-            if upto > at:
-                self.count(batch, at, upto)
-                at = upto
-            if batch.end_us < edge:
+            if at < n:
+                at = self.count(batch, at, edge)
+            if end_us < edge:
                 return
             yield self.close()
             if self.start - self.last_event >= silence_us:

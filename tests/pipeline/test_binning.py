@@ -13,7 +13,7 @@ from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.drop_counts import DropCause, DropCounts
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
-from spikecut.pipeline.kernels import count_events
+from spikecut.pipeline.kernels import count_events, first_at
 
 import naive
 from streams import SENSOR, batch_of, batches, cut, cuts
@@ -147,6 +147,21 @@ def test_the_kernel_agrees_with_its_naive_twin(seed: int, factor: int, narrow: b
     inside = count_events(fast, limit, x, y, p, x0, y0, width, height, factor)
     assert inside == naive.count_events(slow, int(limit), x, y, p, x0, y0, width, height, factor)
     np.testing.assert_array_equal(fast, slow)
+
+
+@given(st.lists(st.integers(0, 50), max_size=200), st.integers(0, 60), st.data())
+def test_an_edge_divides_events_where_the_first_later_one_is(times: list[int], edge: int, data: st.DataObject) -> None:
+    """The search gallops over thousands of events; here each time stands for 40 events."""
+    t = np.repeat(np.sort(np.array(times, np.int64)), 40)
+    first = data.draw(st.integers(0, int(np.searchsorted(t, edge))))
+    assert first_at(t, first, edge) == np.searchsorted(t, edge)
+
+
+def test_events_outside_are_spread_over_all_spare_counters() -> None:
+    counts = np.zeros(2 + 16, np.uint8)
+    x = np.ones(160, np.uint16)
+    assert count_events(counts, np.uint8(255), x, x, np.zeros(160, np.uint8), 0, 0, 1, 1, 1) == 0
+    assert counts.tolist() == [0, 0] + [10] * 16
 
 
 @pytest.mark.parametrize("factor", [2, 3, 5, 7, 127, 4096, 65_535])
