@@ -4,7 +4,7 @@ Opening, converting, listing class folders, messages and documents ask this tabl
 """
 
 from spikecut.sources.formats.base import Format
-from spikecut.sources.formats.signatures import AEDAT3, HDF5, NUMPY, begins_with, is_aedat2, is_video
+from spikecut.sources.formats.signatures import AEDAT3, AEDAT4, HDF5, NUMPY, begins_with, is_aedat2, is_video
 
 FORMATS = {
     "aedat2": Format(
@@ -20,6 +20,13 @@ FORMATS = {
         "spikecut.sources.formats.aedat3:open_aedat3",
         "spikecut.sources.formats.aedat3:write_aedat3",
         recognise=begins_with(AEDAT3),
+    ),
+    "aedat4": Format(
+        "AEDAT4",
+        (".aedat4",),
+        "spikecut.sources.formats.aedat4.reader:open_aedat4",
+        "spikecut.sources.formats.aedat4.writer:write_aedat4",
+        recognise=begins_with(AEDAT4),
     ),
     "atis": Format(
         "ATIS bin",
@@ -67,7 +74,7 @@ def recording_suffixes(*, text: bool = False) -> tuple[str, ...]:
     """Suffixes of the files that count as recordings in a folder; those of text only where its layout is given.
 
     >>> recording_suffixes()
-    ('.aedat', '.bin', '.h5', '.hdf5')
+    ('.aedat', '.aedat4', '.bin', '.h5', '.hdf5')
     """
     rows = [row for row in FORMATS.values() if row.in_folders and (text or "text" not in row.needs)]
     return tuple(dict.fromkeys(suffix for row in rows for suffix in row.suffixes))
@@ -77,7 +84,7 @@ def written_formats() -> dict[str, Format]:
     """The rows of the formats that can be written.
 
     >>> list(written_formats())
-    ['aedat2', 'aedat3', 'atis', 'hdf5']
+    ['aedat2', 'aedat3', 'aedat4', 'atis', 'hdf5']
     """
     return {name: row for name, row in FORMATS.items() if row.writer is not None}
 
@@ -86,6 +93,6 @@ def written_suffixes() -> tuple[str, ...]:
     """The suffixes of the formats that can be written.
 
     >>> written_suffixes()
-    ('.aedat', '.bin', '.h5', '.hdf5')
+    ('.aedat', '.aedat4', '.bin', '.h5', '.hdf5')
     """
     return tuple(dict.fromkeys(suffix for row in written_formats().values() for suffix in row.suffixes))

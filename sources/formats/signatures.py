@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 AEDAT3 = b"#!AER-DAT3."
+AEDAT4 = b"#!AER-DAT4."
 HDF5 = b"\x89HDF\r\n\x1a\n"
 NUMPY = b"\x93NUMPY"
 _OTHERS = {
@@ -27,8 +28,8 @@ def begins_with(signature: bytes) -> Callable[[bytes], bool]:
 
 
 def is_aedat2(head: bytes) -> bool:
-    """Whether a file is AEDAT of any version but 3: the reader of AEDAT 2.0 refuses the others by their numbers."""
-    return head.startswith(b"#!AER-DAT") and not head.startswith(AEDAT3)
+    """Whether a file is AEDAT of any version but 3 and 4: the reader of 2.0 refuses the others by their numbers."""
+    return head.startswith(b"#!AER-DAT") and not head.startswith((AEDAT3, AEDAT4))
 
 
 def is_video(head: bytes) -> bool:

@@ -91,7 +91,6 @@ def test_real_recordings_of_other_kinds_are_refused_by_name(real_data: Path) -> 
     for name, looks_like in (
         ("faery_dvs.es", "event stream"),
         ("faery_evt2.raw", "Prophesee"),
-        ("tonic_sample.aedat4", "4.0"),
         ("rpg_events.txt", "text"),
         ("expelliarmus_evt3_sample.npy", "NumPy"),
     ):
