@@ -12,11 +12,11 @@ from numpy.lib import format as npy
 
 from spikecut.pipeline.errors import ConfigError, DamagedOutputs, ModelError, SpikecutError
 from spikecut.pipeline.files.atomic_files import new_file
+from spikecut.pipeline.files.limits import limit
 from spikecut.pipeline.files.strict import parse_json
 from spikecut.pipeline.recorded import Plans, RecordedOutputs
 
 _KIND, _VERSION = "spikecut recorded outputs", 1
-_MOST_BYTES = 2**31  # of all arrays, unpacked
 _ARRAYS = {  # kinds and bytes of numbers, and dimensions
     "outputs": ("f", (4,), 3),
     "labels": ("i", (8,), 1),
@@ -100,8 +100,9 @@ def _arrays(archive: zipfile.ZipFile) -> dict[str, np.ndarray[Any, np.dtype[Any]
     wanted = _ARRAYS if "plans" in members else [name for name in _ARRAYS if name not in _PLANNED]
     if len(members) != len(archive.infolist()) or set(members) != set(wanted):
         raise ConfigError(f"found {', '.join(members)[:200] or 'nothing'}; expected {', '.join(wanted)}")
-    if (size := sum(info.file_size for info in members.values())) > _MOST_BYTES:
-        raise ConfigError(f"its arrays would fill {size:,} bytes; expected at most {_MOST_BYTES:,}")
+    if (size := sum(info.file_size for info in members.values())) > (most := limit("outputs-bytes")):
+        hint = "if they are as they should be, raise the limit: --limit outputs-bytes=NUMBER"
+        raise ConfigError(f"its arrays would fill {size:,} bytes; expected at most {most:,}", hint=hint)
     return {name: _array(archive, info, name) for name, info in members.items()}
 
 

@@ -20,9 +20,10 @@ import tyro
 
 import spikecut
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, InUse, SourceError, SpikecutError
+from spikecut.pipeline.files.limits import set_limits
 from spikecut.pipeline.files.strict import did_you_mean
 from spikecut.tools.commands import COMMANDS
-from spikecut.tools.config import with_config
+from spikecut.tools.config import with_config, without_limits
 from spikecut.tools.flags import check_words
 from spikecut.tools.options import Command
 
@@ -35,7 +36,8 @@ $ spikecut demo
 $ spikecut run recording.bin --model nmnist --once
 
 spikecut COMMAND --help explains a command; spikecut --version prints the version. Every command takes --config FILE, a
-TOML file with one table for each command, whose keys are the names of its flags.
+TOML file with one table for each command, whose keys are the names of its flags, and --limit NAME=NUMBER, which raises
+a limit on what is read from a file; where one is too low, the error names it.
 
 Exit codes: 0 finished; 2 the command line is wrong; 3 finished, but some input was damaged; 4 nothing could be read;
 5 something is missing on this machine or cannot be written; 130 interrupted (Ctrl-C); 143 terminated (SIGTERM)."""
@@ -79,6 +81,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _main(argv: list[str]) -> int:
+    argv, settings = without_limits(argv)
+    if settings:
+        set_limits(settings)
     words = with_config(argv, COMMANDS)
     if words == ["--version"]:
         print(f"spikecut {spikecut.__version__}")

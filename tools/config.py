@@ -14,6 +14,25 @@ from spikecut.tools.flags import Flag, expected, flags_of
 _TYPES: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str, int, float)}
 
 
+def without_limits(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words of a command line without every `--limit NAME=NUMBER`, and these settings.
+
+    Raises:
+        ConfigError: if a setting is missing behind the flag.
+    """
+    rest, settings, waiting = list[str](), list[str](), iter(words)
+    for word in waiting:
+        if word == "--limit":
+            if (setting := next(waiting, None)) is None:
+                raise ConfigError("--limit without NAME=NUMBER")
+            settings.append(setting)
+        elif word.startswith("--limit="):
+            settings.append(word.removeprefix("--limit="))
+        else:
+            rest.append(word)
+    return rest, settings
+
+
 def with_config(words: Sequence[str], commands: Mapping[str, type]) -> list[str]:
     """The words of a command line, with `--config FILE` replaced by the flags of the file.
 

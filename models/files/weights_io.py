@@ -13,8 +13,9 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from spikecut.pipeline.errors import ModelError, SpikecutError, printable
+from spikecut.pipeline.errors import LimitExceeded, ModelError, SpikecutError, printable
 from spikecut.pipeline.files.atomic_files import write_together
+from spikecut.pipeline.files.limits import limited_bytes
 from spikecut.pipeline.files.strict import read_json, typed, unexpected
 
 Card = TypeVar("Card")
@@ -61,7 +62,9 @@ def read_tensors(weights: Path, sha256: str) -> dict[str, Tensor]:
             are not finite.
     """
     try:
-        raw = weights.read_bytes()
+        raw = limited_bytes(weights, "weights-bytes")
+    except LimitExceeded as error:
+        raise ModelError(str(error), hint=error.hint) from error
     except OSError as error:
         raise ModelError(f"{weights}: cannot read the weights: {error.strerror}") from error
     if (actual := hashlib.sha256(raw).hexdigest()) != sha256:

@@ -24,6 +24,7 @@ from spikecut.sources.datasets.base import Example, FrameSpec, in_part, numbers_
 from spikecut.sources.datasets.frames import recording_frames
 from spikecut.sources.datasets.parts import DIVISIONS, Division, Part, part_of_recording
 from spikecut.sources.formats import recording_suffixes
+from spikecut.sources.formats.reading.files import open_binary
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z")
 _INNER = "Caltech101"
@@ -51,7 +52,8 @@ class LabelledRecording:
 
     def digest(self) -> str:
         """The first 16 hexadecimal digits of the file's SHA-256."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
+        with open_binary(self.path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]  # type: ignore[arg-type]
 
     def streams(self, view: FrameSpec) -> Iterator[Iterator[Frame]]:
         """The frames of the one example that it is."""
@@ -106,7 +108,13 @@ def class_roots(folder: Path) -> dict[Division | None, Path]:
 def origin_of(folder: Path) -> str:
     """Who made the recordings of a folder, if a program did (`spikecut simulate` leaves word); else nothing."""
     markers = [root / MADE_BY for root in class_roots(folder).values()]
-    return "; ".join(marker.read_text(errors="replace").strip() for marker in markers if marker.is_file())
+    return "; ".join(maker_in(marker) for marker in markers if marker.is_file())
+
+
+def maker_in(marker: Path) -> str:
+    """The first 1,000 bytes of the file that says which program made a folder's recordings."""
+    with marker.open("rb") as file:
+        return file.read(1_000).decode(errors="replace").strip()
 
 
 def subfolders(folder: Path) -> list[Path]:

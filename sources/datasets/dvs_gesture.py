@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spikecut.pipeline.errors import ConfigError, CorruptRecording, EmptyRecording, MissingLabels, UnreadableSource
+from spikecut.pipeline.files.limits import small_text
 from spikecut.sources.datasets.base import Example, FrameSpec, in_part
 from spikecut.sources.datasets.gesture_labels import GESTURES
 from spikecut.sources.datasets.gesture_session import Session
@@ -175,7 +176,7 @@ def _tonic(folder: Path) -> tuple[list[Session], list[str]]:
 
 def _listed(file: Path, part: str) -> Iterator[Session]:
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = small_text(file).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         n = len(list(file.parent.glob("user*.aedat")))
         raise MissingLabels(
@@ -226,7 +227,7 @@ def _mapping(folder: Path) -> list[str]:
     if path is None:
         return [f"{MAPPING} is missing; the classes are numbered as published"]
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+        rows = list(csv.reader(small_text(path).splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         return [f"{MAPPING} cannot be read ({error}); the classes are numbered as published"]
     published = {str(label): name for label, name in enumerate(GESTURES, start=1)}

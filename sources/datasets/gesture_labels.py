@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from spikecut.pipeline.errors import CorruptRecording, MissingLabels
+from spikecut.pipeline.files.limits import small_text
 
 GESTURES = (
     "hand clapping",
@@ -60,9 +61,10 @@ def read_labels(path: Path) -> SessionLabels:
         MissingLabels: if the file cannot be read.
         CorruptRecording: naming the row, if a column is missing, a class is none of 1 to 11, or a gesture
             ends before it begins.
+        LimitExceeded: if the file is larger than any list of gestures.
     """
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+        rows = list(csv.reader(small_text(path).splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MissingLabels(path, f"cannot read the labels: {error}") from error
     header = [cell.strip() for cell in rows[0]] if rows else []

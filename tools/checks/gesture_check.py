@@ -13,7 +13,7 @@ from spikecut.pipeline.drop_counts import OnDamage
 from spikecut.pipeline.errors import SpikecutError
 from spikecut.pipeline.events import NOTHING_LOST
 from spikecut.sources import open_recording
-from spikecut.sources.datasets.class_folders import MADE_BY
+from spikecut.sources.datasets.class_folders import MADE_BY, maker_in
 from spikecut.sources.datasets.dvs_gesture import HOME, LISTS, TONIC, open_set
 from spikecut.sources.datasets.gesture_labels import GESTURES, SessionLabels
 from spikecut.sources.datasets.gesture_session import Session
@@ -136,7 +136,7 @@ def check_gestures(folder: Path, *, read: bool = False, on_damage: OnDamage = "s
         faults += damage
     names, is_cut = {session.name for session in gestures.sessions}, gestures.sessions[0].is_cut
     marker = gestures.folder / MADE_BY
-    drawn = marker.read_text(errors="replace").strip() if marker.is_file() else ""
+    drawn = maker_in(marker) if marker.is_file() else ""
     is_published = not drawn and (names == set(PUBLISHED) or (is_cut and names < set(PUBLISHED)))
     if is_published:
         faults += _absent(names)

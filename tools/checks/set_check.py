@@ -209,10 +209,15 @@ def _looked_at(
     faults = list(losses(name, lost))
     if not n:
         faults.append(Fault("no events", name))
-    first = names.setdefault(hashlib.sha256(recording.path.read_bytes()).digest(), name)
+    first = names.setdefault(_digest(recording.path), name)
     if first != name:
         faults.append(Fault("same content", name, f"as {first}"))
     return n, faults
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _notes(folder: Path, drawn: str) -> Iterator[str]:

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from spikecut.pipeline.errors import UnreadableSource
+from spikecut.pipeline.errors import printable
 from spikecut.sources.datasets import DATASETS, is_dataset, kind_of
-from spikecut.sources.datasets.images.image_files import SUFFIXES, colours
+from spikecut.sources.datasets.images.image_files import SUFFIXES, colours, picture_bytes
 from spikecut.sources.datasets.parts import PARTS
 
 
@@ -25,19 +25,15 @@ def run_picture_info(path: Path, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(about))
         return 0
-    print(path)
+    print(printable(str(path)))
     for name, value in about.items():
         text = ", ".join(f"{key} {n:,}" for key, n in value.items()) if isinstance(value, dict) else str(value)
-        print(f"  {name:<9} {text}")
+        print(printable(f"  {name:<9} {text}"))
     return 0
 
 
 def _one(path: Path) -> dict[str, Any]:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UnreadableSource(path, f"cannot read: {error.strerror}") from error
-    pixels = colours(raw, path)
+    pixels = colours(picture_bytes(path), path)
     _, height, width = pixels.shape
     mean = dict(zip(("red", "green", "blue"), (round(float(one)) for one in pixels.mean((1, 2))), strict=True))
     return {"format": f"picture ({path.suffix.lower()[1:]})", "size": f"{width}x{height}", "mean": mean}

@@ -13,7 +13,7 @@ from rich.progress import track
 
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
 from spikecut.pipeline.files.atomic_files import write_text
-from spikecut.sources.datasets.class_folders import MADE_BY
+from spikecut.sources.datasets.class_folders import MADE_BY, maker_in
 from spikecut.sources.simulation.gestures import drawn_session, drawn_users, write_lists, write_session
 from spikecut.sources.simulation.simulated_datasets import (
     COUNTERPARTS,
@@ -122,7 +122,7 @@ def _claim(folder: Path, origin: str, overwrite: bool) -> None:
 def _refuse_others(folder: Path, origin: str, strangers: Sequence[Path], overwrite: bool) -> None:
     """Refuses a folder with recordings of another origin, or with `strangers`, which are never mixed with ours."""
     marker = folder / MADE_BY
-    maker = marker.read_text(errors="replace").strip() if marker.is_file() else ""
+    maker = maker_in(marker) if marker.is_file() else ""
     others = strangers if maker == origin else _recordings(folder)
     if others and not overwrite:
         raise ConfigError(

@@ -1,11 +1,13 @@
 """Two evaluations of the same recordings, paired: differences of the second from the first."""
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 
 from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.files.limits import small_text
 from spikecut.pipeline.metrics.intervals import Estimate, bootstrap_difference, bootstrap_ratio
 from spikecut.tools.reports.evaluation_file import read_evaluation
 
@@ -41,10 +43,9 @@ def _decisions(run: Path) -> dict[str, dict[str, tuple[float, float]]]:
     read_evaluation(run)
     decisions: dict[str, dict[str, tuple[float, float]]] = {}
     try:
-        with (run / "decisions.csv").open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                decision = (float(row["truth"] == row["answer"]), float(row["ms"]))
-                decisions.setdefault(row["rule"], {})[row["recording"]] = decision
+        for row in csv.DictReader(io.StringIO(small_text(run / "decisions.csv", "table-bytes"), newline="")):
+            decision = (float(row["truth"] == row["answer"]), float(row["ms"]))
+            decisions.setdefault(row["rule"], {})[row["recording"]] = decision
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise ModelError(
             f"{run / 'decisions.csv'}: no table of decisions", hint="spikecut evaluate --overwrite"

@@ -1,6 +1,7 @@
 """Reads the folders that `spikecut recipe` writes: trainings, grouped where they differ by their seed alone."""
 
 import csv
+import io
 import json
 import sys
 from collections import defaultdict
@@ -16,6 +17,7 @@ from numpy import ndarray
 from spikecut.models.card import ModelCard
 from spikecut.models.files.checkpoint import read_card
 from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.files.limits import small_text
 from spikecut.pipeline.outputs_file import load_outputs
 from spikecut.tools.reports.evaluation_file import read_costs, read_evaluation
 from spikecut.tools.training.recipe import UNUSED_AUGMENTATION
@@ -169,10 +171,9 @@ def _decisions(path: Path, n: int) -> tuple[dict[str, list[int]], dict[str, list
     """
     stops, right = defaultdict(list), defaultdict(list)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                stops[row["rule"]].append(int(row["step"]))
-                right[row["rule"]].append(row["answer"] == row["truth"])
+        for row in csv.DictReader(io.StringIO(small_text(path, "table-bytes"), newline="")):
+            stops[row["rule"]].append(int(row["step"]))
+            right[row["rule"]].append(row["answer"] == row["truth"])
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise ModelError(f"{path}: no table of decisions", hint="spikecut evaluate --overwrite") from error
     if wrong := next((rule for rule, steps in stops.items() if len(steps) != n), None):

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import EmptyRecording, MissingLabels, UnknownFormat, UnreadableSource
 from spikecut.sources.datasets.images.cifar import CIFAR10, CIFAR100, cifar_files, is_tar, open_cifar
-from spikecut.sources.datasets.images.image_files import SUFFIXES, colours, files_in
+from spikecut.sources.datasets.images.image_files import SUFFIXES, colours, files_in, picture_bytes
 from spikecut.sources.datasets.images.image_folders import CLASSES, open_folders
 from spikecut.sources.datasets.images.image_sets import PictureSet
 from spikecut.sources.formats import recording_suffixes
@@ -66,7 +66,7 @@ def one_picture(path: Path) -> tuple[UInt8[ndarray, "3 H W"], str]:
         UnreadableSource: if there is no such picture.
     """
     if path.is_file():
-        return colours(path.read_bytes(), path), _class_in_tiny_imagenet(path.resolve()) or path.parent.name
+        return colours(picture_bytes(path), path), _class_in_tiny_imagenet(path.resolve()) or path.parent.name
     for above in path.parents:
         if _is_archive(above) if above.is_file() else above.is_dir() and cifar_files(above) is not None:
             for picture in open_pictures(above).pictures:
