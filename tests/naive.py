@@ -46,6 +46,41 @@ def frames_of(t: ndarray, x: ndarray, y: ndarray, p: ndarray, step_us: int, heig
     return frames
 
 
+def refractory(t: ndarray, x: ndarray, y: ndarray, period_us: int) -> list[bool]:
+    """Which events pass: those whose pixel passed none less than `period_us` before."""
+    passed: dict[tuple[int, int], int] = {}
+    mask = []
+    for ti, xi, yi in zip(t.tolist(), x.tolist(), y.tolist(), strict=True):
+        passes = (xi, yi) not in passed or ti - passed[xi, yi] >= period_us
+        if passes:
+            passed[xi, yi] = ti
+        mask.append(passes)
+    return mask
+
+
+def background(t: ndarray, x: ndarray, y: ndarray, window_us: int) -> list[bool]:
+    """Which events have a neighbour, of 8, with an event before them and at most `window_us` ago."""
+    fired: dict[tuple[int, int], int] = {}
+    mask = []
+    for ti, xi, yi in zip(t.tolist(), x.tolist(), y.tolist(), strict=True):
+        around = [(xi + dx, yi + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1) if (dx, dy) != (0, 0)]
+        mask.append(any(ti - fired[pixel] <= window_us for pixel in around if pixel in fired))
+        fired[xi, yi] = ti
+    return mask
+
+
+def rate_limit(t: ndarray, events_per_s: int, burst_us: int) -> list[bool]:
+    """Which events a token bucket lets through that holds the events of `burst_us`, and at least one."""
+    full = max(Fraction(events_per_s * burst_us, 1_000_000), Fraction(1))
+    tokens, before, mask = full, int(t[0]) if len(t) else 0, []
+    for ti in t.tolist():
+        tokens = min(full, tokens + Fraction((ti - before) * events_per_s, 1_000_000))
+        before = ti
+        mask.append(tokens >= 1)
+        tokens -= mask[-1]
+    return mask
+
+
 def pixel(
     light: list[tuple[int, float]], on: float, off: float, leak: float, refractory_us: int
 ) -> list[tuple[int, int]]:

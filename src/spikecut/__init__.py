@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from spikecut.pipeline.binning import CountBinner
     from spikecut.pipeline.errors import SpikecutError
     from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+    from spikecut.pipeline.filters.hot_pixels import find_hot_pixels
+    from spikecut.pipeline.filters.parsing import filtered
     from spikecut.pipeline.replay import record_outputs, replay
     from spikecut.pipeline.results import Decision, Rest, Step, StopReason
     from spikecut.pipeline.rules.cutoff_file import load_cutoff
@@ -40,6 +42,8 @@ _HOMES = {
     "spikecut.pipeline.rules.thresholds": "ThresholdCutoff confidence fixed never topk",
     "spikecut.pipeline.errors": "SpikecutError",
     "spikecut.pipeline.events": "EventBatch Frame SensorSize",
+    "spikecut.pipeline.filters.hot_pixels": "find_hot_pixels",
+    "spikecut.pipeline.filters.parsing": "filtered",
     "spikecut.pipeline.rules.cutoff_file": "load_cutoff",
     "spikecut.pipeline.replay": "record_outputs replay",
     "spikecut.pipeline.results": "Decision Rest Step StopReason",
@@ -60,6 +64,8 @@ __all__ = [
     "ThresholdCutoff",
     "__version__",
     "confidence",
+    "filtered",
+    "find_hot_pixels",
     "fixed",
     "from_norse",
     "load_cutoff",
