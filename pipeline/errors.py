@@ -104,6 +104,10 @@ class EnvironmentProblem(SpikecutError, RuntimeError):
     """Something is missing on this machine: a display, a codec, a library, a folder that can be written."""
 
 
+class SpikecutWarning(UserWarning):
+    """What was assumed because a recording does not state it. The command line prints it as a line `note: ...`."""
+
+
 def _again(kind: type[SpikecutError], args: tuple[Any, ...]) -> SpikecutError:
     error = kind.__new__(kind, *args)
     error.args = args

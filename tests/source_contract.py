@@ -143,7 +143,10 @@ def write_golden(folder: Path) -> None:
     lines = ["# Made by write_golden in tests/source_contract.py. SHA-256 of each column, first 16 digits.\n"]
     for name in WRITERS:
         path = recording(
-            folder, name, [pattern(400, seed=3)], f"tiny_{name}" if name in ("aedat3", "tonic_npy") else "tiny"
+            folder,
+            name,
+            [pattern(400, seed=3)],
+            f"tiny_{name}" if name in ("aedat3", "evt2", "evt21", "tonic_npy") else "tiny",
         )
         found = check_source(opened(path))
         lines.append(f'["{path.name}"]\nevents = {len(found.t)}\n')

@@ -12,14 +12,15 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import tyro
 
 import spikecut
-from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, InUse, SourceError, SpikecutError
+from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, InUse, SourceError, SpikecutError, SpikecutWarning
 from spikecut.pipeline.files.limits import set_limits
 from spikecut.pipeline.files.strict import did_you_mean
 from spikecut.tools.commands import COMMANDS
@@ -56,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     cannot be written, too), 130 interrupted, 143 terminated.
     """
     try:
-        with _terminable():
+        with _terminable(), _notes():
             return _main(sys.argv[1:] if argv is None else argv)
     except SpikecutError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -136,6 +137,30 @@ def _commands(words: list[str]) -> Any:
 def _laid_out(about: str) -> str:
     """A help text whose examples follow one another; the parser prints two blank lines between them otherwise."""
     return re.sub(r"\n\n\$", "\n$", re.sub(r"\n\n\$", "\n\nExamples:\n$", about, count=1))
+
+
+@contextlib.contextmanager
+def _notes() -> Iterator[None]:
+    """While it lasts, a `SpikecutWarning` is one line `note: ...` on stderr, once for each text."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", SpikecutWarning)
+        others = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, SpikecutWarning):
+                print(f"note: {message}", file=sys.stderr)
+            else:
+                others(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 @contextlib.contextmanager

@@ -4,7 +4,17 @@ Opening, converting, listing class folders, messages and documents ask this tabl
 """
 
 from spikecut.sources.formats.base import Format
-from spikecut.sources.formats.signatures import AEDAT3, AEDAT4, HDF5, NUMPY, begins_with, is_aedat2, is_video
+from spikecut.sources.formats.signatures import (
+    AEDAT3,
+    AEDAT4,
+    EVENT_STREAM,
+    HDF5,
+    NUMPY,
+    begins_with,
+    is_aedat2,
+    is_prophesee,
+    is_video,
+)
 
 FORMATS = {
     "aedat2": Format(
@@ -33,6 +43,41 @@ FORMATS = {
         (".bin",),
         "spikecut.sources.formats.atis:open_atis",
         "spikecut.sources.formats.atis:write_atis",
+    ),
+    "evt3": Format(
+        "Prophesee EVT3",
+        (".raw",),
+        "spikecut.sources.formats.prophesee.evt:open_evt3",
+        "spikecut.sources.formats.prophesee.evt_writer:write_evt3",
+        recognise=is_prophesee("evt3", "evt ?"),
+    ),
+    "evt2": Format(
+        "Prophesee EVT2",
+        (".raw",),
+        "spikecut.sources.formats.prophesee.evt:open_evt2",
+        "spikecut.sources.formats.prophesee.evt_writer:write_evt2",
+        recognise=is_prophesee("evt2"),
+    ),
+    "evt21": Format(
+        "Prophesee EVT2.1",
+        (".raw",),
+        "spikecut.sources.formats.prophesee.evt:open_evt21",
+        "spikecut.sources.formats.prophesee.evt_writer:write_evt21",
+        recognise=is_prophesee("evt21"),
+    ),
+    "dat": Format(
+        "Prophesee DAT",
+        (".dat",),
+        "spikecut.sources.formats.prophesee.dat:open_dat",
+        "spikecut.sources.formats.prophesee.dat:write_dat",
+        recognise=is_prophesee("dat"),
+    ),
+    "es": Format(
+        "event stream",
+        (".es",),
+        "spikecut.sources.formats.es.recording:open_es",
+        "spikecut.sources.formats.es.recording:write_es",
+        recognise=begins_with(EVENT_STREAM),
     ),
     "hdf5": Format(
         "spikecut HDF5",
@@ -74,7 +119,7 @@ def recording_suffixes(*, text: bool = False) -> tuple[str, ...]:
     """Suffixes of the files that count as recordings in a folder; those of text only where its layout is given.
 
     >>> recording_suffixes()
-    ('.aedat', '.aedat4', '.bin', '.h5', '.hdf5')
+    ('.aedat', '.aedat4', '.bin', '.raw', '.dat', '.es', '.h5', '.hdf5')
     """
     rows = [row for row in FORMATS.values() if row.in_folders and (text or "text" not in row.needs)]
     return tuple(dict.fromkeys(suffix for row in rows for suffix in row.suffixes))
@@ -84,7 +129,7 @@ def written_formats() -> dict[str, Format]:
     """The rows of the formats that can be written.
 
     >>> list(written_formats())
-    ['aedat2', 'aedat3', 'aedat4', 'atis', 'hdf5']
+    ['aedat2', 'aedat3', 'aedat4', 'atis', 'evt3', 'evt2', 'evt21', 'dat', 'es', 'hdf5']
     """
     return {name: row for name, row in FORMATS.items() if row.writer is not None}
 
@@ -93,6 +138,6 @@ def written_suffixes() -> tuple[str, ...]:
     """The suffixes of the formats that can be written.
 
     >>> written_suffixes()
-    ('.aedat', '.aedat4', '.bin', '.h5', '.hdf5')
+    ('.aedat', '.aedat4', '.bin', '.raw', '.dat', '.es', '.h5', '.hdf5')
     """
     return tuple(dict.fromkeys(suffix for row in written_formats().values() for suffix in row.suffixes))

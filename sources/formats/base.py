@@ -104,7 +104,7 @@ class Format:
     (path, batches, sensor) -> number of events written; None where the format is not written. Modules are imported
     when they are used.
 
-    `recognise` is given the first 64 bytes of a file. A format without it is known by its suffix alone. One that
+    `recognise` is given the first 64 kB of a file. A format without it is known by its suffix alone. One that
     `needs` "text" or "sensor" is opened only with these options; needing "text" it is chosen by them, too.
     `in_folders` says whether files with its suffixes count as recordings in class folders. `simulated` ones are shown
     to a simulated camera of any sensor.

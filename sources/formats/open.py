@@ -12,7 +12,8 @@ from spikecut.sources.formats.reading.files import first_bytes
 from spikecut.sources.formats.reading.window import Window
 from spikecut.sources.formats.signatures import is_text, other_kind
 
-_HEAD_BYTES = 64
+_HEAD_BYTES = 1 << 16  # headers of text name their format anywhere in them
+_KIND_BYTES = 64
 
 
 def open_recording(
@@ -66,7 +67,7 @@ def format_of(path: Path, text: TextLayout | None = None) -> Format:
     head = first_bytes(path, _HEAD_BYTES)
     if not head:
         raise EmptyRecording(path, "the file is empty (0 bytes)")
-    row = _by_signature(head)
+    row, head = _by_signature(head), head[:_KIND_BYTES]
     if row is None and (kind := other_kind(head)):
         hint = "a network made for pictures looks at it: --model NETWORK" if "picture" in kind else None
         raise UnknownFormat(path, f"this is {kind}; spikecut reads {known_formats()}", hint=hint)

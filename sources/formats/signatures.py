@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 
+from spikecut.sources.formats.prophesee.header import prophesee_encoding
+
 AEDAT3 = b"#!AER-DAT3."
 AEDAT4 = b"#!AER-DAT4."
 HDF5 = b"\x89HDF\r\n\x1a\n"
 NUMPY = b"\x93NUMPY"
+EVENT_STREAM = b"Event Stream"
 _OTHERS = {
     b"PK\x03\x04": "a zip archive",
     b"\x1f\x8b\x08": "a gzip file",
     b"\x89PNG": "a PNG picture",
-    b"Event Stream": "an event stream (.es)",
-    b"% ": "a Prophesee recording (.raw or .dat)",
     b"\xff\xd8\xff": "a JPEG picture",
     b"RIFF": "a RIFF file (WAV or WebP)",
     b"%PDF": "a PDF document",
@@ -25,6 +26,23 @@ def begins_with(signature: bytes) -> Callable[[bytes], bool]:
     True
     """
     return lambda head: head.startswith(signature)
+
+
+def is_prophesee(*encodings: str) -> Callable[[bytes], bool]:
+    """A predicate on the first bytes of a file: whether it has a Prophesee header of one of these encodings.
+
+    `evt ?` is a header that states none, or one that is not read: it belongs to the first row.
+    An ATIS event at (37, 32) begins like a header, `% `; there a line of text must follow.
+
+    >>> is_prophesee("evt3")(b"% evt 3.0" + bytes([10, 0, 128]))
+    True
+    """
+
+    def recognised(head: bytes) -> bool:
+        encoding = prophesee_encoding(head)
+        return encoding is not None and (encoding in encodings or ("evt ?" in encodings and encoding[:4] == "evt "))
+
+    return recognised
 
 
 def is_aedat2(head: bytes) -> bool:
@@ -45,12 +63,7 @@ def is_text(head: bytes) -> bool:
 def other_kind(head: bytes) -> str | None:
     """The kind of a file that is no recording or one that spikecut does not read, or None if nothing is known.
 
-    An ATIS event at (37, 32) begins like a Prophesee recording, `% `; there a letter must follow.
-
     >>> other_kind(b"%PDF-1.7")
     'a PDF document'
     """
-    for signature, kind in _OTHERS.items():
-        if head.startswith(signature) and (signature != b"% " or head[2:3].isalpha()):
-            return kind
-    return None
+    return next((kind for signature, kind in _OTHERS.items() if head.startswith(signature)), None)

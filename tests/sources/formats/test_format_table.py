@@ -43,10 +43,18 @@ def test_the_signature_of_a_format_is_that_of_no_other_kind() -> None:
         b"\x89HDF\r\n\x1a\n",
         b"\x93NUMPY\x01\x00",
         b"\0\0\0\x18ftypmp42",
+        b"% evt 3.0\n% end\n",
+        b"% evt 2.0\r\n\x01",
+        b"% format EVT21;height=720;width=1280\n",
+        b"% Version 2\n\x0c\x08",
+        b"% camera 1\n\x00\x08",
+        b"% camera 1\n% end\n\x01",
+        b"% evt 4.0\n% end\n",
+        b"Event Stream\x02\x00\x00\x01",
     )
     for head in (*heads, b"RIFF\0\0\0\0AVI LIST", b"\x1aE\xdf\xa3\x01"):
         assert sum(row.recognise is not None and row.recognise(head) for row in FORMATS.values()) == 1
-    for head in (b"RIFF\0\0\0\0WAVEfmt ", b"PK\x03\x04", b"% evt 3.0\n"):
+    for head in (b"RIFF\0\0\0\0WAVEfmt ", b"PK\x03\x04"):
         assert other_kind(head) is not None
         assert not any(row.recognise is not None and row.recognise(head) for row in FORMATS.values())
 

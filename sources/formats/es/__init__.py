@@ -1,0 +1,1 @@
+"""Event streams (`.es`), version 2."""

@@ -1,0 +1,234 @@
+"""The compiled loop that turns words of EVT3 into columns, and what those of EVT2 and EVT2.1 share with it.
+
+Times come in two parts: a TIME_HIGH word, and bits in (or before) each event. A TIME_HIGH more than about 10 ms from
+the one before is a suspect: it is compared with the next ones, up to `AHEAD_BYTES` further on, and dropped if they
+continue the time before it; events that depended on it are dropped as `leap`. Words of unknown types are `unreadable`;
+where bytes were added or lost, decoding goes on from the first byte where the types make sense.
+
+Loops and helpers stand in one file because Numba's cache notices changes only in the file of the function that is
+called.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from spikecut.pipeline.compiled import compiled
+
+AHEAD_BYTES = 1 << 15  # how far the next TIME_HIGH words are looked for
+VOTES = 8
+ALIGNED = 32  # words by which an alignment is judged
+
+# Where a kernel keeps its place between blocks: an int64 each.
+STATE = 24
+CONSUMED, FULL, OFFSET, OUTSIDE_AT, KNOWN, HIGH, LOW, ROW, BASE, POLARITY = range(10)
+BAD, BAD_BYTES, BAD_AT, SPECIAL, SPECIAL_BYTES, SPECIAL_AT, LEAPS, LEAP_BYTES, LEAP_AT = range(10, 19)
+CLOCK, RAW = 19, 20  # of DAT
+BLIND, SURE = 0, 1  # KNOWN: whether the time of the next event is known; HIGH is -1 before the first
+MISSING = -1
+
+EVT2_TYPES = 0xC503  # bits of the types 0, 1, 8, A, E and F
+EVT3_TYPES = 0xC5FD  # 0, 2 to 8, A, E and F
+EVT3_LEAP = 3  # steps of TIME_HIGH in 10 ms: 4096 us each
+
+
+@compiled(nogil=True)
+def note(state: Any, which: Any, events: Any, n_bytes: Any, at: Any) -> None:
+    """Adds to the counter `which` what begins at byte `at` of the block."""
+    if state[which + 2] < 0:
+        state[which + 2] = state[OFFSET] + at
+    state[which] += events
+    state[which + 1] += n_bytes
+
+
+@compiled(nogil=True)
+def unwrapped(value: Any, high: Any, bits: Any) -> Any:
+    """The full count of TIME_HIGH for its lower `bits`: a fall by half of their range or more is a wrap."""
+    step = value - (high & ((1 << bits) - 1))
+    if step <= -(1 << (bits - 1)):
+        step += 1 << bits
+    return high + step
+
+
+@compiled(nogil=True)
+def believed(words: Any, i: Any, layout: Any, high: Any, suspect: Any) -> bool:
+    """Whether the TIME_HIGH words after word `i` continue from `suspect` rather than from `high` (-1 if unknown).
+
+    `layout` is where a word has its type and its value, the value's bits, and the leap.
+    """
+    type_shift, value_shift, bits, leap = layout
+    mask = (1 << bits) - 1
+    n, against, before = 0, 0, np.int64(-1)
+    end = min(words.shape[0], i + 1 + AHEAD_BYTES // words.itemsize)
+    for j in range(i + 1, end):
+        word = np.int64(words[j])
+        if (word >> type_shift) & 15 != 8:
+            continue
+        value = (word >> value_shift) & mask
+        if high >= 0:
+            against += abs(unwrapped(value, high, bits) - high) < abs(unwrapped(value, suspect, bits) - suspect)
+            n += 1
+            if n == VOTES:
+                break
+        elif before < 0:
+            before = value
+        else:  # the first of all: the next two agree on a time before it, which no wrap explains
+            back = suspect - before
+            return not (abs(value - before) <= leap and leap < back < mask - leap)
+    return against * 2 <= n
+
+
+@compiled(nogil=True)
+def next_high(words: Any, i: Any, layout: Any) -> Any:
+    """The value of the first TIME_HIGH after word `i`, or -1 if there is none near."""
+    type_shift, value_shift, bits, _ = layout
+    for j in range(i + 1, min(words.shape[0], i + 1 + AHEAD_BYTES // words.itemsize)):
+        word = np.int64(words[j])
+        if (word >> type_shift) & 15 == 8:
+            return (word >> value_shift) & ((1 << bits) - 1)
+    return np.int64(-1)
+
+
+@compiled(nogil=True)
+def makes_sense(data: Any, at: Any, layout: Any, wide: Any, high: Any) -> bool:
+    """Whether the word at byte `at` is of a known type and, if it has a whole address, on the sensor."""
+    size, type_byte, types = layout
+    kind = data[at + type_byte] >> 4
+    if not (types >> kind) & 1 or size == 2 or kind > 1:
+        return bool((types >> kind) & 1)
+    first = at + type_byte - 3
+    head = np.int64(data[first]) | np.int64(data[first + 1]) << 8 | np.int64(data[first + 2]) << 16
+    mask = at + 4 - (type_byte - 3)
+    empty = size == 8 and not (data[mask] or data[mask + 1] or data[mask + 2] or data[mask + 3])
+    return not empty and (head >> 11) & 0x7FF < wide and head & 0x7FF < high
+
+
+@compiled(nogil=True)
+def misaligned(data: Any, at: Any, layout: Any, wide: Any, high: Any) -> int:
+    """How many bytes after `at` words begin to make sense, if they do not from there on; else 0."""
+    size = layout[0]
+    best, fewest = 0, ALIGNED
+    for skip in range(size):
+        bad = n = 0
+        for place in range(at + skip, min(data.shape[0] - size + 1, at + skip + ALIGNED * size), size):
+            bad += not makes_sense(data, place, layout, wide, high)
+            n += 1
+        if skip == 0 and (n < 8 or bad * 8 <= n):
+            return 0
+        if skip > 0 and n >= 8 and bad * 8 <= n and bad < fewest:
+            best, fewest = skip, bad
+    return best
+
+
+@compiled(nogil=True)
+def take_high(words: Any, i: Any, value: Any, final: Any, layout: Any, state: Any) -> int:
+    """Accepts or drops a TIME_HIGH: 0 if more words are needed, 1 if it is dropped, 2 if it is taken."""
+    high, bits, leap = state[HIGH], layout[2], layout[3]
+    full = unwrapped(value, high, bits) if high >= 0 else value
+    if high < 0 or abs(full - high) > leap:
+        if not final and (words.shape[0] - i - 1) * words.itemsize < AHEAD_BYTES:
+            return 0
+        if not believed(words, i, layout, high, full):
+            note(state, BAD, 1, words.itemsize, i * words.itemsize)
+            following = next_high(words, i, layout)
+            if high < 0 or following < 0 or unwrapped(following, high, bits) != high:
+                state[KNOWN] = BLIND
+            return 1
+    state[HIGH], state[KNOWN] = full, SURE
+    return 2
+
+
+@compiled(nogil=True)
+def suspicious(data: Any, at: Any, layout: Any, flags: Any, sensor: Any, state: Any) -> int:
+    """How many bytes to skip at byte `at`, where no word makes sense: 0 if more of the file is needed, -1 for none.
+
+    `layout` is the size of a word, the byte with its type, and the types that exist. A word of an unknown type is
+    skipped, and what stands before a better alignment; both are counted.
+    """
+    size, type_byte, types = layout
+    final, shift = flags
+    if shift and not final and data.shape[0] - at < (ALIGNED + 1) * size:
+        return 0
+    skipped = misaligned(data, at, layout, sensor[0], sensor[1]) if shift else 0
+    if skipped == 0 and (types >> (data[at + type_byte] >> 4)) & 1:
+        return -1
+    note(state, BAD, 1, skipped or size, at)
+    return skipped or size
+
+
+@compiled(nogil=True)
+def decode_evt3(
+    data: Any, words: Any, final: Any, shift: Any, size: Any, state: Any, t: Any, x: Any, y: Any, p: Any
+) -> int:
+    """Columns from a block of EVT3; returns how many events, `state` says how many bytes."""
+    layout = (12, 0, 12, EVT3_LEAP)
+    n_words, limit, one = np.uint64(words.shape[0]), np.uint64(t.shape[0] - 12), np.uint64(1)
+    i = n = np.uint64(0)
+    row, base, polarity, low = state[ROW], state[BASE], state[POLARITY], state[LOW]
+    time = (state[HIGH] << 12) + low
+    common = np.uint32(0x45) if state[KNOWN] and row >= 0 else np.uint32(0)  # the types 0, 2 and 6
+    at = np.int64(-1)
+    while i < n_words and n <= limit:
+        word = np.uint32(words[i])
+        kind = word >> np.uint32(12)
+        if (common >> kind) & np.uint32(1):
+            pixel = word & np.uint32(0x7FF)
+            t[n] = time
+            x[n] = pixel
+            y[n] = row
+            p[n] = (word >> np.uint32(11)) & np.uint32(1)
+            n += np.uint64(kind == 2)
+            row = np.int64(pixel) if kind == 0 else row
+            low = np.int64(word & np.uint32(0xFFF)) if kind == 6 else low
+            time = (time & ~np.int64(0xFFF)) | low
+        elif kind == 4 or kind == 5:
+            width = 12 if kind == 4 else 8
+            mask = word & np.uint32((1 << width) - 1)
+            if not state[KNOWN] or row < 0 or base < 0:
+                number: Any = 0
+                for k in range(width):
+                    number += (mask >> np.uint32(k)) & np.uint32(1)
+                note(state, BAD if state[HIGH] < 0 or row < 0 or base < 0 else LEAPS, number, 2, 2 * np.int64(i))
+            else:
+                for k in range(12):
+                    t[n + np.uint64(k)] = time
+                    y[n + np.uint64(k)] = row
+                    p[n + np.uint64(k)] = polarity
+                for k in range(width):
+                    x[n] = base + k
+                    n += np.uint64((mask >> np.uint32(k)) & np.uint32(1))
+            base = min(base + width, np.int64(60_000)) if base >= 0 else base
+        elif kind == 3:
+            base, polarity = np.int64(word & np.uint32(0x7FF)), np.int64((word >> np.uint32(11)) & np.uint32(1))
+        elif kind == 8:
+            value, before = np.int64(word & np.uint32(0xFFF)), state[HIGH]
+            if value != before & 0xFFF or before < 0 or not state[KNOWN]:
+                taken = take_high(words, np.int64(i), value, final, layout, state)
+                if taken == 0:
+                    break
+                if taken == 2 and state[HIGH] != before:
+                    low = np.int64(0)  # the TIME_LOW of the new time comes next
+                time = (state[HIGH] << 12) + low
+            common = np.uint32(0x45) if state[KNOWN] and row >= 0 else np.uint32(0)
+        elif kind == 0:
+            row = np.int64(word & np.uint32(0x7FF))
+            common = np.uint32(0x45) if state[KNOWN] else np.uint32(0)
+        elif kind == 6:
+            low = np.int64(word & np.uint32(0xFFF))
+            time = (state[HIGH] << 12) + low
+        elif kind == 2:
+            note(state, BAD if state[HIGH] < 0 or row < 0 else LEAPS, 1, 2, 2 * np.int64(i))
+        elif (EVT3_TYPES >> kind) & 1:
+            note(state, SPECIAL, kind == 10 or kind == 14, 2, 2 * np.int64(i))
+        else:
+            at = 2 * np.int64(i)
+            skipped = suspicious(data, at, (2, 1, EVT3_TYPES), (final, shift), size, state)
+            if skipped != 2:
+                at += skipped
+                break
+            at = np.int64(-1)
+        i += one
+    state[ROW], state[BASE], state[POLARITY], state[LOW] = row, base, polarity, low
+    state[CONSUMED] = 2 * np.int64(i) if at < 0 else at
+    state[FULL] = n > limit
+    return int(n)
