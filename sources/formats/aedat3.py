@@ -8,18 +8,24 @@ the time in an event u32, overflow u32, capacity u32, events u32, valid events u
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
+from jaxtyping import Int64
+from numpy import ndarray
 
-from spikecut.pipeline.errors import ConfigError, CorruptRecording, UnsupportedVersion
+from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
+from spikecut.sources.formats.aedat import aedat3_decoding as decoding
+from spikecut.sources.formats.aedat.aedat3_header import Camera, Header, read_header
+from spikecut.sources.formats.aedat.cameras import camera_of
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
-from spikecut.sources.formats.reading.files import first_bytes, open_binary
-from spikecut.sources.formats.reading.ordering import RESET_US, Chunk, in_order, nothing
+from spikecut.sources.formats.reading.files import open_binary, read_bytes
+from spikecut.sources.formats.reading.ordering import RESET_US, Chunk, empty_columns, in_order
+from spikecut.sources.formats.reading.seeking import place_before
 
 DVS128 = SensorSize(128, 128)
 PACKET = np.dtype(
@@ -28,29 +34,97 @@ PACKET = np.dtype(
         "formats": ["<u2", "<u2", *["<u4"] * 6],
     }
 )
-_END = b"#!END-HEADER\r\n"
-_HEADER_LIMIT = 1 << 20
-_POLARITY, _EVENT_BYTES, _TIME_OFFSET = 1, 8, 4
-_CAMERAS = {"DVS128": DVS128, "DAVIS240": SensorSize(240, 180), "DAVIS346": SensorSize(346, 260)}
-_TYPES = 32  # the format defines 13 event types, programs add a few of their own
-_LARGEST_EVENT = 1 << 25
-_LARGEST_PACKET = 1 << 28
-_SEARCH_BYTES = 1 << 20
-_HEADER = "#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 0: {}\r\n#Start-Time: 1970-01-01 00:00:00 (TZ+0000)\r\n"
+_POLARITY, _EVENT_BYTES, _TIME_OFFSET = decoding.POLARITY, decoding.EVENT_BYTES, decoding.TIME_OFFSET
+_FEWEST_EVENTS = 512  # read at a time
+_LOOKED_AT = 256  # packets whose sources are looked at when a file is opened
+_UNIT, _REACH = 1 << 16, 1 << 24  # bytes between places whose time is looked up, and how far it may be from them
+_LARGEST_SIDE = 1 << 15
+_LATEST_US = decoding.MOST_OVERFLOWS << 31
+_HEADER = "#!AER-DAT3.1\r\n#Format: RAW\r\n{}#Start-Time: 1970-01-01 00:00:00 (TZ+0000)\r\n#!END-HEADER\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Aedat3Recording:
-    """The polarity events of one file, a packet at a time; other packets are passed over."""
+    """The polarity events of one camera, about `batch_events` at a time; other packets are passed over."""
 
     path: Path
     begin: int
     sensor: SensorSize
     batch_events: int = 65_536
+    camera: int = 0
+    others: tuple[int, ...] = ()
     format: str = "AEDAT 3.1"
 
     def __iter__(self) -> Iterator[EventBatch]:
-        return in_order(_chunks(self.path, self.begin, self.batch_events), self.sensor, self.path)
+        return in_order(self._chunks(self.begin), self.sensor, self.path)
+
+    def from_time(self, time_us: int) -> Iterator[EventBatch] | None:
+        """The batches from the event at `time_us` or somewhat before; None if its place cannot be known."""
+        with open_binary(self.path) as file:
+            end = os.fstat(file.fileno()).st_size
+
+            def packet_after(unit: int) -> tuple[int, int] | None:
+                return _first_packet(file, self.path, (self.begin + unit * _UNIT, end), self.camera)
+
+            def time_after(unit: int) -> int | None:
+                packet = packet_after(unit)
+                return None if packet is None else packet[1]
+
+            unit = place_before(time_us, -(-(end - self.begin) // _UNIT), time_after)
+            packet = None if unit is None else packet_after(unit)
+        if packet is None:
+            return None
+        return in_order(self._chunks(packet[0] if unit else self.begin), self.sensor, self.path)
+
+    def _chunks(self, begin: int) -> Iterator[Chunk]:
+        state = np.zeros(decoding.STATE, np.int64)
+        state[[decoding.BAD_FROM, decoding.OVER_AT, decoding.BAD_AT]] = decoding.NOWHERE
+        others = np.array(self.others, np.int64)
+        at, trusting = begin, False
+        with open_binary(self.path) as file:
+            end = os.fstat(file.fileno()).st_size
+            while at < end:
+                n_bytes = min(decoding.HEADER_BYTES + _EVENT_BYTES * max(self.batch_events, _FEWEST_EVENTS), end - at)
+                file.seek(at)
+                data = np.frombuffer(read_bytes(file, self.path, n_bytes), np.uint8)
+                if len(data) < n_bytes:  # the file has become shorter meanwhile
+                    end = at + len(data)
+                columns = empty_columns(len(data) // _EVENT_BYTES + 1)
+                n = decoding.decode_packets(data, at, end, self.camera, others, trusting, state, *columns)
+                at += int(state[decoding.CONSUMED])
+                at, trusting = _next_place(state, at, end, trusting)
+                t, x, y, p = (column[:n] for column in columns)
+                yield Chunk(t, x, y, p, _losses(state, end))
+
+
+def _next_place(state: Int64[ndarray, " S"], at: int, end: int, trusting: bool) -> tuple[int, bool]:
+    """Where to read on: behind a packet that is passed over; or, at the end, at one that claims more than there is."""
+    if state[decoding.MODE] == decoding.IN_OTHERS:
+        step = min(int(state[decoding.REMAINING]), end - at)
+        state[decoding.REMAINING] -= step
+        if not state[decoding.REMAINING]:
+            state[decoding.MODE] = decoding.BEHIND
+        return at + step, trusting
+    if state[decoding.MODE] == decoding.SEARCHING and at >= end:
+        over = int(state[decoding.OVER_AT])
+        state[decoding.MODE] = decoding.AT_HEADER
+        decoding.note_bad(end if over == decoding.NOWHERE else over, state)
+        if over != decoding.NOWHERE:
+            return over, True
+    return at, trusting
+
+
+def _losses(state: Int64[ndarray, " S"], end: int) -> DropCounts:
+    """What the last block has lost; the counters begin anew."""
+    bad, bad_bytes, bad_at, invalid, invalid_at, foreign, foreign_at, cut, cut_at = state[decoding.BAD :].tolist()
+    if not (bad or invalid or foreign or cut):
+        return NOTHING_LOST
+    state[decoding.BAD :] = 0
+    state[decoding.BAD_AT] = decoding.NOWHERE
+    lost = DropCounts.of(DropCause.unreadable, bad, bad_bytes, bad_at)
+    lost += DropCounts.of(DropCause.invalid, invalid, at_byte=invalid_at)
+    lost += DropCounts.of(DropCause.unreadable, foreign, foreign * _EVENT_BYTES, foreign_at)
+    return lost + DropCounts.of(DropCause.cut_off, cut, end - cut_at if cut else 0, cut_at)
 
 
 def open_aedat3(path: Path, options: ReadOptions = DEFAULTS) -> Aedat3Recording:
@@ -59,24 +133,79 @@ def open_aedat3(path: Path, options: ReadOptions = DEFAULTS) -> Aedat3Recording:
     Raises:
         UnsupportedVersion: if it is AEDAT 3.0, or not raw.
         CorruptRecording: if the header has no end.
-        ConfigError: if neither header nor `sensor` say how large the camera is.
+        ConfigError: if neither header nor `sensor` say how large the camera is, or if the file has several cameras
+            and `options` choose none of them.
     """
-    head = first_bytes(path, _HEADER_LIMIT)
-    version = head[9:16].split(b"\r")[0].decode("latin-1")
-    if not version.startswith("3.1"):
-        raise UnsupportedVersion(path, f"AEDAT {version}; spikecut reads AEDAT 2.0 and 3.1")
-    end = head.find(_END)
-    if end < 0:
-        raise CorruptRecording(path, "the header has no #!END-HEADER line", offset=len(head))
-    text = head[:end].decode("latin-1")
-    form = text.split("#Format:")[1].split("\r")[0].strip() if "#Format:" in text else "RAW"
-    if form != "RAW":
-        raise UnsupportedVersion(path, f"AEDAT 3.1 in the format {form}; spikecut reads RAW")
-    named = next((size for camera, size in _CAMERAS.items() if camera in text), None)
-    sensor = named or options.sensor
+    header = read_header(path)
+    cameras = _cameras(path, header)
+    camera = _chosen(path, cameras, options.camera)
+    sensor = camera.sensor or (header.sensor if len(cameras) < 2 else None) or options.sensor
     if sensor is None:
         raise ConfigError(f"{path}: the header names no camera we know", hint="say --sensor WIDTHxHEIGHT")
-    return Aedat3Recording(path, end + len(_END), sensor, options.batch_events)
+    others = tuple(one.number for one in cameras if one.number != camera.number)
+    return Aedat3Recording(path, header.begin, sensor, options.batch_events, camera.number, others)
+
+
+def _cameras(path: Path, header: Header) -> tuple[Camera, ...]:
+    """The cameras that the header names or whose events stand among the first packets."""
+    named = {camera.number: camera for camera in header.cameras}
+    numbers = _sources(path, header.begin)
+    if len(named) == 1 and len(numbers) == 1:
+        (camera,) = named.values()
+        return (replace(camera, number=min(numbers)),)  # the number in the header is not always right
+    if len(named) < 2 and numbers:
+        return tuple(named.get(number, Camera(number)) for number in sorted(numbers))
+    return tuple(named.get(number, Camera(number)) for number in sorted(numbers | set(named))) or (Camera(0),)
+
+
+def _chosen(path: Path, cameras: tuple[Camera, ...], number: int | None) -> Camera:
+    if number is None and len(cameras) == 1:
+        return cameras[0]
+    for camera in cameras:
+        if camera.number == number:
+            return camera
+    names = ", ".join(map(str, cameras))
+    if number is None:
+        raise ConfigError(
+            f"{path}: events of {len(cameras)} cameras: {names}; one must be chosen",
+            hint=f"choose one by its number: --camera {cameras[0].number}",
+        )
+    raise ConfigError(f"{path}: no camera {number}; the file has {names}", hint=f"say --camera {cameras[0].number}")
+
+
+def _sources(path: Path, at: int) -> set[int]:
+    """The sources of the polarity packets among the first ones, up to the first damage."""
+    sources: set[int] = set()
+    with open_binary(path) as file:
+        for _ in range(_LOOKED_AT):
+            file.seek(at)
+            raw = np.frombuffer(read_bytes(file, path, PACKET.itemsize), np.uint8)
+            if len(raw) < PACKET.itemsize or not decoding.is_packet(raw, 0):
+                break
+            header = raw.view(PACKET)[0]
+            if header["type"] == _POLARITY and header["number"]:
+                sources.add(int(header["source"]))
+            at += PACKET.itemsize + int(header["number"]) * int(header["size"])
+    return sources
+
+
+def _first_packet(file: BinaryIO, path: Path, stretch: tuple[int, int], camera: int) -> tuple[int, int] | None:
+    """Place and first time of the camera's first packet in a stretch of bytes; None if none begins within 16 MB."""
+    at, end = stretch
+    stop = min(end, at + _REACH)
+    while at < stop:
+        file.seek(at)
+        data = np.frombuffer(read_bytes(file, path, _UNIT + 64), np.uint8)
+        place = decoding.next_polarity(data, 0, end - at, camera)
+        if place + PACKET.itemsize + _EVENT_BYTES <= len(data):
+            header = data[place : place + PACKET.itemsize].view(PACKET)[0]
+            if header["number"]:
+                time = data[place + PACKET.itemsize + _TIME_OFFSET :][:4].view("<u4")[0]
+                return at + place, (int(header["overflow"]) << 31) + (int(time) & 0x7FFFFFFF)
+            at += place + 1
+        else:
+            at += max(1, min(place, len(data) - 64)) if len(data) > 64 else len(data) + 1
+    return None
 
 
 def write_aedat3(
@@ -84,20 +213,23 @@ def write_aedat3(
 ) -> int:
     """Writes events as AEDAT 3.1, in packets of about `packet_events`, and returns how many events there were.
 
+    A sensor that belongs to no camera we know stands in a line of the header that only spikecut understands; other
+    programs must be given its size.
+
     Raises:
-        ConfigError: if the sensor is that of none of the cameras which the header may name, a time is negative, or a
-            clock reset steps back by less than a second, which no reader would notice.
+        ConfigError: if the sensor does not fit into 15 bits each way or changes, a time is negative, or a clock reset
+            steps back by less than a second, which no reader would notice.
     """
-    camera = next((name for name, size in _CAMERAS.items() if size == sensor), None)
-    if camera is None:
-        known = ", ".join(f"{name} ({size})" for name, size in _CAMERAS.items())
-        raise ConfigError(f"{path}: a {sensor} sensor; AEDAT 3.1 is written for {known}", hint="write .h5 instead")
+    if max(sensor.width, sensor.height) > _LARGEST_SIDE:
+        raise ConfigError(f"{path}: a {sensor} sensor; AEDAT 3.1 holds x and y below {_LARGEST_SIDE}")
+    camera = camera_of(sensor)
+    source = f"#Source 0: {camera}\r\n" if camera else f"#Source 0: unknown\r\n#Sensor 0: {sensor}\r\n"
     n = waiting = last = segment = 0
     parts: list[EventBatch] = []
     with path.open("wb") as file:
-        file.write(_HEADER.format(camera).encode() + _END)
+        file.write(_HEADER.format(source).encode())
         for batch in batches:
-            if batch.sensor != sensor or (len(batch) and batch.t[0] < 0):
+            if batch.sensor != sensor or (len(batch) and not 0 <= batch.t[0] <= batch.t[-1] < _LATEST_US):
                 raise ConfigError(
                     f"{path}: AEDAT 3.1 of a {sensor} sensor cannot hold a {batch.sensor} sensor or a time before 0",
                     hint="write .h5 instead",
@@ -135,96 +267,3 @@ def _write_packets(file: BinaryIO, parts: list[EventBatch], packet_events: int) 
         file.write(np.array(header, PACKET).tobytes())
         file.write(words[begin:end].tobytes())
     return len(t)
-
-
-def _chunks(path: Path, begin: int, block: int) -> Iterator[Chunk]:
-    with open_binary(path) as file:
-        end = os.fstat(file.fileno()).st_size
-        at = begin
-        while at < end:
-            header = _header_at(file, at, end)
-            size, number, body = (
-                (int(header["size"]), int(header["number"]), at + PACKET.itemsize)
-                if (header is not None)
-                else (1, 0, end)
-            )
-            following = _next_header(file, at, end) if header is None or body + number * size > end else end
-            if header is None or following < end:  # garbage, or a claim to more than there is
-                yield nothing(_passed_over(at, following, end))
-                at = following
-                continue
-            whole = min(number, (end - body) // size)
-            if header["type"] == _POLARITY:
-                for first in range(0, whole, block):
-                    n = min(block, whole - first)
-                    yield _decoded(file, body + first * _EVENT_BYTES, n, int(header["overflow"]))
-            if whole < number:
-                left = body + whole * size
-                yield nothing(DropCounts.of(DropCause.cut_off, number - whole, end - left, left))
-                return
-            at = body + number * size
-            if header["capacity"] != number and _header_at(file, at, end) is None:
-                at = body + int(header["capacity"]) * size  # some programs write the unused places, too
-
-
-def _decoded(file: BinaryIO, body: int, number: int, overflow: int) -> Chunk:
-    file.seek(body)
-    words = np.frombuffer(file.read(number * _EVENT_BYTES), "<u4").reshape(-1, 2)
-    invalid = (words[:, 0] & 1) == 0
-    lost = NOTHING_LOST
-    if invalid.any():
-        at = body + int(np.argmax(invalid)) * _EVENT_BYTES
-        lost = DropCounts.of(DropCause.invalid, int(invalid.sum()), at_byte=at)
-        words = words[~invalid]
-    data = words[:, 0]
-    return Chunk(
-        t=(words[:, 1] & 0x7FFFFFFF).astype(np.int64) + (overflow << 31),
-        x=(data >> 17).astype(np.uint16),
-        y=(data >> 2 & 0x7FFF).astype(np.uint16),
-        p=(data >> 1 & 1).astype(np.uint8),
-        lost=lost,
-    )
-
-
-def _header_at(file: BinaryIO, at: int, end: int) -> Any:
-    """The packet header at a byte, or None if what stands there cannot be one."""
-    file.seek(at)
-    raw = file.read(PACKET.itemsize)
-    if len(raw) < PACKET.itemsize:
-        return None
-    header = np.frombuffer(raw, PACKET)[0]
-    size, capacity, number = int(header["size"]), int(header["capacity"]), int(header["number"])
-    sane = (
-        int(header["type"]) < _TYPES
-        and 0 < size <= _LARGEST_EVENT
-        and int(header["valid"]) <= number <= capacity
-        and capacity * size <= _LARGEST_PACKET
-        and int(header["offset"]) < size
-        and (header["type"] != _POLARITY or (size == _EVENT_BYTES and int(header["offset"]) == _TIME_OFFSET))
-    )
-    if not sane:
-        return None
-    return header
-
-
-def _next_header(file: BinaryIO, at: int, end: int) -> int:
-    """The next byte from which a polarity packet makes sense, or the end of the file."""
-    while at < end:
-        file.seek(at + 1)
-        window = file.read(min(_SEARCH_BYTES, end - at - 1) + PACKET.itemsize)
-        mark = bytes([_POLARITY, 0])
-        place = window.find(mark)
-        while place >= 0:
-            candidate = at + 1 + place
-            if _header_at(file, candidate, end) is not None:
-                return candidate
-            place = window.find(mark, place + 1)
-        at += _SEARCH_BYTES
-    return end
-
-
-def _passed_over(at: int, following: int, end: int) -> DropCounts:
-    n_bytes = following - at
-    if n_bytes < PACKET.itemsize and following == end:
-        return DropCounts.of(DropCause.cut_off, 1, n_bytes, at)
-    return DropCounts.of(DropCause.unreadable, max(1, n_bytes // _EVENT_BYTES), n_bytes, at)

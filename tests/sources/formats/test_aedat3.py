@@ -133,7 +133,7 @@ def test_sixty_mutants_are_read_or_refused(tmp_path: Path) -> None:
 def test_other_versions_and_endless_headers_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.aedat"
     path.write_bytes(HEADER.replace(b"3.1", b"3.0"))
-    with pytest.raises(UnsupportedVersion, match=r"AEDAT 3\.0; spikecut reads AEDAT 2\.0 and 3\.1"):
+    with pytest.raises(UnsupportedVersion, match=r"AEDAT 3\.0; spikecut reads AEDAT 2\.0, 3\.1 and 4\.0"):
         open_recording(path)
     path.write_bytes(HEADER.replace(b"RAW", b"Serial-TS"))
     with pytest.raises(UnsupportedVersion, match="Serial-TS"):
@@ -163,9 +163,130 @@ def test_the_header_names_the_camera_whose_sensor_is_written(tmp_path: Path, sen
     assert check_source(recording).lists()[:4] == [[5], [sensor.width - 1], [sensor.height - 1], [1]]
 
 
-def test_a_sensor_of_no_known_camera_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"a 640x480 sensor; AEDAT 3\.1 is written for DVS128 \(128x128\)"):
-        write_aedat3(tmp_path / "a.aedat", [], SensorSize(640, 480))
+@pytest.mark.parametrize("sensor", [SensorSize(34, 34), SensorSize(1280, 720)])
+def test_a_sensor_of_no_known_camera_stands_in_the_header(tmp_path: Path, sensor: SensorSize) -> None:
+    path = tmp_path / "a.aedat"
+    assert write_aedat3(path, [one_event(5, sensor=sensor)], sensor) == 1
+    assert open_recording(path).sensor == sensor
+    assert check_source(open_recording(path)).x.tolist() == [sensor.width - 1]
+    path.write_bytes(path.read_bytes().replace(b"#Sensor 0:", b"#Bensor 0:"))
+    with pytest.raises(ConfigError, match="names no camera we know"):
+        open_recording(path)
+    assert open_recording(path, sensor=sensor).sensor == sensor
+
+
+def test_what_31_bits_and_their_overflows_cannot_hold_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="40000x10 sensor"):
+        write_aedat3(tmp_path / "a.aedat", [], SensorSize(40_000, 10))
+    for t in (-1, 2**55):
+        with pytest.raises(ConfigError, match="cannot hold"):
+            write_aedat3(tmp_path / "a.aedat", [one_event(t)])
+
+
+def packet_of(source: int, kind: int, events: list[tuple[int, int]]) -> bytes:
+    n = len(events)
+    return np.array((kind, source, 8, 4, 0, n, n, n), PACKET).tobytes() + np.array(events, "<u4").tobytes()
+
+
+def two_cameras(path: Path, sources: bytes = b"#Source 1: DVS128\r\n#Source 2: DAVIS346Red\r\n") -> Path:
+    """A packet of each in turn, every 2 ms, of 20 events."""
+    parts = [b"#!AER-DAT3.1\r\n#Format: RAW\r\n", sources, b"#!END-HEADER\r\n"]
+    for turn in range(50):
+        for source, x in ((1, 5), (2, 100)):
+            times = range(turn * 2_000, turn * 2_000 + 2_000, 100)
+            parts.append(packet_of(source, 1, [(word(x, 7, 1), t) for t in times]))
+    path.write_bytes(b"".join(parts))
+    return path
+
+
+def test_one_of_several_cameras_must_be_chosen(tmp_path: Path) -> None:
+    path = two_cameras(tmp_path / "a.aedat")
+    with pytest.raises(ConfigError, match=r"2 cameras: 1 \(DVS128, 128x128\), 2 \(DAVIS346Red, 346x260\)") as caught:
+        open_recording(path)
+    assert "--camera 1" in str(caught.value.hint)
+    with pytest.raises(ConfigError, match="no camera 0; the file has 1"):
+        open_recording(path, camera=0)
+    for camera, x, sensor in ((1, 5, DVS128), (2, 100, SensorSize(346, 260))):
+        recording = open_recording(path, camera=camera)
+        assert recording.sensor == sensor
+        found = check_source(recording)
+        assert found.x.tolist() == [x] * 1_000
+        assert not found.lost
+
+
+def test_cameras_that_the_header_does_not_name_are_not_laid_over_one_another(tmp_path: Path) -> None:
+    path = two_cameras(tmp_path / "a.aedat", b"#Source 1: DVS128\r\n")
+    with pytest.raises(ConfigError, match=r"1 \(DVS128, 128x128\), 2 \(no name\)"):
+        open_recording(path)
+    assert len(check_source(open_recording(path, camera=1)).t) == 1_000
+
+
+def test_packets_of_a_source_that_turns_up_later_are_counted(tmp_path: Path) -> None:
+    first = [packet([(word(1, 1, 1), 10 * i)]) for i in range(300)]
+    found = check_source(open_recording(file_of(tmp_path, *first, packet_of(9, 1, [(word(3, 3, 1), 3_000)] * 5))))
+    assert len(found.t) == 300
+    assert found.lost.events_by_cause() == {"unreadable": 5}
+
+
+def test_lines_may_end_in_lf_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.aedat"
+    path.write_bytes(HEADER.replace(b"\r\n", b"\n") + packet([(word(3, 5, 1), 10)]))
+    assert check_source(open_recording(path)).lists()[:4] == [[10], [3], [5], [1]]
+    path.write_bytes(HEADER.replace(b"\r\n", b"\n").replace(b"RAW", b"Serial-TS"))
+    with pytest.raises(UnsupportedVersion, match="Serial-TS"):
+        open_recording(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("DAVIS240C", "240x180"),
+        ("DAVIS128", "128x128"),
+        ("DAVIS208", "208x192"),
+        ("DAVIS640", "640x480"),
+        ("eDVS4337", "128x128"),
+    ],
+)
+def test_cameras_are_known_by_their_names(tmp_path: Path, name: str, size: str) -> None:
+    path = tmp_path / "a.aedat"
+    path.write_bytes(HEADER.replace(b"DVS128", name.encode()) + packet([(word(3, 5, 1), 10)]))
+    assert str(open_recording(path).sensor) == size
+
+
+def test_a_stretch_is_found_without_reading_what_lies_before(tmp_path: Path) -> None:
+    path, batch = tmp_path / "a.aedat", pattern(60_000)
+    write_aedat3(path, [batch], packet_events=500)
+    for start in (0, 1, 700_000, 2_300_000, 10**9):
+        found = check_source(open_recording(path, start_us=start, duration_us=50_000))
+        wanted = (batch.t >= batch.t[0] + start) & (batch.t < batch.t[0] + start + 50_000)
+        assert found.t.tolist() == batch.t[wanted].tolist()
+    batches = open_recording(path).from_time(int(batch.t[50_000]))  # type: ignore[attr-defined]
+    first = next(part for part in batches if len(part))
+    assert batch.t[20_000] < first.t[0] <= batch.t[50_000]
+
+
+def test_a_file_of_almost_packets_is_passed_over_in_one_go(tmp_path: Path) -> None:
+    """Headers that claim more than there is, one after the other; then garbage and headers of no event in turn."""
+    bold = np.array((1, 1, 8, 4, 0, 2**24, 2**24, 2**24), PACKET).tobytes() * 20_000
+    empty = (packet([]) + b"!") * 10_000
+    found = check_source(
+        open_recording(file_of(tmp_path, packet([(word(1, 1, 1), 10)]), bold, empty, packet([(word(2, 2, 1), 20)])))
+    )
+    assert found.t.tolist() == [10, 20]
+    assert found.lost.losses["unreadable"].bytes == len(bold) + 10_000  # type: ignore[index]
+
+
+@given(st.lists(st.binary(min_size=1, max_size=60), max_size=5), st.integers(1, 50))
+def test_garbage_between_packets_costs_no_event(
+    tmp_path_factory: pytest.TempPathFactory, garbage: list[bytes], batch_events: int
+) -> None:
+    folder = tmp_path_factory.mktemp("aedat3")
+    parts = [part for i, one in enumerate(garbage) for part in (packet([(word(i, 1, 1), 10 * i)]), b"\xff" + one)]
+    path = file_of(folder, *parts, packet([(word(99, 1, 1), 100)]))
+    found = check_source(open_recording(path, batch_events=batch_events))
+    assert found.x.tolist() == [*range(len(garbage)), 99]
+    assert found.lost.total >= len(garbage)
+    assert sum(one.bytes for one in found.lost.losses.values()) == sum(1 + len(one) for one in garbage)
 
 
 def test_a_clock_reset_that_no_reader_would_notice_is_not_written(tmp_path: Path) -> None:
