@@ -18,6 +18,7 @@ from spikecut.sources.formats.reading.files import open_binary, read_bytes
 _WINDOW = 1 << 22
 _LOOK = 64  # bytes of a packet in which the type of its buffer shows, compressed or not
 _MARK = b"EVTS"
+_PATIENCE = 64  # damaged places one after the other
 _CHECKED = 28  # bytes from which it shows whether a packet begins there
 
 
@@ -53,6 +54,8 @@ class PacketFile:
     end: int = 0
     n_attempts: int = 0  # at a table, or at a packet of which it is not known what follows it
     wasted: int = 0
+    failures: int = 0  # damaged places since the last packet that was sound
+    damaged_from: int = 0
     counts: dict[int, int] | None = field(default=None)
 
     def __post_init__(self) -> None:
@@ -81,6 +84,13 @@ class PacketFile:
                 return at + place
             at += max(1, stop)
         return self.end
+
+    def past(self, at: int, following: int) -> int:
+        """Where to go on after damage at a byte: where damage follows damage, by a sixteenth of the damaged stretch."""
+        self.failures += 1
+        self.damaged_from = at if self.failures == 1 else self.damaged_from
+        step = (at - self.damaged_from) // 16 if self.failures > _PATIENCE else 0
+        return following if following >= min(self.end, at + step) else self.next_after(at + step - 1)
 
     def table(self, at: int) -> Unpacked | None:
         """The table of the file if it begins at a byte, or what there is of it; else None."""
@@ -122,12 +132,14 @@ def packets(source: PacketFile, begin: int) -> Iterator[Packet]:
             if (table := source.table(at)) is not None:
                 yield lost_at(at, _behind(source, at, table))
                 return
-            yield lost_at(at, _passed_over(source, at, following := source.next_after(at)))
+            following = source.past(at, source.next_after(at))
+            yield lost_at(at, _passed_over(source, at, following))
             at = following
             continue
         stream, size = header
         after = at + HEADER_BYTES + size
         if after > source.end and (following := source.next_after(at)) < source.end:
+            following = source.past(at, following)
             yield lost_at(at, _lost(source, at, following))
             at = following
         elif stream == source.camera:
@@ -151,8 +163,9 @@ def _read(source: PacketFile, at: int, size: int) -> tuple[Packet, int]:
         source.waste(len(packed))
         known = after == source.end or source.header_at(after) is not None or source.table(after) is not None
         source.n_attempts += not known
-        following = after if known else source.next_after(at)
+        following = source.past(at, after if known else source.next_after(at))
         return lost_at(at, _lost(source, at, following)), following
+    source.failures = 0
     return Packet(content.data, vector[0], vector[1], at), after
 
 

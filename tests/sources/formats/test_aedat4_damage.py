@@ -13,7 +13,8 @@ from spikecut.pipeline.drop_counts import DropCause, Loss
 from spikecut.pipeline.errors import SourceError
 from spikecut.pipeline.events import EventBatch
 from spikecut.sources import open_recording
-from spikecut.sources.formats.aedat4.compression import LARGEST, Compression, unpacked
+from spikecut.sources.formats.aedat4 import packets
+from spikecut.sources.formats.aedat4.compression import LARGEST, Compression, Unpacked, unpacked
 from spikecut.sources.formats.aedat4.header import read_header
 from spikecut.sources.formats.aedat4.writer import write_aedat4
 
@@ -211,3 +212,24 @@ def test_mutants_are_read_or_refused_and_nothing_is_invented(tmp_path: Path, com
         assert not invented or compression is Compression.none  # packed ones have a checksum
         assert found.lost or len(found.t) == N or kind == "truncate"
     assert n_read > 120
+
+
+def test_a_stretch_of_almost_packets_is_left_in_growing_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two megabytes of headers before frames that hold nothing: few of them are tried. A short stretch costs nothing."""
+    tried: list[int] = []
+
+    def counted(data: bytes) -> Unpacked | None:
+        tried.append(len(data))
+        return unpacked(data)
+
+    monkeypatch.setattr(packets, "unpacked", counted)
+    path = tmp_path / "a.aedat4"
+    data, places = sample(path)
+    almost = struct.pack("<ii", 0, 16) + b"\x04\x22\x4d\x18" + b"\x40\x40\xc0\xff\xff\xff" + b"ab" * 3
+    at = places[3][0]
+    found = read(path, data[:at] + almost * 100_000 + data[at:])
+    assert len(found.t) >= 3 * PER_PACKET
+    assert found.lost.damage
+    assert len(tried) < 2_000
+    found = read(path, data[:at] + almost * 60 + data[at:])
+    assert len(found.t) == N
