@@ -215,7 +215,7 @@ def test_mutants_are_read_or_refused_and_nothing_is_invented(tmp_path: Path, com
 
 
 def test_a_stretch_of_almost_packets_is_left_in_growing_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two megabytes of headers before frames that hold nothing: few of them are tried. A short stretch costs nothing."""
+    """Two megabytes of headers before frames that hold nothing: few are tried. A short stretch costs no event."""
     tried: list[int] = []
 
     def counted(data: bytes) -> Unpacked | None:
