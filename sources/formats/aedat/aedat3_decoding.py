@@ -41,14 +41,14 @@ NOWHERE = -1
 
 
 @compiled(nogil=True)
-def number_at(data: Any, at: int) -> Any:
+def number_at(data: Any, at: Any) -> Any:
     """Four bytes, little-endian."""
     low = np.int64(data[at]) | np.int64(data[at + 1]) << 8
     return low | np.int64(data[at + 2]) << 16 | np.int64(data[at + 3]) << 24
 
 
 @compiled(nogil=True)
-def is_packet(data: Any, at: int) -> Any:
+def is_packet(data: Any, at: Any) -> Any:
     """Whether 28 bytes can be the header of a packet."""
     kind = np.int64(data[at]) | np.int64(data[at + 1]) << 8
     size, offset, overflow = number_at(data, at + 4), number_at(data, at + 8), number_at(data, at + 12)
@@ -66,15 +66,19 @@ def next_polarity(data: Any, at: int, remaining: Any, source: int) -> Any:
 
     `remaining` are the bytes of the file from the first of `data` on; `source` is a camera, or negative for any.
     """
-    size = data.shape[0]
-    while at + HEADER_BYTES <= size:
-        if data[at] == POLARITY and data[at + 1] == 0 and is_packet(data, at):
-            camera = np.int64(data[at + 2]) | np.int64(data[at + 3]) << 8
-            ends = at + HEADER_BYTES + number_at(data, at + 20) * EVENT_BYTES
+    size, one = data.shape[0], np.uint64(1)
+    for place in range(np.uint64(at), np.uint64(max(at, size - HEADER_BYTES + 1))):
+        if data[place] != POLARITY or data[place + one]:
+            continue
+        if data[place + np.uint64(4)] != EVENT_BYTES or data[place + np.uint64(8)] != TIME_OFFSET:
+            continue
+        begin = np.int64(place)
+        if is_packet(data, begin):
+            camera = np.int64(data[begin + 2]) | np.int64(data[begin + 3]) << 8
+            ends = begin + HEADER_BYTES + number_at(data, begin + 20) * EVENT_BYTES
             if ends <= remaining and (source < 0 or camera == source):
-                return at
-        at += 1
-    return size
+                return begin
+    return np.int64(size)
 
 
 @compiled(nogil=True)

@@ -8,6 +8,7 @@ from enum import IntEnum
 
 LZ4_MAGIC, ZSTD_MAGIC = b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd"
 LARGEST = 1 << 26  # bytes of one packet, unpacked
+_TYPES = (b"EVTS", b"FTAB")  # of buffers that are unpacked
 _RATIO, _SMALL = 256, 1 << 20  # LZ4 cannot do better than 255; small packets may
 
 
@@ -36,7 +37,10 @@ def limit_of(n_packed: int) -> int:
 
 
 def unpacked(data: bytes) -> Unpacked | None:
-    """What a packet holds, or its beginning if it is cut off; None if it is damaged or larger than its limit."""
+    """What a packet holds, or its beginning if it is cut off; None if it is damaged or larger than its limit.
+
+    A packet of another type than events and the table may be refused, too.
+    """
     if data.startswith(LZ4_MAGIC):
         return _from_lz4(data)
     if data.startswith(ZSTD_MAGIC):
@@ -56,6 +60,8 @@ def _from_lz4(data: bytes) -> Unpacked | None:
             rest = data[at:] if at else data
             part, n_used, whole = lz4.frame.decompress_chunk(context, rest, max_length=min(room, limit + 1 - size))
             parts.append(part)
+            if not size and len(part) >= 12 and part[8:12] not in _TYPES:
+                return None
             at, size, room = at + n_used, size + len(part), 4 * room
             if size > limit:
                 return None

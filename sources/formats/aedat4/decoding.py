@@ -41,14 +41,14 @@ def split(words: Any, t: Any, x: Any, y: Any, p: Any) -> int:
 
 
 @compiled(nogil=True)
-def word_at(data: Any, at: int) -> Any:
+def word_at(data: Any, at: Any) -> Any:
     """Four bytes, little-endian."""
     low = np.int64(data[at]) | np.int64(data[at + 1]) << 8
     return low | np.int64(data[at + 2]) << 16 | np.int64(data[at + 3]) << 24
 
 
 @compiled(nogil=True)
-def is_header(data: Any, at: int, remaining: int) -> bool:
+def is_header(data: Any, at: Any, remaining: Any) -> Any:
     """Whether a packet may begin at a byte of `data`, with `remaining` bytes of the file behind its header.
 
     The stream's number is small, and what follows is a frame of LZ4 or Zstandard, or a buffer of this very length.
@@ -69,13 +69,18 @@ def is_header(data: Any, at: int, remaining: int) -> bool:
 
 
 @compiled(nogil=True)
-def next_header(data: Any, begin: int, end: int, remaining: int, lenient: bool) -> int:
+def next_header(data: Any, begin: int, end: int, remaining: int, lenient: bool) -> Any:
     """The first byte in `begin <= at < end` at which a packet may begin and another follow it, or `end`.
 
     `remaining` are the bytes of the file from the first of `data` on. Where what would follow it is not among `data`,
     `lenient` decides.
     """
-    for at in range(begin, end):
+    first, last = np.uint64(begin), np.uint64(max(begin, min(end, data.shape[0] - HEADER_BYTES - 4)))
+    for place in range(first, last):
+        size_bytes = data[place + np.uint64(4)] | data[place + np.uint64(5)] | data[place + np.uint64(6)]
+        if data[place + np.uint64(2)] or data[place + np.uint64(3)] or not size_bytes | data[place + np.uint64(7)]:
+            continue
+        at = np.int64(place)
         behind = remaining - at - HEADER_BYTES
         if is_header(data, at, behind):
             following = at + HEADER_BYTES + word_at(data, at + 4)
@@ -90,7 +95,7 @@ def next_header(data: Any, begin: int, end: int, remaining: int, lenient: bool) 
 
 
 @compiled(nogil=True)
-def is_frame(data: Any, at: int) -> bool:
+def is_frame(data: Any, at: Any) -> Any:
     """Whether a compressed frame begins at a byte: the table at the end of a file has no header before it."""
     first = word_at(data, at)
     return first in (_LZ4, _ZSTD)

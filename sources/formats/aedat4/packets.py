@@ -8,14 +8,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from spikecut.pipeline.errors import LimitExceeded
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts
-from spikecut.sources.formats.aedat4.compression import LARGEST, Unpacked, limit_of, unpacked
+from spikecut.sources.formats.aedat4.compression import LARGEST, Unpacked, unpacked
 from spikecut.sources.formats.aedat4.decoding import HEADER_BYTES, is_header, next_header
 from spikecut.sources.formats.aedat4.flatbuffers import EVENT, events_in, root_of, table_entries
 from spikecut.sources.formats.reading.files import open_binary, read_bytes
 
-_WINDOW = 1 << 22
+_BLOCK, _WINDOW = 1 << 18, 1 << 22
+_ATTEMPTS = 8
 _LOOK = 64  # bytes of a packet in which the type of its buffer shows, compressed or not
 _MARK = b"EVTS"
 _PATIENCE = 64  # damaged places one after the other
@@ -53,17 +53,24 @@ class PacketFile:
     table_at: int | None
     end: int = 0
     n_attempts: int = 0  # at a table, or at a packet of which it is not known what follows it
-    wasted: int = 0
     failures: int = 0  # damaged places since the last packet that was sound
     damaged_from: int = 0
+    block: bytes = b""
+    block_at: int = 0
     counts: dict[int, int] | None = field(default=None)
 
     def __post_init__(self) -> None:
         self.end = os.fstat(self.file.fileno()).st_size
 
     def read(self, at: int, n: int) -> bytes:
-        self.file.seek(at)
-        return read_bytes(self.file, self.path, n)
+        """Bytes of the file, by way of a block of it that is kept."""
+        if n > _BLOCK:
+            self.file.seek(at)
+            return read_bytes(self.file, self.path, n)
+        if not self.block_at <= at <= at + n <= self.block_at + len(self.block):
+            self.file.seek(at)
+            self.block, self.block_at = read_bytes(self.file, self.path, _BLOCK), at
+        return self.block[at - self.block_at : at - self.block_at + n]
 
     def header_at(self, at: int) -> tuple[int, int] | None:
         """Stream and size of the packet that begins at a byte; None if none does. It may claim more than there is."""
@@ -76,13 +83,15 @@ class PacketFile:
     def next_after(self, at: int) -> int:
         """The next byte at which a packet begins, or the end of the file."""
         at += 1
+        lenient = self.n_attempts < _ATTEMPTS
+        window = _BLOCK // 4 if lenient else _WINDOW
         while at < self.end:
-            data = np.frombuffer(self.read(at, _WINDOW + 64), np.uint8)
-            stop = min(_WINDOW, len(data))
-            place = next_header(data, 0, stop, self.end - at, self.n_attempts < 8)
+            data = np.frombuffer(self.read(at, window + 64), np.uint8)
+            stop = min(window, len(data))
+            place = int(next_header(data, 0, stop, self.end - at, lenient))
             if place < stop:
                 return at + place
-            at += max(1, stop)
+            at, window = at + max(1, stop), min(_WINDOW, 4 * window)
         return self.end
 
     def past(self, at: int, following: int) -> int:
@@ -94,7 +103,7 @@ class PacketFile:
 
     def table(self, at: int) -> Unpacked | None:
         """The table of the file if it begins at a byte, or what there is of it; else None."""
-        if at + 8 > self.end or (at != self.table_at and self.n_attempts > 8):
+        if at + 8 > self.end or (at != self.table_at and self.n_attempts > _ATTEMPTS):
             return None
         self.n_attempts += at != self.table_at
         begun = unpacked(self.read(at, min(self.end - at, LARGEST)))
@@ -107,23 +116,12 @@ class PacketFile:
             self.counts = (None if table is None else table_entries(table.data)) or {}
         return max(1, self.counts.get(at, 1))
 
-    def waste(self, n_packed: int) -> None:
-        """Accounts for a packet that was unpacked in vain.
-
-        Raises:
-            LimitExceeded: if that came to more than 1 GB and eight times the file.
-        """
-        self.wasted += limit_of(n_packed) if n_packed > 1 << 16 else 16 * n_packed
-        if self.wasted > (1 << 32) + 64 * self.end:
-            raise LimitExceeded(self.path, "damaged packets that unpack to more than a hundred times the file")
-
 
 def packets(source: PacketFile, begin: int) -> Iterator[Packet]:
     """The packets of the camera from a byte on.
 
     Raises:
         UnreadableSource: if the file cannot be read.
-        LimitExceeded: if damage would cost too much time.
     """
     at = begin
     while at < source.end:
@@ -160,7 +158,6 @@ def _read(source: PacketFile, at: int, size: int) -> tuple[Packet, int]:
     if after > source.end:
         return _cut_off(source, at, content), source.end
     if content is None or vector is None or not _fits(content, vector):
-        source.waste(len(packed))
         known = after == source.end or source.header_at(after) is not None or source.table(after) is not None
         source.n_attempts += not known
         following = source.past(at, after if known else source.next_after(at))
