@@ -1,12 +1,21 @@
 """Puts decoded events in order: the one place where a recording's clock is judged.
 
-Events up to 10 ms behind the newest are sorted in. Those further behind are dropped as `late`, unless
-time fell by more than a second: then the clock was reset, and a new segment begins. The result does not
-depend on how the events were cut into chunks.
+- Events up to 10 ms behind the newest are sorted in.
+- An event more than 10 ms ahead is dropped (`leap`) if most of the 32 events after it are nearer to the time before it
+  than to its own, or the next two are more than 10 ms behind it; else the scene was silent. A first event is dropped if
+  the next two are more than 10 ms and at most a second behind it.
+- After a step back of more than 10 ms, events are `late` if the clock returns to where it was. If it does not, it was
+  reset, and a new segment begins: after more than a second back with the 32nd event (the second, if the recording ends
+  before), after less once 20 ms have passed on the new clock.
+- Segments of at most 10 ms before the first longer one are left over from another clock and dropped (`stale`), as are
+  at most 3 events more than a second before everything else. Cameras deliver such events from buffers that were not
+  emptied when their clock was set. Segments that the file itself marks are never stale.
+
+The result does not depend on how the events were cut into chunks. Events in order are not copied.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,14 +24,28 @@ import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
 from numpy import ndarray
 
-from spikecut.pipeline.compiled import compiled
 from spikecut.pipeline.errors import CorruptRecording, LimitExceeded
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
+from spikecut.sources.formats.reading.clock_kernels import (
+    CLOCK,
+    FRESH,
+    KEEP,
+    LATE,
+    LATEST_US,
+    LEAP,
+    N_KEPT,
+    NEWEST,
+    REORDER_US,
+    RESET,
+    RESET_US,
+    judge,
+    scan,
+)
 
-REORDER_US = 10_000
-RESET_US = 1_000_000
+__all__ = ["REORDER_US", "RESET_US", "Chunk", "empty_columns", "in_order", "nothing"]
+
 WAITING_LIMIT = 1 << 24  # a megapixel camera makes 10 million events in 10 ms at its physical limit
-_KEEP, _LATE, _RESET = 0, 1, 2
+STALE_SEGMENTS, STALE_EVENTS = 8, 65_536
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +64,9 @@ class Chunk:
     outside_at: int | None = None
     new_segment: bool = False
 
+    def __len__(self) -> int:
+        return len(self.t)
+
     def taken(self, which: Any) -> "Chunk":
         return Chunk(self.t[which], self.x[which], self.y[which], self.p[which])
 
@@ -55,97 +81,169 @@ def in_order(chunks: Iterable[Chunk], sensor: SensorSize, path: Path) -> Iterato
         CorruptRecording: if a stretch could not be decoded and no event came through at all.
         LimitExceeded: if more events wait than any camera makes in 10 ms.
     """
-    waiting, opened = nothing(), False
-    segment, start_us, newest, fresh = 0, 0, 0, True
-    lost = NOTHING_LOST
-
-    def batch(part: Chunk, end_us: int) -> EventBatch:
-        start = start_us if opened or not len(part.t) else int(part.t[0])
-        return EventBatch(part.t, part.x, part.y, part.p, start, end_us, sensor, segment, lost)
-
+    order = _Order(sensor, path)
     for chunk in chunks:
-        lost += chunk.lost
-        fresh |= chunk.new_segment
-        chunk, n_outside = _on_sensor(chunk, sensor)
-        lost += DropCounts.of(DropCause.outside_sensor, n_outside, at_byte=chunk.outside_at)
-        verdicts = np.empty(len(chunk.t), np.uint8)
-        newest = judge(chunk.t, newest, fresh, verdicts)
-        fresh &= not len(chunk.t)
-        lost += DropCounts.of(DropCause.late, int((verdicts == _LATE).sum()))
-        resets = np.flatnonzero(verdicts == _RESET).tolist()
-        for begin, end in pairwise(sorted({0, *resets, len(chunk.t)})):
+        yield from order.take(chunk)
+    yield from order.finish()
+
+
+class _Order:
+    """The segment that is open: what waits in it, what was lost, and what may be stale before it."""
+
+    def __init__(self, sensor: SensorSize, path: Path) -> None:
+        self.sensor, self.path = sensor, path
+        self.clock = np.zeros(CLOCK, np.int64)
+        self.clock[FRESH] = 1
+        self.marked = False  # the file marks the open segment
+        self.unjudged = nothing()
+        self.waiting: list[Chunk] = []  # parts in order, each wholly before the next
+        self.short: list[list[Chunk]] = []  # segments that are stale if a longer one follows
+        self.lost = NOTHING_LOST
+        self.newest_us = 0
+        self.segment = 0
+        self.start_us: int | None = None  # the end of the segment's last batch; None before the first
+
+    def take(self, chunk: Chunk) -> Iterator[EventBatch]:
+        self.lost += chunk.lost
+        if chunk.new_segment:
+            yield from self.judged(final=True)
+            yield from self.close(marked=True)
+            self.clock[FRESH] = 1
+        if not len(chunk):
+            return
+        outside, jumps = scan(chunk.t, chunk.x, chunk.y, self.sensor.width, self.sensor.height)
+        if outside or jumps:
+            chunk = self.possible(chunk)
+            if not len(chunk):
+                return
+        elif not len(self.unjudged) and self.follows(chunk):
+            self.clock[NEWEST] = chunk.t[-1]
+            self.clock[N_KEPT] += len(chunk)
+            self.append(chunk)
+            yield from self.certain()
+            return
+        self.unjudged = _joined([self.unjudged, chunk]) if len(self.unjudged) else chunk
+        yield from self.judged(final=False)
+
+    def finish(self) -> Iterator[EventBatch]:
+        """What waits at the end of the stream."""
+        yield from self.judged(final=True)
+        if self.waiting:
+            yield from self.keep_short()
+            yield from self.flush()
+        elif self.lost:
+            if damage := self.lost.losses.get(DropCause.unreadable):
+                raise CorruptRecording(self.path, "not one event could be decoded", offset=damage.at_byte)
+            yield self.batch(nothing(), self.start_us or 0)
+
+    def follows(self, chunk: Chunk) -> bool:
+        """Whether the first event follows what waits by 0 to 10 ms."""
+        return not self.clock[FRESH] and 0 <= int(chunk.t[0]) - int(self.clock[NEWEST]) <= REORDER_US
+
+    def possible(self, chunk: Chunk) -> Chunk:
+        """The events on the sensor and at possible times; the others are counted."""
+        beyond = (chunk.t > LATEST_US) | (chunk.t < -LATEST_US)
+        outside = ((chunk.x >= self.sensor.width) | (chunk.y >= self.sensor.height)) & ~beyond
+        if not beyond.any() and not outside.any():
+            return chunk
+        self.lost += DropCounts.of(DropCause.unreadable, int(beyond.sum()))
+        self.lost += DropCounts.of(DropCause.outside_sensor, int(outside.sum()), at_byte=chunk.outside_at)
+        return chunk.taken(~(beyond | outside))
+
+    def judged(self, *, final: bool) -> Iterator[EventBatch]:
+        """Judges what can be judged, and yields what is certain after it."""
+        chunk = self.unjudged
+        if not len(chunk):
+            return
+        verdicts = np.empty(len(chunk), np.uint8)
+        n = judge(chunk.t, self.clock, final, verdicts)
+        self.unjudged, verdicts = chunk.taken(slice(n, None)), verdicts[:n]
+        self.lost += DropCounts.of(DropCause.late, int((verdicts == LATE).sum()))
+        self.lost += DropCounts.of(DropCause.leap, int((verdicts == LEAP).sum()))
+        resets = np.flatnonzero(verdicts == RESET).tolist()
+        for begin, end in pairwise(sorted({0, *resets, n})):
             if begin in resets:
-                if len(waiting.t):
-                    yield batch(waiting, int(waiting.t[-1]) + 1)
-                    lost = NOTHING_LOST
-                    segment += 1
-                waiting, opened = nothing(), False
+                yield from self.close(marked=False)
+            kept = (verdicts[begin:end] == KEEP) | (verdicts[begin:end] == RESET)
             part = chunk.taken(slice(begin, end))
-            if (late := verdicts[begin:end] == _LATE).any():
-                part = part.taken(~late)
-            if not len(part.t):
-                continue
-            waiting = _merged(waiting, part)
-            certain = int(waiting.t[-1]) - REORDER_US
-            n = int(np.searchsorted(waiting.t, certain))
-            if n:
-                yield batch(waiting.taken(slice(0, n)), certain)
-                start_us, opened, lost = certain, True, NOTHING_LOST
-                waiting = waiting.taken(slice(n, None))
-            if len(waiting.t) > WAITING_LIMIT:
-                raise LimitExceeded(
-                    path,
-                    f"more than {WAITING_LIMIT:,} events within {REORDER_US // 1000} ms at {newest} us",
-                    hint="no camera makes so many; is this a recording of events?",
-                )
-    if len(waiting.t):
-        yield batch(waiting, int(waiting.t[-1]) + 1)
-    elif lost:
-        if damage := lost.losses.get(DropCause.unreadable):
-            raise CorruptRecording(path, "not one event could be decoded", offset=damage.at_byte)
-        yield batch(waiting, start_us)
+            part = part if kept.all() else part.taken(kept)
+            if len(part):
+                self.append(part)
+                yield from self.certain()
 
+    def append(self, part: Chunk) -> None:
+        """Puts events behind or among those that wait."""
+        first_us = int(part.t.min())
+        among = [one for one in self.waiting if one.t[-1] > first_us]
+        if among or (part.t[1:] < part.t[:-1]).any():
+            part = _joined([*among, part])
+            part = part.taken(np.argsort(part.t, kind="stable"))
+        del self.waiting[len(self.waiting) - len(among) :]
+        self.waiting.append(part)
+        self.newest_us = int(part.t[-1])
 
-@compiled(nogil=True)
-def judge(t: Any, newest: int, fresh: bool, verdicts: Any) -> int:
-    """Keep, drop as late, or start over: one verdict an event; returns the newest time after them."""
-    for i in range(t.shape[0]):
-        if fresh:
-            newest = t[i]
-            fresh = False
-            verdicts[i] = _RESET
-        elif t[i] >= newest:
-            newest = t[i]
-            verdicts[i] = _KEEP
-        elif t[i] < newest - RESET_US:
-            newest = t[i]
-            verdicts[i] = _RESET
-        elif t[i] < newest - REORDER_US:
-            verdicts[i] = _LATE
-        else:
-            verdicts[i] = _KEEP
-    return newest
+    def certain(self) -> Iterator[EventBatch]:
+        """The events that nothing can come before any more."""
+        until_us, parts = self.newest_us - REORDER_US, list[Chunk]()
+        while self.waiting and self.waiting[0].t[0] < until_us:
+            part = self.waiting.pop(0)
+            if part.t[-1] >= until_us:
+                n = int(np.searchsorted(part.t, until_us))
+                self.waiting.insert(0, part.taken(slice(n, None)))
+                part = part.taken(slice(0, n))
+            parts.append(part)
+        if parts and self.short:
+            n = sum(len(part) for parts in self.short for part in parts)
+            self.lost += DropCounts.of(DropCause.stale, n)
+            self.short = []
+        yield from self.batches(parts)
+        if sum(map(len, self.waiting)) > WAITING_LIMIT:
+            raise LimitExceeded(
+                self.path,
+                f"more than {WAITING_LIMIT:,} events within {REORDER_US // 1000} ms at {self.newest_us} us",
+                hint="no camera makes so many; is this a recording of events?",
+            )
 
+    def close(self, *, marked: bool) -> Iterator[EventBatch]:
+        """Ends the open segment. One of 10 ms at most that only the clock ends waits: it may be stale."""
+        if self.waiting:
+            first = self.segment == 0 and self.start_us is None
+            n = sum(len(part) for parts in [*self.short, self.waiting] for part in parts)
+            if first and not marked and not self.marked and len(self.short) < STALE_SEGMENTS and n <= STALE_EVENTS:
+                self.short.append(self.waiting)
+                self.waiting = []
+            else:
+                yield from self.keep_short()
+                yield from self.flush()
+                self.segment += 1
+        elif self.start_us is not None:
+            self.segment += 1
+        self.start_us, self.marked = None, marked
 
-def _on_sensor(chunk: Chunk, sensor: SensorSize) -> tuple[Chunk, int]:
-    """The events on a sensor, and how many lie outside."""
-    outside = (chunk.x >= sensor.width) | (chunk.y >= sensor.height)
-    if not outside.any():
-        return chunk, 0
-    return replace(chunk.taken(~outside), outside_at=chunk.outside_at), int(outside.sum())
+    def keep_short(self) -> Iterator[EventBatch]:
+        """Segments that are not stale after all."""
+        waiting, start_us = self.waiting, self.start_us
+        for parts in self.short:
+            self.waiting, self.start_us = parts, None
+            yield from self.flush()
+            self.segment += 1
+        self.short, self.waiting, self.start_us = [], waiting, start_us
 
+    def flush(self) -> Iterator[EventBatch]:
+        """All that waits."""
+        yield from self.batches(self.waiting)
+        self.waiting = []
 
-def _merged(waiting: Chunk, part: Chunk) -> Chunk:
-    if len(waiting.t):
-        part = Chunk(
-            np.concatenate([waiting.t, part.t]),
-            np.concatenate([waiting.x, part.x]),
-            np.concatenate([waiting.y, part.y]),
-            np.concatenate([waiting.p, part.p]),
-        )
-    if (part.t[1:] < part.t[:-1]).any():
-        return part.taken(np.argsort(part.t, kind="stable"))
-    return part
+    def batches(self, parts: list[Chunk]) -> Iterator[EventBatch]:
+        for part in _apart(parts):
+            yield self.batch(part, int(part.t[-1]) + 1)
+
+    def batch(self, part: Chunk, end_us: int) -> EventBatch:
+        start_us = self.start_us
+        if start_us is None:
+            start_us = int(part.t[0]) if len(part) else end_us
+        self.start_us, lost, self.lost = end_us, self.lost, NOTHING_LOST
+        return EventBatch(part.t, part.x, part.y, part.p, start_us, end_us, self.sensor, self.segment, lost)
 
 
 def nothing(lost: DropCounts = NOTHING_LOST) -> Chunk:
@@ -158,3 +256,39 @@ def empty_columns(
 ) -> tuple[Int64[ndarray, " n"], UInt16[ndarray, " n"], UInt16[ndarray, " n"], UInt8[ndarray, " n"]]:
     """Room for `n` events: t, x, y and p, to be filled."""
     return np.empty(n, np.int64), np.empty(n, np.uint16), np.empty(n, np.uint16), np.empty(n, np.uint8)
+
+
+def _apart(parts: list[Chunk]) -> Iterator[Chunk]:
+    """The same events, in order, in parts of which no two share a time."""
+    shared, before = list[Chunk](), nothing()  # events of one time; or a part that may share its last
+    for part in parts:
+        if len(before) and before.t[-1] == part.t[0]:
+            begin = int(np.searchsorted(before.t, part.t[0]))
+            if begin:
+                yield before.taken(slice(0, begin))
+            shared = [before.taken(slice(begin, None))]
+        elif len(before):
+            yield before
+        before = part
+        if shared:
+            end = int(np.searchsorted(part.t, shared[0].t[0], side="right"))
+            shared.append(part.taken(slice(0, end)))
+            before = part.taken(slice(end, None))
+            if len(before):
+                yield _joined(shared)
+                shared = []
+    if shared:
+        yield _joined(shared)
+    elif len(before):
+        yield before
+
+
+def _joined(parts: list[Chunk]) -> Chunk:
+    if len(parts) == 1:
+        return parts[0]
+    return Chunk(
+        np.concatenate([part.t for part in parts]),
+        np.concatenate([part.x for part in parts]),
+        np.concatenate([part.y for part in parts]),
+        np.concatenate([part.p for part in parts]),
+    )

@@ -1,6 +1,7 @@
 """Time as it comes out of a file, put in order."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,22 +61,75 @@ def ordered(chunks: Iterable[Chunk]) -> tuple[list[Any], dict[str, int]]:
 
 def plainly(events: Sequence[Event]) -> tuple[list[Any], dict[str, int]]:
     """The rules, one event at a time. When this and ordering.py disagree, this one is right."""
-    segments: list[list[Any]] = [[]]
-    newest, dropped = None, {"outside_sensor": 0, "late": 0}
-    for event in events:
-        t, x, y, _ = event
-        if x >= SENSOR.width or y >= SENSOR.height:
-            dropped["outside_sensor"] += 1
-        elif newest is not None and t < newest - 1_000_000:
-            segments.append([event])
-            newest = t
-        elif newest is not None and t < newest - 10_000:
+    inside = [event for event in events if event[1] < SENSOR.width and event[2] < SENSOR.height]
+    dropped = Counter({"outside_sensor": len(events) - len(inside)})
+    segments: list[list[Event]] = []
+    late_until = 0
+    for i, event in enumerate(inside):
+        t, after = event[0], [later[0] for later in inside[i + 1 :]]
+        newest = max(one[0] for one in segments[-1]) if segments else None
+        if i < late_until:
             dropped["late"] += 1
-        else:
+        elif newest is None:
+            if two_behind(t, after, 1_000 * MS):
+                dropped["leap"] += 1
+            else:
+                segments.append([event])
+        elif abs(t - newest) <= 10 * MS:
             segments[-1].append(event)
-            newest = t if newest is None else max(newest, t)
+        elif t > newest:
+            near = after[:32]
+            nearer_before = sum(abs(u - newest) < abs(u - t) for u in near)
+            if 2 * nearer_before > len(near) or two_behind(t, after, t - newest + 10 * MS):
+                dropped["leap"] += 1
+            elif leads_in(segments[-1], newest, t, near):
+                segments.append([event])
+            else:
+                segments[-1].append(event)
+        elif is_reset(t, newest, after):
+            segments.append([event])
+        else:
+            back = next((j for j, u in enumerate(after) if u >= newest - 10 * MS), None)
+            fallen = next((j for j, u in enumerate(after[:-1]) if u < newest - 1_000 * MS), len(after))
+            late_until = i + 1 + (fallen if back is None else back)
+            dropped["late"] += 1
+    segments, n_stale = without_stale(segments)
+    dropped["stale"] = n_stale
     put = [(number, *event) for number, part in enumerate(segments) for event in sorted(part, key=lambda e: e[0])]
     return put, {cause: n for cause, n in dropped.items() if n}
+
+
+def two_behind(t: int, after: Sequence[int], most: int) -> bool:
+    """Whether the next two events are more than 10 ms behind a time, and not more than `most`."""
+    return len(after) >= 2 and all(10 * MS < t - u <= most for u in after[:2])
+
+
+def leads_in(segment: Sequence[Event], newest: int, t: int, near: Sequence[int]) -> bool:
+    """Whether a segment is at most three events, long before everything else."""
+    narrow = len(near) == 32 and (max([t, *near]) - min([t, *near])) * 100 < t - newest
+    return len(segment) <= 3 and newest - min(segment)[0] <= 10 * MS and t - newest > 1_000 * MS and narrow
+
+
+def is_reset(t: int, newest: int, after: Sequence[int]) -> bool:
+    """Whether a clock that fell goes on where it fell to."""
+    far_back, clock, went = newest - t > 1_000 * MS, t, 0
+    for count, u in enumerate(after, start=2):
+        if u >= newest - 10 * MS:
+            return False
+        continuous = abs(u - clock) <= 10 * MS
+        went += max(0, u - clock) if continuous else 0
+        clock = max(u, clock) if continuous else u
+        if count >= 32 and (far_back or went >= 20 * MS):
+            return True
+    return far_back and len(after) > 0
+
+
+def without_stale(segments: list[list[Event]]) -> tuple[list[list[Event]], int]:
+    """Segments of at most 10 ms before the first longer one are stale, if they are few."""
+    lengths = [max(part)[0] - min(part)[0] for part in segments]
+    n_short = next((number for number, length in enumerate(lengths) if length > 10 * MS), 0)
+    n_short = n_short if n_short <= 8 else 0
+    return segments[n_short:], sum(map(len, segments[:n_short]))
 
 
 steps = st.one_of(st.integers(-12 * MS, 30 * MS), st.integers(-1_200 * MS, 1_200 * MS), st.just(0))
@@ -83,7 +137,10 @@ steps = st.one_of(st.integers(-12 * MS, 30 * MS), st.integers(-1_200 * MS, 1_200
 
 @st.composite
 def raw_events(draw: st.DrawFn) -> list[Event]:
-    moves = draw(st.lists(steps, min_size=1, max_size=60))
+    moves = draw(st.lists(st.one_of(steps, st.integers(0, 2 * MS)), min_size=1, max_size=150))
+    if draw(st.booleans()):  # a long calm part in between, long enough for a clock to be believed
+        at = draw(st.integers(0, len(moves)))
+        moves[at:at] = draw(st.lists(st.integers(0, 1 * MS), min_size=30, max_size=80))
     t = draw(st.integers(-(10**6), 10**15)) + np.cumsum(moves)
     pixel = st.tuples(st.integers(0, 7), st.integers(0, 5), st.integers(0, 1))
     return [(int(ti), *draw(pixel)) for ti in t]

@@ -103,9 +103,10 @@ def test_a_line_that_is_no_event_is_counted_by_cause_with_its_place(tmp_path: Pa
 
 
 def test_times_that_run_back_are_put_in_order_dropped_or_a_new_clock(tmp_path: Path) -> None:
-    found = read(file_of(tmp_path, "".join(f"0 0 {t} 1\n" for t in (100, 90, 5_000_000, 4_900_000, 20, 30))))
-    assert found.t.tolist() == [90, 100, 5_000_000, 20, 30]
-    assert found.segment.tolist() == [0, 0, 0, 1, 1]
+    times = (100, 90, 5_000_000, 4_900_000, 5_000_001, 5_000_002, 20, 30)
+    found = read(file_of(tmp_path, "".join(f"0 0 {t} 1\n" for t in times)))
+    assert found.t.tolist() == [90, 100, 5_000_000, 5_000_001, 5_000_002, 20, 30]
+    assert found.segment.tolist() == [0, 0, 0, 0, 0, 1, 1]
     assert found.lost.events_by_cause() == {"late": 1}
 
 
