@@ -293,5 +293,5 @@ def test_a_clock_reset_that_no_reader_would_notice_is_not_written(tmp_path: Path
     path = tmp_path / "a.aedat"
     with pytest.raises(ConfigError, match="clock reset from 2000000 to 1000000 us"):
         write_aedat3(path, [one_event(2_000_000), one_event(1_000_000, segment=1)])
-    write_aedat3(path, [one_event(2_000_000), one_event(999_999, segment=1)])
-    assert check_source(open_recording(path)).segment.tolist() == [0, 1]
+    write_aedat3(path, [one_event(2_000_000), one_event(999_998, segment=1), one_event(999_999, segment=1)])
+    assert check_source(open_recording(path)).segment.tolist() == [0, 1, 1]
