@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from spikecut.pipeline.errors import EmptyRecording
 from spikecut.pipeline.events import EventBatch, Frame
 from spikecut.sources.datasets.base import FrameSpec
 from spikecut.sources.datasets.frames import binner_for
@@ -76,9 +77,23 @@ class Session:
             yield GestureSpan(label, batch.start_us, batch.end_us), batch
 
     def streams(self, view: FrameSpec) -> Iterator[Iterator[Frame]]:
-        """The frames of every gesture, in the order of `labels`, in one pass over the recording."""
-        for _, batch in self.clips(view.read_options):
-            yield binner_for(batch.sensor, view, self.name).bins([batch])
+        """The frames of every gesture, in the order of `labels`, in one pass over the recording.
+
+        Raises:
+            EmptyRecording: while the frames of a gesture without events are iterated.
+        """
+        for span, batch in self.clips(view.read_options):
+            frames = binner_for(batch.sensor, view, self.name).bins([batch])
+            yield self._with_events(frames, span, len(batch))
+
+    def _with_events(self, frames: Iterator[Frame], span: GestureSpan, n_events: int) -> Iterator[Frame]:
+        if not n_events:
+            raise EmptyRecording(
+                self.path,
+                f"no events in {span.name}, {span.start_us} to {span.end_us} us",
+                hint="the recording ends too early, its clock was reset, or the labels are of another one",
+            )
+        yield from frames
 
     def files(self) -> list[Path]:
         """All that holds events."""

@@ -51,7 +51,7 @@ def open_recording(
 def open_with(path: Path, options: ReadOptions = DEFAULTS) -> Recording:
     """As `open_recording`, with all options as one value."""
     recording = format_of(path, options.text).open(path, options)
-    if options.start_us or options.duration_us is not None:
+    if not options.is_whole:
         recording = Window(recording, options.start_us, options.duration_us)
     return Undamaged(recording) if options.on_damage == "refuse" else recording
 

@@ -1,7 +1,7 @@
 """`spikecut info`: the contents of a recording in numbers, by one pass over it in bounded memory."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikecut.pipeline.clock import format_us
-from spikecut.pipeline.errors import printable
+from spikecut.pipeline.errors import SourceError, printable
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
+from spikecut.sources.datasets.gesture_labels import GestureSpan, labels_beside, read_labels
+from spikecut.sources.datasets.labelled_events import LabelledEvents, empty_sentence
 from spikecut.sources.formats.base import ReadOptions, Recording, TextLayout
 from spikecut.sources.formats.open import open_with
 from spikecut.tools.reading_options import parse_sensor, read_options
@@ -44,11 +46,19 @@ class RecordingInfo:
     peak_events: int
     n_segments: int
     lost: DropCounts
+    empty_labels: tuple[GestureSpan, ...] = ()
 
     @property
     def damage(self) -> list[dict[str, int | str | None]]:
-        """One entry a cause: how many events and bytes, the first place, and the sentence of the cause."""
-        return [
+        """One entry a cause: how many events and bytes, the first place, and the sentence of the cause.
+
+        A labelled gesture without events is one, too, with the cause `empty_label`.
+        """
+        labels: list[dict[str, int | str | None]] = [
+            {"cause": "empty_label", "events": 0, "bytes": 0, "at_byte": None, "sentence": empty_sentence(span)}
+            for span in self.empty_labels
+        ]
+        return labels + [
             {
                 "cause": cause.value,
                 "events": loss.events,
@@ -71,15 +81,16 @@ def info(path: str | Path, sensor: SensorSize | None = None, text: TextLayout | 
     Raises:
         SourceError: if it cannot be read at all.
     """
-    return info_of(open_with(Path(path), ReadOptions(sensor, text=text)))
+    return info_of(open_with(Path(path), ReadOptions(sensor, text=text)), spans_beside(Path(path)))
 
 
-def info_of(recording: Recording) -> RecordingInfo:
-    """The numbers of an opened recording, by one pass over it.
+def info_of(recording: Recording, spans: Sequence[GestureSpan] = ()) -> RecordingInfo:
+    """The numbers of an opened recording, by one pass over it; `spans` are gestures that should have events in it.
 
     Raises:
         SourceError: if it cannot be read at all.
     """
+    labelled = LabelledEvents(spans)
     n_events = n_on = covered_us = n_segments = 0
     first = last = segment = None
     lost, peak = NOTHING_LOST, _Peak()
@@ -98,6 +109,7 @@ def info_of(recording: Recording) -> RecordingInfo:
         last = end
         n_events += len(batch)
         n_on += int(batch.p.sum())
+        labelled.add(batch)
         peak.add(batch)
     return RecordingInfo(
         path=recording.path,
@@ -111,7 +123,16 @@ def info_of(recording: Recording) -> RecordingInfo:
         peak_events=peak.most,
         n_segments=n_segments,
         lost=lost,
+        empty_labels=tuple(labelled.empty),
     )
+
+
+def spans_beside(path: Path) -> tuple[GestureSpan, ...]:
+    """The gestures in the label file of a session, if it has one that can be read."""
+    try:
+        return read_labels(labels_beside(path)).spans
+    except SourceError:
+        return ()
 
 
 def print_info(report: RecordingInfo) -> None:
@@ -124,7 +145,9 @@ def run_info(options: "Info") -> int:
     """The command, also for pictures: 0 if the recording is sound, 3 if a part of it was lost."""
     if is_about_pictures(options.file):
         return run_picture_info(options.file, as_json=options.json)
-    report = info_of(open_with(options.file, read_options(options)))
+    reading = read_options(options)
+    spans = spans_beside(options.file) if reading.is_whole else ()
+    report = info_of(open_with(options.file, reading), spans)
     if options.json:
         print(json.dumps(_as_json(report)))
     else:
@@ -182,7 +205,8 @@ def _lines(report: RecordingInfo) -> Iterable[str]:
     for entry in report.damage:
         place = "" if entry["at_byte"] is None else f", first at byte {entry['at_byte']:,}"
         size = f" ({entry['bytes']:,} bytes)" if entry["bytes"] else ""
-        yield f"  lost      {entry['events']:,} events{size}{place}: {entry['sentence']}"
+        count = "" if entry["cause"] == "empty_label" else f"{entry['events']:,} events{size}{place}: "
+        yield f"  lost      {count}{entry['sentence']}"
     yield f"  verdict   {_verdict(report)}"
 
 
@@ -190,6 +214,8 @@ def _verdict(report: RecordingInfo) -> str:
     outside = report.lost.losses.get(DropCause.outside_sensor)
     if outside and outside.events > report.n_events:
         return f"most events lie outside {report.sensor}: probably the wrong sensor; try --sensor WxH"
+    if report.empty_labels and not report.lost.damage:
+        return f"{len(report.empty_labels)} labelled gestures have no events: another recording, or another clock"
     if report.damage:
         total = report.lost.damage.total
         return f"damaged: {total:,} of {report.n_events + total:,} events lost, the rest is usable"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.results import Step
 from spikecut.sources.datasets.base import INPUTS
+from spikecut.sources.datasets.labelled_events import LabelledEvents, empty_sentence
 from spikecut.sources.live.pacing import Clock, Lag, WallClock, paced
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.session.observing import Stopwatch, Tally, observed, until_answered, without_short_end
@@ -38,7 +39,8 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
         return run_picture(options.file, network, as_json=options.json)
     stream = open_stream(options.file, network, read_options(options))
     tally, lag, stopwatch = Tally(), Lag(), Stopwatch()
-    frames = stream.frames
+    labelled = LabelledEvents((stream.spans or ()) if read_options(options).is_whole else ())
+    frames = labelled.over(stream.frames)
     if shown.speed is not None:
         frames = paced(frames, shown.speed, clock or WallClock(), lag)
     report = Report(stream, tally, as_json=options.json)
@@ -61,6 +63,7 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
                     view.write(item)
         except Closed as reason:
             print(reason, file=sys.stderr)
+            labelled = LabelledEvents(())  # what was not played may well have events
         if not tally.n_events and not tally.lost:
             raise EmptyRecording(stream.path, f"no events in this {stream.format} recording")
         summary = report.finish(complete=not options.once)
@@ -70,4 +73,7 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
     effort = Effort(stopwatch.seconds, time.perf_counter() - started, shown.speed, lag, bool(views), files)
     for line in totals_text(stream, summary, tally, effort):
         print(line, file=sys.stderr)
-    return 3 if tally.lost.damage else 0
+    empty = [] if options.once else labelled.empty
+    for span in empty:
+        print(f"{stream.path}: {empty_sentence(span)}", file=sys.stderr)
+    return 3 if tally.lost.damage or empty else 0

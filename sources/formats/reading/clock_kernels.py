@@ -29,7 +29,7 @@ NEWEST, FIRST, N_KEPT, FRESH = range(CLOCK)
 def scan(t: Any, x: Any, y: Any, width: int, height: int) -> Any:
     """How many pixels lie outside the sensor, and how many steps are not 0 to 10 ms."""
     n = t.shape[0]
-    outside, jumps = 0, 0
+    outside, jumps = np.int64(0), np.int64(0)
     for i in range(n):
         outside += (np.int64(x[i]) >= width) | (np.int64(y[i]) >= height)
     for i in range(1, n):
@@ -86,7 +86,7 @@ def judge(t: Any, clock: Any, final: bool, verdicts: Any) -> int:
 
 
 @compiled(nogil=True)
-def judge_leap(t: Any, i: int, clock: Any) -> int:
+def judge_leap(t: Any, i: int, clock: Any) -> Any:
     """An event more than 10 ms ahead: LEAP if the next two, or most of the next 32, belong to the time before it."""
     before, own = clock[NEWEST], t[i]
     against, votes, least, most = 0, 0, own, own
@@ -103,7 +103,7 @@ def judge_leap(t: Any, i: int, clock: Any) -> int:
 
 
 @compiled(nogil=True)
-def next_two_are_behind(t: Any, i: int, most_us: int) -> bool:
+def next_two_are_behind(t: Any, i: int, most_us: Any) -> Any:
     """Whether the next two events are both more than 10 ms earlier, and at most `most_us`."""
     if i + 2 >= t.shape[0]:
         return False
