@@ -90,6 +90,11 @@ class ReadOptions:
         values = ((one.name, getattr(self, one.name), one.default) for one in fields(self))
         return ", ".join(f"{name} {value}" for name, value, default in values if value != default and name != _SIZE)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the recording is read, not a stretch."""
+        return not self.start_us and self.duration_us is None
+
 
 _SIZE = "batch_events"
 DEFAULTS = ReadOptions()

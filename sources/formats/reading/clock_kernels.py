@@ -64,10 +64,11 @@ def judge(t: Any, clock: Any, final: bool, verdicts: Any) -> int:
         elif step > 0:
             if n - i <= AHEAD and not final:
                 return i
-            verdicts[i] = judge_leap(t, i, clock)
-            if verdicts[i] != LEAP:
-                clock[FIRST] = t[i] if verdicts[i] == RESET else clock[FIRST]
-                clock[N_KEPT] = 1 if verdicts[i] == RESET else clock[N_KEPT] + 1
+            verdict = judge_leap(t, i, clock)
+            verdicts[i] = verdict
+            if verdict != LEAP:
+                clock[FIRST] = t[i] if verdict == RESET else clock[FIRST]
+                clock[N_KEPT] = 1 if verdict == RESET else clock[N_KEPT] + 1
                 clock[NEWEST] = t[i]
             i += 1
         else:
