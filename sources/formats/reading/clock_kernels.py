@@ -29,7 +29,8 @@ NEWEST, FIRST, N_KEPT, FRESH = range(CLOCK)
 def scan(t: Any, x: Any, y: Any, width: int, height: int) -> Any:
     """How many pixels lie outside the sensor, and how many steps are not 0 to 10 ms."""
     n = t.shape[0]
-    outside, jumps = np.int64(0), np.int64(0)
+    outside: Any = 0
+    jumps: Any = 0
     for i in range(n):
         outside += (np.int64(x[i]) >= width) | (np.int64(y[i]) >= height)
     for i in range(1, n):
@@ -83,7 +84,7 @@ def judge(t: Any, clock: Any, final: bool, verdicts: Any) -> int:
                 clock[NEWEST] = clock[FIRST] = t[i]
                 clock[N_KEPT] = 1
                 i += 1
-    return n
+    return int(n)
 
 
 @compiled(nogil=True)
