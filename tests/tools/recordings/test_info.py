@@ -188,7 +188,7 @@ def test_a_conversion_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="suffix") as caught:
-        convert(tmp_path / "a.bin", tmp_path / "b.raw")
+        convert(tmp_path / "a.bin", tmp_path / "b.xyz")
     assert ".aedat" in str(caught.value.hint)
 
 
