@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow mutants wheel-test check bench picture weights weights-gestures clean
+.PHONY: help demo test test-slow mutants fuzz wheel-test check bench picture weights weights-gestures clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -28,6 +28,12 @@ test-slow: $(VENV)/installed ## the tests that take long
 
 mutants: $(VENV)/installed ## plants every bug of tests/planted_bugs.toml, one at a time: do the tests notice? (WORDS='wilson ltt': those only)
 	$(BIN)/python tests/planted_bugs.py $(WORDS)
+
+N ?= 100000
+SEED ?= 0
+SECONDS ?= 3600
+fuzz: $(VENV)/installed ## damaged copies of every kind of file (N=100000 SEED=0 SECONDS=3600; ONLY=aedat3 INDEX=7: one again; PEERS=python: others beside)
+	PYTHONPATH=tests $(BIN)/python -m fuzz --n $(N) --seed $(SEED) --seconds $(SECONDS) $(if $(ONLY),--only '$(ONLY)') $(if $(INDEX),--index $(INDEX)) $(if $(PEERS),--peers $(PEERS)) $(if $(ONLY)$(INDEX)$(PEERS),,--write)
 
 wheel-test: $(VENV)/installed ## the built wheel and the sdist, each alone in an empty environment, run the demo (minutes, 4 GB)
 	$(BIN)/python tests/wheel_test.py
