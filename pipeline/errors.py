@@ -128,4 +128,10 @@ def printable(text: str, *, keep: str = "") -> str:
     )
 
 
+def in_a_line(error: BaseException) -> str:
+    """The text of another library's error, in one line and not longer than a long sentence."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, formatting (writing direction), surrogates, line separators

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from spikecut.pipeline.errors import ConfigError, DamagedOutputs, ModelError, SpikecutError
+from spikecut.pipeline.errors import ConfigError, DamagedOutputs, ModelError, SpikecutError, in_a_line
 from spikecut.pipeline.files.atomic_files import new_file
 from spikecut.pipeline.files.limits import limit
 from spikecut.pipeline.files.strict import parse_json
@@ -91,7 +91,7 @@ def load_outputs(path: str | PathLike[str]) -> tuple[RecordedOutputs, dict[str, 
     except SpikecutError as error:
         raise DamagedOutputs(path, f"no recorded outputs: {error}", hint=error.hint) from error
     except Exception as error:  # zipfile, zlib and numpy throw many kinds at damaged bytes
-        raise DamagedOutputs(path, f"no recorded outputs ({error})") from error
+        raise DamagedOutputs(path, f"no recorded outputs ({in_a_line(error)})") from error
 
 
 def _arrays(archive: zipfile.ZipFile) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:

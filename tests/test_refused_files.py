@@ -1,6 +1,7 @@
 """What a file must not hold is refused in our own words: a key twice, a number out of range, a hidden character."""
 
 import json
+import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,20 @@ def test_a_card_of_a_network_that_cannot_be_is_refused(keys: str, value: Any, tm
     changed(CARD, tmp_path / "nmnist.json", keys, value)
     with pytest.raises(ModelError):
         load(tmp_path / "nmnist.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"), [("spec.channels", [3000, 3000]), ("spec.frame", {"width": 65_536, "height": 65_536})]
+)
+def test_a_card_takes_no_memory_for_a_network_that_its_weights_are_not(keys: str, value: Any, tmp_path: Path) -> None:
+    shutil.copy(SHIPPED / "nmnist.safetensors", tmp_path)
+    changed(CARD, tmp_path / "nmnist.json", keys, value)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(
+        ModelError, match=r"the weights do not fit the card: \S+ is \(.*\) in the file, \(.*\) by the card"
+    ):
+        load(tmp_path / "nmnist.safetensors")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
 
 
 def test_a_network_without_convolutions_of_its_own_is_no_mistake() -> None:

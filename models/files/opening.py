@@ -1,17 +1,23 @@
 """Networks by their names: shipped ones, files of weights, and Python files that make one."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from spikecut.models.architectures.networks import build, plain
 from spikecut.models.card import ModelCard
 from spikecut.models.engines import engine_called
 from spikecut.models.files.checkpoint import read_card, read_weights
 from spikecut.models.files.network_file import load_file
-from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.models.files.weights_io import check_shapes
+from spikecut.models.spec import NetworkSpec
+from spikecut.pipeline.errors import ConfigError, ModelError, in_a_line
 from spikecut.pipeline.files.strict import closest
 from spikecut.pipeline.protocols import SteppedModel
 
+_LARGE = 250_000_000
 SHIPPED = Path(__file__).parent.parent / "weights"
 
 
@@ -31,12 +37,23 @@ def load(model: str | Path, *, engine: str = "norse") -> tuple[SteppedModel[Any]
             raise ConfigError(f"{weights}: engine {engine!r}; networks of Python files are stepped by 'norse'")
         return load_file(*_python_file(weights))
     card = read_card(weights.with_suffix(".json"))
-    network = plain(build(card.spec))
+    tensors = read_weights(weights, card)
     try:
-        network.load_state_dict(read_weights(weights, card))
+        if _may_be_large(card.spec):  # no memory is taken for what a card alone declares
+            with torch.device("meta"):
+                check_shapes(plain(build(card.spec)).state_dict(), tensors, weights)
+        network = plain(build(card.spec))
+        network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ModelError(f"{weights}: the weights do not fit the card: {error}") from error
+        raise ModelError(f"{weights}: the weights do not fit the card: {in_a_line(error)}") from error
     return make(network, card.spec), card
+
+
+def _may_be_large(spec: NetworkSpec) -> bool:
+    """Whether the numbers of a spec allow more weights than a gigabyte or so; the meta device takes seconds to load."""
+    widths = (spec.inputs, *spec.channels, spec.n_classes)
+    kernels = 25 * sum(one * other for one, other in pairwise(widths))
+    return kernels + spec.frame.width * spec.frame.height * max(widths[:-1]) * spec.n_classes > _LARGE
 
 
 def card_of(weights: Path) -> ModelCard:

@@ -13,7 +13,7 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from spikecut.pipeline.errors import LimitExceeded, ModelError, SpikecutError, printable
+from spikecut.pipeline.errors import LimitExceeded, ModelError, SpikecutError, in_a_line, printable
 from spikecut.pipeline.files.atomic_files import write_together
 from spikecut.pipeline.files.limits import limited_bytes
 from spikecut.pipeline.files.strict import read_json, typed, unexpected
@@ -54,6 +54,22 @@ def read_carded(path: Path, kind: str, version: int, card: type[Card]) -> Card:
         raise ModelError(f"{path}: not a card of a {kind}: {error}", hint=error.hint) from error
 
 
+def check_shapes(declared: Mapping[str, Tensor], stored: Mapping[str, Tensor], weights: Path) -> None:
+    """Compares names and shapes of a network's tensors with those in its file.
+
+    Raises:
+        ModelError: naming the first that differs.
+    """
+    for name in (*declared, *stored):
+        ours, theirs = declared.get(name), stored.get(name)
+        if ours is None or theirs is None or ours.shape != theirs.shape:
+            by_card = "none" if ours is None else f"{tuple(ours.shape)}"
+            in_file = "none" if theirs is None else f"{tuple(theirs.shape)}"
+            raise ModelError(
+                f"{weights}: the weights do not fit the card: {name} is {in_file} in the file, {by_card} by the card"
+            )
+
+
 def read_tensors(weights: Path, sha256: str) -> dict[str, Tensor]:
     """The weights that a card belongs to.
 
@@ -75,7 +91,7 @@ def read_tensors(weights: Path, sha256: str) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = from_bytes(raw)
     except SafetensorError as error:
-        raise ModelError(f"{weights}: the weights do not fit the card: {error}") from error
+        raise ModelError(f"{weights}: the weights do not fit the card: {in_a_line(error)}") from error
     if broken := [name for name, value in tensors.items() if not torch.isfinite(value).all()]:
         raise ModelError(f"{weights}: {broken[0]} holds numbers that are not finite")
     return tensors

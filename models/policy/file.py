@@ -10,7 +10,7 @@ from torch import nn
 from spikecut.models.card import ModelCard
 from spikecut.models.files.weights_io import read_carded, read_tensors, write_carded
 from spikecut.models.policy.network import PolicyPlanner, PolicySpec, build_policy
-from spikecut.pipeline.errors import ModelError
+from spikecut.pipeline.errors import ModelError, in_a_line
 
 SUFFIX = ".policy.safetensors"
 _KIND, _VERSION = "spikecut policy", 1
@@ -71,7 +71,7 @@ def load_policy(weights: Path, network: ModelCard) -> PolicyPlanner:
     try:
         policy.load_state_dict(read_tensors(weights, card.weights_sha256))
     except RuntimeError as error:
-        raise ModelError(f"{weights}: the weights do not fit the card: {error}") from error
+        raise ModelError(f"{weights}: the weights do not fit the card: {in_a_line(error)}") from error
     return PolicyPlanner(policy, card.spec, card.weights_sha256, card.cost, card.trained_on)
 
 

@@ -68,6 +68,7 @@ EXPECTED: dict[str, dict[str, Expectation]] = {
     "evt21": _records(8),
     "evt3": _records(2),
     "aedat3": _packets(),
+    "aedat4": _packets(),
     "hdf5": dict.fromkeys((*SIZED, *CONTENT), Expectation("changes")),
     "tonic_npy": {
         "truncate": Expectation("changes", "", 1, ("cut_off", "unreadable")),
