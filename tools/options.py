@@ -106,6 +106,14 @@ Duration = Annotated[
     DURATION,
     tyro.conf.arg(help="Read so many seconds. Default: to the end.", help_behavior_hint=""),
 ]
+Filters = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(
+        help="Filters of events in their order, such as refractory:1ms noise:5ms hot_pixels crop:10,10,64x64 flip:x "
+        "rotate:90 transpose downsample:2 polarity:on rate_limit:500k. What they drop is counted.",
+        help_behavior_hint="",
+    ),
+]
 OnDamage = Annotated[
     drop_counts.OnDamage,
     tyro.conf.arg(help="A damaged recording: salvage reads what is whole and counts the rest, refuse is an error."),
@@ -138,6 +146,7 @@ class FileOptions(DamageOptions):
     columns: Columns = None
     time_unit: TimeUnit = "us"
     camera: Camera = None
+    filter: Filters = ()
 
 
 @dataclass(frozen=True, kw_only=True)

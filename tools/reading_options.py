@@ -2,6 +2,7 @@
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import SensorSize
+from spikecut.pipeline.filters.parsing import filters_from
 from spikecut.sources.formats.base import ReadOptions, TextLayout
 from spikecut.tools.options import FileOptions, ReadingOptions
 
@@ -10,7 +11,7 @@ def read_options(options: FileOptions) -> ReadOptions:
     """The options of reading from the flags of a command; seconds are rounded to µs.
 
     Raises:
-        ConfigError: if the sensor is no size, or the columns are no layout.
+        ConfigError: if the sensor is no size, the columns are no layout, or a filter has another form.
 
     >>> options = read_options(ReadingOptions(sensor="240x180", start=1.5))
     >>> options.sensor, options.start_us, options.duration_us
@@ -27,6 +28,7 @@ def read_options(options: FileOptions) -> ReadOptions:
         start_us=start_us,
         duration_us=duration_us,
         on_damage=options.on_damage,
+        filters=filters_from(options.filter),
     )
 
 

@@ -15,6 +15,7 @@ from spikecut.sources.datasets.segments import cut, whole
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.open import open_with
 from spikecut.sources.formats.reading.damage import Undamaged
+from spikecut.sources.formats.reading.filtering import FilteredRecording
 from spikecut.sources.formats.tonic_npy import open_tonic_npy
 
 
@@ -72,7 +73,7 @@ class Session:
             yield from cut(open_with(self.path, options), self.labels().spans)
             return
         for label, path in self._cut_files().items():
-            recording = open_tonic_npy(path)
+            recording = FilteredRecording(open_tonic_npy(path), options.filters)
             batch = whole(Undamaged(recording) if options.on_damage == "refuse" else recording)
             yield GestureSpan(label, batch.start_us, batch.end_us), batch
 

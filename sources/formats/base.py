@@ -10,6 +10,7 @@ from spikecut.pipeline.clock import TimeUnit
 from spikecut.pipeline.drop_counts import OnDamage
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.filters.base import Filter
 
 __all__ = ["DEFAULTS", "Format", "OnDamage", "ReadOptions", "Recording", "TextLayout"]
 
@@ -58,7 +59,8 @@ class ReadOptions:
 
     `batch_events` is about how many events are read at a time; the events do not depend on it. `camera` is the number
     of the camera that is read from a file of several. `start_us` and `duration_us` are the stretch that is read
-    (`window.Window`). Damage is counted and passed over, or with `on_damage="refuse"` raised.
+    (`window.Window`). Damage is counted and passed over, or with `on_damage="refuse"` raised. `filters` act on the
+    events of the stretch, in their order.
 
     Raises:
         ConfigError: if a batch would hold no events, or the stretch is negative.
@@ -71,6 +73,7 @@ class ReadOptions:
     start_us: int = 0
     duration_us: int | None = None
     on_damage: OnDamage = "salvage"
+    filters: tuple[Filter, ...] = ()
 
     def __post_init__(self) -> None:
         if self.batch_events < 1:

@@ -9,6 +9,7 @@ from spikecut.sources.formats import FORMATS, known_formats
 from spikecut.sources.formats.base import DEFAULTS, Format, OnDamage, ReadOptions, Recording, TextLayout
 from spikecut.sources.formats.reading.damage import Undamaged
 from spikecut.sources.formats.reading.files import first_bytes
+from spikecut.sources.formats.reading.filtering import FilteredRecording
 from spikecut.sources.formats.reading.window import Window
 from spikecut.sources.formats.signatures import is_text, other_kind
 
@@ -53,7 +54,9 @@ def open_with(path: Path, options: ReadOptions = DEFAULTS) -> Recording:
     recording = format_of(path, options.text).open(path, options)
     if not options.is_whole:
         recording = Window(recording, options.start_us, options.duration_us)
-    return Undamaged(recording) if options.on_damage == "refuse" else recording
+    if options.on_damage == "refuse":
+        recording = Undamaged(recording)
+    return FilteredRecording(recording, options.filters) if options.filters else recording
 
 
 def format_of(path: Path, text: TextLayout | None = None) -> Format:

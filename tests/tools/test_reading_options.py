@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.filters.flip import Flip
+from spikecut.pipeline.filters.noise import Noise
 from spikecut.sources.datasets.base import FrameSpec
 from spikecut.sources.datasets.gesture_session import Session
 from spikecut.sources.formats.atis import write_atis
@@ -50,10 +52,18 @@ def test_choices_are_those_of_the_readers() -> None:
 
 def test_flags_become_options_of_reading() -> None:
     flags = ReadingOptions(
-        sensor="34x20", columns="txyp", time_unit="s", camera=2, start=0.5, duration=1e-6, on_damage="refuse"
+        sensor="34x20",
+        columns="txyp",
+        time_unit="s",
+        camera=2,
+        start=0.5,
+        duration=1e-6,
+        on_damage="refuse",
+        filter=("flip:x", "noise:5ms"),
     )
     layout = TextLayout("txyp", "s")
-    assert read_options(flags) == ReadOptions(SensorSize(34, 20), 65_536, layout, 2, 500_000, 1, "refuse")
+    filters = (Flip("x"), Noise(5_000))
+    assert read_options(flags) == ReadOptions(SensorSize(34, 20), 65_536, layout, 2, 500_000, 1, "refuse", filters)
     assert read_options(ReadingOptions()) == ReadOptions()
 
 
