@@ -8,7 +8,7 @@ a jump in time, however far, costs no more than that.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventB
 from spikecut.pipeline.kernels import SPILLS, count_bin
 
 CounterType = Literal["uint8", "uint16", "float32"]
-_LAST_US = 2**63 - 1
-_LIMITS = {"uint8": 255, "uint16": 65_535, "float32": 2**24}  # above 2**24 a float32 cannot count by one
+LAST_US = 2**63 - 1
+LIMITS = {"uint8": 255, "uint16": 65_535, "float32": 2**24}  # above 2**24 a float32 cannot count by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,31 +78,42 @@ class CountBinner:
         Raises:
             EventError: if a batch comes from another sensor, or leaves a gap to the batch before it.
         """
-        grid = _Grid(self)
-        expected: int | None = None
-        for batch in batches:
-            if batch.sensor != self.sensor:
-                raise EventError(f"events of a {batch.sensor} sensor in a binner for {self.sensor}")
-            if expected is not None and batch.segment == grid.source_segment and batch.start_us != expected:
-                raise EventError(f"a batch starts at {batch.start_us} us where {expected} us was due")
-            expected = batch.end_us
-            yield from grid.take(batch)
-        yield from grid.finish()
+        return frames_on(_CountGrid(self), self.sensor, batches)
 
 
-class _Grid:
-    """The one bin that is open, and where the next begins."""
+class Grid(Protocol):
+    """Where one frame ends and the next begins, and what is counted into the open one."""
 
-    def __init__(self, binner: CountBinner) -> None:
-        self.step_us = binner.step_us
-        self.silence_us = binner.step_us * binner.max_silence_bins
-        size = binner.frame_size
-        self.shape = (2, size.height, size.width)
-        self.dtype = np.dtype(binner.counter)
-        self.n_cells = 2 * size.width * size.height
-        self.limit = 1 if binner.binary else _LIMITS[binner.counter]
-        self.geometry = (*binner.window, binner.downsample)
-        self.outside = DropCause.outside_crop if binner.crop else DropCause.outside_sensor
+    source_segment: int | None
+
+    def take(self, batch: EventBatch) -> Iterator[Frame]: ...
+
+    def finish(self) -> Iterator[Frame]: ...
+
+
+def frames_on(grid: Grid, sensor: SensorSize, batches: Iterable[EventBatch]) -> Iterator[Frame]:
+    """The frames of a stream on a grid.
+
+    Raises:
+        EventError: if a batch comes from another sensor, or leaves a gap to the batch before it.
+    """
+    expected: int | None = None
+    for batch in batches:
+        if batch.sensor != sensor:
+            raise EventError(f"events of a {batch.sensor} sensor in a binner for {sensor}")
+        if expected is not None and batch.segment == grid.source_segment and batch.start_us != expected:
+            raise EventError(f"a batch starts at {batch.start_us} us where {expected} us was due")
+        expected = batch.end_us
+        yield from grid.take(batch)
+    yield from grid.finish()
+
+
+class TimeGrid:
+    """Bins of `step_us`: the one that is open, and where the next begins. Subclasses say what is counted."""
+
+    def __init__(self, step_us: int, max_silence_bins: int) -> None:
+        self.step_us = step_us
+        self.silence_us = step_us * max_silence_bins
         self.source_segment: int | None = None
         self.segment = -1
         self.index = 0
@@ -110,41 +121,31 @@ class _Grid:
         self.start: int | None = None  # None: no bin is open
         self.last_event = 0
         self.n_events = 0
-        self.counts: Any = None
+
+    def count(self, batch: EventBatch, first: int, edge_us: int) -> int:
+        """Counts the events from place `first` up to a time; returns the place of the next one."""
+        raise NotImplementedError
+
+    def pixels(self, start_us: int, end_us: int) -> Any:
+        """The image of the bin that ends; the next one begins without events."""
+        raise NotImplementedError
+
+    def restart(self) -> None:
+        """Forgets what was before; called where the grid starts anew."""
 
     def open(self, start_us: int) -> None:
         self.start = self.last_event = start_us
         self.segment += 1
+        self.restart()
 
     def close(self) -> Frame:
         assert self.start is not None
-        if self.counts is None:
-            self.counts = self.fresh()
         end_us = self.start + self.step_us
-        pixels = self.counts[: self.n_cells].reshape(self.shape)
+        pixels = self.pixels(self.start, end_us)
         frame = Frame(self.index, self.segment, self.start, end_us, pixels, self.n_events, self.lost)
         self.start, self.index = end_us, self.index + 1
-        self.counts, self.n_events, self.lost = None, 0, NOTHING_LOST
+        self.n_events, self.lost = 0, NOTHING_LOST
         return frame
-
-    def fresh(self) -> Any:
-        return np.zeros(self.n_cells + SPILLS, self.dtype)
-
-    def count(self, batch: EventBatch, first: int, edge_us: int) -> int:
-        """Counts the events from place `first` up to a time; returns the place of the next one."""
-        if self.counts is None:
-            self.counts = self.fresh()
-        if edge_us > _LAST_US:
-            edge_us = _LAST_US
-        last, inside, last_event = count_bin(
-            self.counts, self.limit, batch.t, batch.x, batch.y, batch.p, first, edge_us, *self.geometry
-        )
-        if last > first:
-            self.n_events += inside
-            self.last_event = last_event
-            if inside < last - first:
-                self.lost += DropCounts.of(self.outside, last - first - inside)
-        return last
 
     def take(self, batch: EventBatch) -> Iterator[Frame]:
         if batch.segment != self.source_segment:
@@ -176,3 +177,38 @@ class _Grid:
             if self.start is None:
                 self.open(self.last_event)
             yield self.close()
+
+
+class _CountGrid(TimeGrid):
+    """Counters of the open bin, allocated when its first event comes."""
+
+    def __init__(self, binner: CountBinner) -> None:
+        super().__init__(binner.step_us, binner.max_silence_bins)
+        size = binner.frame_size
+        self.shape = (2, size.height, size.width)
+        self.dtype = np.dtype(binner.counter)
+        self.n_cells = 2 * size.width * size.height
+        self.limit = 1 if binner.binary else LIMITS[binner.counter]
+        self.geometry = (*binner.window, binner.downsample)
+        self.outside = DropCause.outside_crop if binner.crop else DropCause.outside_sensor
+        self.counts: Any = None
+
+    def count(self, batch: EventBatch, first: int, edge_us: int) -> int:
+        if self.counts is None:
+            self.counts = np.zeros(self.n_cells + SPILLS, self.dtype)
+        if edge_us > LAST_US:
+            edge_us = LAST_US
+        last, inside, last_event = count_bin(
+            self.counts, self.limit, batch.t, batch.x, batch.y, batch.p, first, edge_us, *self.geometry
+        )
+        if last > first:
+            self.n_events += inside
+            self.last_event = last_event
+            if inside < last - first:
+                self.lost += DropCounts.of(self.outside, last - first - inside)
+        return last
+
+    def pixels(self, start_us: int, end_us: int) -> Any:
+        counts = np.zeros(self.n_cells, self.dtype) if self.counts is None else self.counts[: self.n_cells]
+        self.counts = None
+        return counts.reshape(self.shape)

@@ -81,6 +81,29 @@ def rate_limit(t: ndarray, events_per_s: int, burst_us: int) -> list[bool]:
     return mask
 
 
+def voxel(
+    t: ndarray, x: ndarray, y: ndarray, p: ndarray, shape: tuple[int, int, int], first_us: int, span_us: int
+) -> ndarray:
+    """A signed voxel grid `[bins, y, x]` by the formula of Zhu et al.: every event against every bin."""
+    grid = np.zeros(shape)
+    for ti, xi, yi, pi in zip(t.tolist(), x.tolist(), y.tolist(), p.tolist(), strict=True):
+        place = (shape[0] - 1) * (ti - first_us) / span_us if span_us else 0.0
+        for b in range(shape[0]):
+            grid[b, yi, xi] += (1 if pi else -1) * max(0.0, 1.0 - abs(b - place))
+    return grid
+
+
+def surface(
+    t: ndarray, x: ndarray, y: ndarray, p: ndarray, size: tuple[int, int], now_us: int, tau_us: int, linear: bool
+) -> ndarray:
+    """The surface `[p, y, x]` of the last events at `now_us`."""
+    image = np.zeros((2, *size))
+    for ti, xi, yi, pi in zip(t.tolist(), x.tolist(), y.tolist(), p.tolist(), strict=True):
+        age = (now_us - ti) / tau_us
+        image[pi, yi, xi] = max(0.0, 1.0 - age) if linear else math.exp(-age)
+    return image
+
+
 def pixel(
     light: list[tuple[int, float]], on: float, off: float, leak: float, refractory_us: int
 ) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ from spikecut.models.architectures.networks import NetworkSpec, build
 from spikecut.models.engines.norse import NetworkStepper
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.representations import REPRESENTATIONS, representation
 
 from contracts import check_binner, check_model, long_stream
 from fakes import Script, frames
@@ -29,6 +30,8 @@ BINNERS = {
     "binary": CountBinner(SENSOR, 1_000, binary=True),
     "cropped": CountBinner(SENSOR, 1_000, crop=(2, 3, 9, 5)),
     "downsampled": CountBinner(SENSOR, 1_000, downsample=3),
+    **{name: representation(name, SENSOR, step_us=1_000) for name in REPRESENTATIONS},
+    **{f"{name} by number": representation(name, SENSOR, n_events=70) for name in REPRESENTATIONS},
 }
 
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from spikecut.pipeline.filters.hot_pixels import find_hot_pixels
     from spikecut.pipeline.filters.parsing import filtered
     from spikecut.pipeline.replay import record_outputs, replay
+    from spikecut.pipeline.representations.counts import SliceCounter
+    from spikecut.pipeline.representations.time_surface import TimeSurfaceBinner
+    from spikecut.pipeline.representations.transforms import EventTransform, FrameTransform
+    from spikecut.pipeline.representations.voxel import VoxelBinner
     from spikecut.pipeline.results import Decision, Rest, Step, StopReason
     from spikecut.pipeline.rules.cutoff_file import load_cutoff
     from spikecut.pipeline.rules.thresholds import ThresholdCutoff, confidence, fixed, never, topk
@@ -46,6 +50,10 @@ _HOMES = {
     "spikecut.pipeline.filters.parsing": "filtered",
     "spikecut.pipeline.rules.cutoff_file": "load_cutoff",
     "spikecut.pipeline.replay": "record_outputs replay",
+    "spikecut.pipeline.representations.counts": "SliceCounter",
+    "spikecut.pipeline.representations.time_surface": "TimeSurfaceBinner",
+    "spikecut.pipeline.representations.transforms": "EventTransform FrameTransform",
+    "spikecut.pipeline.representations.voxel": "VoxelBinner",
     "spikecut.pipeline.results": "Decision Rest Step StopReason",
     "spikecut.pipeline.runner": "run watch",
     "spikecut.sources": "open_recording",
@@ -55,13 +63,18 @@ __all__ = [
     "CountBinner",
     "Decision",
     "EventBatch",
+    "EventTransform",
     "Frame",
+    "FrameTransform",
     "Rest",
     "SensorSize",
+    "SliceCounter",
     "SpikecutError",
     "Step",
     "StopReason",
     "ThresholdCutoff",
+    "TimeSurfaceBinner",
+    "VoxelBinner",
     "__version__",
     "confidence",
     "filtered",

@@ -1,0 +1,118 @@
+"""The loops behind the representations: slices of a stream by time or by number of events, and what fills them."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from spikecut.pipeline.binning import LAST_US, TimeGrid, frames_on
+from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, Frame, SensorSize
+
+
+class Accumulator(Protocol):
+    """What is made of the events of a slice."""
+
+    def add(self, batch: EventBatch, first: int, last: int) -> int:
+        """Takes the events at places `first` to `last`; returns how many lie on the sensor."""
+        ...
+
+    def pixels(self, start_us: int, end_us: int) -> Any:
+        """The image of the slice that ends, an array of its own; the next one begins."""
+        ...
+
+    def restart(self) -> None:
+        """Forgets everything: the clock was reset, or the stream interrupted."""
+        ...
+
+
+def check_slices(step_us: int | None, n_events: int | None) -> None:
+    """Refuses slices by both time and number, by neither, or of nothing."""
+    if (step_us is None) == (n_events is None):
+        raise ConfigError(f"step_us={step_us} and n_events={n_events}; expected one of them")
+    if min(step_us or 1, n_events or 1) < 1 or 0 in (step_us, n_events):
+        raise ConfigError(f"slices of {step_us or n_events}; expected at least 1")
+
+
+def sliced(
+    accumulator: Accumulator,
+    sensor: SensorSize,
+    slices: tuple[int | None, int | None],
+    max_silence_bins: int,
+    batches: Iterable[EventBatch],
+) -> Iterator[Frame]:
+    """The frames of a stream in slices of (`step_us`, None) or of (None, `n_events`); errors as `CountBinner.bins`."""
+    step_us, n_events = slices
+    if step_us is not None:
+        return frames_on(_ByTime(accumulator, step_us, max_silence_bins), sensor, batches)
+    assert n_events is not None
+    return frames_on(_ByNumber(accumulator, n_events), sensor, batches)
+
+
+class _ByTime(TimeGrid):
+    """Slices on the grid of `CountBinner`."""
+
+    def __init__(self, accumulator: Accumulator, step_us: int, max_silence_bins: int) -> None:
+        super().__init__(step_us, max_silence_bins)
+        self.accumulator = accumulator
+
+    def count(self, batch: EventBatch, first: int, edge_us: int) -> int:
+        last = len(batch) if batch.end_us < edge_us else int(np.searchsorted(batch.t, min(edge_us, LAST_US)))
+        if last > first:
+            inside = self.accumulator.add(batch, first, last)
+            self.n_events += inside
+            self.lost += DropCounts.of(DropCause.outside_sensor, last - first - inside)
+            self.last_event = int(batch.t[last - 1])
+        return last
+
+    def pixels(self, start_us: int, end_us: int) -> Any:
+        return self.accumulator.pixels(start_us, end_us)
+
+    def restart(self) -> None:
+        self.accumulator.restart()
+
+
+class _ByNumber:
+    """Slices of so many events, those outside the sensor included.
+
+    A slice ends behind the µs of its last event, where the next begins; events of that same µs may follow in the next.
+    """
+
+    def __init__(self, accumulator: Accumulator, n_events: int) -> None:
+        self.accumulator, self.size = accumulator, n_events
+        self.source_segment: int | None = None
+        self.segment, self.index = -1, 0
+        self.start = self.end = 0
+        self.n_read = self.n_inside = 0
+        self.lost = NOTHING_LOST
+
+    def take(self, batch: EventBatch) -> Iterator[Frame]:
+        if batch.segment != self.source_segment:
+            yield from self.finish()
+            self.source_segment, self.start = batch.segment, batch.start_us
+            self.segment += 1
+            self.accumulator.restart()
+        self.lost += batch.lost
+        at, n = 0, len(batch)
+        while at < n:
+            last = min(n, at + self.size - self.n_read)
+            inside = self.accumulator.add(batch, at, last)
+            self.n_inside += inside
+            self.lost += DropCounts.of(DropCause.outside_sensor, last - at - inside)
+            self.n_read += last - at
+            self.end, at = int(batch.t[last - 1]) + 1, last
+            if self.n_read == self.size:
+                yield self._close(self.end)
+        self.end = batch.end_us
+
+    def finish(self) -> Iterator[Frame]:
+        """The slice that the end of the stream, or of its segment, cut short."""
+        if self.n_read or self.lost:
+            yield self._close(self.end)
+
+    def _close(self, end_us: int) -> Frame:
+        pixels = self.accumulator.pixels(self.start, end_us)
+        frame = Frame(self.index, self.segment, self.start, end_us, pixels, self.n_inside, self.lost)
+        self.start, self.index = end_us, self.index + 1
+        self.n_read, self.n_inside, self.lost = 0, 0, NOTHING_LOST
+        return frame
