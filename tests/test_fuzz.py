@@ -1,7 +1,6 @@
 """A few of the damaged files of `make fuzz`, in this process; and the fuzzer notices what it is to notice."""
 
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,7 +77,7 @@ def test_damage_that_a_format_can_show_and_nothing_reports_is_a_finding() -> Non
 def test_a_child_that_hangs_crashes_or_swells_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPIKECUT_FUZZ_PLANT", "3:hang 5:crash 7:swell")
     monkeypatch.setattr("fuzz.supervising.SECONDS_EACH", 8.0)
-    tally = tallied("pickles", 0, 10, time.monotonic() + 120)
+    tally = tallied("pickles", 0, 10, 120)
     assert tally.n == 10
     planted = {one["index"]: one["why"] for one in tally.findings}
     assert planted.keys() == {3, 5, 7}

@@ -87,6 +87,13 @@ def test_a_card_out_of_bounds_is_refused(
     assert said in str(caught.value)
 
 
+def test_the_names_of_classes_in_a_card_hide_nothing(tmp_path: Path) -> None:
+    names = [*json.loads(CARD.read_text())["classes"][1:], f"nine{ESCAPE}[2J"]
+    with pytest.raises(ModelError, match="expected names without control characters") as caught:
+        read_card(changed(CARD, tmp_path / "a.json", "classes", names))
+    assert ESCAPE not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("keys", "value"),
     [

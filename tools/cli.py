@@ -20,7 +20,15 @@ from typing import Annotated, Any, TextIO
 import tyro
 
 import spikecut
-from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, InUse, SourceError, SpikecutError, SpikecutWarning
+from spikecut.pipeline.errors import (
+    ConfigError,
+    EnvironmentProblem,
+    InUse,
+    SourceError,
+    SpikecutError,
+    SpikecutWarning,
+    printable,
+)
 from spikecut.pipeline.files.limits import set_limits
 from spikecut.pipeline.files.strict import did_you_mean
 from spikecut.tools.commands import COMMANDS
@@ -77,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
         return OK
     except OSError as error:  # a folder that cannot be written, a full disk
         place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{(error.strerror or str(error)).lower()}", file=sys.stderr)
+        print(printable(f"error: {place}{(error.strerror or str(error)).lower()}"), file=sys.stderr)
         return ENVIRONMENT
 
 

@@ -8,8 +8,8 @@ from torch import nn
 from spikecut.models.architectures.networks import plain
 from spikecut.models.card import ModelCard
 from spikecut.models.files.weights_io import read_carded, read_tensors, write_carded
-from spikecut.pipeline.errors import ConfigError, ModelError
-from spikecut.pipeline.files.strict import typed
+from spikecut.pipeline.errors import ConfigError, ModelError, printable
+from spikecut.pipeline.files.strict import typed, unexpected
 from spikecut.pipeline.recognition import Onset
 
 _KIND, _VERSION = "spikecut network", 1
@@ -56,6 +56,9 @@ def _check(card: ModelCard) -> None:
             f"{card.horizon} steps of {card.spec.step_us} us, {len(card.classes)} classes; expected 1 to {_LONGEST:,} "
             "steps, and 1 or more of the others"
         )
+    for name in card.classes:
+        if name != printable(name):
+            raise unexpected("classes", name, "names without control characters")
     if card.onset:
         typed(Onset, dict(card.onset), "onset")
     if not isinstance(card.provenance.get("made_of", {}), dict):

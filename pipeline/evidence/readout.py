@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from numpy import ndarray
 
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.evidence.probability import softmax
 from spikecut.pipeline.results import Evidence
 
@@ -45,7 +45,11 @@ class Readout:
     def read(
         self, evidence: Evidence, leaky_sum: Float32[ndarray, "B M"] | None
     ) -> tuple[Float32[ndarray, "B K"], Float32[ndarray, "B M"] | None]:
-        """The logits after a step, and the sum of a leaky readout; 0 or `None` is rest."""
+        """The logits after a step, and the sum of a leaky readout; 0 or `None` is rest.
+
+        Raises:
+            ModelError: if the outputs are not those of so many members.
+        """
         steps = evidence.steps
         if self.kind == "sum":
             values = evidence.total
@@ -57,6 +61,8 @@ class Readout:
             kept = np.float32(0) if leaky_sum is None else np.float32(1 - self.leak) * leaky_sum
             values = leaky_sum = kept + evidence.output
         if self.members > 1:
+            if values.shape[1] % self.members:
+                raise ModelError(f"{values.shape[1]} outputs; expected those of {self.members:,} members, equally many")
             values = _merged(values.reshape(len(values), self.members, -1))
         if self.temperatures is not None:
             values = values / self.temperatures[steps - 1, None].astype(np.float32)

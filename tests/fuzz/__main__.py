@@ -72,8 +72,16 @@ def main() -> int:
     if options.index is not None:
         return replay(groups, next(iter(groups)), options.seed, options.index)
     until = time.monotonic() + options.seconds
+    left = list(groups)
+
+    def run_group(name: str, n: int) -> Tally:
+        now = time.monotonic()
+        share = (until - now) / -(-len(left) // options.jobs)  # of the time that is left
+        left.remove(name)
+        return tallied(name, options.seed, n, share)
+
     with ThreadPoolExecutor(options.jobs) as pool:
-        runs = [pool.submit(tallied, name, options.seed, n, until) for name, n in shares(groups, options.n).items()]
+        runs = [pool.submit(run_group, name, n) for name, n in shares(groups, options.n).items()]
         tallies = []
         for run in runs:
             tallies.append(tally := run.result())

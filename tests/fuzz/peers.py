@@ -35,8 +35,8 @@ events = np.concatenate(parts) if parts else np.zeros(0, [("t", "u8"), ("x", "u2
 show(events["t"], events["x"], events["y"], events["on"])
 """
 _EVUTILS = """
-from evutils.io.reader import EventReader_{kind}
-parts = list(EventReader_{kind}(path))
+from evutils.io import EventReader
+parts = [events for events in EventReader(path)]
 events = np.concatenate(parts)
 show(events["t"], events["x"], events["y"], events["p"])
 """
@@ -47,19 +47,19 @@ events = np.concatenate(parts) if parts else np.zeros(0, [("t", "u8"), ("x", "u2
 show(events["t"], events["x"], events["y"], events["on"])
 """
 PEERS: dict[str, dict[str, str]] = {
-    "dat": {"expelliarmus": _EXPELLIARMUS.format(encoding="dat"), "faery": _FAERY},
+    "dat": {"expelliarmus": _EXPELLIARMUS.format(encoding="dat"), "faery": _FAERY, "evutils": _EVUTILS},
     "evt2": {
         "expelliarmus": _EXPELLIARMUS.format(encoding="evt2"),
         "faery": _FAERY,
-        "evutils": _EVUTILS.format(kind="RAW"),
+        "evutils": _EVUTILS,
     },
     "evt3": {
         "expelliarmus": _EXPELLIARMUS.format(encoding="evt3"),
         "faery": _FAERY,
-        "evutils": _EVUTILS.format(kind="RAW"),
+        "evutils": _EVUTILS,
     },
     "es": {"faery": _FAERY},
-    "aedat4": {"aedat": _AEDAT, "faery": _FAERY},
+    "aedat4": {"aedat": _AEDAT, "faery": _FAERY, "evutils": _EVUTILS},
 }
 OUTCOMES = ("error", "other events without a word", "the same events", "hang", "crash or out of memory")
 

@@ -8,6 +8,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from spikecut.sources.formats import FORMATS, written_formats
 import picture_layouts
 import source_contract
 
+OTHERS = "hdf5 of others"
 SENSORS = (SensorSize(128, 128), SensorSize(34, 34), SensorSize(346, 260), SensorSize(1280, 720))
 
 
@@ -55,18 +57,22 @@ def stream(sensor: SensorSize, n: int = 300, seed: int = 0) -> EventBatch:
     return EventBatch(t, x, y, (rng.random(n) < 0.4).astype(np.uint8), int(t[0]), int(t[-1]) + 1, sensor)
 
 
-def subjects() -> dict[str, list[Subject]]:
-    """All files by group; formats are those of the table, so a new one is fuzzed before anyone remembers to."""
+def subjects(only: str = "") -> dict[str, list[Subject]]:
+    """All files by group, or one group; formats are those of the table, so a new one is fuzzed without a word here."""
     groups: dict[str, list[Subject]] = {}
     with tempfile.TemporaryDirectory(dir=scratch()) as folder:
-        for one in (
-            *_recordings(Path(folder)),
-            *_documents(),
-            *_archives(Path(folder)),
-            *_tables(),
-            *_video(Path(folder)),
-        ):
-            groups.setdefault(one.group, []).append(one)
+        makers = (
+            _recordings(Path(folder), only),
+            _documents(),
+            _archives(Path(folder)),
+            _tables(),
+            _video(Path(folder)),
+        )
+        events = only in FORMATS or only == OTHERS
+        chosen = makers if not only else makers[-1:] if only == "video" else makers[:1] if events else makers[1:4]
+        for one in chain.from_iterable(chosen):
+            if only in ("", one.group):
+                groups.setdefault(one.group, []).append(one)
     return groups
 
 
@@ -75,10 +81,10 @@ def scratch() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-def _recordings(folder: Path) -> Iterator[Subject]:
+def _recordings(folder: Path, only: str) -> Iterator[Subject]:
     writers = {name: row.write for name, row in written_formats().items()}
     for name, row in FORMATS.items():
-        if row.simulated:
+        if row.simulated or only not in ("", name):
             continue
         for at, sensor in enumerate(SENSORS):
             path = folder / f"{name}{at}{row.suffixes[0]}"
@@ -117,7 +123,7 @@ def _other_layouts(folder: Path) -> Iterator[tuple[str, Path]]:
         for column in "txyp":
             file[f"events/{column}"] = getattr(batch, column)
         file["t_offset"] = np.int64(5)
-    yield "hdf5 of others", dsec
+    yield OTHERS, dsec
     rows = list(zip(batch.x.tolist(), batch.y.tolist(), batch.t.tolist(), batch.p.tolist(), strict=True))
     commas = folder / "commas.csv"
     commas.write_text("".join(f"{x},{y},{t},{p}\r\n" for x, y, t, p in rows))

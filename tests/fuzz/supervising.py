@@ -1,6 +1,7 @@
 """Runs the children that read mutants: what hangs, crashes or swells one is a finding, and the next child goes on."""
 
 import json
+import math
 import os
 import select
 import signal
@@ -98,17 +99,22 @@ class Child:
         return f"ended by {signal.Signals(-before).name}" if before < 0 else f"ended with code {before}"
 
 
-def tallied(group: str, seed: int, n: int, until: float) -> Tally:
-    """Mutants 0 to `n` of a group, or as many as there is time for."""
-    tally, started, index = Tally(group), time.monotonic(), 0
+def tallied(group: str, seed: int, n: int, seconds: float) -> Tally:
+    """Mutants 0 to `n` of a group, or as many as there is time for once the first child is ready."""
+    tally, started, index, until = Tally(group), time.monotonic(), 0, math.inf
     while index < n and time.monotonic() < until:
         child = Child(group, seed, index)
-        for line in _lines(child, n - index, until):
+        for line in _lines(child, n - index):
+            if "ready" in line:
+                until = min(until, time.monotonic() + seconds)
+                continue
             if "unusable" in line:
                 child.end()
                 raise SystemExit(f"error: {line['unusable']}")
             tally.add({"group": group, "seed": seed, "index": index, **line})
             index += 1
+            if time.monotonic() > until:
+                break
         end = child.end()
         if index < n and time.monotonic() < until:
             tally.add({"group": group, "seed": seed, "index": index, "kind": "?", "outcome": "finding", "why": end})
@@ -117,16 +123,17 @@ def tallied(group: str, seed: int, n: int, until: float) -> Tally:
     return tally
 
 
-def _lines(child: Child, n: int, until: float) -> Iterator[dict[str, Any]]:
-    """The outcomes of up to `n` mutants, until the child hangs or has gone."""
+def _lines(child: Child, n: int) -> Iterator[dict[str, Any]]:
+    """A line when the child is ready, then the outcomes of up to `n` mutants, until it hangs or has gone."""
     while (line := child.line(SECONDS_TO_START)) is not None and "ready" not in line:
         if "unusable" in line:
             yield line
             return
     if line is None:
         raise SystemExit("error: a child of the fuzzer does not start; `python -m fuzz.worker GROUP 0 0 1` says why")
+    yield line
     for _ in range(n):
-        if time.monotonic() > until or not child.next():
+        if not child.next():
             return
         line = child.line(SECONDS_EACH)
         if line is not None:

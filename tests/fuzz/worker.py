@@ -67,7 +67,7 @@ def outcome_of(group: list[Subject], wholes: list[Reading], seed: int, index: in
 def main(name: str, seed: int, first: int, step: int) -> None:
     """Reads mutants `first`, `first + step`, … of a group until a line on stdin is missing."""
     warnings.simplefilter("ignore")
-    group = subjects()[name]
+    group = subjects(name)[name]
     with tempfile.TemporaryDirectory(dir=scratch()) as folder:
         _say({"folder": folder})
         wholes = whole_readings(group, Path(folder))

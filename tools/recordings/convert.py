@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikecut.pipeline.errors import ConfigError, EventError
+from spikecut.pipeline.errors import ConfigError, EventError, printable
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts, EventBatch, SensorSize
 from spikecut.pipeline.files.atomic_files import new_file
 from spikecut.sources.datasets.gesture_labels import labels_beside
@@ -78,13 +78,14 @@ def run_convert(options: "Convert") -> int:
         counts = {"source": str(source), "target": str(target), "n_read": report.n_read, "n_written": report.n_written}
         print(json.dumps({**counts, "dropped": dropped}))
     else:
-        print(f"{target}: {report.n_written:,} events")
+        print(printable(f"{target}: {report.n_written:,} events"))
     for cause, loss in report.lost.losses.items():
         print(f"left out {loss.events:,}: {cause.sentence}", file=sys.stderr)
     labels, copy = labels_beside(source), labels_beside(target)
     if labels.is_file() and not copy.exists():
         command = shlex.join(["cp", str(labels), str(copy)])
-        print(f"the labels stay behind: {labels}; they hold for {target.name}, too: {command}", file=sys.stderr)
+        note = f"the labels stay behind: {labels}; they hold for {target.name}, too: {command}"
+        print(printable(note), file=sys.stderr)
     return 3 if report.lost.damage else 0
 
 

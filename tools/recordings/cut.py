@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from spikecut.pipeline.errors import ConfigError, EmptyRecording
+from spikecut.pipeline.errors import ConfigError, EmptyRecording, printable
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts
 from spikecut.pipeline.files.atomic_files import new_folder
 from spikecut.sources.datasets.class_folders import MADE_BY, class_roots, origin_of, subfolders
@@ -145,7 +145,7 @@ def run_cut(options: "Cut") -> int:
     report = cut_streams(streams, target, f".{options.format}", origin)
     _print(target, streams, report, piece_us, origin)
     if others:
-        print(f"no recordings, and so not used: {some(others)}", file=sys.stderr)
+        print(printable(f"no recordings, and so not used: {some(others)}"), file=sys.stderr)
     for cause, loss in report.lost.losses.items():
         print(f"left out {loss.events:,}: {cause.sentence}", file=sys.stderr)
     return 3 if report.lost.damage else 0
@@ -155,9 +155,13 @@ def _print(out: Path, streams: Sequence[Stream], report: CutReport, piece_us: in
     """Prints the written files on stdout, and the files left out on stderr."""
     classes = sorted({stream.class_name for stream in streams})
     n, what = report.n_files.total(), "whole recordings" if piece_us is None else f"pieces of {piece_us / 1e6:g} s"
-    print(f"{out}: {n:,} {what} of {len(classes)} classes: {some(classes)}")
+    print(printable(f"{out}: {n:,} {what} of {len(classes)} classes: {some(classes)}"))
     kind = f"simulated recordings ({origin})" if origin else "recordings as they are"
-    print(f"  from {len(streams):,} {kind}: {report.n_written:,} events, none added or changed; times begin at 0")
+    print(
+        printable(
+            f"  from {len(streams):,} {kind}: {report.n_written:,} events, none added or changed; times begin at 0"
+        )
+    )
     if piece_us is None:
         print("  divided by their names (spikecut data check)")
     else:

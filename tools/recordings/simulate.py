@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import track
 
-from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
+from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, printable
 from spikecut.pipeline.files.atomic_files import write_text
 from spikecut.sources.datasets.class_folders import MADE_BY, maker_in
 from spikecut.sources.simulation.gestures import drawn_session, drawn_users, write_lists, write_session
@@ -70,14 +70,14 @@ def run_counterpart(options: "Simulate") -> int:
         counterpart = replace(counterpart, most=min(count, counterpart.most or count))
     selection = pictures_of(images, counterpart)
     pictures = selection.used
-    print(f"{images}: {selection}", file=sys.stderr)
+    print(printable(f"{images}: {selection}"), file=sys.stderr)
     target = options.folder / counterpart.folder
     _claim_counterpart(target, pictures, f"counterpart of {counterpart.title}, seed {options.seed}", overwrite)
     missing = [p for p in pictures if overwrite or not (target / p.recording).is_file()]
     write = partial(write_recording, target, counterpart=counterpart, seed=options.seed)
     n_events = sum(_all(write, missing, options.jobs))
     n_classes = len({p.recording.parent.name for p in pictures})
-    print(f"{target}: {len(pictures)} simulated recordings of {n_classes} classes")
+    print(printable(f"{target}: {len(pictures)} simulated recordings of {n_classes} classes"))
     if missing:
         print(
             f"{n_events / len(missing):,.0f} events a recording, {counterpart.show.end_us / 1000:g} ms", file=sys.stderr

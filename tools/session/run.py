@@ -5,7 +5,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from spikecut.pipeline.errors import ConfigError, EmptyRecording
+from spikecut.pipeline.errors import ConfigError, EmptyRecording, printable
 from spikecut.pipeline.results import Step
 from spikecut.sources.datasets.base import INPUTS
 from spikecut.sources.datasets.labelled_events import LabelledEvents, empty_sentence
@@ -62,7 +62,7 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
                         view.expect(stream.class_at(item.frame.end_us))
                     view.write(item)
         except Closed as reason:
-            print(reason, file=sys.stderr)
+            print(printable(str(reason)), file=sys.stderr)
             labelled = LabelledEvents(())  # what was not played may well have events
         if not tally.n_events and not tally.lost:
             raise EmptyRecording(stream.path, f"no events in this {stream.format} recording")
@@ -72,8 +72,8 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
     files = tuple(target for target in (shown.save, *shown.named.values()) if target is not None)
     effort = Effort(stopwatch.seconds, time.perf_counter() - started, shown.speed, lag, bool(views), files)
     for line in totals_text(stream, summary, tally, effort):
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     empty = [] if options.once else labelled.empty
     for span in empty:
-        print(f"{stream.path}: {empty_sentence(span)}", file=sys.stderr)
+        print(printable(f"{stream.path}: {empty_sentence(span)}"), file=sys.stderr)
     return 3 if tally.lost.damage or empty else 0

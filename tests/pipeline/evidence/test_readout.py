@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.evidence.probability import softmax
 from spikecut.pipeline.evidence.readout import Readout, fit_temperatures, parse_temperatures
 from spikecut.pipeline.results import Evidence
@@ -73,3 +73,8 @@ def test_a_readout_that_cannot_be_is_refused() -> None:
     for fields in wrong:
         with pytest.raises(ConfigError):
             Readout(**fields)
+
+
+def test_outputs_that_are_not_those_of_so_many_members_are_refused() -> None:
+    with pytest.raises(ModelError, match="8 outputs; expected those of 3 members, equally many"):
+        Readout(members=3).of(np.ones((2, 5, 8), np.float32))
