@@ -67,6 +67,12 @@ EXPECTED: dict[str, dict[str, Expectation]] = {
     "evt2": _records(4),
     "evt21": _records(8),
     "evt3": _records(2),
+    "es": {
+        **dict.fromkeys(
+            SIZED, Expectation("nothing", "no length, and records of one byte: any bytes are times and events")
+        ),
+        **dict.fromkeys(CONTENT, _SAME_LENGTH),
+    },
     "aedat3": _packets(),
     "aedat4": _packets(),
     "hdf5": dict.fromkeys((*SIZED, *CONTENT), Expectation("changes")),
