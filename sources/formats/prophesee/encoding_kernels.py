@@ -1,7 +1,8 @@
 """The compiled loops that turn columns into words of EVT2, EVT2.1 and EVT3.
 
 TIME_HIGH and (EVT3) TIME_LOW are written when they change, and again after 256 words, so that damage to one is noticed
-and costs little. A long silence takes TIME_HIGH words in steps from which readers can count the wraps.
+and costs little. A long silence takes TIME_HIGH words in steps, the last value before a wrap and 0 after it among
+them, from which all readers count the wraps.
 """
 
 from typing import Any
@@ -32,7 +33,7 @@ def encode_evt3(t: Any, x: Any, y: Any, p: Any, width: Any, state: Any, words: A
                 words[n] = _TIME_HIGH3 | at
                 n += 1
             while at < high:
-                at += min(np.int64(EVT3_STEP), high - at)
+                at += min(np.int64(EVT3_STEP), high - at, max(np.int64(1), 0xFFF - (at & 0xFFF)))
                 words[n] = _TIME_HIGH3 | (at & 0xFFF)
                 n += 1
             if repeat and high == state[HIGH]:
@@ -80,7 +81,7 @@ def encode_evt2(t: Any, x: Any, y: Any, p: Any, width: Any, state: Any, words: A
                 words[n] = _TIME_HIGH2 | np.uint32(at)
                 n += 1
             while at < high:
-                at += min(np.int64(EVT2_STEP), high - at)
+                at += min(np.int64(EVT2_STEP), high - at, max(np.int64(1), 0xFFFFFFF - (at & 0xFFFFFFF)))
                 words[n] = _TIME_HIGH2 | np.uint32(at & 0xFFFFFFF)
                 n += 1
             if high == state[HIGH]:
@@ -107,7 +108,7 @@ def encode_evt21(t: Any, x: Any, y: Any, p: Any, width: Any, state: Any, words: 
                 words[n] = np.uint64(_TIME_HIGH2 | np.uint32(at))
                 n += 1
             while at < high:
-                at += min(np.int64(EVT2_STEP), high - at)
+                at += min(np.int64(EVT2_STEP), high - at, max(np.int64(1), 0xFFFFFFF - (at & 0xFFFFFFF)))
                 words[n] = np.uint64(_TIME_HIGH2 | np.uint32(at & 0xFFFFFFF))
                 n += 1
             if high == state[HIGH]:

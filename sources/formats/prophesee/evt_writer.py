@@ -78,7 +78,7 @@ def _write(path: Path, batches: Iterable[EventBatch], sensor: SensorSize, encodi
             for begin in range(0, len(batch), _PART):
                 t, x, y, p = (getattr(batch, column)[begin : begin + _PART] for column in "txyp")
                 silence = ((int(t[-1]) >> encoding.time_bits) - max(0, int(state[HIGH]))) // encoding.step
-                words = np.empty(4 * len(t) + silence + 16, encoding.word)
+                words = np.empty(6 * len(t) + silence + silence // 8 + 16, encoding.word)  # wraps take up to two more
                 n_words = encoding.kernel(t, x, y, p, sensor.width, state, words)
                 file.write(words[:n_words].data)
             n += len(batch)
