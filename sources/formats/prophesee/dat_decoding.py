@@ -29,7 +29,7 @@ from spikecut.sources.formats.reading.ordering import REORDER_US, RESET_US
 
 RECORD = 8
 AHEAD = 32  # records with which a suspect is compared
-GROUP = 256
+GROUP = 512
 LEAP_US = REORDER_US
 WRAP_PAUSE_US = 600_000_000  # a longer silence across the wrap is taken for a reset of the clock
 _CIRCLE = 1 << 32
@@ -50,8 +50,10 @@ def decode_dat(
     clock, before, started, at = state[CLOCK], state[RAW], state[KNOWN], np.int64(-1)
     while i < n_records and n < n_free:
         m: Any = min(GROUP, n_records - i, n_free - n)
-        if started and is_smooth(words, i, m, np.uint32(before), width, height):
-            fill(words, i, n, m, clock - before, t, x, y, p)
+        end = n + m
+        if started:
+            fill(words[2 * i :], clock - before, t[n:end], x[n:end], y[n:end], p[n:end])
+        if started and is_smooth(clock, size, t[n:end], x[n:end], y[n:end], p[n:end]):
             before = np.int64(words[2 * (i + m - 1)])
             clock = t[n + m - 1]
             i += m
@@ -95,32 +97,31 @@ def decode_dat(
 
 
 @compiled(nogil=True)
-def is_smooth(words: Any, i: Any, m: Any, before: Any, width: Any, height: Any) -> Any:
-    """Whether times rise by at most a leap from record to record and do not wrap, and all pixels are on the sensor."""
-    leap, wide, high = np.uint32(LEAP_US), np.uint32(width), np.uint32(height)
-    first, last = np.uint64(2 * i), np.uint64(m)
-    wrong = np.uint32(words[first] - before) > leap
-    for k in range(np.uint64(1), last):
-        step = np.uint32(words[first + np.uint64(2) * k] - words[first + np.uint64(2) * k - np.uint64(2)])
-        wrong |= step > leap
-    for k in range(np.uint64(0), last):
-        pixel = words[first + np.uint64(2) * k + np.uint64(1)]
-        wrong |= (pixel & np.uint32(0x3FFF)) >= wide
-        wrong |= ((pixel >> np.uint32(14)) & np.uint32(0x3FFF)) >= high
-        wrong |= pixel >= np.uint32(1 << 29)
-    return not wrong and words[first + np.uint64(2) * (last - np.uint64(1))] >= before
+def fill(words: Any, shift_us: Any, t: Any, x: Any, y: Any, p: Any) -> None:
+    """The columns of as many records as they have room for."""
+    for k in range(np.uint64(t.shape[0])):
+        pixel = words[np.uint64(2) * k + np.uint64(1)]
+        t[k] = shift_us + np.int64(words[np.uint64(2) * k])
+        x[k] = pixel & np.uint32(0x3FFF)
+        y[k] = (pixel >> np.uint32(14)) & np.uint32(0x3FFF)
+        p[k] = pixel >> np.uint32(28)
 
 
 @compiled(nogil=True)
-def fill(words: Any, i: Any, n: Any, m: Any, shift_us: Any, t: Any, x: Any, y: Any, p: Any) -> None:
-    """The columns of `m` records."""
-    first, to = np.uint64(2 * i), np.uint64(n)
-    for k in range(np.uint64(m)):
-        pixel = words[first + np.uint64(2) * k + np.uint64(1)]
-        t[to + k] = shift_us + np.int64(words[first + np.uint64(2) * k])
-        x[to + k] = pixel & np.uint32(0x3FFF)
-        y[to + k] = (pixel >> np.uint32(14)) & np.uint32(0x3FFF)
-        p[to + k] = (pixel >> np.uint32(28)) & np.uint32(1)
+def is_smooth(clock: Any, size: Any, t: Any, x: Any, y: Any, p: Any) -> Any:
+    """Whether times rise from `clock` on by at most a leap each, and all pixels and polarities are possible."""
+    width, height = size[0], size[1]
+    wrong: Any = 0
+    for k in range(t.shape[0] - 1):
+        step = t[k + 1] - t[k]
+        wrong += (step < 0) | (step > LEAP_US)
+    for k in range(t.shape[0]):
+        wrong += x[k] >= width
+    for k in range(t.shape[0]):
+        wrong += y[k] >= height
+    for k in range(t.shape[0]):
+        wrong += p[k] > 1
+    return wrong == 0 and 0 <= t[0] - clock <= LEAP_US
 
 
 @compiled(nogil=True)
@@ -215,5 +216,5 @@ def weigh(data: Any, at: Any, width: Any, height: Any, started: Any, last: Any, 
             against += abs(apart(then, last)) < abs(apart(then, raw))
         else:
             votes += 1
-            against += apart(then, raw) < -LEAP_US
+            against += WRAP_PAUSE_US - _CIRCLE <= then - raw < -LEAP_US
     return DROP if against * 2 > votes or garbage > votes else BELIEVE

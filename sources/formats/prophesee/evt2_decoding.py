@@ -25,6 +25,9 @@ from spikecut.sources.formats.prophesee.evt_decoding import (
 )
 
 LEAP = 156  # steps of TIME_HIGH in 10 ms: 64 us each
+_PLACES = np.zeros(32, np.int64)  # the place of the only bit of a word, by the upper 5 bits of a product (de Bruijn)
+for _place in range(32):
+    _PLACES[(0x077CB531 << _place & 0xFFFFFFFF) >> 27] = _place
 
 
 @compiled(nogil=True)
@@ -119,9 +122,15 @@ def decode_evt21(
             time = state[HIGH] << 6 | np.int64((word >> np.uint32(22)) & np.uint32(63))
             left = np.int64((word >> np.uint32(11)) & np.uint32(0x7FF))
             if state[KNOWN]:
-                for k in range(32):
-                    t[n], x[n], y[n], p[n] = time, left + k, word & np.uint32(0x7FF), kind
-                    n += np.uint64((mask >> np.uint32(k)) & np.uint32(1))
+                row = word & np.uint32(0x7FF)
+                while mask:
+                    lowest = mask & (~mask + np.uint32(1)) & np.uint32(0xFFFFFFFF)
+                    t[n] = time
+                    x[n] = left + _PLACES[(lowest * np.uint32(0x077CB531) & np.uint32(0xFFFFFFFF)) >> np.uint32(27)]
+                    y[n] = row
+                    p[n] = kind
+                    n += one
+                    mask &= np.uint32(mask - np.uint32(1))
             else:
                 for k in range(32):
                     number += (mask >> np.uint32(k)) & np.uint32(1)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
-from spikecut.pipeline.events import DropCause, DropCounts, SensorSize
+from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, SensorSize
 from spikecut.sources.formats.prophesee.evt_decoding import (
     AHEAD_BYTES,
     BAD,
@@ -25,6 +25,7 @@ from spikecut.sources.formats.prophesee.evt_decoding import (
 from spikecut.sources.formats.reading.files import file_size, open_binary, unreadable
 from spikecut.sources.formats.reading.ordering import Chunk, empty_columns
 
+_BLOCK_BYTES = 4 * AHEAD_BYTES  # read at a time: what stays in the cache of a core
 _CAUSES = ((BAD, DropCause.unreadable), (SPECIAL, DropCause.special), (LEAPS, DropCause.leap))
 
 
@@ -60,7 +61,7 @@ class WordStream:
         _forget(state)
         shift = max(0, file_size(self.path) - self.begin) % self.record_bytes != 0
         at = self.begin if from_byte is None else from_byte
-        buffer = np.empty(max(self.batch_events * self.record_bytes, 2 * AHEAD_BYTES) + 64, np.uint8)
+        buffer, output = np.empty(_BLOCK_BYTES, np.uint8), _Output(self.batch_events + self.most)
         with open_binary(self.path) as file:
             remaining = max(0, os.fstat(file.fileno()).st_size - at)
             file.seek(at)
@@ -70,29 +71,48 @@ class WordStream:
                 n_read = _read_into(file, self.path, room)
                 remaining = remaining - n_read if n_read or not room else 0  # the file may have become shorter
                 n_bytes, done = n_left + n_read, 0
-                for chunk in self._decoded(buffer[:n_bytes], at, (remaining == 0, shift), state):
+                state[FULL] = 1
+                while state[FULL] and done % np.dtype(self.word).itemsize == 0:
+                    state[OFFSET] = at + done
+                    self._decode(buffer[done:n_bytes], (remaining == 0, shift), state, output)
                     done += int(state[CONSUMED])
-                    yield chunk
+                    if state[FULL]:
+                        yield output.chunk()
                 n_left, at, progress = n_bytes - done, at + done, done > 0
                 buffer[:n_left] = buffer[done:n_bytes].copy()
+        yield output.chunk()
         if n_left:
             yield Chunk(*empty_columns(0), DropCounts.of(DropCause.cut_off, 1, n_left, at))
 
-    def _decoded(self, data: Any, at: int, flags: tuple[bool, bool], state: Int64[ndarray, " S"]) -> Iterator[Chunk]:
-        """Decodes until the bytes at hand are used up, more are needed, or the step of the words changes."""
-        done, state[FULL] = 0, 1
-        width = np.dtype(self.word).itemsize
+    def _decode(self, data: Any, flags: tuple[bool, bool], state: Int64[ndarray, " S"], output: "_Output") -> None:
+        """Decodes into `output` until it is full, the bytes are used up, more are needed, or words begin elsewhere."""
+        words = data[: len(data) // np.dtype(self.word).itemsize * np.dtype(self.word).itemsize].view(self.word)
         size = np.array([self.sensor.width, self.sensor.height])
-        while state[FULL] and done % width == 0:
-            rest = data[done:]
-            words = rest[: len(rest) // width * width].view(self.word)
-            t, x, y, p = empty_columns(self.batch_events + self.most)
-            state[OFFSET] = at + done
-            n = self.kernel(rest, words, *flags, size, state, t, x, y, p)
-            done += int(state[CONSUMED])
-            outside_at = int(state[OUTSIDE_AT]) if state[OUTSIDE_AT] >= 0 else None
-            lost = _losses(state)
-            yield Chunk(t[:n], x[:n], y[:n], p[:n], lost, outside_at)
+        columns = [column[output.n :] for column in output.columns]
+        output.n += self.kernel(data, words, *flags, size, state, *columns)
+        if state[OUTSIDE_AT] >= 0 and output.outside_at is None:
+            output.outside_at = int(state[OUTSIDE_AT])
+        output.lost += _losses(state)
+
+
+class _Output:
+    """Columns that fill up, and what was lost meanwhile."""
+
+    def __init__(self, n_events: int) -> None:
+        self.n_events = n_events
+        self._renew()
+
+    def _renew(self) -> None:
+        self.columns, self.n = empty_columns(self.n_events), 0
+        self.lost = NOTHING_LOST
+        self.outside_at: int | None = None
+
+    def chunk(self) -> Chunk:
+        """What came together; the columns begin anew."""
+        t, x, y, p = (column[: self.n] for column in self.columns)
+        chunk = Chunk(t, x, y, p, self.lost, self.outside_at)
+        self._renew()
+        return chunk
 
 
 def _losses(state: Int64[ndarray, " S"]) -> DropCounts:
@@ -103,7 +123,7 @@ def _losses(state: Int64[ndarray, " S"]) -> DropCounts:
         if state[first] or state[first + 1]
     ]
     _forget(state)
-    return sum(counts, DropCounts())
+    return sum(counts, NOTHING_LOST)
 
 
 def _forget(state: Int64[ndarray, " S"]) -> None:
