@@ -20,17 +20,19 @@ def split(words: Any, t: Any, x: Any, y: Any, p: Any) -> int:
 
     A polarity beyond 1 and a time beyond 2**62 us are none that a camera writes: those events are left out.
     """
-    n = np.uint64(words.shape[0] // 2)
-    strange = np.int64(0)
+    n, two = np.uint64(words.shape[0] // 2), np.uint64(2)
+    one = np.uint64(1)
+    on_bits, time_bits = np.int64(0), np.int64(0)
     for i in range(n):
-        time, pixel = words[2 * i], words[2 * i + 1]
+        time, pixel = words[two * i], words[two * i + one]
         on = pixel >> 32 & 0xFF
         t[i] = time
         x[i] = pixel & 0xFFFF
         y[i] = pixel >> 16 & 0xFFFF
         p[i] = on
-        strange |= (on > 1) | (time > FARTHEST_US) | (time < -FARTHEST_US)
-    if not strange:
+        on_bits |= on
+        time_bits |= time ^ time >> 63  # a negative time without its sign
+    if on_bits <= 1 and time_bits < FARTHEST_US:
         return int(n)
     kept = np.uint64(0)
     for i in range(n):

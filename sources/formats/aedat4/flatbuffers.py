@@ -69,6 +69,9 @@ def vector_at(data: bytes, table: int, number: int) -> tuple[int, int] | None:
 
 def events_in(data: bytes) -> tuple[int, int] | None:
     """Where the events of a packet begin and how many it declares; None if it is no packet of events or damaged."""
+    if data[PREFIX : PREFIX + len(_EVENTS_HEAD)] == _EVENTS_HEAD:  # as nearly all are laid out
+        begin = PREFIX + len(_EVENTS_HEAD) + 4
+        return (begin, int.from_bytes(data[begin - 4 : begin], "little")) if begin <= len(data) else None
     root = root_of(data, b"EVTS")
     if root is None:
         return None

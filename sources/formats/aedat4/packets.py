@@ -74,11 +74,10 @@ class PacketFile:
 
     def header_at(self, at: int) -> tuple[int, int] | None:
         """Stream and size of the packet that begins at a byte; None if none does. It may claim more than there is."""
-        data = np.frombuffer(self.read(at, _CHECKED), np.uint8)
-        if not is_header(data, 0, 1 << 62):
+        data = self.read(at, _CHECKED)
+        if not is_header(np.frombuffer(data, np.uint8), 0, 1 << 62):
             return None
-        stream, size = data[:HEADER_BYTES].view("<u4").tolist()
-        return stream, size
+        return int.from_bytes(data[:4], "little"), int.from_bytes(data[4:HEADER_BYTES], "little")
 
     def next_after(self, at: int) -> int:
         """The next byte at which a packet begins, or the end of the file."""

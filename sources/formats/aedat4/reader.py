@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from jaxtyping import Int64, UInt8, UInt16
+from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, EmptyRecording
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
@@ -17,7 +19,7 @@ from spikecut.sources.formats.aedat4.compression import unpacked
 from spikecut.sources.formats.aedat4.decoding import HEADER_BYTES, split
 from spikecut.sources.formats.aedat4.flatbuffers import EVENT, events_in
 from spikecut.sources.formats.aedat4.header import Header, Stream, read_header
-from spikecut.sources.formats.aedat4.packets import Packet, PacketFile, open_packets, packets
+from spikecut.sources.formats.aedat4.packets import PacketFile, open_packets, packets
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.reading.ordering import Chunk, empty_columns, in_order
 from spikecut.sources.formats.reading.seeking import place_before
@@ -25,6 +27,7 @@ from spikecut.sources.formats.reading.seeking import place_before
 _LOOKED_AT = 64  # packets in which events are looked for where the header names no stream of them
 _UNIT = 1 << 16  # bytes of the file between two places of which the time is looked up
 _REACH = 1 << 24
+Columns = tuple[Int64[ndarray, " N"], UInt16[ndarray, " N"], UInt16[ndarray, " N"], UInt8[ndarray, " N"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +64,23 @@ class Aedat4Recording:
         return PacketFile(self.path, file, self.camera, cameras, every, self.header.table_at)
 
     def _chunks(self, begin: int, lost: DropCounts) -> Iterator[Chunk]:
-        parts: list[Packet] = []
-        n = 0
+        columns, n = empty_columns(self.batch_events), 0
         with open_packets(self.path) as file:
             for packet in packets(self._source(file), begin):
                 lost += packet.lost
-                if packet.n:
-                    parts.append(packet)
-                    n += packet.n
-                if n >= self.batch_events:
-                    yield _columns(parts, n, lost)
-                    parts, n, lost = [], 0, NOTHING_LOST
+                if n + packet.n > len(columns[0]):
+                    yield _filled(columns, n, lost)
+                    columns, n, lost = empty_columns(max(self.batch_events, packet.n)), 0, NOTHING_LOST
+                if packet.n:  # split while it is in the cache of the processor
+                    words = np.frombuffer(packet.data, "<i8", 2 * packet.n, packet.first)
+                    t, x, y, p = columns
+                    sound = split(words, t[n:], x[n:], y[n:], p[n:])
+                    n += sound
+                    if sound < packet.n:
+                        n_bad = packet.n - sound
+                        lost += DropCounts.of(DropCause.unreadable, n_bad, n_bad * EVENT.itemsize, packet.at)
         if n or lost:
-            yield _columns(parts, n, lost)
+            yield _filled(columns, n, lost)
 
 
 def open_aedat4(path: Path, options: ReadOptions = DEFAULTS) -> Aedat4Recording:
@@ -130,16 +137,10 @@ def _undeclared(path: Path, header: Header) -> tuple[Stream, ...]:
     return ()
 
 
-def _columns(parts: list[Packet], n: int, lost: DropCounts) -> Chunk:
-    """The events of some packets as one chunk."""
-    t, x, y, p = empty_columns(n)
-    at = 0
-    for part in parts:
-        words = np.frombuffer(part.data, "<i8", 2 * part.n, part.first)
-        sound = split(words, t[at:], x[at:], y[at:], p[at:])
-        lost += DropCounts.of(DropCause.unreadable, part.n - sound, (part.n - sound) * EVENT.itemsize, part.at)
-        at += sound
-    return Chunk(t[:at], x[:at], y[:at], p[:at], lost)
+def _filled(columns: Columns, n: int, lost: DropCounts) -> Chunk:
+    """The first `n` events of some columns."""
+    t, x, y, p = (column[:n] for column in columns)
+    return Chunk(t, x, y, p, lost)
 
 
 def _time_after(source: PacketFile, at: int) -> int | None:
