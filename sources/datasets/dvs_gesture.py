@@ -68,20 +68,7 @@ class GestureSet:
         Raises:
             MissingLabels, CorruptRecording: as `read_labels` says.
         """
-        return [
-            Example(
-                place := f"{session.name}: {span.name}",
-                span.label,
-                session.part,
-                session,
-                place,
-                f"user {session.user}",
-                index,
-                f"{span.label} {span.start_us} {span.end_us}",
-            )
-            for session in self.of(part)
-            for index, span in enumerate(session.labels().spans)
-        ]
+        return examples_of(self.of(part))
 
     def numbered(self, classes: Sequence[str], reader: str) -> tuple[int, ...]:
         """The numbers of the gestures, which are those of any network for them.
@@ -122,6 +109,28 @@ def open_set(path: Path) -> GestureSet:
 def is_gesture_set(folder: Path) -> bool:
     """Whether this looks like DVS128 Gesture, published or Tonic's, rather than `<class>/<recording>`."""
     return _looks_like_one(_inner(folder))
+
+
+def examples_of(sessions: Iterable[Session]) -> list[Example]:
+    """One example for every labelled gesture.
+
+    Raises:
+        MissingLabels, CorruptRecording: as `read_labels` says.
+    """
+    return [
+        Example(
+            place := f"{session.name}: {span.name}",
+            span.label,
+            session.part,
+            session,
+            place,
+            f"user {session.user}",
+            index,
+            f"{span.label} {span.start_us} {span.end_us}",
+        )
+        for session in sessions
+        for index, span in enumerate(session.labels().spans)
+    ]
 
 
 def open_gesture_set(folder: Path) -> GestureSet:

@@ -57,7 +57,7 @@ class _Open:
         if self.is_over:
             return
         parts = [replace(part, segment=0) for part in self.parts if len(part)]
-        if self.before and parts and parts[0].t[0] > self.before[-1].t[-1]:
+        if self.before and parts and parts[0].t[0] >= self.before[-1].t[-1]:
             self.before += parts
         elif sum(map(len, parts)) > sum(map(len, self.before)):
             self.before = parts

@@ -183,7 +183,6 @@ RENAMED = {
     "pipeline.calibration.FITTERS": "pipeline.rules.fit by_tolerance()",
     "tools.examples.Source": "sources.datasets.base Source",
     "tools.feeding.told_sizes": "sources.datasets.images.image_sets resized_notes",
-    "tools.packing.pack_sessions": "tools.training.packing pack_examples",
     "tools.packing.seen": "tools.training.packing reading",
     "tools.picture_material.WATCHED": "sources.datasets.parts WATCHED_IMAGES",
     "tools.picture_material.pack_pictures": "tools.training.packing pack_examples",

@@ -23,7 +23,9 @@ from spikecut.pipeline.events import Frame
 from spikecut.sources.datasets.base import Example, FrameSpec, sources_of
 from spikecut.sources.datasets.class_folders import LabelledRecording, example_of
 from spikecut.sources.datasets.digests import digests_of
+from spikecut.sources.datasets.dvs_gesture import examples_of
 from spikecut.sources.datasets.frames import binner_for
+from spikecut.sources.datasets.gesture_session import Session
 from spikecut.sources.datasets.reading import readings
 from spikecut.sources.datasets.tonic import Transform, batch_of, whole_recording
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
@@ -94,6 +96,11 @@ def pack_recordings(
 ) -> tuple[Frames, Labels]:
     """Recordings of class folders with their own labels; see `pack_examples`."""
     return pack_examples([example_of(one, one.label) for one in recordings], recipe, what, transform=transform)
+
+
+def pack_sessions(sessions: Sequence[Session], recipe: Recipe, what: str) -> tuple[Frames, Labels]:
+    """The gestures of sessions of DVS128 Gesture with their own labels; see `pack_examples`."""
+    return pack_examples(examples_of(sessions), recipe, what)
 
 
 def pack_drawn(sessions: Sequence[DrawnSession], recipe: Recipe, what: str) -> tuple[Frames, Labels]:
