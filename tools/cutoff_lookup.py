@@ -1,7 +1,8 @@
 """Looks up the cutoff that a command names: a rule's name, a file, or none."""
 
 import re
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +111,18 @@ def equal_cost_name(planned: str) -> str:
     'confidence as planned-1pt'
     """
     return f"confidence as {planned}"
+
+
+def warn_of_fits(rules: Mapping[str, FittedCutoff], fit: str) -> None:
+    """Warns on stderr if recordings are fitted in another way than those that cutoffs were fitted on."""
+    others = sorted(name for name, rule in rules.items() if rule.n and rule.fit != fit)
+    if others:
+        before = rules[others[0]].fit or "the network's own sensor"
+        print(
+            f"warning: {', '.join(others)}: fitted on recordings of {before}, used on {fit or 'its own sensor'}: no "
+            "promise holds; spikecut calibrate fits cutoffs on such recordings",
+            file=sys.stderr,
+        )
 
 
 def unfitted(card: ModelCard) -> FittedCutoff:

@@ -1,5 +1,6 @@
 """From a recording to the frames that a network was made for."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from spikecut.models.files import checkpoint, opening
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
+from spikecut.pipeline.fit import Fits, FittedBinner
 from spikecut.sources.datasets.base import FrameSpec
 from spikecut.sources.datasets.frames import binner_for, still
 from spikecut.sources.datasets.images.image_sets import fitted
@@ -17,21 +19,25 @@ from spikecut.sources.formats.base import DEFAULTS, ReadOptions, Recording
 from spikecut.sources.formats.open import format_of, open_with
 
 
-def open_for(path: Path, card: ModelCard, reading: ReadOptions = DEFAULTS) -> tuple[Recording, CountBinner]:
+def open_for(
+    path: Path, card: ModelCard, reading: ReadOptions = DEFAULTS, fits: Fits | None = None
+) -> tuple[Recording, CountBinner | FittedBinner]:
     """A recording, and the binner that turns it into the frames of a network.
 
-    The network's own sensor is read as it is; one that is larger by a whole factor, the same both
-    ways, is read at that much lower resolution. Nothing else is reshaped.
+    Other sensors than the network's own are fitted (`binner_for`), which `fits` notes.
 
     Raises:
-        ConfigError: if the sensor fits in neither way.
+        ConfigError: if the fit is a window that does not lie on the sensor.
     """
     recording = open_with(path, replace(reading, sensor=reading.sensor or card.sensor))
-    return recording, binner_for(recording.sensor, view_of(card, reading), str(path))
+    return recording, binner_for(recording.sensor, view_of(card, reading, fits), str(path))
 
 
 def network_for(path: Path, reading: ReadOptions = DEFAULTS) -> str:
-    """The shipped network for the sensor of a recording: N-MNIST's if no sensor is named, gestures for a video."""
+    """The shipped network for the sensor of a recording: N-MNIST's if no sensor is named, gestures for a video.
+
+    For any other sensor it is the network with the largest sensor that lies within.
+    """
     if format_of(path, reading.text).simulated:
         return "gestures"
     try:
@@ -39,10 +45,26 @@ def network_for(path: Path, reading: ReadOptions = DEFAULTS) -> str:
     except ConfigError:  # ATIS files do not state their sensor
         return "nmnist"
     cards = [checkpoint.read_card(p.with_suffix(".json")) for p in sorted(opening.SHIPPED.glob("*.safetensors"))]
-    return next((card.name for card in cards if card.sensor == sensor), "nmnist")
+    cards = [card for card in cards if card.spec.input_kind == "events"]
+    own = next((card.name for card in cards if card.sensor == sensor), None)
+    within = [c for c in cards if c.sensor.width <= sensor.width and c.sensor.height <= sensor.height]
+    return own or max(within, key=lambda card: card.sensor.width, default=cards[-1]).name
 
 
-def view_of(card: ModelCard, reading: ReadOptions = DEFAULTS) -> FrameSpec:
+def say_fits(fits: Fits, reading: ReadOptions) -> None:
+    """Says on stderr which part of which sensor was shown, where the fit was not given."""
+    for fit in fits.used.values() if not reading.fit else ():
+        x, y, width, height = fit.window
+        what = f"its central {width}x{height} pixels (from {x},{y}) are shown"
+        if fit.window == (0, 0, fit.sensor.width, fit.sensor.height):
+            what = "it is smaller than the frame and shown in the middle"
+        print(
+            f"note: {fit.sensor} recording, {fit.frame} frames: {what}; --fit squeeze or --fit X,Y,WxH changes that",
+            file=sys.stderr,
+        )
+
+
+def view_of(card: ModelCard, reading: ReadOptions = DEFAULTS, fits: Fits | None = None) -> FrameSpec:
     """The specification of a network's frames, for sources."""
     spec = card.spec
     return FrameSpec(
@@ -53,6 +75,7 @@ def view_of(card: ModelCard, reading: ReadOptions = DEFAULTS) -> FrameSpec:
         card.horizon,
         reader=named(card),
         reading=reading,
+        fits=Fits() if fits is None else fits,
     )
 
 

@@ -118,6 +118,14 @@ OnDamage = Annotated[
     drop_counts.OnDamage,
     tyro.conf.arg(help="A damaged recording: salvage reads what is whole and counts the rest, refuse is an error."),
 ]
+Fit = Annotated[
+    str,
+    tyro.conf.arg(
+        help="How a network sees another sensor: crop (the centre), squeeze (all of it), or a window X,Y,WxH. "
+        "Default: crop, with a note.",
+        help_behavior_hint="",
+    ),
+]
 Overwrite = Annotated[bool, tyro.conf.arg(help="Replace existing files.")]
 Json = Annotated[bool, tyro.conf.arg(help="Print JSON instead of text.")]
 T = TypeVar("T")
@@ -136,6 +144,13 @@ class DamageOptions:
     """The flag of commands that read data sets of any kind."""
 
     on_damage: OnDamage = "salvage"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """The flag of commands that show recordings of any sensor to a network."""
+
+    fit: Fit = ""
 
 
 @dataclass(frozen=True, kw_only=True)

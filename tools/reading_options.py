@@ -3,15 +3,16 @@
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.filters.parsing import filters_from
+from spikecut.pipeline.fit import check_fit
 from spikecut.sources.formats.base import ReadOptions, TextLayout
-from spikecut.tools.options import FileOptions, ReadingOptions
+from spikecut.tools.options import FileOptions, FitOptions, ReadingOptions
 
 
 def read_options(options: FileOptions) -> ReadOptions:
     """The options of reading from the flags of a command; seconds are rounded to µs.
 
     Raises:
-        ConfigError: if the sensor is no size, the columns are no layout, or a filter has another form.
+        ConfigError: if the sensor is no size, the columns are no layout, or a filter or the fit has another form.
 
     >>> options = read_options(ReadingOptions(sensor="240x180", start=1.5))
     >>> options.sensor, options.start_us, options.duration_us
@@ -21,6 +22,8 @@ def read_options(options: FileOptions) -> ReadOptions:
     if isinstance(options, ReadingOptions):
         start_us = _us(options.start)
         duration_us = None if options.duration is None else _us(options.duration)
+    fit = options.fit if isinstance(options, FitOptions) else ""
+    check_fit(fit)
     return ReadOptions(
         sensor=parse_sensor(options.sensor),
         text=None if options.columns is None else TextLayout(options.columns, options.time_unit),
@@ -29,6 +32,7 @@ def read_options(options: FileOptions) -> ReadOptions:
         duration_us=duration_us,
         on_damage=options.on_damage,
         filters=filters_from(options.filter),
+        fit=fit,
     )
 
 

@@ -32,7 +32,7 @@ class FittedCutoff:
     calibration recordings' digests; `promise` is the sentence that holds of it, `tolerance` the loss or the level in
     that sentence; `observed` is what it did on those `n` recordings: accuracy, mean_steps, full_window_accuracy, and
     `equal_fixed_steps`, the shortest constant that lost no more there. `delta` is how likely the promise may fail,
-    `seed` what split the recordings.
+    `seed` what split the recordings. `fit` says how another sensor was shown to the network, empty for its own.
     """
 
     cutoff: CutoffDecider[Any]
@@ -46,6 +46,7 @@ class FittedCutoff:
     observed: Mapping[str, float] = field(default_factory=dict)
     delta: float = _DELTA
     seed: int = 0
+    fit: str = ""
 
     def check(self, network: str, classes: tuple[str, ...], step_us: int) -> None:
         """Refuses a network other than the one it was fitted for.
@@ -87,6 +88,7 @@ class FittedCutoff:
                 "step_us": self.step_us,
                 "n": self.n,
                 "data": self.data,
+                **({"fit": self.fit} if self.fit else {}),
             },
         }
         write_text(path, json.dumps(document, indent=1) + "\n", overwrite=overwrite)
@@ -124,6 +126,7 @@ def load_cutoff(path: str | PathLike[str]) -> FittedCutoff:
         observed=stored.observed,
         delta=stored.delta,
         seed=stored.seed,
+        fit=fitted_on.fit,
     )
 
 
@@ -134,6 +137,7 @@ class _FittedOn:
     step_us: int
     n: int
     data: str
+    fit: str = ""
 
     def __post_init__(self) -> None:
         if self.step_us < 1 or self.n < 0 or not self.classes:

@@ -8,13 +8,14 @@ gives the frames of all its examples in order (`reading.readings`), so no more t
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal, Protocol
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame, SensorSize
+from spikecut.pipeline.fit import Fits
 from spikecut.sources.datasets.parts import WATCHED_IMAGES, WATCHED_RECORDINGS, Part
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 
@@ -70,6 +71,7 @@ class FrameSpec:
     many there are. Events are counted over `step_us` microseconds, and over squares of `downsample` pixels; without
     `downsample`, over those that bring the recording's own sensor to `frame`. `reader` names the network in errors.
     Recordings are read with the options `reading`, in batches of about `batch_events` events.
+    Other sensors are fitted to the frame as `reading` says, which `fits` notes.
     """
 
     kind: InputKind
@@ -81,6 +83,7 @@ class FrameSpec:
     reader: str = "the network"
     batch_events: int = 1_024
     reading: ReadOptions = DEFAULTS
+    fits: Fits = field(default_factory=Fits, compare=False)
 
     @property
     def input(self) -> Input:

@@ -9,6 +9,7 @@ from numpy import ndarray
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import DropCause, Frame, SensorSize
+from spikecut.pipeline.fit import FittedBinner, fit_for
 from spikecut.sources.datasets.base import FrameSpec
 from spikecut.sources.formats.open import open_with
 
@@ -25,24 +26,23 @@ def recording_frames(path: Path, view: FrameSpec) -> Iterator[Frame]:
     yield from on_sensor(binner.bins(recording), str(path), recording.sensor)
 
 
-def binner_for(sensor: SensorSize, view: FrameSpec, what: str) -> CountBinner:
+def binner_for(sensor: SensorSize, view: FrameSpec, what: str) -> CountBinner | FittedBinner:
     """The binner from a sensor to the frames of a network; `what` names the recording in an error.
 
     The network's own sensor is read as it is; one that is larger by a whole factor, the same both ways, is read at
-    that much lower resolution. Nothing else is reshaped.
+    that much lower resolution. Others are fitted (`pipeline.fit`); in training only if the recipe says so.
 
     Raises:
-        ConfigError: if the sensor fits in neither way.
+        ConfigError: if the fit is a window that does not lie on the sensor.
     """
-    if view.downsample is not None:
+    if view.downsample is not None and (sensor == view.sensor or not view.reading.fit):
         return CountBinner(view.sensor, view.step_us, downsample=view.downsample)
-    factor = max(sensor.width // view.frame.width, 1)
-    if (sensor.width, sensor.height) != (view.frame.width * factor, view.frame.height * factor):
-        raise ConfigError(
-            f"{what}: a {sensor} sensor; {view.reader} reads {view.frame}, or whole multiples of it",
-            hint="choose a network made for this sensor",
-        )
-    return CountBinner(sensor, view.step_us, downsample=factor)
+    try:
+        fit = fit_for(view.reading.fit, sensor, view.frame)
+    except ConfigError as error:
+        raise ConfigError(f"{what}: {error}", hint=error.hint) from error
+    view.fits.add(fit)
+    return fit.binner(view.step_us)
 
 
 def on_sensor(frames: Iterable[Frame], what: str, sensor: SensorSize) -> Iterator[Frame]:
@@ -60,7 +60,7 @@ def on_sensor(frames: Iterable[Frame], what: str, sensor: SensorSize) -> Iterato
             raise ConfigError(
                 f"{what}: {outside} of {inside + outside} events lie outside {sensor}; "
                 "this is another sensor's recording",
-                hint=f"spikecut info {what} says which; choose a network made for it",
+                hint=f"spikecut info {what} says which; --sensor WIDTHxHEIGHT reads it so",
             )
         yield frame
 

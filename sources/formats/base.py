@@ -60,7 +60,8 @@ class ReadOptions:
     `batch_events` is about how many events are read at a time; the events do not depend on it. `camera` is the number
     of the camera that is read from a file of several. `start_us` and `duration_us` are the stretch that is read
     (`window.Window`). Damage is counted and passed over, or with `on_damage="refuse"` raised. `filters` act on the
-    events of the stretch, in their order.
+    events of the stretch, in their order. `fit` decides nothing about the events; it says how a network sees another
+    sensor than its own (`pipeline.fit`).
 
     Raises:
         ConfigError: if a batch would hold no events, or the stretch is negative.
@@ -74,6 +75,7 @@ class ReadOptions:
     duration_us: int | None = None
     on_damage: OnDamage = "salvage"
     filters: tuple[Filter, ...] = ()
+    fit: str = ""
 
     def __post_init__(self) -> None:
         if self.batch_events < 1:

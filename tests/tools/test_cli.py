@@ -308,21 +308,23 @@ def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err.startswith("error: no command 'dance'\nhint: one of demo, run, replay")
 
 
-def test_a_recording_of_another_sensor_is_refused_and_a_multiple_is_read(
+def test_a_recording_of_another_sensor_is_cropped_with_a_note_and_a_multiple_is_read(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     from spikecut.pipeline.events import EventBatch, SensorSize
     from spikecut.sources.formats.hdf5_writer import write_hdf5
 
-    for width, code in ((68, 0), (70, 2)):
+    for width in (68, 70):
         sensor = SensorSize(width, width)
         t = np.arange(0, 400_000, 100)
         place = (t % width).astype(np.uint16)
         batch = EventBatch(t, place, place, np.ones(len(t), np.uint8), 0, 400_000, sensor)
         path = tmp_path / f"{width}.h5"
         write_hdf5(path, [batch], sensor)
-        assert main(["run", str(path), "--once"]) == code
-    assert "a 70x70 sensor; network 'nmnist' reads 34x34, or whole multiples of it" in capsys.readouterr().err
+        assert main(["run", str(path), "--once"]) == 0
+        notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+        assert len(notes) == (width == 70)
+    assert notes[0].startswith("note: 70x70 recording, 34x34 frames: its central 68x68 pixels (from 1,1) are shown")
 
 
 def test_the_demo_names_its_gestures_and_leaves_a_film(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -422,7 +424,7 @@ def test_a_file_of_a_larger_sensor_is_not_squeezed_into_the_network_s(
     path.parent.mkdir()
     write_atis(path, [batch])
     assert main(["run", str(path)]) == 2
-    assert "events lie outside 34x34; this is another sensor's recording" in capsys.readouterr().err
+    assert "events lie outside 128x128; this is another sensor's recording" in capsys.readouterr().err
     assert main(["replay", str(tmp_path)]) == 4
 
 

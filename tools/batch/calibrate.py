@@ -186,6 +186,7 @@ def fitted_cutoff(gathered: Gathered, rule: str, wish: Wish, *, or_never: bool =
         },
         delta=wish.delta,
         seed=wish.seed,
+        fit=gathered.fit,
     )
 
 

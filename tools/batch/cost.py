@@ -29,6 +29,7 @@ from spikecut.sources.datasets.reading import Fate
 from spikecut.tools.batch.examples import complain, examples_of
 from spikecut.tools.batch.replay import with_fixed
 from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted
+from spikecut.tools.frame_streams import say_fits
 from spikecut.tools.machine import processor
 from spikecut.tools.reading_options import read_options
 
@@ -73,9 +74,11 @@ def _measure(options: "CostOptions") -> int:
     stepper, card = opening.load(weights)
     rules = {"none": unfitted(card)} | with_fixed(cutoffs_for(options.cutoff, weights, card))
     fates: list[Fate] = []
-    examples = examples_of(options.folder, card, options.part, read_options(options)).drawn(n, options.seed)
+    reading = read_options(options)
+    examples = examples_of(options.folder, card, options.part, reading).drawn(n, options.seed)
     read = [list(islice(frames, card.horizon)) for frames in examples.streams(card, fates)]
     n_damaged = complain(fates)
+    say_fits(examples.fits, examples.reading)
     recordings = [frames for frames, fate in zip(read, fates, strict=True) if frames and fate.error is None]
     if not recordings:
         raise EmptyRecording(options.folder, f"none of its {len(read)} recordings could be read")
@@ -93,6 +96,8 @@ def _measure(options: "CostOptions") -> int:
         "dense_m_per_step": dense / 1e6,
         "rules": [_row(cost, full=costs[0]) for cost in costs],
     }
+    if examples.fits.used:
+        report["fit"] = str(examples.fits)
     if options.out:
         write_text(options.out, json.dumps(report, indent=1) + "\n", overwrite=options.overwrite)
     _print(report)

@@ -32,7 +32,7 @@ from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import policy_cost
 from spikecut.tools.batch.evaluation_files import write_evaluation
 from spikecut.tools.batch.outputs import Gathered, gather, overlap_text
-from spikecut.tools.cutoff_lookup import cutoffs_for, equal_cost_name, shared_policy, with_equal_cost
+from spikecut.tools.cutoff_lookup import cutoffs_for, equal_cost_name, shared_policy, warn_of_fits, with_equal_cost
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.time_unit import pace_of
 
@@ -89,6 +89,7 @@ def _evaluate(options: "Evaluate", target: Path) -> int:
         _print(gathered, whole, rows)
         print(target)
     _warn(gathered, fitted_here)
+    warn_of_fits(rules, gathered.fit)
     return 3 if gathered.n_damaged else 0
 
 
@@ -114,6 +115,7 @@ def _about(options: "Evaluate", gathered: Gathered, fitted_here: Sequence[str]) 
         "unit": pace_of(card.spec).unit,
         "horizon": gathered.recorded.horizon,
         "classes": list(card.classes),
+        **({"fit": gathered.fit} if gathered.fit else {}),
     }
 
 

@@ -5,7 +5,7 @@ Labels are known at once; frames are read, one example after the other, while th
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy import ndarray
 from spikecut.models.card import ModelCard
 from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.pipeline.events import Frame
+from spikecut.pipeline.fit import Fits
 from spikecut.sources.datasets import open_dataset
 from spikecut.sources.datasets.base import Example, Source, sources_of
 from spikecut.sources.datasets.digests import digests_of
@@ -30,13 +31,14 @@ from spikecut.tools.frame_streams import named, view_of
 class Examples:
     """All examples of one part of a data set, with the labels of a network. `notes` are for people.
 
-    Recordings are read with the options `reading`.
+    Recordings are read with the options `reading`; `fits` are those that reading them has used.
     """
 
     members: Sequence[Example]
     labels: Int64[ndarray, " N"]
     notes: tuple[str, ...] = ()
     reading: ReadOptions = DEFAULTS
+    fits: Fits = field(default_factory=Fits)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -77,7 +79,7 @@ class Examples:
 
     def streams(self, card: ModelCard, fates: list[Fate]) -> Iterator[Iterable[Frame]]:
         """The frames of every example, in the order of `labels`; adds a fate for each as it is handed out."""
-        for fate, frames in readings(self.members, view_of(card, self.reading)):
+        for fate, frames in readings(self.members, view_of(card, self.reading, self.fits)):
             fates.append(fate)
             yield frames
 

@@ -22,6 +22,7 @@ from spikecut.sources.datasets.parts import Part
 from spikecut.sources.datasets.reading import Fate
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.tools.batch.examples import complain, examples_of
+from spikecut.tools.frame_streams import say_fits
 from spikecut.tools.time_unit import pace_of
 
 
@@ -31,6 +32,7 @@ class Gathered:
 
     `n_trained_on` of the sources shaped the network's weights, `example` is one of those; `n_damaged` could not
     be read whole. `first` are the first frames of each recording, if requested, and `digests` those of the sources.
+    `fit` says how other sensors were shown to the network, empty for its own.
     """
 
     recorded: RecordedOutputs
@@ -44,6 +46,7 @@ class Gathered:
     n_damaged: int = 0
     first: Seen | None = None
     digests: tuple[str, ...] = ()
+    fit: str = ""
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Writes a `.npz` that `gather` reads in place of the folder.
@@ -61,6 +64,7 @@ class Gathered:
             "n_trained_on": self.n_trained_on,
             "example": self.example,
             "n_damaged": self.n_damaged,
+            **({"fit": self.fit} if self.fit else {}),
         }
         save_outputs(path, self.recorded, about, overwrite=overwrite)
 
@@ -108,6 +112,7 @@ def gather(
     outputs = record_outputs(streams, len(examples), stepper, horizon=card.horizon)
     readable = np.array([fate.error is None for fate in fates])
     n_damaged = complain(fates)
+    say_fits(examples.fits, reading)
     if not readable.any():
         raise EmptyRecording(data, f"none of its {len(examples)} {pace_of(card.spec).things} could be read")
     kept = np.flatnonzero(readable)
@@ -126,6 +131,7 @@ def gather(
         n_damaged=n_damaged,
         first=first.of(kept.tolist()) if look else None,
         digests=tuple(examples.digests),
+        fit=str(examples.fits),
     )
 
 
@@ -185,3 +191,4 @@ class _About:
     example: str
     n_damaged: int
     names: tuple[str, ...]
+    fit: str = ""

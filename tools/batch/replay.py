@@ -25,7 +25,8 @@ from spikecut.pipeline.rules.thresholds import fixed
 from spikecut.sources.datasets.reading import Fate
 from spikecut.tools.batch.examples import Examples, complain, examples_of
 from spikecut.tools.batch.outputs import overlap_text
-from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted, with_equal_cost
+from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted, warn_of_fits, with_equal_cost
+from spikecut.tools.frame_streams import say_fits
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.time_unit import Pace, pace_of
 
@@ -82,6 +83,8 @@ def run_replay(options: "Replay") -> int:
     one_pass(examples.first(n_batch), stepper, card, rules["none"].cutoff, n_batch)  # warm: compiled, allocated
     passes = [one_pass(examples, stepper, card, rule.cutoff, n_batch, name=name) for name, rule in rules.items()]
     n_damaged = complain(passes[0].fates)
+    say_fits(examples.fits, examples.reading)
+    warn_of_fits(rules, str(examples.fits))
     if not passes[0].decisions:
         raise EmptyRecording(options.folder, f"none of its {len(examples)} {pace_of(card.spec).things} could be read")
     report = _report(options, card, examples, rules, passes, n_trained_on)
@@ -122,6 +125,7 @@ def _report(
         "step_us": card.spec.step_us,
         "horizon": card.horizon,
         "rules": rows,
+        **({"fit": str(examples.fits)} if examples.fits.used else {}),
     }
 
 

@@ -23,6 +23,7 @@ from spikecut.pipeline.events import Frame
 from spikecut.pipeline.evidence.probability import softmax
 from spikecut.pipeline.evidence.scores import certainty, top2_gap
 from spikecut.pipeline.files.atomic_files import refuse_existing, write_bytes
+from spikecut.pipeline.fit import Fits
 from spikecut.pipeline.protocols import SteppedModel
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.replay import record_outputs
@@ -31,7 +32,7 @@ from spikecut.pipeline.rules.step_budget import FirstFrames, plans_of
 from spikecut.sources.datasets.frames import on_sensor
 from spikecut.sources.formats.base import ReadOptions
 from spikecut.tools.cutoff_lookup import cutoffs_for, shared_policy
-from spikecut.tools.frame_streams import look_at, network_for, open_for
+from spikecut.tools.frame_streams import look_at, network_for, open_for, say_fits
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.time_unit import pace_of
 
@@ -63,13 +64,13 @@ def run_why(options: "Why") -> int:
     reading = read_options(options)
     weights = opening.locate(options.model or network_for(path, reading))
     stepper, card = opening.load(weights)
-    frames, title, image = _WINDOWS[card.spec.input_kind](path, card, start_s, reading)
+    frames, title, image, fit = _WINDOWS[card.spec.input_kind](path, card, start_s, reading)
     if not frames:
         raise EmptyRecording(path, f"no events from {start_s:g} s on")
     totals, answers = _answers(frames, stepper, card, cutoffs_for(options.cutoff, weights, card))
     write_bytes(save, picture(totals, answers, card, title, image), overwrite=overwrite)
     if options.json:
-        print(json.dumps(_as_json(path, card, totals, answers)))
+        print(json.dumps(_as_json(path, card, totals, answers) | ({"fit": fit} if fit else {})))
     else:
         _print(path, card, totals, answers, len(frames))
         print(save)
@@ -95,21 +96,23 @@ def _answers(
     return totals, answers
 
 
-Window = tuple[list[Frame], str, Num[ndarray, "3 H W"] | None]  # frames, their title, and the image, if it is one
+Window = tuple[list[Frame], str, Num[ndarray, "3 H W"] | None, str]  # frames, their title, the image if any, the fit
 
 
 def _stream_window(path: Path, card: ModelCard, start_s: float, reading: ReadOptions) -> Window:
-    recording, binner = open_for(path, card, reading)
+    fits = Fits()
+    recording, binner = open_for(path, card, reading, fits)
+    say_fits(fits, reading)
     skipped = round(start_s * 1e6 / card.spec.step_us)
     bins = on_sensor(binner.bins(recording), str(path), recording.sensor)
-    return list(islice(bins, skipped, skipped + card.horizon)), f"{path.name} from {start_s:g} s", None
+    return list(islice(bins, skipped, skipped + card.horizon)), f"{path.name} from {start_s:g} s", None, str(fits)
 
 
 def _image_window(path: Path, card: ModelCard, start_s: float, reading: ReadOptions) -> Window:
     if start_s:
         raise ConfigError(f"a start at {start_s:g} s in a picture, which stands still")
     frames = list(look_at(path, card)[0])
-    return frames, path.name, frames[0].pixels
+    return frames, path.name, frames[0].pixels, ""
 
 
 _WINDOWS: dict[InputKind, Callable[[Path, ModelCard, float, ReadOptions], Window]] = {

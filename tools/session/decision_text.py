@@ -49,8 +49,10 @@ def missed_text(label: int, card: ModelCard, at_us: int) -> str:
     return f"{at_us / 1e6:8.2f} s  {card.classes[label]:<{_width(card)}} MISSED"
 
 
-def as_object(decision: Decision, card: ModelCard, truth: int | None, rule: str, match: Match | None = None) -> str:
-    """One JSON object for programs; times are those of the recording's clock."""
+def as_object(
+    decision: Decision, card: ModelCard, truth: int | None, rule: str, match: Match | None = None, fit: str = ""
+) -> str:
+    """One JSON object for programs; times are those of the recording's clock. `fit` is there if a sensor was fitted."""
     fields: dict[str, Any] = {
         "label": card.classes[decision.label],
         "class": decision.label,
@@ -70,7 +72,7 @@ def as_object(decision: Decision, card: ModelCard, truth: int | None, rule: str,
         fields |= {"set": [card.classes[k] for k in decision.classes]}
     if match is not None:
         fields |= {"outcome": match.outcome.name, "delay_us": match.delay_us}
-    return json.dumps(fields)
+    return json.dumps(fields | ({"fit": fit} if fit else {}))
 
 
 def summary_object(score: Score) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from spikecut.models.files.opening import load, locate
 from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.pipeline.events import Frame, SensorSize
 from spikecut.pipeline.files.strict import did_you_mean
+from spikecut.pipeline.fit import Fits
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
+from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.sources.datasets.frames import on_sensor
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, labels_beside, read_labels
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
-from spikecut.tools.cutoff_lookup import find_cutoff
-from spikecut.tools.frame_streams import network_for, open_for
+from spikecut.tools.cutoff_lookup import find_cutoff, warn_of_fits
+from spikecut.tools.frame_streams import network_for, open_for, say_fits
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.views import VIEWS
 from spikecut.tools.views.base import View, ViewKind, ViewOptions, Wish
@@ -28,11 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OpenNetwork:
-    """A network that can be stepped, and the rule that stops it."""
+    """A network that can be stepped, and the rule that stops it; `fitted` is its file, where it has one."""
 
     card: ModelCard
     stepper: SteppedModel[Any]
     decider: CutoffDecider[Any]
+    fitted: FittedCutoff | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class OpenStream:
     """A recording as the frames of a network; nothing is read before `frames` is iterated.
 
     `truth` is the label that its folder names, `spans` are the labelled gestures of a session, each None if unknown.
+    `fit` says how another sensor is shown to the network, empty for its own.
     """
 
     path: Path
@@ -49,6 +53,7 @@ class OpenStream:
     frames: Iterable[Frame]
     truth: int | None
     spans: tuple[GestureSpan, ...] | None
+    fit: str = ""
 
     @property
     def class_name(self) -> str | None:
@@ -69,7 +74,8 @@ def open_network(options: "Run") -> OpenNetwork:
     """
     weights = locate(options.model or network_for(options.file, read_options(options)))
     stepper, card = load(weights)
-    return OpenNetwork(card, stepper, find_cutoff(options.cutoff, weights, card).cutoff)
+    fitted = find_cutoff(options.cutoff, weights, card)
+    return OpenNetwork(card, stepper, fitted.cutoff, fitted)
 
 
 def open_stream(path: Path, network: OpenNetwork, reading: ReadOptions = DEFAULTS) -> OpenStream:
@@ -80,10 +86,15 @@ def open_stream(path: Path, network: OpenNetwork, reading: ReadOptions = DEFAULT
         SourceError: if it cannot be read.
     """
     card = network.card
-    recording, binner = open_for(path, card, reading)
+    fits = Fits()
+    recording, binner = open_for(path, card, reading, fits)
+    say_fits(fits, reading)
+    if network.fitted is not None:
+        warn_of_fits({network.decider.rule: network.fitted}, str(fits))
     frames = on_sensor(binner.bins(recording), str(path), recording.sensor)
     truth = card.classes.index(path.parent.name) if path.parent.name in card.classes else None
-    return OpenStream(path, network, recording.format, recording.sensor, frames, truth, labels_of(path, card))
+    labels = labels_of(path, card)
+    return OpenStream(path, network, recording.format, recording.sensor, frames, truth, labels, str(fits))
 
 
 def labels_of(path: Path, card: ModelCard) -> tuple[GestureSpan, ...] | None:

@@ -51,7 +51,7 @@ class Report:
             match = self._matcher.decided(decision.label, decision.time_us)
             truth = self.stream.spans[match.span].label if match.outcome is not Outcome.false_alarm else None
         if self.as_json:
-            words = lines.as_object(decision, network.card, truth, network.decider.rule, match)
+            words = lines.as_object(decision, network.card, truth, network.decider.rule, match, self.stream.fit)
         elif network.card.onset:
             at_us = self.tally.since_start(decision.time_us)
             words = lines.in_stream(decision, network.card, at_us, match, truth)
@@ -92,6 +92,8 @@ def totals_text(stream: OpenStream, summary: Summary, tally: Tally, effort: Effo
         f"{stream.format} {stream.sensor}  {summary.n_events} events  {sensor_s:.2f} s  "
         f"{summary.n_decisions} decisions in {summary.n_steps} steps"
     )
+    if stream.fit:
+        yield f"fit: {stream.fit}"
     if summary.n_events and not summary.n_steps:
         yield (
             "nothing began to move: it stood still, or moved from the first bin on; "

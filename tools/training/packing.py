@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -50,7 +51,7 @@ def view_for(recipe: Recipe, reading: ReadOptions = DEFAULTS) -> FrameSpec:
         downsample=recipe.downsample,
         reader=f"recipe {recipe.name!r}",
         batch_events=65_536,
-        reading=reading,
+        reading=replace(reading, fit=recipe.fit),
     )
 
 
@@ -79,7 +80,7 @@ def pack_examples(
             "sensor": str(view.sensor),
             "step_us": view.step_us,
             "downsample": view.downsample,
-            **({"reading": text} if (text := reading.given) else {}),
+            **({"reading": text} if (text := view.reading.given) else {}),
         }
         kept = kept_frames(made_of, (len(examples), *view.distinct), _packed(examples, view, what))
         frames, lost = kept.frames, list(kept.lost)

@@ -104,7 +104,8 @@ def made_of(recipe: Recipe, data: Path | None, start: str = "", reading: ReadOpt
         sources = sources_of(_opened(recipe, data).examples("train"))
         lines = (f"{one.name} {digest}\n" for one, digest in zip(sources, digests_of(sources), strict=True))
         identity = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
-    read_with = {"reading": reading.given} if data is not None and reading.given else {}
+    given = replace(reading, fit=recipe.fit).given if data is not None else ""
+    read_with = {"reading": given} if given else {}
     return settings | read_with | {"data": identity, "first weights": start or "fresh"}
 
 

@@ -9,6 +9,7 @@ import tyro
 from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import (
     BesideNetwork,
+    FitOptions,
     Model,
     NoDefault,
     Overwrite,
@@ -28,7 +29,7 @@ _CHOOSING = (
 
 @own_flags_first
 @dataclass(frozen=True)
-class Calibrate(ReadingOptions):
+class Calibrate(FitOptions, ReadingOptions):
     """Fit cutoffs on held-out recordings for a tolerated loss: with Learn then Test, or with other rules.
 
     $ spikecut calibrate Train --model runs/nmnist/nmnist.safetensors --part calibration

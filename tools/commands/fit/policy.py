@@ -7,6 +7,7 @@ from spikecut.models.policy.plan import PolicyPlan
 from spikecut.tools.options import (
     COUNT,
     BesideNetwork,
+    FitOptions,
     Labelled,
     Model,
     NoDefault,
@@ -19,7 +20,7 @@ from spikecut.tools.options import (
 
 @own_flags_first
 @dataclass(frozen=True, kw_only=True)
-class Policy(PolicyPlan, ReadingOptions):
+class Policy(PolicyPlan, FitOptions, ReadingOptions):
     """Train the policy of SEENN-II for a network: it sees the first frames and chooses the number of steps.
 
     $ spikecut policy Train --model runs/nmnist/nmnist.safetensors

@@ -107,7 +107,7 @@ def run_recipe(options: Recipe) -> int:
             _train(options, source, seed)
         weights = out / f"seed{seed}" / f"{recipe.name}.safetensors"
         code |= _fit(options, recipe, weights, (source, fit_on), seed)
-        code |= _evaluate(options, weights, test_on, seed)
+        code |= _evaluate(_fitted(options, recipe), weights, test_on, seed)
     print(f"next: spikecut results {out}", file=sys.stderr)
     return code
 
@@ -129,6 +129,11 @@ def _train(options: Recipe, source: Path | None, seed: int) -> None:
     )
 
 
+def _fitted(options: Recipe, recipe: "NetworkRecipe") -> dict[str, Any]:
+    """The flags about reading, and how other sensors are shown."""
+    return {**_reading(options), "fit": recipe.fit}
+
+
 def _reading(options: Recipe) -> dict[str, Any]:
     """The flags about reading, which the commands of a recipe share."""
     return {field.name: getattr(options, field.name) for field in fields(FileOptions)}
@@ -144,7 +149,7 @@ def _fit(options: Recipe, recipe: "NetworkRecipe", weights: Path, data: tuple[Pa
     plan = replace(recipe.policy, seed=seed)
     plans = any(RULES[rule].plans for rule in deciding.rules)
     if plans and source is not None and not policy_is_finished(weights, plan):
-        numbers = asdict(plan) | _reading(options)
+        numbers = asdict(plan) | _fitted(options, recipe)
         code |= Policy(folder=source, model=model, part="train", overwrite=True, **numbers).run()
     calibrate = Calibrate(
         folder=fit_on,
@@ -157,14 +162,14 @@ def _fit(options: Recipe, recipe: "NetworkRecipe", weights: Path, data: tuple[Pa
         or_never=True,
         outputs=weights.parent / "calibration.npz",
         overwrite=True,
-        **_reading(options),
+        **_fitted(options, recipe),
     )
     return code | calibrate.run()
 
 
-def _evaluate(options: Recipe, weights: Path, test_on: Path, seed: int) -> int:
+def _evaluate(reading: dict[str, Any], weights: Path, test_on: Path, seed: int) -> int:
     """The evaluation with its page, and the cost."""
-    run, model, reading = weights.parent, str(weights), _reading(options)
+    run, model = weights.parent, str(weights)
     evaluation = run / "evaluation"
     code = Evaluate(test_on, evaluation, model, seed=seed, overwrite=True, **reading).run()
     Report(evaluation, seed=seed, overwrite=True).run()

@@ -8,6 +8,7 @@ from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import (
     Count,
     Cutoffs,
+    FitOptions,
     Labelled,
     Model,
     NoDefault,
@@ -21,7 +22,7 @@ from spikecut.tools.options import (
 
 @own_flags_first
 @dataclass(frozen=True)
-class Cost(ReadingOptions):
+class Cost(FitOptions, ReadingOptions):
     """Stop recordings one at a time, as in a stream: time and synaptic operations with every cutoff and with none.
 
     $ spikecut cost N-MNIST/Test --model nmnist

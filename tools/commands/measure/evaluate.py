@@ -9,6 +9,7 @@ import tyro
 from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import (
     Cutoffs,
+    FitOptions,
     IntervalSeed,
     Json,
     Model,
@@ -21,7 +22,7 @@ from spikecut.tools.options import (
 
 @own_flags_first
 @dataclass(frozen=True)
-class Evaluate(ReadingOptions):
+class Evaluate(FitOptions, ReadingOptions):
     """Compare all fitted cutoffs on one pass of the network: accuracy against time, with intervals.
 
     $ spikecut evaluate drawn_test --model gestures --out runs/evaluation

@@ -7,12 +7,12 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 
 from spikecut.pipeline.files.atomic_files import refuse_existing
-from spikecut.tools.options import ModelOfSensor, NoDefault, Overwrite, ReadingOptions, own_flags_first
+from spikecut.tools.options import FitOptions, ModelOfSensor, NoDefault, Overwrite, ReadingOptions, own_flags_first
 
 
 @own_flags_first
 @dataclass(frozen=True)
-class Run(ReadingOptions):
+class Run(FitOptions, ReadingOptions):
     """Classify a recording as early as the evidence allows: one line for each decision.
 
     $ spikecut run user24_led.aedat --speed 1

@@ -7,12 +7,21 @@ from typing import Annotated, ClassVar
 import tyro
 
 from spikecut.pipeline.files.atomic_files import refuse_existing
-from spikecut.tools.options import Cutoffs, FileOptions, Json, ModelOfSensor, NoDefault, Seconds, own_flags_first
+from spikecut.tools.options import (
+    Cutoffs,
+    FileOptions,
+    FitOptions,
+    Json,
+    ModelOfSensor,
+    NoDefault,
+    Seconds,
+    own_flags_first,
+)
 
 
 @own_flags_first
 @dataclass(frozen=True)
-class Why(FileOptions):
+class Why(FitOptions, FileOptions):
     """Show the evidence over time in one recording, and where every fitted cutoff stops with which answer.
 
     $ spikecut why seven.bin
