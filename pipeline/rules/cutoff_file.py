@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from os import PathLike
 from typing import Any
 
@@ -15,6 +15,7 @@ from spikecut.pipeline.files.atomic_files import write_text
 from spikecut.pipeline.files.strict import nearest, read_json, typed
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.rules import RULES
+from spikecut.pipeline.rules.reference import Reference
 from spikecut.pipeline.rules.stored import made, plain, stored_types
 
 _KIND, _VERSION = "spikecut cutoff", 2
@@ -33,6 +34,7 @@ class FittedCutoff:
     that sentence; `observed` is what it did on those `n` recordings: accuracy, mean_steps, full_window_accuracy, and
     `equal_fixed_steps`, the shortest constant that lost no more there. `delta` is how likely the promise may fail,
     `seed` what split the recordings. `fit` says how another sensor was shown to the network, empty for its own.
+    `reference` are statistics of the recordings, None in older files.
     """
 
     cutoff: CutoffDecider[Any]
@@ -47,6 +49,7 @@ class FittedCutoff:
     delta: float = _DELTA
     seed: int = 0
     fit: str = ""
+    reference: Reference | None = None
 
     def check(self, network: str, classes: tuple[str, ...], step_us: int) -> None:
         """Refuses a network other than the one it was fitted for.
@@ -91,6 +94,8 @@ class FittedCutoff:
                 **({"fit": self.fit} if self.fit else {}),
             },
         }
+        if self.reference is not None:
+            document["reference"] = asdict(self.reference)
         write_text(path, json.dumps(document, indent=1) + "\n", overwrite=overwrite)
 
 
@@ -127,6 +132,7 @@ def load_cutoff(path: str | PathLike[str]) -> FittedCutoff:
         delta=stored.delta,
         seed=stored.seed,
         fit=fitted_on.fit,
+        reference=stored.reference,
     )
 
 
@@ -159,6 +165,7 @@ class _Stored:
     seed: int
     observed: dict[str, int | float]
     fitted_on: _FittedOn
+    reference: Reference | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance <= 1 or not 0 <= self.delta <= 1 or self.seed < 0:

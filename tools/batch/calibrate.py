@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -13,20 +13,23 @@ from rich.table import Table
 from spikecut.models.files import opening
 from spikecut.models.policy.network import PolicyPlanner
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.evidence.probability import softmax
 from spikecut.pipeline.evidence.readout import Readout, fit_temperatures, parse_temperatures
 from spikecut.pipeline.files.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.metrics.evaluation import calibration_errors
 from spikecut.pipeline.metrics.intervals import wilson
+from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.rules import RULES
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.fit import check_wish, equal_fixed_steps, fit, sentence, simultaneous
 from spikecut.pipeline.rules.loss import outcome
 from spikecut.pipeline.rules.observed import equal_cost_confidence
+from spikecut.pipeline.rules.reference import Reference, quantiles_of
 from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.tools.batch.outputs import Gathered, gather, refuse_trained_on
-from spikecut.tools.cutoff_lookup import beside, called, policy_of
+from spikecut.tools.cutoff_lookup import available, beside, called, find_cutoff, policy_of
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.time_unit import pace_of
 
@@ -44,6 +47,8 @@ def run_calibrate(options: "Calibrate") -> int:
             network are among them (unless forced), if they cannot carry a promise, if a file would be overwritten, or
             if the file of outputs is to have another suffix than `.npz`.
     """
+    if options.statistics_only:
+        return _add_statistics(options)
     wishes = [
         Wish(tolerance, options.delta, options.seed, correction=options.correction)
         for tolerance in dict.fromkeys(options.tolerance)
@@ -187,7 +192,39 @@ def fitted_cutoff(gathered: Gathered, rule: str, wish: Wish, *, or_never: bool =
         delta=wish.delta,
         seed=wish.seed,
         fit=gathered.fit,
+        reference=reference_of(gathered, cutoff),
     )
+
+
+def reference_of(gathered: Gathered, cutoff: CutoffDecider[Any]) -> Reference | None:
+    """The statistics of the recordings, with the network's confidence after the window and where a rule stops."""
+    if gathered.statistics is None:
+        return None
+    recorded = gathered.recorded
+    confidence = softmax(recorded.logits()).max(axis=2)
+    stops = sweep(recorded, cutoff).stops
+    return dataclasses.replace(
+        gathered.statistics,
+        final_confidence=quantiles_of(np.minimum(confidence[:, -1], 1)),
+        decision_confidence=quantiles_of(np.minimum(confidence[np.arange(len(stops)), stops - 1], 1)),
+    )
+
+
+def _add_statistics(options: "Calibrate") -> int:
+    """Adds the statistics of recordings to the cutoffs beside the network, which are not fitted anew."""
+    gathered = gather(options.folder, options.model, options.part, read_options(options))
+    if gathered.statistics is None:
+        raise ConfigError("--statistics-only: these examples have no events", hint="pictures have no statistics")
+    folder = options.out or (gathered.weights.parent if gathered.weights.parent != opening.SHIPPED else Path())
+    for name in available(gathered.weights):
+        rule = find_cutoff(name, gathered.weights, gathered.card)
+        if isinstance(rule.cutoff, Planned):
+            continue
+        target = folder / beside(gathered.weights, name).name
+        reference = reference_of(gathered, rule.cutoff)
+        dataclasses.replace(rule, reference=reference).save(target, overwrite=options.overwrite)
+        print(target)
+    return 3 if gathered.n_damaged else 0
 
 
 def _print(gathered: Gathered, fitted: Mapping[str, FittedCutoff]) -> None:

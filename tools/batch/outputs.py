@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from spikecut.pipeline.files.strict import typed
 from spikecut.pipeline.outputs_file import load_outputs, save_outputs
 from spikecut.pipeline.recorded import RecordedOutputs
 from spikecut.pipeline.replay import record_outputs
+from spikecut.pipeline.rules.reference import FrameStatistics, Reference
 from spikecut.pipeline.rules.step_budget import FirstFrames, Seen, plans_of
 from spikecut.sources.datasets import is_dataset
 from spikecut.sources.datasets.base import INPUTS
@@ -32,7 +33,8 @@ class Gathered:
 
     `n_trained_on` of the sources shaped the network's weights, `example` is one of those; `n_damaged` could not
     be read whole. `first` are the first frames of each recording, if requested, and `digests` those of the sources.
-    `fit` says how other sensors were shown to the network, empty for its own.
+    `fit` says how other sensors were shown to the network, empty for its own;
+    `statistics` are those of the frames.
     """
 
     recorded: RecordedOutputs
@@ -47,6 +49,7 @@ class Gathered:
     first: Seen | None = None
     digests: tuple[str, ...] = ()
     fit: str = ""
+    statistics: Reference | None = None
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Writes a `.npz` that `gather` reads in place of the folder.
@@ -65,6 +68,7 @@ class Gathered:
             "example": self.example,
             "n_damaged": self.n_damaged,
             **({"fit": self.fit} if self.fit else {}),
+            **({"statistics": asdict(self.statistics)} if self.statistics else {}),
         }
         save_outputs(path, self.recorded, about, overwrite=overwrite)
 
@@ -108,7 +112,8 @@ def gather(
     overlap = examples.that_trained(replace(card, trained_on=known))
     fates: list[Fate] = []
     first = FirstFrames(policy.look if policy else look.n_frames if look else 0)
-    streams = first.over(examples.streams(card, fates))
+    statistics = FrameStatistics()
+    streams = statistics.over(first.over(examples.streams(card, fates)))
     outputs = record_outputs(streams, len(examples), stepper, horizon=card.horizon)
     readable = np.array([fate.error is None for fate in fates])
     n_damaged = complain(fates)
@@ -132,7 +137,17 @@ def gather(
         first=first.of(kept.tolist()) if look else None,
         digests=tuple(examples.digests),
         fit=str(examples.fits),
+        statistics=_statistics(statistics, kept.tolist(), data, part, card),
     )
+
+
+def _statistics(
+    statistics: FrameStatistics, kept: list[int], data: Path, part: str, card: ModelCard
+) -> Reference | None:
+    """The statistics of the frames of events; pictures have none."""
+    if INPUTS[card.spec.input_kind].still:
+        return None
+    return statistics.of(kept, f"{len(kept)} {pace_of(card.spec).things} of {data.name} ({part})")
 
 
 def refuse_trained_on(gathered: Gathered, force: bool) -> None:
@@ -192,3 +207,4 @@ class _About:
     n_damaged: int
     names: tuple[str, ...]
     fit: str = ""
+    statistics: Reference | None = None

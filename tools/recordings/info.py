@@ -21,7 +21,17 @@ from spikecut.tools.recordings.image_info import is_about_pictures, run_picture_
 if TYPE_CHECKING:
     from spikecut.tools.commands.watch.info import Info
 
-__all__ = ["PEAK_US", "RecordingInfo", "info", "info_of", "parse_sensor", "print_info", "run_info"]
+__all__ = [
+    "PEAK_US",
+    "RecordingInfo",
+    "info",
+    "info_lines",
+    "info_object",
+    "info_of",
+    "parse_sensor",
+    "print_info",
+    "run_info",
+]
 
 PEAK_US = 10_000
 
@@ -137,7 +147,7 @@ def spans_beside(path: Path) -> tuple[GestureSpan, ...]:
 
 def print_info(report: RecordingInfo) -> None:
     """Prints the numbers as text, on stdout."""
-    for line in _lines(report):
+    for line in info_lines(report):
         print(printable(line))
 
 
@@ -149,7 +159,7 @@ def run_info(options: "Info") -> int:
     spans = spans_beside(options.file) if reading.is_whole else ()
     report = info_of(open_with(options.file, reading), spans)
     if options.json:
-        print(json.dumps(_as_json(report)))
+        print(json.dumps(info_object(report)))
     else:
         print_info(report)
     return 3 if report.damage else 0
@@ -176,7 +186,8 @@ class _Peak:
         self._key, self._count = (batch.segment, int(bins[-1])), int(counts[-1])
 
 
-def _as_json(report: RecordingInfo) -> dict[str, object]:
+def info_object(report: RecordingInfo) -> dict[str, object]:
+    """The numbers for programs."""
     return {
         "format": report.format,
         "sensor": [report.sensor.width, report.sensor.height],
@@ -188,7 +199,8 @@ def _as_json(report: RecordingInfo) -> dict[str, object]:
     }
 
 
-def _lines(report: RecordingInfo) -> Iterable[str]:
+def info_lines(report: RecordingInfo) -> Iterable[str]:
+    """The numbers for people, a line each."""
     yield f"{report.path}"
     yield f"  format    {report.format}"
     yield f"  sensor    {report.sensor}"

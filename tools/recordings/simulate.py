@@ -41,7 +41,7 @@ def run_simulate(options: "Simulate") -> int:
     if options.images is not None or options.count is not None:
         raise ConfigError("gestures are drawn, not made from pictures", hint="leave --images and --count out")
     folder, users, overwrite = options.folder, options.users, options.overwrite
-    sessions = [drawn_session(user, options.seed) for user in drawn_users(users, options.part)]
+    sessions = [drawn_session(user, options.seed, quick=options.quick) for user in drawn_users(users, options.part)]
     if not sessions:
         raise ConfigError(f"none of {users} users belongs to the {options.part} part", hint="--users 29 has all parts")
     _claim(folder, f"drawing of seed {options.seed}", overwrite)

@@ -86,7 +86,7 @@ class Scene:
             start_us=start_us,
             seen_us=max(self.seen_us, frame.end_us - start_us),
             n_events=self.n_events + frame.n_events,
-            n_lost=self.n_lost + frame.lost.total,
+            n_lost=self.n_lost + frame.lost.damage.total,
         )
 
 

@@ -34,6 +34,8 @@ class Simulate:
     """For the counterparts: the largest number of pictures in a class. Default: as in the original."""
     users: Count = 29
     """For the gestures: how many people; of every 29 the last six are for testing, as in the original data set."""
+    quick: bool = False
+    """For the gestures: none lasts more than 3 s, and pauses are short; enough where only their beginnings count."""
     part: Part = "all"
     """For the gestures: the part whose sessions are written."""
     seed: Seed = 0

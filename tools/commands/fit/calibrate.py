@@ -67,6 +67,8 @@ class Calibrate(FitOptions, ReadingOptions):
     outputs: Annotated[Path | None, NoDefault] = None
     """Also write the network's outputs to this .npz file, which calibrate and evaluate read in place of a folder."""
     overwrite: Overwrite = False
+    statistics_only: bool = False
+    """Only add the statistics of these recordings to the cutoffs beside the network; nothing is fitted."""
     force: bool = False
     """Also use recordings that trained the network."""
 

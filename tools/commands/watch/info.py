@@ -2,27 +2,33 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import tyro
 
-from spikecut.tools.options import Json, ReadingOptions, own_flags_first
+from spikecut.tools.options import FitOptions, Json, NoDefault, ReadingOptions, own_flags_first
 
 
 @own_flags_first
 @dataclass(frozen=True)
-class Info(ReadingOptions):
+class Info(FitOptions, ReadingOptions):
     """Print what is in a recording (format, sensor, events, times, rate, damage), a picture, or a set of pictures.
 
     $ spikecut info walking.aedat
 
     $ spikecut info 00016.bin --sensor 34x34 --json
+
+    $ spikecut info walking.aedat --model gestures
     """
 
     uses_torch: ClassVar[bool] = False
 
     file: tyro.conf.Positional[Path]
     """A recording, a picture, or an archive of pictures."""
+    model: Annotated[str | None, NoDefault] = None
+    """Also judge the recording for this network: rate, hot pixels, flicker, likeness to its calibration recordings."""
+    cutoff: Annotated[str | None, NoDefault] = None
+    """The cutoff whose calibration recordings it is compared with. Default: the network's own."""
     json: Json = False
 
     def run(self) -> int:
