@@ -17,7 +17,8 @@ HOT_SHARE = 0.02  # of all events, by hot pixels together
 HOT_FACTOR, HOT_HZ = 20, 10  # a hot pixel: events against the mean of its neighbours, and a second
 SATURATED_SHARE = 0.01  # of the bins of 1 ms
 FLICKER_HZ, FLICKER_FACTOR, FLICKER_SPECTRA = (100, 120), 20, 2  # lamps at 50 and 60 Hz; power against its surroundings
-DEAD_SHARE, DEAD_EVENTS = 0.1, 10  # of the sensor, where pixels have so many events on average
+DEAD_SHARE = 0.1  # of the sensor
+DEAD_EVENTS, DEAD_S = 5, 2  # on average in a pixel, and the seconds that show it
 COARSE_US, COARSE_EVENTS = 100, 1_000  # the step of the clock, and events that show it
 ON_SHARE = (0.1, 0.9)
 SHOWN = 8  # hot pixels that are named
@@ -57,7 +58,7 @@ class BinStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """One number of a recording among the quantiles of the calibration recordings; `place` says where, `like` if near."""
+    """One number of a recording, its `place` among the quantiles of the calibration recordings, and if it is near."""
 
     name: str
     value: float
@@ -84,7 +85,7 @@ def dead_area(quality: Quality) -> tuple[float, tuple[int, int, int, int]]:
     """The share of squares of `BLOCK` pixels without any event, and the window of the others: x, y, width, height."""
     pixels = quality.pixels
     nothing = (0.0, (0, 0, 0, 0))
-    if pixels is None or pixels.mean() < DEAD_EVENTS or min(pixels.shape) < BLOCK:
+    if pixels is None or pixels.mean() < DEAD_EVENTS or quality.seconds < DEAD_S or min(pixels.shape) < BLOCK:
         return nothing
     height, width = (side // BLOCK * BLOCK for side in pixels.shape)
     blocks = pixels[:height, :width].reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).sum(axis=(1, 3))
@@ -123,18 +124,14 @@ def findings_of(quality: Quality) -> Iterator[Finding]:
         yield Finding("hot_pixels", sentence, "Remove them: --filter hot_pixels.")
     if (saturated := quality.saturated_bins / quality.n_bins) > SATURATED_SHARE:
         sentence = f"In {saturated:.0%} of the time the rate is cut off, at most {quality.ceiling:,} events a ms."
-        yield Finding(
-            "saturation", sentence, "Less light changes at once: higher thresholds, or a window of the sensor."
-        )
+        yield Finding("saturation", sentence, "Set higher thresholds of the camera, or read a window of its sensor.")
     dead, (x, y, width, height) = dead_area(quality)
     if dead > DEAD_SHARE:
         sentence = f"{dead:.0%} of the sensor has no events at all; they lie in {x},{y},{width}x{height}."
         yield Finding("dead_area", sentence, f"Show that part alone: --fit {x},{y},{width}x{height}.")
     if (lamp := flicker_hz(quality)) is not None:
         sentence = f"The event rate flickers at {lamp} Hz, as lamps do."
-        yield Finding(
-            "flicker", sentence, "Record in daylight or under lamps that do not flicker, or calibrate on such."
-        )
+        yield Finding("flicker", sentence, "Use other lamps or daylight, or calibrate on such recordings.")
     if quality.step_us >= COARSE_US and quality.n_events >= COARSE_EVENTS:
         sentence = f"All times are multiples of {quality.step_us:,} us: a clock of {quality.step_us / 1000:g} ms."
         yield Finding("time_resolution", sentence, "Save times in us; bins shorter than that step are not possible.")
@@ -162,9 +159,9 @@ def likeness(bins: BinStatistics, quality: Quality, step_us: int, reference: Ref
 def unlike(places: Iterable[Likeness], reference: Reference) -> Iterator[Finding]:
     """A finding for each number that is far from those of the calibration recordings."""
     words = {
-        "events_per_bin": "events a bin",
+        "events_per_bin": "number of events a bin",
         "active_share": "share of active pixels a bin",
-        "rate_hz": "events a second",
+        "rate_hz": "number of events a second",
     }
     for one in places:
         if one.like:

@@ -32,6 +32,10 @@ class Info(FitOptions, ReadingOptions):
     json: Json = False
 
     def run(self) -> int:
+        if self.model is not None:
+            from spikecut.tools.recordings.judged_info import run_judged_info
+
+            return run_judged_info(self, self.model)
         from spikecut.tools.recordings.info import run_info
 
         return run_info(self)
