@@ -63,8 +63,8 @@ def quantiles_of(values: Sequence[float] | ndarray) -> Quantiles:
     >>> quantiles_of(range(101))
     (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)
     """
-    found = np.percentile(np.asarray(values, np.float64), LEVELS)
-    return tuple(float(f"{value:.6g}") for value in np.maximum.accumulate(found))
+    percentiles = np.percentile(np.asarray(values, np.float64), LEVELS)
+    return tuple(float(f"{value:.6g}") for value in np.maximum.accumulate(percentiles))
 
 
 def place_of(value: float, quantiles: Quantiles) -> str:

@@ -341,11 +341,13 @@ def choices() -> dict[str, list[str]]:
 
 
 def recipes() -> dict[str, str]:
-    """Digests of all that a shipped recipe says, read."""
+    """Digests of all that a shipped recipe says, read; without keys that came later, where they have their default."""
     from spikecut.tools.recipe import read_recipe, shipped
 
     said = {name: dataclasses.asdict(read_recipe(name)) for name in shipped()}
     said["corners.toml"] = dataclasses.asdict(read_recipe(DATA / "corners.toml"))
+    later = {"fit": ""}
+    said = {name: {key: one[key] for key in one if one[key] != later.get(key, ...)} for name, one in said.items()}
     return {
         name: hashlib.sha256(json.dumps(one, sort_keys=True, default=str).encode()).hexdigest()
         for name, one in said.items()
