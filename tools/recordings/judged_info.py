@@ -18,7 +18,7 @@ from spikecut.sources.formats.open import open_with
 from spikecut.tools.cutoff_lookup import find_cutoff
 from spikecut.tools.frame_streams import view_of
 from spikecut.tools.reading_options import read_options
-from spikecut.tools.recordings.info import info_lines, info_object, info_of
+from spikecut.tools.recordings.info import info_lines, info_object, info_of, spans_beside
 from spikecut.tools.recordings.judging import BinStatistics, as_json, findings_of, likeness, unlike
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def run_judged_info(options: "Info", model: str) -> int:
     binner = binner_for(recording.sensor, view_of(card, reading, fits), str(options.file))
     bins = BinStatistics()
     meter = QualityMeter(recording.sensor)
-    report = info_of(Observed(recording, meter, bins, binner))
+    spans = spans_beside(options.file) if reading.is_whole else ()
+    report = info_of(Observed(recording, meter, bins, binner), spans)
     quality = meter.finish()
     findings, places = list(findings_of(quality)), []
     if fitted.reference is not None:
