@@ -25,8 +25,10 @@ from spikecut.sources.formats.prophesee.evt_decoding import (
 from spikecut.sources.formats.reading.files import file_size, open_binary, unreadable
 from spikecut.sources.formats.reading.ordering import Chunk, empty_columns
 
-_BLOCK_BYTES = 4 * AHEAD_BYTES  # read at a time: what stays in the cache of a core
+_BLOCK_BYTES = 8 * AHEAD_BYTES  # read at a time: what stays in the cache of a core
 _CAUSES = ((BAD, DropCause.unreadable), (SPECIAL, DropCause.special), (LEAPS, DropCause.leap))
+
+_NOTHING = np.array([0, 0, -1] * 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,7 @@ def _losses(state: Int64[ndarray, " S"]) -> DropCounts:
 
 
 def _forget(state: Int64[ndarray, " S"]) -> None:
-    for first, _ in _CAUSES:
-        state[first : first + 3] = 0, 0, -1
+    state[BAD : LEAPS + 3] = _NOTHING
     state[OUTSIDE_AT] = -1
 
 
