@@ -5,7 +5,7 @@ from typing import Literal
 
 from spikecut.pipeline.errors import ConfigError
 
-TimeUnit = Literal["us", "s"]  # of the times in a text file
+TimeUnit = Literal["us", "ms", "s", "ns"]  # of the times in a text file
 
 _UNITS_US = {"us": 1, "µs": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000}
 _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(us|µs|ms|s|min)\s*")

@@ -129,27 +129,41 @@ def pixel(
 
 
 def text_rows(
-    data: bytes, columns: str, decimals: int, width: int, height: int
+    data: bytes, columns: str, decimals: int, width: int, height: int, separator: bytes = b""
 ) -> tuple[list[tuple[int, int, int, int]], int, int]:
-    """The events (x, y, t in us, p) of lines of text; how many lines are none; how many lie outside the sensor."""
-    number = rb"[ \t\r]*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
-    row = re.compile(rb"(?:[ \t\r]*,|(?=[ \t\r]))".join([number] * 4) + rb"[ \t\r]*(?:#.*)?")
+    """The events (x, y, t in us, p) of lines of text; how many lines are none; how many lie outside the sensor.
+
+    `_` is a column that is skipped; its cells end at the separator, or without one at a blank, comma or semicolon.
+    """
+    blank = rb"[ \r]" if separator == b"\t" else rb"[ \t\r]"
+    number = rb"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+    cells = {"t": number, "x": number, "y": number, "p": number[:-1] + rb"|(?i:true|false|on|off)(?![a-zA-Z]))"}
+    cells["_"] = (rb"[^%s]*" % separator) if separator else rb"[^,; \t\r]+"
+    between = rb"%s*%s%s*" % (blank, separator, blank) if separator else rb"(?:[ \t\r]*[,;][ \t\r]*|[ \t\r]+)"
+    row = re.compile(blank + rb"*" + between.join(cells[name] for name in columns) + blank + rb"*(?:#.*)?")
+    words = {b"true": b"1", b"on": b"1", b"false": b"0", b"off": b"0"}
+    names = [name for name in columns if name != "_"]
     rows, unreadable, outside = list[tuple[int, int, int, int]](), 0, 0
     for line in data.split(b"\n"):
-        if not line.split(b"#")[0].strip(b" \t\r"):
+        if re.fullmatch(blank + rb"*(?:#.*)?", line):
             continue
         match = row.fullmatch(line)
         if match is None:
             unreadable += 1
             continue
-        cells = dict(zip(columns, (Fraction(cell.decode()) for cell in match.groups()), strict=True))
-        t = cells["t"] * 10**decimals
+        values = (Fraction(words.get(cell.lower(), cell).decode()) for cell in match.groups())
+        event = dict(zip(names, values, strict=True))
+        t = event["t"] * Fraction(10) ** decimals
         rounded = math.floor(abs(t) + Fraction(1, 2)) * (-1 if t < 0 else 1)
-        whole = all(cells[name].denominator == 1 for name in "xyp") and (t.denominator == 1 or decimals > 0)
-        if not whole or abs(cells["p"]) > 1 or max(abs(rounded), abs(cells["x"]), abs(cells["y"])) > 10**17:
+        whole = all(event[name].denominator == 1 for name in ("xyp" if decimals > 0 else "xypt"))
+        if (
+            not whole
+            or abs(event["p"]) > 1
+            or any(abs(one) > 10**17 for one in (Fraction(rounded), event["x"], event["y"]))
+        ):
             unreadable += 1
-        elif not (0 <= cells["x"] < width and 0 <= cells["y"] < height):
+        elif not (0 <= event["x"] < width and 0 <= event["y"] < height):
             outside += 1
         else:
-            rows.append((int(cells["x"]), int(cells["y"]), rounded, int(cells["p"] > 0)))
+            rows.append((int(event["x"]), int(event["y"]), rounded, int(event["p"] > 0)))
     return rows, unreadable, outside

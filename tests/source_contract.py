@@ -13,6 +13,7 @@ from spikecut.pipeline.protocols import EventSource
 from spikecut.sources import open_recording
 from spikecut.sources.formats import FORMATS, written_formats
 from spikecut.sources.formats.base import Recording, TextLayout
+from spikecut.sources.formats.reading.files import first_bytes
 
 DVS128 = SensorSize(128, 128)
 DATA = Path(__file__).parent / "data"
@@ -20,7 +21,7 @@ Write = Callable[[Path, Iterable[EventBatch]], int]
 
 
 def write_text(path: Path, batches: Iterable[EventBatch]) -> int:
-    """Lines of x y t p, which spikecut reads and does not write; returns how many."""
+    """Lines of x y t p without a header; returns how many."""
     n = 0
     with path.open("w") as file:
         for batch in batches:
@@ -42,7 +43,7 @@ def _writer(name: str) -> Write:
     return lambda path, batches: FORMATS[name].write(path, batches, DVS128)
 
 
-TEST_WRITERS: dict[str, Write] = {"text": write_text, "tonic_npy": write_npy}  # of formats that are read only
+TEST_WRITERS: dict[str, Write] = {"tonic_npy": write_npy}  # of formats that are read only
 WRITERS: dict[str, Write] = {name: _writer(name) for name in written_formats()} | TEST_WRITERS
 """How recordings of every format that holds events are made here, by its name in `FORMATS`; a video holds none."""
 
@@ -56,7 +57,8 @@ def recording(folder: Path, name: str, batches: Iterable[EventBatch], stem: str 
 
 def opened(path: Path, batch_events: int = 65_536) -> Recording:
     """A recording of a DVS128, with all that some format does not state itself."""
-    return open_recording(path, sensor=DVS128, batch_events=batch_events, text=TextLayout("xytp"))
+    plain = path.suffix == ".txt" and first_bytes(path, 1).isdigit()  # text without a header
+    return open_recording(path, sensor=DVS128, batch_events=batch_events, text=TextLayout("xytp") if plain else None)
 
 
 @dataclass(frozen=True)

@@ -91,10 +91,14 @@ Sensor = Annotated[
 Columns = Annotated[
     str | None,
     tyro.conf.arg(
-        help="For text files: the order of the four numbers in a line, such as xytp or txyp.", help_behavior_hint=""
+        help="For text files without a header line: the order of the numbers in a line, such as xytp or txyp; _ is a "
+        "column that is skipped.",
+        help_behavior_hint="",
     ),
 ]
-TimeUnit = Annotated[clock.TimeUnit, tyro.conf.arg(help="For text files: the unit of the times.")]
+TimeUnit = Annotated[
+    clock.TimeUnit, tyro.conf.arg(help="For text files whose header does not say it: the unit of the times.")
+]
 Camera = Annotated[
     int | None,
     CAMERA,

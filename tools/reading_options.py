@@ -26,7 +26,7 @@ def read_options(options: FileOptions) -> ReadOptions:
     check_fit(fit)
     return ReadOptions(
         sensor=parse_sensor(options.sensor),
-        text=None if options.columns is None else TextLayout(options.columns, options.time_unit),
+        text=_layout(options),
         camera=options.camera,
         start_us=start_us,
         duration_us=duration_us,
@@ -34,6 +34,12 @@ def read_options(options: FileOptions) -> ReadOptions:
         filters=filters_from(options.filter),
         fit=fit,
     )
+
+
+def _layout(options: FileOptions) -> TextLayout | None:
+    """The layout of text files; µs without columns is the default of the flag: then a header line must say the unit."""
+    given = options.columns is not None or options.time_unit != "us"
+    return TextLayout(options.columns, options.time_unit) if given else None
 
 
 def parse_sensor(text: str | None) -> SensorSize | None:

@@ -37,7 +37,7 @@ def digests_of(sources: Iterable[Source]) -> list[str]:
     for source in sources:
         try:
             digests.append(source.digest())
-        except SpikecutError:
+        except (SpikecutError, OSError):
             digests.append(_UNREADABLE)
     return digests
 

@@ -25,7 +25,7 @@ GESTURES = (
     "air guitar",
     "other gestures",
 )
-_COLUMNS = ["class", "startTime_usec", "endTime_usec"]
+COLUMNS = ["class", "startTime_usec", "endTime_usec"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ def read_labels(path: Path) -> SessionLabels:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MissingLabels(path, f"cannot read the labels: {error}") from error
     header = [cell.strip() for cell in rows[0]] if rows else []
-    if header != _COLUMNS:
-        raise CorruptRecording(path, f"row 1: {','.join(header) or 'nothing'}; expected {','.join(_COLUMNS)}")
+    if header != COLUMNS:
+        raise CorruptRecording(path, f"row 1: {','.join(header) or 'nothing'}; expected {','.join(COLUMNS)}")
     spans = [_span(path, number, row) for number, row in enumerate(rows[1:], start=2) if any(row)]
     spans.sort(key=lambda span: span.start_us)
     notes = []

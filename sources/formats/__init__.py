@@ -95,9 +95,10 @@ FORMATS = {
     ),
     "text": Format(
         "text",
-        (".txt", ".csv"),
+        (".txt", ".csv", ".tsv"),
         "spikecut.sources.formats.text:open_text",
-        needs=("text", "sensor"),
+        "spikecut.sources.formats.text_layout.writer:write_text",
+        needs=("text",),
     ),
     "video": Format(
         "video before a simulated DVS",
@@ -129,7 +130,7 @@ def written_formats() -> dict[str, Format]:
     """The rows of the formats that can be written.
 
     >>> list(written_formats())
-    ['aedat2', 'aedat3', 'aedat4', 'atis', 'evt3', 'evt2', 'evt21', 'dat', 'es', 'hdf5']
+    ['aedat2', 'aedat3', 'aedat4', 'atis', 'evt3', 'evt2', 'evt21', 'dat', 'es', 'hdf5', 'text']
     """
     return {name: row for name, row in FORMATS.items() if row.writer is not None}
 
@@ -138,6 +139,6 @@ def written_suffixes() -> tuple[str, ...]:
     """The suffixes of the formats that can be written.
 
     >>> written_suffixes()
-    ('.aedat', '.aedat4', '.bin', '.raw', '.dat', '.es', '.h5', '.hdf5')
+    ('.aedat', '.aedat4', '.bin', '.raw', '.dat', '.es', '.h5', '.hdf5', '.txt', '.csv', '.tsv')
     """
     return tuple(dict.fromkeys(suffix for row in written_formats().values() for suffix in row.suffixes))

@@ -34,6 +34,8 @@ class Recording(Protocol):
 class TextLayout:
     """The order of the `columns` in a line of text, and the unit of the times.
 
+    `_` is a column that is skipped. None, of either, is what the header line of the file says.
+
     Raises:
         ConfigError: if the columns are not x, y, t and p, each once, or the unit is another.
 
@@ -41,15 +43,16 @@ class TextLayout:
     'us'
     """
 
-    columns: str
-    time_unit: TimeUnit = "us"
+    columns: str | None
+    time_unit: TimeUnit | None = "us"
 
     def __post_init__(self) -> None:
-        if sorted(self.columns) != sorted("xytp"):
+        if self.columns is not None and sorted(self.columns.replace("_", "")) != sorted("xytp"):
             raise ConfigError(
-                f"columns {self.columns!r}; expected x, y, t and p, each once", hint="such as xytp or txyp"
+                f"columns {self.columns!r}; expected x, y, t and p, each once",
+                hint="such as xytp or txyp; _ is a column that is skipped: _xytp",
             )
-        if self.time_unit not in (units := get_args(TimeUnit)):
+        if self.time_unit not in (None, *(units := get_args(TimeUnit))):
             raise ConfigError(f"times in {self.time_unit!r}; expected {' or '.join(units)}")
 
 
@@ -115,7 +118,8 @@ class Format:
     when they are used.
 
     `recognise` is given the first 64 kB of a file. A format without it is known by its suffix alone. One that
-    `needs` "text" or "sensor" is opened only with these options; needing "text" it is chosen by them, too.
+    `needs` "sensor" is opened only with it. One that needs "text" has its layout in a header line or in that option,
+    and is chosen by the option, too.
     `in_folders` says whether files with its suffixes count as recordings in class folders. `simulated` ones are shown
     to a simulated camera of any sensor.
     """
@@ -130,7 +134,7 @@ class Format:
     simulated: bool = False
 
     def __str__(self) -> str:
-        flags = {"text": "--columns", "sensor": "--sensor"}
+        flags = {"text": "a header line or --columns", "sensor": "--sensor"}
         given = f", with {' and '.join(flags[need] for need in self.needs)}" if self.needs else ""
         return f"{self.name} ({', '.join(self.suffixes)}{given})"
 

@@ -75,8 +75,8 @@ def format_of(path: Path, text: TextLayout | None = None) -> Format:
         hint = "a network made for pictures looks at it: --model NETWORK" if "picture" in kind else None
         raise UnknownFormat(path, f"this is {kind}; spikecut reads {known_formats()}", hint=hint)
     row = row or _by_suffix(path.suffix.lower(), needs_text=False)
-    if row is None and text is not None and 0 not in head:
-        row = _by_suffix(path.suffix.lower(), needs_text=True) or FORMATS["text"]
+    if row is None and 0 not in head:
+        row = _by_suffix(path.suffix.lower(), needs_text=True) or (None if text is None else FORMATS["text"])
     if row is None:
         raise _unknown(path, head)
     return row

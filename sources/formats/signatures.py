@@ -66,4 +66,6 @@ def other_kind(head: bytes) -> str | None:
     >>> other_kind(b"%PDF-1.7")
     'a PDF document'
     """
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") and 0 in head[2:4]:
+        return "text in UTF-16 (PowerShell writes it); save it as UTF-8"
     return next((kind for signature, kind in _OTHERS.items() if head.startswith(signature)), None)

@@ -4,6 +4,7 @@ from typing import Any
 
 from spikecut.pipeline.compiled import compiled
 
+_SIGNAL, _LEAK = 0, 2  # of `pixel.EventKind`
 _CLOSE = 1e-9  # what rounding may take from a change that is exactly a threshold
 
 
@@ -43,14 +44,16 @@ def find_active(
 @compiled(nogil=True, boundscheck=False)
 def emit_events(
     active: Any, target: Any, change: Any, level: Any, memory: Any, leak: Any, on: Any, off: Any, last: Any,
-    refractory_us: int, start_us: int, end_us: int, heads: Any, following: Any, noise_t: Any, noise_p: Any,
-    t: Any, place: Any, side: Any,
+    since: Any, refractory_us: int, start_us: int, end_us: int, heads: Any, following: Any, noise_t: Any, noise_p: Any,
+    noise_kind: Any, t: Any, place: Any, side: Any, kind: Any,
 ) -> int:  # fmt: skip
     """Writes the events of the active pixels, pixel by pixel, moves their memories; returns how many.
 
     The distance from the memory runs in a straight line over the interval. An event's time is where it
     meets the threshold, rounded down, inside `start_us <= t < end_us`. An event in the refractory time is
-    not written, but moves the memory all the same. Noise sets the memory to the present level.
+    not written, but moves the memory all the same. Noise sets the memory to the present level. `kind` gets the
+    number of `EventKind`: an ON event is a leak where the leak `since` the memory was last set made more than half of
+    the change.
     """
     n, length = 0, end_us - start_us
     for a in range(active.shape[0]):
@@ -76,13 +79,16 @@ def emit_events(
                 moment = min(max(start_us + int(at * length + _CLOSE * length), start_us), end_us - 1)
                 if moment - last[i] >= refractory_us:
                     t[n], place[n], side[n] = moment, i, polarity
+                    leaked = leak[i] * (moment - since[i])
+                    kind[n] = _LEAK if polarity == 1 and leaked > 0.5 * on[i] else _SIGNAL
                     last[i] = moment
                     n += 1
+                since[i] = moment
             if k < 0:
                 break
             if noise_t[k] - last[i] >= refractory_us:
-                t[n], place[n], side[n] = noise_t[k], i, noise_p[k]
-                last[i] = noise_t[k]
+                t[n], place[n], side[n], kind[n] = noise_t[k], i, noise_p[k], noise_kind[k]
+                last[i] = since[i] = noise_t[k]
                 n += 1
                 moved = here
             k = following[k]

@@ -1,21 +1,23 @@
 """From one file format into another, batch by batch."""
 
 import json
-import shlex
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikecut.pipeline.errors import ConfigError, EventError, printable
+from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, EventError, SpikecutError, printable
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts, EventBatch, SensorSize
-from spikecut.pipeline.files.atomic_files import new_file
-from spikecut.sources.datasets.gesture_labels import labels_beside
+from spikecut.pipeline.files.atomic_files import new_file, refuse_existing
 from spikecut.sources.formats import written_formats, written_suffixes
-from spikecut.sources.formats.base import Format, ReadOptions, Recording, TextLayout
-from spikecut.sources.formats.open import open_with
+from spikecut.sources.formats.base import Format, ReadOptions, TextLayout
 from spikecut.tools.reading_options import read_options
+from spikecut.tools.recordings.conversion_source import NOT_SIMULATED, Simulation, notes_of, open_source
+from spikecut.tools.recordings.conversion_steps import Passing, Shift, parse_crop, parse_shift, progress, split_us
+from spikecut.tools.recordings.label_files import LabelCopies
+from spikecut.tools.recordings.truth import Truth, refuse_other_suffixes
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.files.convert import Convert
@@ -23,13 +25,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ConversionReport:
-    """The numbers of events of a conversion: `n_read = n_written + lost.total`."""
+    """The numbers of events of a conversion: `n_read = n_written + lost.total`.
+
+    `parts` are the files of a recording that was split, with their numbers of events; `labels` the label files that
+    were written. Where the truth of simulated events was written, `n_signal + n_noise = n_written`.
+    """
 
     source: Path
     target: Path
     n_read: int
     n_written: int
     lost: DropCounts
+    notes: tuple[str, ...] = ()
+    parts: tuple[tuple[Path, int], ...] = ()
+    labels: tuple[Path, ...] = ()
+    n_signal: int | None = None
+    n_noise: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a conversion changes beside the format.
+
+    `sort` puts events of any disorder in order, `crop` (`X,Y,WxH`) keeps a part of the sensor, `split_us` are the times
+    of playing where a new file begins, `shift` is added to all times (`zero`: the first event gets time 0), `truth` is
+    where the kinds of simulated events are written.
+    """
+
+    sort: bool = False
+    crop: str | None = None
+    split_us: tuple[int, ...] = ()
+    shift: Shift = 0
+    truth: Path | None = None
+    simulation: Simulation = NOT_SIMULATED
+
+
+AS_IT_IS = Changes()
 
 
 def convert(
@@ -54,39 +85,129 @@ def convert(
 
 
 def convert_with(
-    src: Path, dst: Path, options: ReadOptions, *, overwrite: bool = False, format: str | None = None
+    src: Path,
+    dst: Path,
+    options: ReadOptions,
+    *,
+    overwrite: bool = False,
+    format: str | None = None,
+    changes: Changes = AS_IT_IS,
 ) -> ConversionReport:
-    """As `convert`, with all options of reading as one value."""
-    target_format = format_to_write(dst, format)
-    recording = open_with(src, options)
+    """As `convert`, with all options of reading as one value, and with changes. A label file beside it travels along.
+
+    All files appear together, when the last is complete.
+
+    Raises:
+        ConfigError: also if a label file exists beside the target, or changes do not go together.
+    """
+    row, targets = format_to_write(dst, format), _targets(dst, len(changes.split_us) + 1)
+    truth = _truth(changes, options)
+    for target in targets:
+        refuse_existing(target, overwrite=overwrite)
+    recording = open_source(src, options, changes.simulation, dst.parent if changes.sort else None)
+    crop = None if changes.crop is None else parse_crop(changes.crop, recording.sensor)
+    is_cut = len(targets) > 1 or bool(options.start_us) or options.duration_us is not None
+    labels = LabelCopies.of(src, targets, changes=is_cut or changes.shift != 0, is_cut=is_cut)
     tally = _Tally()
-    with new_file(dst, overwrite=overwrite, make_folder=False) as part:
-        n_written = write_events(part, dst, tally.watch(recording), recording.sensor, target_format)
-    return ConversionReport(src, dst, n_written + tally.lost.total, n_written, tally.lost)
+    with ExitStack() as stack:
+        copies = [stack.enter_context(new_file(path, overwrite=overwrite)) for path in labels.targets]
+        source: Iterable[EventBatch] = recording
+        if truth is not None and changes.truth is not None:
+            stack.enter_context(truth)
+            truth_file = stack.enter_context(new_file(changes.truth, overwrite=overwrite, make_folder=False))
+            source = truth.watch(recording)
+        files = [stack.enter_context(new_file(one, overwrite=overwrite, make_folder=False)) for one in targets]
+        source = stack.enter_context(progress(f"converting {printable(src.name)}"))(source)
+        cropped = source if crop is None else crop.of(source)
+        passing = Passing(tally.watch(cropped), changes.split_us, changes.shift, labels)
+        sensor = recording.sensor if crop is None else crop.size
+        jobs = zip(files, targets, passing.parts(), strict=True)
+        n = [write_events(file, target, batches, sensor, row) for file, target, batches in jobs]
+        for part, copy in enumerate(copies):
+            labels.write(part, copy, passing.shift_us)
+        if truth is not None:
+            truth.write(truth_file)
+    return ConversionReport(
+        src,
+        dst,
+        sum(n) + tally.lost.total,
+        sum(n),
+        tally.lost,
+        notes_of(recording),
+        tuple(zip(targets, n, strict=True)) if len(targets) > 1 else (),
+        labels.targets,
+        None if truth is None else truth.n_signal,
+        None if truth is None else truth.n_noise,
+    )
 
 
 def run_convert(options: "Convert") -> int:
-    """The command: 0 if every event arrived, 3 if some were lost.
-
-    A label file beside the source is not copied, and a note says so: the command writes one file, and a second one
-    beside it might replace a file of the user's. Times are the same in both, so a copy of the labels suffices.
-    """
+    """The command: 0 if every event arrived, 3 if some were lost."""
     source, target = options.source, options.target
-    report = convert_with(source, target, read_options(options), overwrite=options.overwrite, format=options.format)
-    dropped = report.lost.events_by_cause()
+    changes = Changes(
+        sort=options.sort,
+        crop=options.crop,
+        split_us=split_us(options.split_at),
+        shift=0 if options.shift is None else parse_shift(options.shift),
+        truth=options.truth,
+        simulation=Simulation(options.pixel, options.fps, options.seed),
+    )
+    report = convert_with(
+        source, target, read_options(options), overwrite=options.overwrite, format=options.format, changes=changes
+    )
+    for note in report.notes:
+        print(printable(f"note: {note}"), file=sys.stderr)
     if options.json:
-        counts = {"source": str(source), "target": str(target), "n_read": report.n_read, "n_written": report.n_written}
-        print(json.dumps({**counts, "dropped": dropped}))
+        print(json.dumps(_as_json(report)))
     else:
-        print(printable(f"{target}: {report.n_written:,} events"))
+        for path, n in report.parts or ((target, report.n_written),):
+            print(printable(f"{path}: {n:,} events"))
+        if report.n_noise is not None:
+            print(printable(f"{options.truth}: {report.n_signal:,} signal, {report.n_noise:,} noise"))
+        for path in report.labels:
+            print(printable(f"{path}: the labels"))
     for cause, loss in report.lost.losses.items():
         print(f"left out {loss.events:,}: {cause.sentence}", file=sys.stderr)
-    labels, copy = labels_beside(source), labels_beside(target)
-    if labels.is_file() and not copy.exists():
-        command = shlex.join(["cp", str(labels), str(copy)])
-        note = f"the labels stay behind: {labels}; they hold for {target.name}, too: {command}"
-        print(printable(note), file=sys.stderr)
     return 3 if report.lost.damage else 0
+
+
+def _as_json(report: ConversionReport) -> dict[str, object]:
+    """The object of `--json`; keys of what was not wanted are absent."""
+    counts: dict[str, object] = {
+        "source": str(report.source),
+        "target": str(report.target),
+        "n_read": report.n_read,
+        "n_written": report.n_written,
+        "dropped": report.lost.events_by_cause(),
+    }
+    if report.parts:
+        counts["parts"] = [{"target": str(path), "n_written": n} for path, n in report.parts]
+    if report.labels:
+        counts["labels"] = [str(path) for path in report.labels]
+    if report.n_noise is not None:
+        counts |= {"n_signal": report.n_signal, "n_noise": report.n_noise}
+    return counts
+
+
+def _targets(target: Path, n: int) -> list[Path]:
+    """The files of a recording that is split into `n`: NAME-1 and so on."""
+    return [target] if n == 1 else [target.with_name(f"{target.stem}-{k}{target.suffix}") for k in range(1, n + 1)]
+
+
+def _truth(changes: Changes, options: ReadOptions) -> Truth | None:
+    """A collector of the truth, if it is wanted.
+
+    Raises:
+        ConfigError: if it would not belong to all events in their order.
+    """
+    if changes.truth is None:
+        return None
+    refuse_other_suffixes(changes.truth)
+    if changes.sort or changes.crop or changes.split_us or options.start_us or options.duration_us is not None:
+        raise ConfigError(
+            "--truth goes with a whole recording", hint="without --sort, --crop, --split-at, --start and --duration"
+        )
+    return Truth()
 
 
 def format_to_write(target: Path, name: str | None = None) -> Format:
@@ -109,11 +230,21 @@ def format_to_write(target: Path, name: str | None = None) -> Format:
 
 
 def write_events(part: Path, dst: Path, batches: Iterable[EventBatch], sensor: SensorSize, row: Format) -> int:
-    """Writes events to `part`, which errors call `dst`; returns how many."""
+    """Writes events to `part`, which errors call `dst`; returns how many.
+
+    Raises:
+        ConfigError: if the format cannot hold them.
+        EnvironmentProblem: if the file cannot be written.
+    """
     try:
         return row.write(part, batches, sensor)
     except (ConfigError, EventError) as error:  # the writers know the temporary name only
         raise ConfigError(str(error).replace(str(part), str(dst)), hint=error.hint) from error
+    except (SpikecutError, BrokenPipeError):
+        raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise EnvironmentProblem(f"{dst}: cannot be written: {reason}", hint="is there room on the disk?") from error
 
 
 @dataclass(slots=True)
@@ -122,7 +253,7 @@ class _Tally:
 
     lost: DropCounts = field(default=NOTHING_LOST)
 
-    def watch(self, batches: Recording) -> Iterator[EventBatch]:
+    def watch(self, batches: Iterable[EventBatch]) -> Iterator[EventBatch]:
         for batch in batches:
             self.lost += batch.lost
             yield batch

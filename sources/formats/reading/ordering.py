@@ -41,6 +41,7 @@ from spikecut.sources.formats.reading.clock_kernels import (
     judge,
     scan,
 )
+from spikecut.sources.formats.reading.wanted_order import sorted_if_wanted
 
 __all__ = ["REORDER_US", "RESET_US", "Chunk", "empty_columns", "in_order", "nothing"]
 
@@ -82,7 +83,7 @@ def in_order(chunks: Iterable[Chunk], sensor: SensorSize, path: Path) -> Iterato
         LimitExceeded: if more events wait than any camera makes in 10 ms.
     """
     order = _Order(sensor, path)
-    for chunk in chunks:
+    for chunk in sorted_if_wanted(chunks):
         yield from order.take(chunk)
     yield from order.finish()
 

@@ -1,5 +1,6 @@
 """Truths about the table of formats itself: what is chosen by it, and where people read of it."""
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -71,14 +72,15 @@ def test_the_suffix_of_a_target_chooses_its_format_unless_one_is_named() -> None
 
 
 def test_text_counts_as_recordings_only_where_its_layout_is_given() -> None:
-    assert set(recording_suffixes(text=True)) - set(recording_suffixes()) == {".txt", ".csv"}
+    assert set(recording_suffixes(text=True)) - set(recording_suffixes()) == {".txt", ".csv", ".tsv"}
 
 
 def test_a_format_is_refused_by_name_where_what_it_needs_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="text does not say how large its sensor is"):
-        FORMATS["text"].open(tmp_path / "a.txt", DEFAULTS)
-    with pytest.raises(ConfigError, match="text is read, not written"):
-        FORMATS["text"].write(tmp_path / "a.txt", [], ReadOptions().sensor)  # type: ignore[arg-type]
+    needy = dataclasses.replace(FORMATS["atis"], needs=("sensor",))
+    with pytest.raises(ConfigError, match="ATIS bin does not say how large its sensor is"):
+        needy.open(tmp_path / "a.bin", DEFAULTS)
+    with pytest.raises(ConfigError, match="is read, not written"):
+        FORMATS["video"].write(tmp_path / "a.mp4", [], ReadOptions().sensor)  # type: ignore[arg-type]
 
 
 def test_opening_one_format_loads_no_other() -> None:

@@ -125,7 +125,32 @@ _CELL = st.one_of(
     st.decimals(-200, 200, places=8).map(str),
     st.decimals(Decimal("-1e14"), Decimal("1e14"), allow_nan=False).map("{:.20e}".format),
     st.floats(0, 100).map(repr),
-    st.sampled_from(["0", "1", "-1", "+1", "1.", ".0", "1e2", "5E-1", "0e999", "", "-", "e5", "1e", "1..2", "#", "x"]),
+    st.sampled_from(
+        [
+            "0",
+            "1",
+            "-1",
+            "+1",
+            "1.",
+            ".0",
+            "1e2",
+            "5E-1",
+            "0e999",
+            "",
+            "-",
+            "e5",
+            "1e",
+            "1..2",
+            "#",
+            "x",
+            "True",
+            "fAlse",
+            "on",
+            "OFF",
+            "trues",
+            "ofd",
+        ]
+    ),
 )
 _LINE = st.one_of(
     st.lists(_CELL, min_size=4, max_size=4).map(" ".join),
@@ -133,12 +158,14 @@ _LINE = st.one_of(
         "{0[0]} {0[1]} {0[2]} {0[3]}".format
     ),
     st.lists(_CELL, max_size=6).flatmap(
-        lambda cells: st.sampled_from([" ", ",", " , ", "\t", "  ", "\r"]).map(lambda mark: mark.join(cells))
+        lambda cells: st.sampled_from([" ", ",", " , ", "\t", "  ", "\r", ";"]).map(lambda mark: mark.join(cells))
     ),
 )
 
 
-@given(lines=st.lists(_LINE, max_size=12), block=st.integers(1, 3), decimals=st.sampled_from([0, 6]))
+@given(lines=st.lists(_LINE, max_size=12), block=st.integers(1, 3), decimals=st.sampled_from([0, 6, 3, -3]))
+@example(lines=["0 0 500 1", "0 0 499 True", "0 0 1468941032229165635 off", "0 0 1.5 1"], block=1, decimals=-3)
+@example(lines=["0 0 0.0005 1", "0;0 ; 1468941032229.1656 1", "0 0 1 truest", "0 0 1 On#"], block=1, decimals=3)
 @example(lines=["0 0 0.0000005 1", "0 0 -0.0000005 1", "0 0 99999999999.9999999 1", "0 0 1e11 1"], block=1, decimals=6)
 @example(
     lines=["0 0 12345678901234567.8 1", "0 0 0.00000000000000000001 1", "0 0 1e17 1", "0 0 1e18 1"], block=1, decimals=0
@@ -148,7 +175,8 @@ def test_every_line_is_read_as_its_plain_twin_reads_it(
 ) -> None:
     text = "".join(f"{line}\n" for line in lines).encode()
     path = file_of(tmp_path_factory.mktemp("text"), text)
-    recording = TextRecording(path, SensorSize(12, 12), TextLayout("xytp", "s" if decimals else "us"), block)
+    unit = {0: "us", 6: "s", 3: "ms", -3: "ns"}[decimals]
+    recording = TextRecording(path, SensorSize(12, 12), TextLayout("xytp", unit), block)  # type: ignore[arg-type]
     rows, unreadable, outside = text_rows(text, "xytp", decimals, 12, 12)
     if unreadable and not rows:
         with pytest.raises(CorruptRecording, match=r"line [0-9]+: "):
@@ -216,15 +244,20 @@ def test_bytes_are_not_taken_for_text_and_text_not_for_another_format(tmp_path: 
 
 
 def test_what_text_does_not_say_must_be_said(tmp_path: Path) -> None:
-    path = file_of(tmp_path, "1 2 30 1\n")
-    with pytest.raises(ConfigError, match="how large its sensor") as caught:
-        open_recording(path, text=XYTP)
-    assert "--sensor" in str(caught.value.hint)
+    path = file_of(tmp_path, "1 2 30 1\n4 5 60 0\n")
+    with pytest.raises(
+        UnknownFormat, match=r"no columns x, y, t and p; it begins with '1 2 30 1' / '4 5 60 0'"
+    ) as caught:
+        open_recording(path)
+    assert "--columns xytp --time-unit us" in str(caught.value.hint)
+    with pytest.raises(UnknownFormat, match="names the columns x y p t, but not the unit of the times") as caught:
+        open_recording(file_of(tmp_path, "x,y,p,t\n1,2,1,30\n"))
+    assert "for us give --columns xypt, else --time-unit ms, s or ns" in str(caught.value.hint)
     for columns in ("xyt", "xyttp", "xxtp", "XYTP", ""):
         with pytest.raises(ConfigError, match="each once"):
             TextLayout(columns)
-    with pytest.raises(ConfigError, match="expected us or s"):
-        TextLayout("xytp", "ms")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="expected us or ms or s or ns"):
+        TextLayout("xytp", "h")  # type: ignore[arg-type]
 
 
 def test_the_command_converts_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

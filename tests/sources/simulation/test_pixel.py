@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.simulation.drawn_digits import SENSOR, DrawnDigit
-from spikecut.sources.simulation.pixel import DvsSpec, see
+from spikecut.sources.simulation.pixel import DvsSpec, EventKind, see, see_labelled
 from spikecut.sources.simulation.pixel_kernels import emit_events
 
 import naive
@@ -120,8 +120,8 @@ def test_a_noise_event_sets_the_memory_to_the_level_of_its_moment() -> None:
     memory, t, place, side = np.zeros(1), np.empty(5, np.int64), np.empty(5, np.int32), np.empty(5, np.uint8)
     n = emit_events(
         np.zeros(1, np.int32), 0.3 * one, 0.3 * one, 0 * one, memory, 0 * one, 0.2 * one, 0.2 * one,
-        np.array([-(1 << 62)]), 0, 0, 1_000, np.zeros(1, np.int32), np.array([-1], np.int32), np.array([500]),
-        np.zeros(1, np.uint8), t, place, side,
+        np.array([-(1 << 62)]), np.array([0]), 0, 0, 1_000, np.zeros(1, np.int32), np.array([-1], np.int32),
+        np.array([500]), np.zeros(1, np.uint8), np.ones(1, np.uint8), t, place, side, np.empty(5, np.uint8),
     )  # fmt: skip
     assert (n, int(t[0]), int(side[0])) == (1, 500, 0)
     assert memory[0] == pytest.approx(0.15)
@@ -222,3 +222,30 @@ def test_a_drawn_digit_has_the_size_of_a_recorded_one() -> None:
         assert 0.4 < sum(int(b.p.sum()) for b in batches) / n < 0.6
         assert (batches[0].start_us, batches[-1].end_us) == (0, 300_000)
         assert all(batch.sensor == SENSOR for batch in batches)
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind"),
+    [
+        (DvsSpec(mismatch=0.0, shot_noise_hz=20.0), EventKind.shot),
+        (DvsSpec(mismatch=0.0, leak_hz=20.0), EventKind.leak),
+        (DvsSpec(mismatch=0.0, hot_pixels=0.1, hot_hz=50.0), EventKind.hot),
+    ],
+)
+def test_events_of_a_still_scene_are_noise_of_their_kind(spec: DvsSpec, kind: EventKind) -> None:
+    images = [(t, np.full((20, 30), 0.3)) for t in range(0, 1_000_000, 50_000)]
+    kinds = np.concatenate([kinds for _, kinds in see_labelled(images, spec, rng())])
+    assert len(kinds) > 1_000
+    assert (kinds == kind).all()
+
+
+def test_events_of_changing_light_are_signal_and_stay_so_beside_noise() -> None:
+    """A ramp of 5 thresholds in 1 s; a leak of 1 event in 10 s makes none of them, and shot noise is counted apart."""
+    images = [(t, np.full((20, 30), np.exp(-3 + 1e-6 * t))) for t in range(0, 1_000_001, 50_000)]
+    clean = np.concatenate([kinds for _, kinds in see_labelled(images, DvsSpec(mismatch=0.0), rng())])
+    assert np.bincount(clean).tolist() == [20 * 30 * 5]
+    spec = DvsSpec(mismatch=0.0, leak_hz=0.1, shot_noise_hz=2.0)
+    noisy = np.concatenate([kinds for _, kinds in see_labelled(images, spec, rng())])
+    signal, shot = np.bincount(noisy).tolist()
+    assert 600 < shot < 20 * 30 * 2  # a pixel in the light is quieter
+    assert 2_000 < signal < 3_600
