@@ -33,7 +33,7 @@ N ?= 100000
 SEED ?= 0
 SECONDS ?= 3600
 fuzz: $(VENV)/installed ## damaged copies of every kind of file (N=100000 SEED=0 SECONDS=3600; ONLY=aedat3 INDEX=7: one again; PEERS=python: others beside)
-	PYTHONPATH=tests $(BIN)/python -m fuzz --n $(N) --seed $(SEED) --seconds $(SECONDS) $(if $(ONLY),--only '$(ONLY)') $(if $(INDEX),--index $(INDEX)) $(if $(PEERS),--peers $(PEERS)) $(if $(ONLY)$(INDEX)$(PEERS),,--write)
+	PYTHONPATH=tests $(BIN)/python -m fuzz --n $(N) --seed $(SEED) --seconds $(SECONDS) $(if $(ONLY),--only '$(ONLY)') $(if $(INDEX),--index $(INDEX)) $(if $(PEERS),--peers $(PEERS)) $(if $(INDEX)$(PEERS),,--write)
 
 wheel-test: $(VENV)/installed ## the built wheel and the sdist, each alone in an empty environment, run the demo (minutes, 4 GB)
 	$(BIN)/python tests/wheel_test.py

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fuzz import report
 from fuzz.checks import Reading
 from fuzz.expectations import EXPECTED
 from fuzz.judging import judged
@@ -71,6 +72,12 @@ def test_damage_that_a_format_can_show_and_nothing_reports_is_a_finding() -> Non
     assert judged(packets, Mutant(bytes(20), (Damage("truncate", 20, 30),)), whole, other)[0] == "invisible"
     assert judged(packets, Mutant(bytes(21), (Damage("truncate", 21, 29),)), whole, other)[0] == "finding"
     assert all({*KINDS} <= rules.keys() for rules in EXPECTED.values())
+
+
+def test_the_table_keeps_the_rows_of_groups_that_did_not_run() -> None:
+    rows = {"aedat2": [1_200, 200, 1_000, 0, 0, 0], "text": [7, 1, 2, 3, 1, 0]}
+    assert report.rows_in(report.table(rows, 3)) == rows
+    assert "1,207 damaged files, 0 findings" in report.table(rows, 3)
 
 
 @pytest.mark.slow

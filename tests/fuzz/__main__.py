@@ -57,12 +57,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=3600, help="no new file after so long")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) // 2))
-    parser.add_argument("--only", default="", help="a part of the names of the groups")
+    parser.add_argument("--only", default="", help="a group, or several joined by commas")
     parser.add_argument("--index", type=int, default=None, help="this file only, in this process")
     parser.add_argument("--peers", default="", help="a Python in which other libraries are installed")
     parser.add_argument("--write", action="store_true", help="into docs/reliability.md")
     options = parser.parse_args()
-    groups = {name: group for name, group in subjects().items() if options.only in name}
+    wanted = options.only.split(",")
+    groups = {name: group for name, group in subjects().items() if not options.only or name in wanted}
     if not groups:
         print(f"error: no group {options.only!r}; there are {', '.join(subjects())}", file=sys.stderr)
         return 2
@@ -86,7 +87,7 @@ def main() -> int:
         for run in runs:
             tallies.append(tally := run.result())
             print(f"{tally.group}: {tally.n:,} in {tally.seconds:.0f} s, {dict(tally.outcomes)}", file=sys.stderr)
-    print(report.table(tallies, options.seed))
+    print(report.table(report.rows_of(tallies), options.seed))
     keep(groups, tallies)
     for finding in (one for tally in tallies for one in tally.findings[:20]):
         print(f"{finding['group']} {finding['index']}: {finding['kind']}: {finding['why']}")

@@ -1,6 +1,6 @@
 """The result of fuzzing as Markdown, and in docs/reliability.md between its markers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fuzz.expectations import EXPECTED, KINDS_SHOWN
@@ -11,20 +11,31 @@ PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- fuzz: begin -->", "<!-- fuzz: end -->"
 
 
-def table(tallies: Sequence[Tally], seed: int) -> str:
+def rows_of(tallies: Sequence[Tally]) -> dict[str, list[int]]:
+    """For every group how many mutants, and how many of each outcome."""
+    return {one.group: [one.n, *(one.outcomes[outcome] for outcome in OUTCOMES)] for one in tallies}
+
+
+def table(rows: Mapping[str, Sequence[int]], seed: int) -> str:
     """Outcomes by kind of file, and the command that makes them."""
-    total = sum(one.n for one in tallies)
-    findings = sum(one.outcomes["finding"] for one in tallies)
+    total, findings = sum(row[0] for row in rows.values()), sum(row[-1] for row in rows.values())
     lines = [
-        f"`make fuzz N={total} SEED={seed}`: {total:,} damaged files, {findings:,} findings.",
+        f"`make fuzz SEED={seed}`: {total:,} damaged files, {findings:,} findings.",
         "",
         f"| file | mutants | {' | '.join(OUTCOMES)} |",
         f"|---|{'---:|' * (len(OUTCOMES) + 1)}",
     ]
-    for one in sorted(tallies, key=lambda tally: tally.group):
-        counts = " | ".join(f"{one.outcomes[outcome]:,}" for outcome in OUTCOMES)
-        lines.append(f"| {one.group} | {one.n:,} | {counts} |")
+    lines += [f"| {name} | {' | '.join(f'{n:,}' for n in row)} |" for name, row in sorted(rows.items())]
     return "\n".join(lines)
+
+
+def rows_in(page: str) -> dict[str, list[int]]:
+    """The rows of a table that was written before."""
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")
+    ]
+    counts = {name: numbers for name, *numbers in cells if all(one.replace(",", "").isdigit() for one in numbers)}
+    return {name: [int(one.replace(",", "")) for one in numbers] for name, numbers in counts.items()}
 
 
 def unseen() -> str:
@@ -39,8 +50,9 @@ def unseen() -> str:
 
 
 def write(tallies: Sequence[Tally], seed: int) -> None:
-    """Puts both tables between the markers of the page."""
+    """Puts both tables between the markers of the page; rows of groups that did not run now stay."""
     page = PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{table(tallies, seed)}\n\n{unseen()}\n{END}{after}", encoding="utf-8")
+    former, _, after = rest.partition(END)
+    rows = rows_in(former) | rows_of(tallies)
+    PAGE.write_text(f"{before}{BEGIN}\n{table(rows, seed)}\n\n{unseen()}\n{END}{after}", encoding="utf-8")
