@@ -6,7 +6,7 @@ same frames however the stream was cut into batches. A silent scene still closes
 a jump in time, however far, costs no more than that.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -81,6 +81,52 @@ class CountBinner:
         return frames_on(_CountGrid(self), self.sensor, batches)
 
 
+def is_events(source: Any) -> bool:
+    """Whether it is one array of events: structured, a dict of columns, a data frame."""
+    if isinstance(source, np.ndarray):
+        return source.dtype.names is not None
+    return isinstance(source, Mapping) or (hasattr(source, "columns") and hasattr(source, "__getitem__"))
+
+
+def as_batch(events: Any, sensor: SensorSize | None, start_us: int | None = None) -> EventBatch:
+    """A batch as it is, or an array of events as a batch.
+
+    Raises:
+        EventError: if it is neither, or an array of an unknown sensor.
+    """
+    if isinstance(events, EventBatch):
+        return events
+    if not is_events(events):
+        raise EventError(
+            f"a {type(events).__name__} in the place of a batch of events",
+            hint="EventBatch.from_structured makes batches of arrays, open_recording opens paths",
+        )
+    if sensor is None:
+        raise EventError("an array of events without its sensor", hint="EventBatch.from_structured(array, sensor)")
+    if start_us is None:
+        return EventBatch.from_structured(events, sensor)
+    return EventBatch.from_structured(events, sensor, start_us=start_us)
+
+
+def checked_batches(batches: Iterable[Any], sensor: SensorSize | None) -> Iterator[EventBatch]:
+    """Batches one by one; arrays among them are chunks of one array, and the next begins where one ends.
+
+    Raises:
+        EventError: as `as_batch`.
+    """
+    if isinstance(batches, EventBatch) or is_events(batches):
+        batches = [batches]
+    if isinstance(batches, str | bytes) or not hasattr(batches, "__iter__"):
+        raise EventError(
+            f"a {type(batches).__name__} in the place of batches of events", hint="open_recording(path) gives batches"
+        )
+    end_us: int | None = None
+    for one in batches:
+        batch = as_batch(one, sensor, end_us)
+        end_us = batch.end_us
+        yield batch
+
+
 class Grid(Protocol):
     """Where one frame ends and the next begins, and what is counted into the open one."""
 
@@ -98,7 +144,7 @@ def frames_on(grid: Grid, sensor: SensorSize, batches: Iterable[EventBatch]) -> 
         EventError: if a batch comes from another sensor, or leaves a gap to the batch before it.
     """
     expected: int | None = None
-    for batch in batches:
+    for batch in checked_batches(batches, sensor):
         if batch.sensor != sensor:
             raise EventError(f"events of a {batch.sensor} sensor in a binner for {sensor}")
         if expected is not None and batch.segment == grid.source_segment and batch.start_us != expected:

@@ -157,6 +157,8 @@ class EventBatch:
 
         Events that are left out are not counted in `lost`; the caller, who knows the cause, adds them there.
         """
+        if which.dtype == np.bool_:  # the places are looked for once, not once a column
+            which = np.flatnonzero(which)
         return replace(self, t=self.t[which], x=self.x[which], y=self.y[which], p=self.p[which])
 
     def between(self, start_us: int, end_us: int) -> "EventBatch":

@@ -14,12 +14,13 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.events import Frame
+from spikecut.pipeline.events import EventBatch, Frame
+from spikecut.pipeline.frame_sources import frames_of
 from spikecut.pipeline.lanes import select_lanes
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.results import Decision, Evidence, StopReason, Verdict
 from spikecut.pipeline.rules.thresholds import never
-from spikecut.pipeline.runner import remaining, run
+from spikecut.pipeline.runner import Frames, remaining, run
 
 S = TypeVar("S")
 
@@ -36,7 +37,7 @@ class _Lane:
 
 
 def replay(
-    recordings: Iterable[Iterable[Frame]],
+    recordings: Iterable[Frames],
     model: SteppedModel[S],
     decider: CutoffDecider[Any],
     *,
@@ -45,6 +46,8 @@ def replay(
     trace: Float32[ndarray, "N T K"] | None = None,
 ) -> Iterator[tuple[int, Decision | None]]:
     """Decides every recording, `batch_size` at a time; yields its place in the input and its decision.
+
+    A recording is frames, or whatever `run` takes.
 
     Decisions come as they fall, so not in the order of the input; a recording without a single frame
     yields `None`. If `trace` is given, the output of every step that was made is written into
@@ -55,7 +58,9 @@ def replay(
     """
     if horizon < 1 or batch_size < 1:
         raise ConfigError(f"a horizon of {horizon} steps in batches of {batch_size}; both must be at least 1")
-    waiting = enumerate(recordings)
+    if isinstance(recordings, str | EventBatch) or not hasattr(recordings, "__iter__"):
+        raise ConfigError(f"replay takes several recordings, such as a list; not a {type(recordings).__name__}")
+    waiting = ((item, frames_of(one, model)) for item, one in enumerate(recordings))
     lanes: list[_Lane] = []
     going: list[int] = []
     state: S | None = None
@@ -120,7 +125,7 @@ def _decision(
 
 
 def record_outputs(
-    recordings: Iterable[Iterable[Frame]], n: int, model: SteppedModel[S], *, horizon: int, batch_size: int = 16
+    recordings: Iterable[Frames], n: int, model: SteppedModel[S], *, horizon: int, batch_size: int = 16
 ) -> Float32[ndarray, "N T K"]:
     """The outputs of the network at every step of each of `n` recordings, for fitting and for sweeps.
 

@@ -1,25 +1,30 @@
 """The loop: step the network, ask the decider, stop. The whole project in one page."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
-from typing import TypeVar
+from os import PathLike
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.events import Frame
+from spikecut.pipeline.events import EventBatch, Frame
+from spikecut.pipeline.frame_sources import frames_of
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.results import Decision, Evidence, Rest, Step, StopReason, Verdict
 
+Frames = Iterable[Frame] | Iterable[EventBatch] | EventBatch | Mapping[str, Any] | ndarray | str | PathLike[str]
 S = TypeVar("S")
 D = TypeVar("D")
 
 
 def run(
-    frames: Iterable[Frame], model: SteppedModel[S], decider: CutoffDecider[D], *, horizon: int
+    frames: Frames, model: SteppedModel[S], decider: CutoffDecider[D], *, horizon: int
 ) -> Iterator[Step | Decision]:
     """Reads frames until the decider is sure, at most `horizon` of them: steps, then one decision.
 
+    A recording, batches, an array of events or a path are counted into frames first (`frame_sources.frames_of`).
     When it stops, neither the network nor the stream is used again. Where the stream's clock was
     reset the network starts from rest, and so does the count of steps. A stream without a single
     frame yields nothing.
@@ -31,7 +36,7 @@ def run(
         raise ConfigError(f"a horizon of {horizon} steps; the network needs at least one")
     steps = segment = 0
     last: Decision | None = None
-    for frame in frames:
+    for frame in frames_of(frames, model):
         if steps == 0 or frame.segment != segment:
             state: S | None = None
             memory: D | None = None
@@ -65,14 +70,14 @@ def remaining(verdict: Verdict, lane: int) -> tuple[int, ...] | None:
 
 
 def watch(
-    frames: Iterable[Frame], model: SteppedModel[S], decider: CutoffDecider[D], *, horizon: int
+    frames: Frames, model: SteppedModel[S], decider: CutoffDecider[D], *, horizon: int
 ) -> Iterator[Step | Decision | Rest]:
     """Decision after decision: every `horizon` bins of the stream are one window with one answer.
 
     Between an early answer and the end of its window the network rests, and the bins that pass are
     handed on as `Rest`.
     """
-    stream = iter(frames)
+    stream = frames_of(frames, model)
     while True:
         decision: Decision | None = None
         segment = 0

@@ -46,13 +46,14 @@ class _Counts:
         self.restart()
 
     def restart(self) -> None:
+        self.n_inside = 0
         self.counts: Any = np.zeros(2 * self.size.width * self.size.height + SPILLS, self.dtype)
 
-    def add(self, batch: EventBatch, first: int, last: int) -> int:
+    def add(self, batch: EventBatch, first: int, last: int) -> None:
         x, y, p = batch.x[first:last], batch.y[first:last], batch.p[first:last]
-        return count_events(self.counts, self.limit, x, y, p, 0, 0, self.size.width, self.size.height, 1)
+        self.n_inside += count_events(self.counts, self.limit, x, y, p, 0, 0, self.size.width, self.size.height, 1)
 
-    def pixels(self, start_us: int, end_us: int) -> Any:
-        image = self.counts[:-SPILLS].reshape(2, self.size.height, self.size.width)
+    def pixels(self, start_us: int, end_us: int) -> tuple[Any, int]:
+        inside, image = self.n_inside, self.counts[:-SPILLS].reshape(2, self.size.height, self.size.width)
         self.restart()
-        return image
+        return image, inside

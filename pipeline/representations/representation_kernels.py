@@ -34,8 +34,9 @@ def voxel(
             low = np.int64(place)
             right = np.float32(place - low)
             left = np.float32(1) - right
-            if not split and side == np.uint32(0):
-                left, right = -left, -right
+            if not split:  # the sign by arithmetic: polarities cannot be predicted, so a branch would be slow
+                sign = np.float32(np.int32(side) * 2 - 1)
+                left, right = left * sign, right * sign
             cell = (
                 np.uint64(low) * plane + np.uint64(row) * np.uint64(wide) + np.uint64(column) + np.uint64(side) * half
             )

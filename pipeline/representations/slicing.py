@@ -13,12 +13,12 @@ from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventB
 class Accumulator(Protocol):
     """What is made of the events of a slice."""
 
-    def add(self, batch: EventBatch, first: int, last: int) -> int:
-        """Takes the events at places `first` to `last`; returns how many lie on the sensor."""
+    def add(self, batch: EventBatch, first: int, last: int) -> None:
+        """Takes the events at places `first` to `last`."""
         ...
 
-    def pixels(self, start_us: int, end_us: int) -> Any:
-        """The image of the slice that ends, an array of its own; the next one begins."""
+    def pixels(self, start_us: int, end_us: int) -> tuple[Any, int]:
+        """The image of the slice that ends, an array of its own, and how many of its events lie on the sensor."""
         ...
 
     def restart(self) -> None:
@@ -59,14 +59,16 @@ class _ByTime(TimeGrid):
     def count(self, batch: EventBatch, first: int, edge_us: int) -> int:
         last = len(batch) if batch.end_us < edge_us else int(np.searchsorted(batch.t, min(edge_us, LAST_US)))
         if last > first:
-            inside = self.accumulator.add(batch, first, last)
-            self.n_events += inside
-            self.lost += DropCounts.of(DropCause.outside_sensor, last - first - inside)
+            self.accumulator.add(batch, first, last)
+            self.n_events += last - first
             self.last_event = int(batch.t[last - 1])
         return last
 
     def pixels(self, start_us: int, end_us: int) -> Any:
-        return self.accumulator.pixels(start_us, end_us)
+        image, inside = self.accumulator.pixels(start_us, end_us)
+        self.lost += DropCounts.of(DropCause.outside_sensor, self.n_events - inside)
+        self.n_events = inside
+        return image
 
     def restart(self) -> None:
         self.accumulator.restart()
@@ -83,7 +85,7 @@ class _ByNumber:
         self.source_segment: int | None = None
         self.segment, self.index = -1, 0
         self.start = self.end = 0
-        self.n_read = self.n_inside = 0
+        self.n_read = 0
         self.lost = NOTHING_LOST
 
     def take(self, batch: EventBatch) -> Iterator[Frame]:
@@ -96,9 +98,7 @@ class _ByNumber:
         at, n = 0, len(batch)
         while at < n:
             last = min(n, at + self.size - self.n_read)
-            inside = self.accumulator.add(batch, at, last)
-            self.n_inside += inside
-            self.lost += DropCounts.of(DropCause.outside_sensor, last - at - inside)
+            self.accumulator.add(batch, at, last)
             self.n_read += last - at
             self.end, at = int(batch.t[last - 1]) + 1, last
             if self.n_read == self.size:
@@ -111,8 +111,9 @@ class _ByNumber:
             yield self._close(self.end)
 
     def _close(self, end_us: int) -> Frame:
-        pixels = self.accumulator.pixels(self.start, end_us)
-        frame = Frame(self.index, self.segment, self.start, end_us, pixels, self.n_inside, self.lost)
+        pixels, inside = self.accumulator.pixels(self.start, end_us)
+        lost = self.lost + DropCounts.of(DropCause.outside_sensor, self.n_read - inside)
+        frame = Frame(self.index, self.segment, self.start, end_us, pixels, inside, lost)
         self.start, self.index = end_us, self.index + 1
-        self.n_read, self.n_inside, self.lost = 0, 0, NOTHING_LOST
+        self.n_read, self.lost = 0, NOTHING_LOST
         return frame

@@ -49,12 +49,14 @@ class _Surface:
 
     def restart(self) -> None:
         self.last: Any = np.full(2 * self.size.width * self.size.height, NEVER, np.int64)
+        self.n_inside = 0
 
-    def add(self, batch: EventBatch, first: int, last: int) -> int:
+    def add(self, batch: EventBatch, first: int, last: int) -> None:
         t, x, y, p = (column[first:last] for column in (batch.t, batch.x, batch.y, batch.p))
-        return last_times(self.last, t, x, y, p, self.size.width, self.size.height)
+        self.n_inside += last_times(self.last, t, x, y, p, self.size.width, self.size.height)
 
-    def pixels(self, start_us: int, end_us: int) -> Any:
-        image = np.empty(len(self.last), np.float32)
+    def pixels(self, start_us: int, end_us: int) -> tuple[Any, int]:
+        image, inside = np.empty(len(self.last), np.float32), self.n_inside
         surface(image, self.last, end_us, self.tau_us, self.linear)
-        return image.reshape(2, self.size.height, self.size.width)
+        self.n_inside = 0
+        return image.reshape(2, self.size.height, self.size.width), inside

@@ -58,18 +58,17 @@ class _Voxels:
     def restart(self) -> None:
         self.parts = []
 
-    def add(self, batch: EventBatch, first: int, last: int) -> int:
+    def add(self, batch: EventBatch, first: int, last: int) -> None:
         t, x, y, p = (column[first:last] for column in (batch.t, batch.x, batch.y, batch.p))
         self.parts.append((t, x, y, p))
-        return int(np.count_nonzero((x < self.size.width) & (y < self.size.height) & (p < 2)))
 
-    def pixels(self, start_us: int, end_us: int) -> Any:
+    def pixels(self, start_us: int, end_us: int) -> tuple[Any, int]:
         width, height = self.size.width, self.size.height
-        grid = np.zeros(self.n_channels * width * height, np.float32)
+        grid, inside = np.zeros(self.n_channels * width * height, np.float32), 0
         if self.parts:
             first_us = start_us if self.by_time else int(self.parts[0][0][0])
             span_us = (end_us if self.by_time else int(self.parts[-1][0][-1])) - first_us
             for part in self.parts:
-                voxel(grid, *part, width, height, first_us, span_us, self.split)
+                inside += voxel(grid, *part, width, height, first_us, span_us, self.split)
         self.parts = []
-        return grid.reshape(self.n_channels, height, width)
+        return grid.reshape(self.n_channels, height, width), inside

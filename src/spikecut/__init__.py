@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spikecut.pipeline.events import EventBatch, Frame, SensorSize
     from spikecut.pipeline.filters.hot_pixels import find_hot_pixels
     from spikecut.pipeline.filters.parsing import filtered
+    from spikecut.pipeline.frame_sources import frames_of
     from spikecut.pipeline.replay import record_outputs, replay
     from spikecut.pipeline.representations.counts import SliceCounter
     from spikecut.pipeline.representations.time_surface import TimeSurfaceBinner
@@ -48,6 +49,7 @@ _HOMES = {
     "spikecut.pipeline.events": "EventBatch Frame SensorSize",
     "spikecut.pipeline.filters.hot_pixels": "find_hot_pixels",
     "spikecut.pipeline.filters.parsing": "filtered",
+    "spikecut.pipeline.frame_sources": "frames_of",
     "spikecut.pipeline.rules.cutoff_file": "load_cutoff",
     "spikecut.pipeline.replay": "record_outputs replay",
     "spikecut.pipeline.representations.counts": "SliceCounter",
@@ -80,6 +82,7 @@ __all__ = [
     "filtered",
     "find_hot_pixels",
     "fixed",
+    "frames_of",
     "from_norse",
     "load_cutoff",
     "load_network",

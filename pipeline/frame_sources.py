@@ -1,0 +1,128 @@
+"""What `run`, `watch`, `replay` and the binners take: frames, batches, arrays of other libraries, paths.
+
+Paths are opened by `sources.open_recording`, which is loaded when a path comes.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
+from itertools import chain
+from os import PathLike, fspath
+from typing import Any
+
+import numpy as np
+
+from spikecut.pipeline.binning import CountBinner, as_batch, checked_batches, is_events
+from spikecut.pipeline.errors import ConfigError, EventError
+from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+
+_OPENER = "spikecut.sources:open_recording"
+_EXPECTED = "expected frames, batches of events, an array of events, or the path of a recording"
+
+
+def frames_of(source: Any, reader: Any, *, sensor: SensorSize | None = None) -> Iterator[Frame]:
+    """The frames of whatever holds events, for a network or by a binner; frames pass as they are.
+
+    `source` is frames, a recording or batches, an `EventBatch`, an array of `EventBatch.from_structured`, or a path.
+    `reader` is a binner, or a network with a card or a spec: events are then counted as it was trained, and merged by a
+    whole factor where the sensor is larger. `sensor` is that of arrays and of files that do not state it; without it,
+    the reader's own.
+
+    Raises:
+        EventError: if the source is none of these.
+        ConfigError: if a network does not say what it reads, or does not read this sensor.
+        SourceError: if a path cannot be opened.
+
+    >>> events = {"t": np.array([0, 12, 25]), "x": [0, 1, 1], "y": [0, 0, 1], "p": [1, 0, 1]}
+    >>> [frame.n_events for frame in frames_of(events, CountBinner(SensorSize(2, 2), 10))]
+    [1, 1, 1]
+    """
+    batches: Any
+    if isinstance(source, str | PathLike):
+        batches = _opened(source, sensor or _sensor_of(reader))
+    elif isinstance(source, EventBatch):
+        batches = [source]
+    elif is_events(source):
+        batches = [as_batch(source, sensor or _needed(_sensor_of(reader)))]
+    else:
+        items = _items(source)
+        first = next(items, None)
+        if first is None:
+            return
+        if isinstance(first, Frame):
+            for at, frame in enumerate(chain([first], items)):
+                if not isinstance(frame, Frame):
+                    raise EventError(f"item {at} of the frames is a {type(frame).__name__}; expected a Frame")
+                yield frame
+            return
+        batches = chain([first], items)
+        sensor = sensor or getattr(source, "sensor", None)
+    # no `yield from`: it would close a stream that goes on after this
+    for frame in _binned(batches, reader, sensor):
+        yield frame
+
+
+def _binned(batches: Any, reader: Any, sensor: SensorSize | None) -> Iterator[Frame]:
+    if hasattr(reader, "bins"):
+        made: Iterator[Frame] = reader.bins(batches)
+        return made
+    stream = checked_batches(batches, sensor or _sensor_of(reader))
+    first = next(stream, None)
+    if first is None:
+        return iter(())
+    return binner_of(reader, first.sensor).bins(chain([first], stream))
+
+
+def binner_of(network: Any, sensor: SensorSize) -> CountBinner:
+    """The binner from a sensor to the frames of a network that has a `card` or a `spec`.
+
+    Raises:
+        ConfigError: if it has neither, takes pictures, or the sensor is no whole multiple of its frame.
+    """
+    spec = _spec_of(network)
+    if spec is None:
+        raise ConfigError(
+            f"a {type(network).__name__} does not say what frames it reads",
+            hint="count the events first: CountBinner(sensor, step_us).bins(batches)",
+        )
+    if getattr(spec, "inputs", 2) != 2:
+        raise ConfigError("this network takes pictures, not events")
+    factor = max(sensor.width // spec.frame.width, 1)
+    if (sensor.width, sensor.height) != (spec.frame.width * factor, spec.frame.height * factor):
+        raise ConfigError(
+            f"a {sensor} sensor; the network reads {spec.frame}, or whole multiples of it",
+            hint=f'choose pixels first: spikecut.filtered(recording, ["crop:0,0,{spec.frame}"])',
+        )
+    return CountBinner(sensor, spec.step_us, downsample=factor)
+
+
+def _spec_of(network: Any) -> Any:
+    card = getattr(network, "card", None)
+    return getattr(network if card is None else card, "spec", None)
+
+
+def _sensor_of(reader: Any) -> SensorSize | None:
+    """The sensor that a binner or a network was made for."""
+    for owner in (reader, getattr(reader, "card", None)):
+        if isinstance(size := getattr(owner, "sensor", None), SensorSize):
+            return size
+    spec = _spec_of(reader)
+    return None if spec is None else spec.frame
+
+
+def _needed(sensor: SensorSize | None) -> SensorSize:
+    if sensor is None:
+        raise ConfigError("the array does not name its sensor", hint="give it: frames_of(array, network, sensor=…)")
+    return sensor
+
+
+def _opened(path: str | PathLike[str], sensor: SensorSize | None) -> Iterable[EventBatch]:
+    module, _, name = _OPENER.partition(":")
+    opened: Iterable[EventBatch] = getattr(import_module(module), name)(fspath(path), sensor=sensor)
+    return opened
+
+
+def _items(source: Any) -> Iterator[Any]:
+    if isinstance(source, np.ndarray | Mapping | bytes) or not hasattr(source, "__iter__"):
+        shown = f"an array of shape {source.shape}" if isinstance(source, np.ndarray) else f"a {type(source).__name__}"
+        raise EventError(f"{shown} in the place of a recording; {_EXPECTED}")
+    return iter(source)

@@ -1,0 +1,146 @@
+"""Truths about what run and its friends take: paths, batches and arrays alike, and a sentence for the rest."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spikecut.pipeline.binning import CountBinner
+from spikecut.pipeline.errors import ConfigError, EventError, UnreadableSource
+from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+from spikecut.pipeline.frame_sources import binner_of, frames_of
+from spikecut.pipeline.replay import record_outputs, replay
+from spikecut.pipeline.results import Decision
+from spikecut.pipeline.rules.thresholds import never
+from spikecut.pipeline.runner import run, watch
+from spikecut.sources import open_recording
+from spikecut.sources.formats.hdf5_writer import write_hdf5
+
+from source_contract import DVS128, pattern
+from streams import batch_of
+
+
+class Network:
+    """A network with a spec, whose outputs are the sums of its two channels."""
+
+    n_outputs = 2
+    spec = SimpleNamespace(frame=SensorSize(64, 64), step_us=1_000, inputs=2)
+
+    def step(self, frames: np.ndarray, state: Any) -> tuple[np.ndarray, int]:
+        assert frames.shape[1:] == (2, 64, 64)
+        return frames.sum(axis=(2, 3), dtype=np.float32), 0
+
+    def select(self, state: Any, lanes: np.ndarray) -> Any:
+        return state
+
+    def copy(self, state: Any) -> Any:
+        return state
+
+
+BATCH = pattern(3_000)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    write_hdf5(tmp_path / "a.h5", [BATCH], DVS128)
+    return tmp_path / "a.h5"
+
+
+def sources(path: Path) -> dict[str, Any]:
+    middle = int(BATCH.t[1_500])
+    structured = BATCH.to_structured("faery")
+    cut = int(np.searchsorted(BATCH.t, middle))
+    return {
+        "frames": CountBinner(DVS128, 1_000, downsample=2).bins([BATCH]),
+        "path": path,
+        "text": str(path),
+        "recording": open_recording(path),
+        "batches": [BATCH.between(BATCH.start_us, middle), BATCH.between(middle, BATCH.end_us)],
+        "generator": (one for one in [BATCH]),
+        "batch": BATCH,
+        "dict": {"t": BATCH.t, "x": BATCH.x, "y": BATCH.y, "p": BATCH.p},
+        "chunks": [structured[:cut], structured[cut:]],
+    }
+
+
+def decided(items: Any) -> list[Any]:
+    return [(one.steps, one.n_events, one.total.tolist()) for one in items if isinstance(one, Decision)]
+
+
+def test_run_and_watch_take_paths_batches_and_arrays_alike(path: Path) -> None:
+    network: Any = Network()
+    card = SimpleNamespace(sensor=DVS128, spec=Network.spec)
+    network.card = card
+    (expected,) = decided(run(sources(path)["frames"], network, never(40), horizon=40))
+    for name, source in sources(path).items():
+        assert decided(run(source, network, never(40), horizon=40)) == [expected], name
+    windows = decided(watch(sources(path)["frames"], network, never(7), horizon=7))
+    for name, source in sources(path).items():
+        assert decided(watch(source, network, never(7), horizon=7)) == windows, name
+
+
+def test_replay_and_record_outputs_do_too(path: Path) -> None:
+    network: Any = Network()
+    network.card = SimpleNamespace(sensor=DVS128, spec=Network.spec)
+    n = len(sources(path))
+    outputs = record_outputs(sources(path).values(), n, network, horizon=30, batch_size=4)
+    assert outputs.any()
+    assert all(np.array_equal(one, outputs[0]) for one in outputs)
+    for wrong in (str(path), BATCH, 3):
+        with pytest.raises(ConfigError, match="replay takes several recordings"):
+            list(replay(wrong, network, never(3), horizon=3))  # type: ignore[arg-type]
+
+
+def test_a_binner_takes_arrays_and_chunks_of_them(path: Path) -> None:
+    binner = CountBinner(DVS128, 1_000)
+    expected = [frame.pixels.tobytes() for frame in binner.bins([BATCH])]
+    for name, source in sources(path).items():
+        if name != "frames":
+            assert [frame.pixels.tobytes() for frame in frames_of(source, binner)] == expected, name
+        if name not in ("frames", "path", "text"):
+            again = sources(path)[name]
+            assert [frame.pixels.tobytes() for frame in binner.bins(again)] == expected, name
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (None, "a NoneType in the place of a recording"),
+        (3, "a int in the place of a recording"),
+        (b"a.h5", "a bytes in the place of a recording"),
+        (np.zeros((3, 2, 64, 64)), r"an array of shape \(3, 2, 64, 64\) in the place of a recording"),
+        ([1, 2], "a int in the place of a batch"),
+        (["a.h5"], "a str in the place of a batch"),
+        ([BATCH, None], "a NoneType in the place of a batch"),
+        ({"t": [1], "x": [0]}, "no column y"),
+    ],
+)
+def test_what_holds_no_events_gets_a_sentence(source: Any, words: str) -> None:
+    with pytest.raises(EventError, match=words):
+        list(run(source, Network(), never(9_999), horizon=9_999))
+
+
+def test_a_binner_gets_a_sentence_too() -> None:
+    for source in ("a.h5", None, 3, [None], np.zeros(3)):
+        with pytest.raises(EventError, match="in the place of"):
+            list(CountBinner(DVS128, 10).bins(source))  # type: ignore[arg-type]
+    frame = Frame(0, 0, 0, 10, np.zeros((2, 64, 64)), 0)
+    with pytest.raises(EventError, match="item 1 of the frames is a EventBatch"):
+        list(run([frame, BATCH], Network(), never(9), horizon=9))  # type: ignore[arg-type]
+    with pytest.raises(UnreadableSource, match="none"):
+        list(run("none.aedat", Network(), never(9), horizon=9))
+
+
+def test_a_network_that_does_not_say_what_it_reads_takes_frames_only() -> None:
+    with pytest.raises(ConfigError, match="does not say what frames it reads"):
+        list(frames_of(BATCH, object()))
+    with pytest.raises(ConfigError, match="does not name its sensor"):
+        list(frames_of(BATCH.to_structured(), object()))
+    with pytest.raises(ConfigError, match="takes pictures"):
+        binner_of(SimpleNamespace(spec=SimpleNamespace(inputs=3)), DVS128)
+    with pytest.raises(ConfigError, match="a 7x5 sensor; the network reads 64x64"):
+        list(frames_of([batch_of([0])], Network()))
+    assert list(frames_of([], Network())) == []
+    assert isinstance(EventBatch.empty(DVS128), EventBatch)
