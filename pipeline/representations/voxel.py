@@ -64,11 +64,11 @@ class _Voxels:
 
     def pixels(self, start_us: int, end_us: int) -> tuple[Any, int]:
         width, height = self.size.width, self.size.height
-        grid, inside = np.zeros(self.n_channels * width * height, np.float32), 0
+        grid, inside = np.zeros((self.n_channels + 1) * width * height, np.float32), 0
         if self.parts:
             first_us = start_us if self.by_time else int(self.parts[0][0][0])
             span_us = (end_us if self.by_time else int(self.parts[-1][0][-1])) - first_us
             for part in self.parts:
                 inside += voxel(grid, *part, width, height, first_us, span_us, self.split)
         self.parts = []
-        return grid.reshape(self.n_channels, height, width), inside
+        return grid[: -width * height].reshape(self.n_channels, height, width), inside
