@@ -47,20 +47,16 @@ def replay(
 ) -> Iterator[tuple[int, Decision | None]]:
     """Decides every recording, `batch_size` at a time; yields its place in the input and its decision.
 
-    A recording is frames, or whatever `run` takes.
-
     Decisions come as they fall, so not in the order of the input; a recording without a single frame
     yields `None`. If `trace` is given, the output of every step that was made is written into
-    `trace[item, step]`; the rest of it is left alone. Decisions are those of `runner.run`.
+    `trace[item, step]`; the rest of it is left alone. Decisions and kinds of recordings are those of `run`.
 
     Raises:
         ConfigError: if the horizon or the batch is smaller than 1.
     """
     if horizon < 1 or batch_size < 1:
         raise ConfigError(f"a horizon of {horizon} steps in batches of {batch_size}; both must be at least 1")
-    if isinstance(recordings, str | EventBatch) or not hasattr(recordings, "__iter__"):
-        raise ConfigError(f"replay takes several recordings, such as a list; not a {type(recordings).__name__}")
-    waiting = ((item, frames_of(one, model)) for item, one in enumerate(recordings))
+    waiting = _streams(recordings, model)
     lanes: list[_Lane] = []
     going: list[int] = []
     state: S | None = None
@@ -100,6 +96,13 @@ def replay(
             else:
                 lane.frame = following
                 going.append(at)
+
+
+def _streams(recordings: Iterable[Frames], model: SteppedModel[S]) -> Iterator[tuple[int, Iterator[Frame]]]:
+    """The places of recordings, and their frames."""
+    if isinstance(recordings, str | EventBatch) or not hasattr(recordings, "__iter__"):
+        raise ConfigError(f"replay takes several recordings, such as a list; not a {type(recordings).__name__}")
+    return ((item, frames_of(one, model)) for item, one in enumerate(recordings))
 
 
 def _refill(lanes: list[_Lane], waiting: Iterator[tuple[int, Iterable[Frame]]], batch_size: int) -> Iterator[int]:
