@@ -15,9 +15,9 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, Frame
-from spikecut.pipeline.frame_sources import frames_of
 from spikecut.pipeline.lanes import select_lanes
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
+from spikecut.pipeline.representations.frame_sources import frames_of
 from spikecut.pipeline.results import Decision, Evidence, StopReason, Verdict
 from spikecut.pipeline.rules.thresholds import never
 from spikecut.pipeline.runner import Frames, remaining, run

@@ -10,8 +10,8 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, Frame
-from spikecut.pipeline.frame_sources import frames_of
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
+from spikecut.pipeline.representations.frame_sources import frames_of
 from spikecut.pipeline.results import Decision, Evidence, Rest, Step, StopReason, Verdict
 
 Frames = Iterable[Frame] | Iterable[EventBatch] | EventBatch | Mapping[str, Any] | ndarray | str | PathLike[str]

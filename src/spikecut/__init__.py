@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from spikecut.pipeline.events import EventBatch, Frame, SensorSize
     from spikecut.pipeline.filters.hot_pixels import find_hot_pixels
     from spikecut.pipeline.filters.parsing import filtered
-    from spikecut.pipeline.frame_sources import frames_of
     from spikecut.pipeline.replay import record_outputs, replay
     from spikecut.pipeline.representations.counts import SliceCounter
+    from spikecut.pipeline.representations.frame_sources import frames_of
     from spikecut.pipeline.representations.time_surface import TimeSurfaceBinner
     from spikecut.pipeline.representations.transforms import EventTransform, FrameTransform
     from spikecut.pipeline.representations.voxel import VoxelBinner
@@ -49,7 +49,7 @@ _HOMES = {
     "spikecut.pipeline.events": "EventBatch Frame SensorSize",
     "spikecut.pipeline.filters.hot_pixels": "find_hot_pixels",
     "spikecut.pipeline.filters.parsing": "filtered",
-    "spikecut.pipeline.frame_sources": "frames_of",
+    "spikecut.pipeline.representations.frame_sources": "frames_of",
     "spikecut.pipeline.rules.cutoff_file": "load_cutoff",
     "spikecut.pipeline.replay": "record_outputs replay",
     "spikecut.pipeline.representations.counts": "SliceCounter",

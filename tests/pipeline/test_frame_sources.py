@@ -10,8 +10,8 @@ import pytest
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError, EventError, UnreadableSource
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
-from spikecut.pipeline.frame_sources import binner_of, frames_of
 from spikecut.pipeline.replay import record_outputs, replay
+from spikecut.pipeline.representations.frame_sources import binner_of, frames_of
 from spikecut.pipeline.results import Decision
 from spikecut.pipeline.rules.thresholds import never
 from spikecut.pipeline.runner import run, watch
