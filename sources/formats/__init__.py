@@ -9,10 +9,12 @@ from spikecut.sources.formats.signatures import (
     AEDAT4,
     EVENT_STREAM,
     HDF5,
-    NUMPY,
     begins_with,
     is_aedat2,
+    is_array_archive,
+    is_plain_array,
     is_prophesee,
+    is_structured_array,
     is_video,
 )
 
@@ -86,11 +88,27 @@ FORMATS = {
         "spikecut.sources.formats.hdf5_writer:write_hdf5",
         recognise=begins_with(HDF5),
     ),
+    "npy": Format(
+        "NumPy structured array",
+        (".npy",),
+        "spikecut.sources.formats.arrays.npy_files:open_npy",
+        "spikecut.sources.formats.arrays.npy_files:write_npy",
+        recognise=is_structured_array,
+        in_folders=False,
+    ),
+    "npz": Format(
+        "NumPy archive",
+        (".npz",),
+        "spikecut.sources.formats.arrays.npz_files:open_npz",
+        "spikecut.sources.formats.arrays.npz_writer:write_npz",
+        recognise=is_array_archive,
+        in_folders=False,
+    ),
     "tonic_npy": Format(
         "Tonic's DVS128 Gesture",
         (".npy",),
-        "spikecut.sources.formats.tonic_npy:open_tonic_npy",
-        recognise=begins_with(NUMPY),
+        "spikecut.sources.formats.arrays.npy_files:open_npy",
+        recognise=is_plain_array,
         in_folders=False,
     ),
     "text": Format(
@@ -130,7 +148,7 @@ def written_formats() -> dict[str, Format]:
     """The rows of the formats that can be written.
 
     >>> list(written_formats())
-    ['aedat2', 'aedat3', 'aedat4', 'atis', 'evt3', 'evt2', 'evt21', 'dat', 'es', 'hdf5', 'text']
+    ['aedat2', 'aedat3', 'aedat4', 'atis', 'evt3', 'evt2', 'evt21', 'dat', 'es', 'hdf5', 'npy', 'npz', 'text']
     """
     return {name: row for name, row in FORMATS.items() if row.writer is not None}
 
@@ -139,6 +157,6 @@ def written_suffixes() -> tuple[str, ...]:
     """The suffixes of the formats that can be written.
 
     >>> written_suffixes()
-    ('.aedat', '.aedat4', '.bin', '.raw', '.dat', '.es', '.h5', '.hdf5', '.txt', '.csv', '.tsv')
+    ('.aedat', '.aedat4', '.bin', '.raw', '.dat', '.es', '.h5', '.hdf5', '.npy', '.npz', '.txt', '.csv', '.tsv')
     """
     return tuple(dict.fromkeys(suffix for row in written_formats().values() for suffix in row.suffixes))

@@ -1,74 +1,107 @@
-"""Writing the project's own HDF5; what stands in it, `hdf5.py` says."""
+"""Writing the project's own HDF5; what stands in it, `hdf5.py` says.
 
-import io
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+The file is written from its beginning to its end by plain writes, and its first 48 bytes last. The HDF5 library takes
+no part: on a full disk it may end the process, and it swallows Ctrl-C.
+"""
+
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources.formats.hdf5 import CHUNK_ROWS, COLUMNS, FORMAT, VERSION
+from spikecut.sources.formats.hdf5_files.building import (
+    SUPERBLOCK_BYTES,
+    Part,
+    column,
+    group,
+    header_offset,
+    packed,
+    superblock,
+)
 
 
 def write_hdf5(path: Path, batches: Iterable[EventBatch], sensor: SensorSize) -> int:
     """Writes events, segments and all, batch by batch; returns how many."""
-    import h5py
-
-    rows, segment, boundaries = 0, None, list[int]()
-    with _Sink(path, "w+b") as sink, sink.checked(), h5py.File(sink, "w", libver=("v110", "v110")) as file:
-        events = file.create_group("events")
-        events.attrs.update({"format": FORMAT, "version": VERSION, "t_unit": "us"})
-        events.attrs.update({"width": sensor.width, "height": sensor.height})
-        layout = {"maxshape": (None,), "chunks": (CHUNK_ROWS,), "compression": 4}
-        layout.update({"shuffle": True, "fletcher32": True})
-        columns = {name: events.create_dataset(name, (0,), dtype, **layout) for name, dtype in COLUMNS.items()}
+    segment, boundaries = None, list[int]()
+    with path.open("wb") as file:
+        file.write(bytes(SUPERBLOCK_BYTES))
+        events = _Events(file)
         for batch in batches:
             if not len(batch):
                 continue
             if segment not in (None, batch.segment):
-                boundaries.append(rows)
-            for name, column in columns.items():
-                column.resize((rows + len(batch),))
-                column[rows:] = getattr(batch, name)
+                boundaries.append(events.rows)
             segment = batch.segment
-            rows += len(batch)
-            if sink.error is not None:
-                break
+            events.add(batch)
+        links = events.finish()
         if boundaries:
-            events["segments"] = np.array(boundaries, np.int64)
-    return rows
+            links["segments"] = _small(file, np.array(boundaries, "<i8"))
+        attributes: dict[str, int | str] = {"format": FORMAT, "version": VERSION, "t_unit": "us"}
+        attributes |= {"width": sensor.width, "height": sensor.height}
+        events_at = _append(file, group(links, attributes))
+        root = _append(file, group({"events": events_at}, {}))
+        end = file.tell()
+        file.seek(0)
+        file.write(superblock(root, end))
+    return events.rows
 
 
-class _Sink(io.FileIO):
-    """A file for HDF5 to write, which hides errors of the disk from it: where it meets one, it may end the process."""
+class _Events:
+    """Columns that grow: whole chunks go to the file, what does not fill one waits."""
 
-    error: OSError | None = None
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.rows = 0
+        self.parts: dict[str, list[Part]] = {name: [] for name in COLUMNS}
+        self.first_us: list[int] = []
+        self.waiting = {name: np.empty(CHUNK_ROWS, np.dtype(kind).newbyteorder("<")) for name, kind in COLUMNS.items()}
 
-    def write(self, data: Any) -> int:
-        left = memoryview(data).cast("B")
-        try:
-            while left and self.error is None:
-                left = left[super().write(left) or 0 :]
-        except OSError as error:
-            self.error = error
-        return len(data)
+    def add(self, batch: EventBatch) -> None:
+        at = 0
+        while at < len(batch):
+            filled = self.rows % CHUNK_ROWS
+            n = min(CHUNK_ROWS - filled, len(batch) - at)
+            for name, values in self.waiting.items():
+                values[filled : filled + n] = getattr(batch, name)[at : at + n]
+            self.rows += n
+            at += n
+            if filled + n == CHUNK_ROWS:
+                self._flush(CHUNK_ROWS)
 
-    def truncate(self, size: int | None = None) -> int:
-        try:
-            return super().truncate(size)
-        except OSError as error:
-            self.error = error
-            return size or 0
+    def finish(self) -> dict[str, int]:
+        """Writes the last chunk and the index of each column; returns the addresses of the columns by name."""
+        chunk_rows = min(self.rows, CHUNK_ROWS)
+        if filled := self.rows % CHUNK_ROWS:
+            for values in self.waiting.values():
+                values[filled:] = 0
+            self._flush(chunk_rows)
+        links = {}
+        for name, values in self.waiting.items():
+            at = self.file.tell()
+            _append(self.file, column(values.dtype, self.rows, chunk_rows, self.parts[name], at))
+            links[name] = at + header_offset(values.dtype, chunk_rows, len(self.parts[name]))
+        if self.rows:
+            links["chunk_first_us"] = _small(self.file, np.array(self.first_us, "<i8"))
+        return links
 
-    @contextmanager
-    def checked(self) -> Iterator[None]:
-        """Raises the error of the disk when HDF5 has closed the file, whatever HDF5 says itself by then."""
-        try:
-            yield
-        except Exception:
-            if self.error is None:
-                raise
-        if self.error is not None:
-            raise self.error
+    def _flush(self, n: int) -> None:
+        self.first_us.append(int(self.waiting["t"][0]))
+        for name, values in self.waiting.items():
+            data = packed(values[:n])
+            self.parts[name].append((_append(self.file, data), len(data)))
+
+
+def _small(file: BinaryIO, values: Any) -> int:
+    """Writes a dataset of one chunk; returns its address."""
+    data = packed(values)
+    part = _append(file, data), len(data)
+    return _append(file, column(values.dtype, len(values), len(values), [part], file.tell()))
+
+
+def _append(file: BinaryIO, data: bytes) -> int:
+    at = file.tell()
+    file.write(data)
+    return at

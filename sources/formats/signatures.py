@@ -9,6 +9,7 @@ AEDAT4 = b"#!AER-DAT4."
 HDF5 = b"\x89HDF\r\n\x1a\n"
 NUMPY = b"\x93NUMPY"
 EVENT_STREAM = b"Event Stream"
+_ZIP = b"PK\x03\x04"
 _OTHERS = {
     b"PK\x03\x04": "a zip archive",
     b"\x1f\x8b\x08": "a gzip file",
@@ -48,6 +49,27 @@ def is_prophesee(*encodings: str) -> Callable[[bytes], bool]:
 def is_aedat2(head: bytes) -> bool:
     """Whether a file is AEDAT of any version but 3 and 4: the reader of 2.0 refuses the others by their numbers."""
     return head.startswith(b"#!AER-DAT") and not head.startswith((AEDAT3, AEDAT4))
+
+
+def is_structured_array(head: bytes) -> bool:
+    """Whether a file is a NumPy array with named fields, by the description at its beginning."""
+    return head.startswith(NUMPY) and b"'descr': [" in head[:64]
+
+
+def is_plain_array(head: bytes) -> bool:
+    """Whether a file is a NumPy array without named fields."""
+    return head.startswith(NUMPY) and not is_structured_array(head)
+
+
+def is_array_archive(head: bytes) -> bool:
+    """Whether a file is a zip archive whose first member is a NumPy array.
+
+    >>> is_array_archive(b"PK" + bytes([3, 4]) + bytes(22) + bytes([5, 0, 0, 0]) + b"t.npy")
+    True
+    """
+    n_name = int.from_bytes(head[26:28], "little")
+    name = head[30 : 30 + n_name]
+    return head.startswith(_ZIP) and name.endswith(b".npy")
 
 
 def is_video(head: bytes) -> bool:

@@ -18,7 +18,7 @@ from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventB
 from spikecut.sources.formats import known_formats
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.reading.files import open_binary
-from spikecut.sources.formats.reading.ordering import Chunk, in_order
+from spikecut.sources.formats.reading.ordering import Chunk, in_order, nothing
 
 DVS128 = SensorSize(128, 128)
 _COLUMNS = 4
@@ -71,7 +71,7 @@ def _header(file: BinaryIO, path: Path) -> _Header:
         raise UnknownFormat(
             path,
             f"this is a NumPy array of shape {shape} and {kind}; {_EXPECTED}",
-            hint=None if dtype.hasobject else "load it, and give EventBatch.from_structured an array with named fields",
+            hint=None if dtype.hasobject else "an array with fields t, x, y and p is read as it is",
         )
     return _Header(file.tell(), shape[0], by_column, dtype)
 
@@ -90,6 +90,8 @@ def _chunks(path: Path, block: int) -> Iterator[Chunk]:
             begin = header.begin + rows * row
             lost = DropCounts.of(DropCause.cut_off, header.rows - rows, there - rows * row, begin)
             yield _decoded(np.empty((_COLUMNS, 0)), header, rows, lost)
+        elif there > rows * row:
+            yield nothing(DropCounts.of(DropCause.trailing, 0, there - rows * row, header.begin + rows * row))
 
 
 def _block(file: BinaryIO, header: _Header, at: int, n: int) -> Any:

@@ -67,8 +67,9 @@ def test_the_suffix_of_a_target_chooses_its_format_unless_one_is_named() -> None
     with pytest.raises(ConfigError, match="'video' is not written") as caught:
         format_to_write(Path("a.mp4"), "video")
     assert caught.value.hint == f"use {', '.join(written_formats())}"
-    with pytest.raises(ConfigError, match=r"suffix '\.npy'"):
-        format_to_write(Path("a.npy"))
+    with pytest.raises(ConfigError, match=r"suffix '\.mp4'"):
+        format_to_write(Path("a.mp4"))
+    assert format_to_write(Path("a.npy")) is FORMATS["npy"]
 
 
 def test_text_counts_as_recordings_only_where_its_layout_is_given() -> None:

@@ -1,0 +1,1 @@
+"""Recordings in NumPy's own files: `.npy` with one array, `.npz` with several."""
