@@ -158,4 +158,4 @@ def _time_at(events: Events, row: int) -> int | None:
         times, good = microseconds(column.of(column.dataset.read(row, row + 1)), events.unit, events.offset_us)
     except ChunkDamage:
         return None
-    return int(times[0]) if good.all() else None
+    return int(times[0]) if np.all(good) else None

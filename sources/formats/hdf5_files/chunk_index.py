@@ -4,6 +4,7 @@ An index gives, for each chunk: its place in the grid of chunks as a linear numb
 filters were left out for it.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,7 @@ class ChunkGrid:
 
     @property
     def n(self) -> int:
-        return int(np.prod(self.counts, dtype=object))
+        return math.prod(self.counts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

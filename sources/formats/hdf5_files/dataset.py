@@ -1,5 +1,6 @@
 """A dataset of an HDF5 file: checked before any of it is read, then read row by row in bounded memory."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +46,7 @@ class Dataset:
 
     @property
     def row_bytes(self) -> int:
-        return self.dtype.itemsize * int(np.prod(self.shape[1:]))
+        return self.dtype.itemsize * math.prod(self.shape[1:])
 
     def edges(self, begin: int, end: int) -> range:
         """The rows between `begin` and `end` at which a chunk begins."""
@@ -207,7 +208,7 @@ def _find_chunks(dataset: Dataset, fields: Fields, version: int) -> None:
         index = fields.number(1)
     if n != rank + 1 or not rank or 0 in sizes or sizes[-1] != dataset.dtype.itemsize:
         raise source.damaged(f"{dataset.name} has chunks of {sizes}", fields.begin)
-    n_bytes = int(np.prod(sizes, dtype=object))
+    n_bytes = math.prod(sizes)
     if sizes[1:-1] > [64] or n_bytes * (-(-dataset.shape[1] // sizes[1]) if rank > 1 else 1) > _CHUNK_BYTES_LIMIT:
         raise LimitExceeded(source.path, f"{dataset.name} has chunks of {sizes[0]:,} rows, {n_bytes:,} bytes")
     grid = ChunkGrid(dataset.shape, tuple(sizes[:-1]), n_bytes)

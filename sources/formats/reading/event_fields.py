@@ -40,13 +40,15 @@ def unit_of(word: str) -> str | None:
 
 
 def microseconds(t: Any, unit: str, offset_us: int = 0) -> tuple[Any, Any]:
-    """Times of any kind as int64 µs plus an offset, and which of them are times at all.
+    """Times of any kind as int64 µs plus an offset, and which of them are times at all (True: all).
 
     Those that are not finite, or lie 146,000 years away, are none; they become 0.
 
     >>> microseconds(np.array([0.5, np.nan, 2.0]), "ms")[0].tolist()
     [500, 0, 2000]
     """
+    if not len(t):
+        return np.zeros(0, np.int64), True
     if t.dtype.kind == "f":
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = np.asarray(t, np.float64) * UNITS[unit] + offset_us
@@ -63,12 +65,12 @@ def microseconds(t: Any, unit: str, offset_us: int = 0) -> tuple[Any, Any]:
     high = min((LATEST_US - offset_us) // factor, info.max)
     if low > high:
         return np.zeros(len(t), np.int64), np.zeros(len(t), bool)
-    good = (t >= low) & (t <= high) if (low, high) != (info.min, info.max) else np.ones(len(t), bool)
-    if t.dtype == np.int64 and factor == 1 and offset_us == 0 and good.all():
-        return t, good
-    clean = t.astype(np.int64) if good.all() else np.where(good, t, t.dtype.type(0)).astype(np.int64)
-    times = clean * factor + offset_us
-    return (times if good.all() else np.where(good, times, 0)), good
+    if int(t.min()) >= low and int(t.max()) <= high:
+        if t.dtype == np.int64 and factor == 1 and offset_us == 0:
+            return t, True
+        return t.astype(np.int64) * factor + offset_us, True
+    good = (t >= low) & (t <= high)
+    return np.where(good, np.where(good, t, t.dtype.type(0)).astype(np.int64) * factor + offset_us, 0), good
 
 
 def event_chunk(columns: dict[str, Any], unit: str, offset_us: int = 0, at_byte: int | None = None) -> Chunk:
@@ -97,7 +99,7 @@ def event_chunk(columns: dict[str, Any], unit: str, offset_us: int = 0, at_byte:
             values = np.where((values < 0) | (values > 65_535), 65_535, values)
         pixels[name] = values.astype(np.uint16, copy=False)
     chunk = Chunk(t, pixels["x"], pixels["y"], p)
-    if good.all():
+    if good is True or good.all():
         return chunk
     lost = DropCounts.of(DropCause.unreadable, int((~good).sum()), at_byte=at_byte)
     kept = chunk.taken(good)
