@@ -111,15 +111,16 @@ def test_fractional_times_need_a_unit(tmp_path: Path) -> None:
 @given(pauses=st.lists(st.integers(0, 10**6), max_size=60))
 @settings(max_examples=20, deadline=None)
 def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, suffix: str, pauses: list[int]) -> None:
-    sensor, t = SensorSize(640, 480), np.cumsum([*pauses, 1]) - 10**5
+    sensor = SensorSize(640, 480)
+    t: Any = np.cumsum([*pauses, 1]) - 10**5
     x, y, p = (t % 640).astype(np.uint16), (t // 7 % 480).astype(np.uint16), (t % 2).astype(np.uint8)
     batch = EventBatch(t, x, y, p, int(t[0]), int(t[-1]) + 1, sensor)
     path = tmp_path_factory.mktemp("arrays") / f"a.{suffix}"
     assert FORMATS[suffix].write(path, [batch], sensor) == len(t)
     recording = open_recording(path, sensor=sensor)
     assert recording.sensor == sensor
-    assert lists(check_source(recording)) == [column.tolist() for column in (t, x, y, p)]
-    plain = np.load(path)
+    assert lists(check_source(recording)) == [t.tolist(), x.tolist(), y.tolist(), p.tolist()]
+    plain: Any = np.load(path)
     for name, column in zip("txyp", (t, x, y, p), strict=True):
         assert plain[name].tolist() == column.tolist()
 
