@@ -82,12 +82,12 @@ def fields_of(path: Path, header: ArrayHeader, options: ReadOptions, name: str =
         raise UnknownFormat(
             path, f"{name} is a NumPy array of shape ({header.rows}, {header.width}) and {dtype}; {EXPECTED}"
         )
-    if text is None:
+    if text is None or text.columns is None:
         raise ConfigError(
             f"{path}: {name} has four columns without names",
             hint="say their order and the unit: --columns xytp --time-unit us",
         )
-    return Fields({column: text.columns.index(column) for column in "txyp"}, text.time_unit)
+    return Fields({column: text.columns.index(column) for column in "txyp"}, text.time_unit or "us")
 
 
 def unit_for(path: Path, dtype: np.dtype[Any], options: ReadOptions) -> str:
@@ -98,7 +98,7 @@ def unit_for(path: Path, dtype: np.dtype[Any], options: ReadOptions) -> str:
     """
     if dtype.kind != "f":
         return "us"
-    if options.text is None:
+    if options.text is None or options.text.time_unit is None:
         raise ConfigError(
             f"{path}: the times are fractional numbers ({dtype}), and the file does not say of which unit",
             hint="say it: --columns txyp --time-unit s",

@@ -68,12 +68,12 @@ def open_npy(path: Path, options: ReadOptions = DEFAULTS) -> Recording:
     """
     with open_binary(path) as file:
         header = read_header(file, path)
-    if header.dtype.names is None and options.text is None:
+    if header.dtype.names is None and (options.text is None or options.text.columns is None):
         return open_tonic_npy(path, options)
     fields = fields_of(path, header, options)
     sensor = options.sensor or inferred_sensor(path, array_chunks(path, header, fields, 65_536))
     kind = "NumPy array" if header.dtype.names is None else "NumPy structured array"
-    columns = ", ".join(header.dtype.names or (options.text.columns if options.text else ""))
+    columns = ", ".join(header.dtype.names or (options.text.columns or "" if options.text else ""))
     format = f"{kind} ({columns}, t in {fields.unit})"
     return NpyRecording(path, sensor, header, fields, options.batch_events, format)
 

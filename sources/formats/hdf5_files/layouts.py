@@ -202,7 +202,7 @@ def _unit(path: Any, t: Column, sources: list[_Node], convention: str | None, op
                 return unit
     if t.kind != "f":
         return "us"
-    if options.text is not None:
+    if options.text is not None and options.text.time_unit is not None:
         return options.text.time_unit
     if convention is not None:
         return convention

@@ -13,6 +13,7 @@ from spikecut.pipeline.events import EventBatch
 from spikecut.sources import open_recording
 from spikecut.sources.formats import FORMATS, written_formats
 from spikecut.sources.formats.aedat2 import read_header
+from spikecut.sources.formats.base import TextLayout
 from spikecut.tools.recordings.convert import convert
 from spikecut.tools.recordings.info import info
 
@@ -111,7 +112,7 @@ COUNTED: dict[str, Callable[[Path, bytes, int], int]] = {
     "tonic_npy": lambda path, data, n: n,  # and so does the header
     "npy": lambda path, data, n: n,
 }
-HEADER = {"aedat2": 100, "aedat3": 150, "tonic_npy": 128, "atis": 1, "text": 48}
+HEADER = {"aedat2": 100, "aedat3": 150, "tonic_npy": 128, "npy": 256, "atis": 1, "text": 48}
 
 
 @pytest.mark.parametrize("name", COUNTED)
