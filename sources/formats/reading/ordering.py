@@ -120,7 +120,7 @@ class _Order:
         elif not len(self.unjudged) and self.follows(chunk):
             self.clock[NEWEST] = chunk.t[-1]
             self.clock[N_KEPT] += len(chunk)
-            self.append(chunk)
+            self.put_last(chunk)
             yield from self.certain()
             return
         self.unjudged = _joined([self.unjudged, chunk]) if len(self.unjudged) else chunk
@@ -172,6 +172,11 @@ class _Order:
                 self.append(part)
                 yield from self.certain()
 
+    def put_last(self, part: Chunk) -> None:
+        """Puts events in order behind those that wait."""
+        self.waiting.append(part)
+        self.newest_us = int(part.t[-1])
+
     def append(self, part: Chunk) -> None:
         """Puts events behind or among those that wait."""
         first_us = int(part.t.min())
@@ -180,8 +185,7 @@ class _Order:
             part = _joined([*among, part])
             part = part.taken(np.argsort(part.t, kind="stable"))
         del self.waiting[len(self.waiting) - len(among) :]
-        self.waiting.append(part)
-        self.newest_us = int(part.t[-1])
+        self.put_last(part)
 
     def certain(self) -> Iterator[EventBatch]:
         """The events that nothing can come before any more."""
