@@ -53,7 +53,8 @@ def read(subject: Subject, path: Path, index: int) -> Reading:
 
 
 def _opened(subject: Subject, path: Path, batch_events: int, **options: object) -> Recording:
-    text = TextLayout(subject.columns) if subject.group == "text" else None
+    stated = subject.group != "text" or subject.data.startswith(b"#")  # by a header of its own
+    text = None if stated else TextLayout(subject.columns)
     sensor = subject.sensor
     return open_recording(path, sensor=sensor, text=text, batch_events=batch_events, **options)  # type: ignore[arg-type]
 
