@@ -76,7 +76,7 @@ class _Events:
         chunk_rows = min(self.rows, CHUNK_ROWS)
         if filled := self.rows % CHUNK_ROWS:
             for values in self.waiting.values():
-                values[filled:] = 0
+                values[filled:] = values[filled - 1]
             self._flush(chunk_rows)
         links = {}
         for name, values in self.waiting.items():

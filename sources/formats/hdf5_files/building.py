@@ -1,12 +1,12 @@
 """The structures of an HDF5 file, as bytes: what a recording needs, in the form of HDF5 1.10 with all its checksums."""
 
 import struct
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from spikecut.sources.formats.hdf5_files import scale_offset
 from spikecut.sources.formats.hdf5_files.kernels import fletcher32, lookup3
 from spikecut.sources.formats.hdf5_files.structure import (
     MSG_ATTRIBUTE,
@@ -22,8 +22,7 @@ from spikecut.sources.formats.signatures import HDF5
 
 SUPERBLOCK_BYTES = 48
 _MSG_FILL, _MSG_GROUP = 0x05, 0x0A
-_STORED_BYTES = 65_535
-_SAMPLE_BYTES, _WORTH = 4_096, 0.5
+_FLETCHER32 = 3
 
 Part = tuple[int, int]
 """The byte where a stored chunk begins, and its size."""
@@ -53,7 +52,7 @@ def column(dtype: np.dtype[Any], n: int, chunk_rows: int, parts: Sequence[Part],
     width = (max(chunk_rows, dtype.itemsize).bit_length() + 7) // 8
     begin = bytes([4, 2, 2 if len(parts) == 1 else 0, 2, width])
     begin += chunk_rows.to_bytes(width, "little") + dtype.itemsize.to_bytes(width, "little")
-    filters = (MSG_FILTERS, _filters(dtype))
+    filters = (MSG_FILTERS, _filters(dtype, chunk_rows))
     if len(parts) == 1:
         (place, size) = parts[0]
         layout = begin + struct.pack("<BQIQ", 1, size, 0, place)
@@ -80,30 +79,10 @@ def header_offset(dtype: np.dtype[Any], chunk_rows: int, n_parts: int) -> int:
 
 
 def packed(values: Any) -> bytes:
-    """A chunk: its bytes shuffled into planes, deflated, and a Fletcher checksum behind them.
-
-    Planes that deflate to more than half are stored as they are, which makes reading several times faster.
-    """
-    item = values.dtype.itemsize
-    planes = np.ascontiguousarray(values.view(np.uint8).reshape(-1, item).T)
-    stream = b"\x78\x01" + b"".join(map(_deflated, planes)) + b"\x03\x00"
-    stream += zlib.adler32(planes.data).to_bytes(4, "big")
-    total = int(fletcher32(np.frombuffer(stream, np.uint8)))
-    return stream + total.to_bytes(4, "little")
-
-
-def _deflated(plane: Any) -> bytes:
-    """Blocks of a raw deflate stream that end at a byte."""
-    if len(_deflate(plane[:_SAMPLE_BYTES])) < _WORTH * min(len(plane), _SAMPLE_BYTES) or len(plane) < 64:
-        return _deflate(plane)
-    data = plane.tobytes()
-    pieces = [data[at : at + _STORED_BYTES] for at in range(0, len(data), _STORED_BYTES)]
-    return b"".join(struct.pack("<BHH", 0, len(piece), len(piece) ^ 0xFFFF) + piece for piece in pieces)
-
-
-def _deflate(plane: Any) -> bytes:
-    stream = zlib.compressobj(1, zlib.DEFLATED, -15)
-    return stream.compress(plane) + stream.flush(zlib.Z_SYNC_FLUSH)
+    """A chunk: differences from its minimum in as few bits as suffice, and a Fletcher checksum behind them."""
+    content = scale_offset.packed(values)
+    total = int(fletcher32(np.frombuffer(content, np.uint8)))
+    return content + total.to_bytes(4, "little")
 
 
 def _summed(data: bytes) -> bytes:
@@ -127,9 +106,10 @@ def _number(dtype: np.dtype[Any]) -> bytes:
     return struct.pack("<BBHIHH", 0x10, signed, 0, dtype.itemsize, 0, 8 * dtype.itemsize)
 
 
-def _filters(dtype: np.dtype[Any]) -> bytes:
-    shuffle = struct.pack("<HHHI", 2, 1, 1, dtype.itemsize)
-    return bytes([2, 3]) + shuffle + struct.pack("<HHHI", 1, 1, 1, 1) + struct.pack("<HHH", 3, 0, 0)
+def _filters(dtype: np.dtype[Any], chunk_rows: int) -> bytes:
+    values = scale_offset.parameters(dtype, chunk_rows)
+    packing = struct.pack(f"<HHH{len(values)}I", scale_offset.SCALE_OFFSET, 0, len(values), *values)
+    return bytes([2, 2]) + packing + struct.pack("<HHH", _FLETCHER32, 0, 0)
 
 
 def _attribute(name: str, value: int | str) -> bytes:

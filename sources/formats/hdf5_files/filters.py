@@ -1,6 +1,7 @@
-"""Unpacking stored chunks: gzip, LZF, shuffle and fletcher32 here, others by `hdf5plugin` where it is installed."""
+"""Unpacking stored chunks: gzip, LZF, shuffle, scale-offset and fletcher32 here, others by `hdf5plugin`."""
 
 import io
+import struct
 import zlib
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,11 +13,12 @@ import numpy as np
 from spikecut.pipeline.errors import UnsupportedVersion
 from spikecut.sources.formats.hdf5_files.inflate_kernels import inflate
 from spikecut.sources.formats.hdf5_files.kernels import decode_lzf, fletcher32, unshuffle_2, unshuffle_4, unshuffle_8
+from spikecut.sources.formats.hdf5_files.scale_offset import MOST_ADDED, SCALE_OFFSET, of_whole_numbers, unpacked
 from spikecut.sources.formats.hdf5_files.structure import Fields
 
 GZIP, SHUFFLE, FLETCHER32, LZF = 1, 2, 3, 32_000
 BLOSC, LZ4, BITSHUFFLE, ZSTD, BLOSC2, ECF = 32_001, 32_004, 32_008, 32_015, 32_026, 0x8ECF
-_OWN = {GZIP: "gzip", SHUFFLE: "shuffle", FLETCHER32: "fletcher32", LZF: "lzf"}
+_OWN = {GZIP: "gzip", SHUFFLE: "shuffle", FLETCHER32: "fletcher32", SCALE_OFFSET: "scale-offset", LZF: "lzf"}
 PLUGINS = {BLOSC: "Blosc", LZ4: "LZ4", BITSHUFFLE: "Bitshuffle", ZSTD: "Zstandard", BLOSC2: "Blosc2"}
 _FILTERS_LIMIT = 32
 _SMALL = 2**17
@@ -48,7 +50,7 @@ def filters_of(fields: Fields) -> tuple[Filter, ...]:
         n_name = fields.number(2) if version == 1 or code >= 256 else 0
         _, n_values = fields.numbers(2, 2)
         fields.skip(n_name + (-n_name % 8 if version == 1 else 0))
-        steps.append(Filter(code, tuple(fields.number(4) for _ in range(n_values))))
+        steps.append(Filter(code, struct.unpack(f"<{n_values}I", fields.bytes(4 * n_values))))
         fields.skip(4 if version == 1 and n_values % 2 else 0)
     return tuple(steps)
 
@@ -59,9 +61,22 @@ def check_filters(path: Path, name: str, filters: tuple[Filter, ...]) -> None:
     Raises:
         UnsupportedVersion: for a filter that is not known, or that takes `hdf5plugin` where it is not installed.
     """
-    for one in filters:
+    for number, one in enumerate(filters):
+        if one.code == SCALE_OFFSET and not of_whole_numbers(one.values):
+            raise UnsupportedVersion(
+                path,
+                f"{name} is packed by scale-offset (HDF5 filter 6) for fractional numbers, which rounds them; "
+                "spikecut reads that of whole numbers",
+                hint="h5repack -f SHUF -f GZIP=4 in.h5 out.h5 stores them as they are",
+            )
         if one.code in _OWN:
             continue
+        if any(before.code == SCALE_OFFSET for before in filters[:number]):
+            raise UnsupportedVersion(
+                path,
+                f"{name} is compressed with HDF5 filter {one.code} after scale-offset, which spikecut does not read",
+                hint="h5repack -f SHUF -f GZIP=4 in.h5 out.h5",
+            )
         if one.code == ECF:
             raise UnsupportedVersion(
                 path,
@@ -99,16 +114,24 @@ def unpack(data: bytes, filters: tuple[Filter, ...], skipped: int, n_bytes: int,
     for number in range(len(used) - 1, -1, -1):
         code = used[number].code
         n_expected = n_bytes + 4 * sum(one.code == FLETCHER32 for one in used[:number])
+        exact = all(one.code != SCALE_OFFSET for one in used[:number])
+        if not exact:
+            n_expected += MOST_ADDED
         if code == FLETCHER32:
             content = _checked(content)
         elif code == GZIP:
             summed = any(one.code == FLETCHER32 for one in used[number + 1 :])
-            content = _inflated(content, n_expected, summed=summed)
+            content = _inflated(content, n_expected, summed=summed) if exact else _inflated_at_most(content, n_expected)
         elif code == LZF:
             out = np.empty(n_expected, np.uint8)
-            if int(decode_lzf(content, out)) != n_expected:
+            n_unpacked = int(decode_lzf(content, out))
+            if n_unpacked < 0 or (exact and n_unpacked != n_expected):
                 raise ChunkDamage
-            content = out
+            content = out[:n_unpacked]
+        elif code == SCALE_OFFSET:
+            content = unpacked(content, used[number].values, n_bytes)
+            if content is None:
+                raise ChunkDamage
         elif code == SHUFFLE:
             content = _unshuffled(content, used[number].values[0] if used[number].values else item)
         else:
@@ -127,6 +150,18 @@ def _checked(content: Any) -> Any:
     if stored not in (total, swapped):
         raise ChunkDamage
     return content[:-4]
+
+
+def _inflated_at_most(content: Any, n_bytes: int) -> Any:
+    """What zlib unpacks, where its size is not known: scale-offset was before it."""
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(content, n_bytes)
+    except zlib.error as error:
+        raise ChunkDamage from error
+    if not stream.eof:
+        raise ChunkDamage
+    return np.frombuffer(data, np.uint8)
 
 
 def _inflated(content: Any, n_bytes: int, *, summed: bool) -> Any:
