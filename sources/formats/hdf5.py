@@ -1,9 +1,10 @@
 """HDF5: the project's own recordings, and those in the layouts of DSEC, rpg, Prophesee, v2e and Tonic.
 
 In our own, `/events/{t, x, y, p}` are four columns of equal length: int64 µs, uint16, uint16, uint8, in chunks of
-65,536 with gzip, shuffle and fletcher32, which every HDF5 reads without plugins. Attributes of `/events`: format,
-version, width, height, t_unit. `/events/segments` holds the first event of every segment after the first, if there are
-any, `/events/chunk_first_us` the time of the first event of every chunk. The other layouts: `hdf5_files/layouts.py`.
+16,384 with scale-offset and fletcher32, which every HDF5 reads without plugins (gzip and shuffle in older files).
+Attributes of `/events`: format, version, width, height, t_unit. `/events/segments` holds the first event of every segment
+after the first, if there are any, `/events/chunk_first_us` the time of the first event of every chunk. The other layouts:
+`hdf5_files/layouts.py`.
 
 The HDF5 library does not see a file that is read: on damage it may never return (docs/adr). The structure is parsed
 here, within bounds; only hard links are followed, and no data in other files. A damaged chunk costs its own rows.
@@ -28,7 +29,7 @@ from spikecut.sources.formats.reading.seeking import place_before
 
 __all__ = ["CHUNK_ROWS", "COLUMNS", "FORMAT", "VERSION", "Hdf5Recording", "open_hdf5"]
 
-CHUNK_ROWS = 65_536
+CHUNK_ROWS, BLOCK_ROWS = 16_384, 65_536
 COLUMNS = {"t": np.int64, "x": np.uint16, "y": np.uint16, "p": np.uint8}
 
 
@@ -105,8 +106,8 @@ class _Opened:
 
 def _blocks(events: Events, first: int, last: int) -> Iterator[Chunk]:
     """The rows in blocks that end where stored chunks end; damage to one costs no other."""
-    size = max(dataset.chunk_rows or CHUNK_ROWS for dataset in events.datasets)
-    size *= max(1, CHUNK_ROWS // size)
+    size = max(dataset.chunk_rows or BLOCK_ROWS for dataset in events.datasets)
+    size *= max(1, BLOCK_ROWS // size)
     begin = first
     while begin < last:
         end = min(last, (begin // size + 1) * size)

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from spikecut.pipeline.events import EventBatch, SensorSize
-from spikecut.sources.formats.hdf5 import CHUNK_ROWS, COLUMNS, FORMAT, VERSION
+from spikecut.sources.formats.hdf5 import BLOCK_ROWS, CHUNK_ROWS, COLUMNS, FORMAT, VERSION
 from spikecut.sources.formats.hdf5_files.building import (
     SUPERBLOCK_BYTES,
     Part,
@@ -50,34 +50,35 @@ def write_hdf5(path: Path, batches: Iterable[EventBatch], sensor: SensorSize) ->
 
 
 class _Events:
-    """Columns that grow: whole chunks go to the file, what does not fill one waits."""
+    """Columns that grow: whole blocks of chunks go to the file, what does not fill one waits."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.rows = 0
         self.parts: dict[str, list[Part]] = {name: [] for name in COLUMNS}
         self.first_us: list[int] = []
-        self.waiting = {name: np.empty(CHUNK_ROWS, np.dtype(kind).newbyteorder("<")) for name, kind in COLUMNS.items()}
+        self.waiting = {name: np.empty(BLOCK_ROWS, np.dtype(kind).newbyteorder("<")) for name, kind in COLUMNS.items()}
 
     def add(self, batch: EventBatch) -> None:
         at = 0
         while at < len(batch):
-            filled = self.rows % CHUNK_ROWS
-            n = min(CHUNK_ROWS - filled, len(batch) - at)
+            filled = self.rows % BLOCK_ROWS
+            n = min(BLOCK_ROWS - filled, len(batch) - at)
             for name, values in self.waiting.items():
                 values[filled : filled + n] = getattr(batch, name)[at : at + n]
             self.rows += n
             at += n
-            if filled + n == CHUNK_ROWS:
-                self._flush(CHUNK_ROWS)
+            if filled + n == BLOCK_ROWS:
+                self._flush(BLOCK_ROWS, CHUNK_ROWS)
 
     def finish(self) -> dict[str, int]:
-        """Writes the last chunk and the index of each column; returns the addresses of the columns by name."""
+        """Writes the last chunks and the index of each column; returns the addresses of the columns by name."""
         chunk_rows = min(self.rows, CHUNK_ROWS)
-        if filled := self.rows % CHUNK_ROWS:
+        if filled := self.rows % BLOCK_ROWS:
+            n = -(-filled // chunk_rows) * chunk_rows
             for values in self.waiting.values():
-                values[filled:] = values[filled - 1]
-            self._flush(chunk_rows)
+                values[filled:n] = values[filled - 1]
+            self._flush(n, chunk_rows)
         links = {}
         for name, values in self.waiting.items():
             at = self.file.tell()
@@ -87,11 +88,13 @@ class _Events:
             links["chunk_first_us"] = _small(self.file, np.array(self.first_us, "<i8"))
         return links
 
-    def _flush(self, n: int) -> None:
-        self.first_us.append(int(self.waiting["t"][0]))
+    def _flush(self, n: int, chunk_rows: int) -> None:
+        """Writes the first `n` rows that wait: the chunks of each column one after the other."""
+        self.first_us += self.waiting["t"][:n:chunk_rows].tolist()
         for name, values in self.waiting.items():
-            data = packed(values[:n])
-            self.parts[name].append((_append(self.file, data), len(data)))
+            for at in range(0, n, chunk_rows):
+                data = packed(values[at : at + chunk_rows])
+                self.parts[name].append((_append(self.file, data), len(data)))
 
 
 def _small(file: BinaryIO, values: Any) -> int:

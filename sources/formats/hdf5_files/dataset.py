@@ -9,7 +9,15 @@ import numpy as np
 from spikecut.pipeline.errors import CorruptRecording, LimitExceeded, UnknownFormat, UnsupportedVersion
 from spikecut.sources.formats.hdf5_files.attributes import space_and_type
 from spikecut.sources.formats.hdf5_files.chunk_index import SINGLE, ChunkGrid, ChunkPlaces, places_of, tree_places
-from spikecut.sources.formats.hdf5_files.filters import ChunkDamage, Filter, check_filters, filters_of, unpack
+from spikecut.sources.formats.hdf5_files.filters import (
+    FLETCHER32,
+    ChunkDamage,
+    Filter,
+    check_filters,
+    filters_of,
+    unpack,
+)
+from spikecut.sources.formats.hdf5_files.scale_offset import SCALE_OFFSET, parameters, unpack_chunks
 from spikecut.sources.formats.hdf5_files.structure import (
     MSG_EXTERNAL,
     MSG_FILTERS,
@@ -79,6 +87,8 @@ class Dataset:
         first, last = begin // size, -(-end // size)
         if len(self.shape) == 1 and last - first == 1:
             return self._chunk(first)[begin - first * size : end - first * size]
+        if (values := self._chunks_at_once(first, last)) is not None:
+            return values[begin - first * size : end - first * size]
         out = np.empty((end - begin, *self.shape[1:]), self.dtype)
         for number in range(first * per_row, last * per_row):
             top = number // per_row * size
@@ -91,6 +101,25 @@ class Dataset:
                 width = min(grid.chunk[1], self.shape[1] - left)
                 out[low - begin : high - begin, left : left + width] = part[:, :width]
         return out
+
+    def _chunks_at_once(self, first: int, last: int) -> Any:
+        """Sound chunks that follow one another, as our own writer packs them; None for others."""
+        assert self.grid is not None
+        assert self.places is not None
+        rows, dtype = self.grid.chunk[0], self.dtype
+        if dtype.kind not in "iu" or self.filters != (
+            Filter(SCALE_OFFSET, parameters(dtype, rows)),
+            Filter(FLETCHER32),
+        ):
+            return None
+        at, sizes = self.places.at[first:last], self.places.size[first:last]
+        if self.places.skipped[first:last].any() or (sizes > 2 * self.grid.n_bytes + 4_096).any():
+            return None
+        if (at[1:] != at[:-1] + sizes[:-1]).any():
+            return None
+        data = np.frombuffer(self.source.stored(int(at[0]), int(sizes.sum())), np.uint8)
+        out = np.empty((last - first) * rows, f"u{dtype.itemsize}")
+        return out.view(dtype) if int(unpack_chunks(data, sizes, rows, out)) == last - first else None
 
     def whole(self) -> Any:
         """All values of a small dataset.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from spikecut.pipeline.compiled import compiled
+from spikecut.sources.formats.hdf5_files.kernels import fletcher32
 
 SCALE_OFFSET, N_PARAMETERS = 6, 20
 MOST_ADDED = 64
@@ -56,6 +57,35 @@ def unpack_bits(data: Any, n_bits: Any, lowest: Any, fill_code: Any, fill: Any, 
             value = value << np.uint64(1) | byte >> (np.uint64(7) - (bit & np.uint64(7))) & np.uint64(1)
             bit += np.uint64(1)
         out[i] = fill if value == fill_code else value + lowest
+
+
+@compiled(nogil=True)
+def unpack_chunks(data: Any, sizes: Any, rows: Any, out: Any) -> Any:
+    """Unpacks chunks that follow one another, each with its Fletcher checksum, into `out`; returns how many.
+
+    It stops before a chunk that is damaged, or of no bits, or of more than 57. `out` is unsigned, without a fill value.
+    """
+    end = np.int64(0)
+    for number in range(sizes.shape[0]):
+        begin, end = end, end + sizes[number]
+        n = sizes[number] - 4
+        if n < _HEADER_BYTES or end > data.shape[0]:
+            return number
+        stored, n_bits, lowest = np.int64(0), np.uint64(0), np.uint64(0)
+        for i in range(4):
+            stored |= np.int64(data[begin + n + i]) << np.int64(8 * i)
+            n_bits |= np.uint64(data[begin + i]) << np.uint64(8 * i)
+        if stored != fletcher32(data[begin : begin + n]) or n_bits < 1 or n_bits > _WIDEST or data[begin + 4] != 8:
+            return number
+        for i in range(8):
+            lowest |= np.uint64(data[begin + 5 + i]) << np.uint64(8 * i)
+        n_payload = (rows * np.int64(n_bits) + 7) // 8
+        if n_bits >= np.uint64(8 * out.itemsize) or _HEADER_BYTES + n_payload > n:
+            return number
+        payload = data[begin + _HEADER_BYTES : begin + _HEADER_BYTES + n_payload]
+        nothing = np.uint64(0xFFFFFFFFFFFFFFFF)
+        unpack_bits(payload, n_bits, lowest, nothing, np.uint64(0), out[number * rows : (number + 1) * rows])
+    return sizes.shape[0]
 
 
 @compiled(nogil=True)
