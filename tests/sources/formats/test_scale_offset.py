@@ -115,3 +115,21 @@ def test_a_damaged_chunk_is_unpacked_within_its_size_or_refused(dtype: str) -> N
         except ChunkDamage:
             continue
         assert len(out) == values.nbytes
+
+
+@given(st.integers(1, 5), columns(["<u1", "<u2", "<i8"]), st.data())
+@settings(max_examples=60, deadline=None)
+def test_chunks_at_once_are_chunks_one_by_one_up_to_the_first_that_is_damaged(
+    n: int, values: np.ndarray, data: st.DataObject
+) -> None:
+    chunks = [bytearray(building.packed(values)) for _ in range(n)]
+    narrow = int.from_bytes(chunks[0][:4], "little") < min(58, 8 * values.itemsize)
+    broken = data.draw(st.integers(0, n))
+    if broken < n:
+        chunks[broken][data.draw(st.integers(0, len(chunks[broken]) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    stored, sizes = np.frombuffer(b"".join(chunks), np.uint8), np.array([len(chunk) for chunk in chunks])
+    out = np.empty(n * len(values), f"u{values.itemsize}")
+    sound = int(scale_offset.unpack_chunks(stored, sizes, len(values), out))
+    assert sound == (broken if narrow else 0)
+    assert out[: sound * len(values)].view(values.dtype).tolist() == values.tolist() * sound
+    assert int(scale_offset.unpack_chunks(stored[:-1], sizes, len(values), out)) <= min(sound, n - 1)
