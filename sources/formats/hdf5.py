@@ -3,8 +3,8 @@
 In our own, `/events/{t, x, y, p}` are four columns of equal length: int64 µs, uint16, uint16, uint8, in chunks of
 16,384 with scale-offset and fletcher32, which every HDF5 reads without plugins (gzip and shuffle in older files).
 Attributes of `/events`: format, version, width, height, t_unit. `/events/segments` holds the first event of every
-segment after the first, if there are any, `/events/chunk_first_us` the time of the first event of every chunk. The other
-layouts: `hdf5_files/layouts.py`.
+segment after the first, if there are any, `/events/chunk_first_us` the time of the first event of every chunk. The
+other layouts: `hdf5_files/layouts.py`.
 
 The HDF5 library does not see a file that is read: on damage it may never return (docs/adr). The structure is parsed
 here, within bounds; only hard links are followed, and no data in other files. A damaged chunk costs its own rows.
