@@ -97,7 +97,11 @@ Columns = Annotated[
     ),
 ]
 TimeUnit = Annotated[
-    clock.TimeUnit, tyro.conf.arg(help="For text files whose header does not say it: the unit of the times.")
+    clock.TimeUnit | None,
+    tyro.conf.arg(
+        help="The unit of the times, for text whose header line does not say it. Default: us with --columns.",
+        help_behavior_hint="",
+    ),
 ]
 Camera = Annotated[
     int | None,
@@ -163,7 +167,7 @@ class FileOptions(DamageOptions):
 
     sensor: Sensor = None
     columns: Columns = None
-    time_unit: TimeUnit = "us"
+    time_unit: TimeUnit = None
     camera: Camera = None
     filter: Filters = ()
 

@@ -37,8 +37,8 @@ def read_options(options: FileOptions) -> ReadOptions:
 
 
 def _layout(options: FileOptions) -> TextLayout | None:
-    """The layout of text files; µs without columns is the default of the flag: then a header line must say the unit."""
-    given = options.columns is not None or options.time_unit != "us"
+    """The layout of text files; what the flags do not say, the header line does."""
+    given = options.columns is not None or options.time_unit is not None
     return TextLayout(options.columns, options.time_unit) if given else None
 
 

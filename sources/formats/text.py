@@ -11,6 +11,7 @@ back are judged as everywhere (`ordering`). A wrong digit is not detected: a tim
 moves ahead makes the events after it late.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from numpy import ndarray
 
-from spikecut.pipeline.errors import CorruptRecording
+from spikecut.pipeline.errors import CorruptRecording, SpikecutWarning, printable
 from spikecut.pipeline.events import DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions, TextLayout
 from spikecut.sources.formats.reading.blocks import decoded_blocks
@@ -151,7 +152,8 @@ class TextRecording:
 
 
 def open_text(path: Path, options: ReadOptions = DEFAULTS) -> TextRecording:
-    """The recording in a text file. Without a sensor in the file or the options, all of it is read once to infer one.
+    """The recording in a text file. Without a sensor in the file or the options, all of it is read once to infer one,
+    and a `SpikecutWarning` says so.
 
     Raises:
         UnknownFormat: if neither a header nor the options say columns and unit; the message shows the first lines.
@@ -162,7 +164,10 @@ def open_text(path: Path, options: ReadOptions = DEFAULTS) -> TextRecording:
     if (sensor := preamble.sensor or options.sensor) is not None:
         return TextRecording(path, sensor, layout, options.batch_events, preamble)
     sensor = infer_sensor(TextRecording(path, _LARGEST, layout, options.batch_events, preamble))
-    note = f"{path.name} does not state its sensor: {sensor} is inferred from its pixels; --sensor says another"
+    note = (
+        f"{printable(path.name)} does not state its sensor: {sensor} is inferred from its pixels; --sensor says another"
+    )
+    warnings.warn(note, SpikecutWarning, stacklevel=2)
     return TextRecording(path, sensor, layout, options.batch_events, preamble, (note,))
 
 

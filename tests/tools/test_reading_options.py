@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spikecut.pipeline.clock import TimeUnit
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.pipeline.filters.flip import Flip
 from spikecut.pipeline.filters.noise import Noise
@@ -46,7 +47,7 @@ def test_the_own_flags_of_a_command_come_first(name: str) -> None:
 
 def test_choices_are_those_of_the_readers() -> None:
     by_name = {flag.field: flag for flag in flags_of(FileOptions)}
-    assert by_name["time_unit"].choices == typing.get_args(typing.get_type_hints(TextLayout)["time_unit"])
+    assert set(by_name["time_unit"].choices) == set(typing.get_args(TimeUnit))
     assert by_name["on_damage"].choices == typing.get_args(OnDamage)
 
 
@@ -65,6 +66,7 @@ def test_flags_become_options_of_reading() -> None:
     filters = (Flip("x"), Noise(5_000))
     assert read_options(flags) == ReadOptions(SensorSize(34, 20), 65_536, layout, 2, 500_000, 1, "refuse", filters)
     assert read_options(ReadingOptions()) == ReadOptions()
+    assert read_options(ReadingOptions(time_unit="us")).text == TextLayout(None, "us")
 
 
 @pytest.mark.parametrize(

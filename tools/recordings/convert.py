@@ -155,8 +155,6 @@ def run_convert(options: "Convert") -> int:
     report = convert_with(
         source, target, read_options(options), overwrite=options.overwrite, format=options.format, changes=changes
     )
-    for note in report.notes:
-        print(printable(f"note: {note}"), file=sys.stderr)
     if options.json:
         print(json.dumps(_as_json(report)))
     else:

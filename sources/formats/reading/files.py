@@ -1,5 +1,6 @@
 """Opening and reading files, with errors of ours in place of the operating system's."""
 
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,12 +21,16 @@ def open_binary(path: Path) -> BinaryIO:
     """Opens a file for reading.
 
     Raises:
-        UnreadableSource: if the file is missing or may not be read.
+        UnreadableSource: if the file is missing or may not be read, or is a pipe, where reading would wait for ever.
     """
     try:
-        return path.open("rb")
+        if not stat.S_ISFIFO(path.stat().st_mode):
+            return path.open("rb")
     except OSError as error:
         raise unreadable(path, error) from error
+    except ValueError as error:  # a zero byte in the name
+        raise UnreadableSource(path, str(error), hint="check the name") from error
+    raise UnreadableSource(path, "is a pipe, not a file", hint="write what comes out of it to a file first")
 
 
 def read_bytes(file: BinaryIO, path: Path, n: int) -> bytes:

@@ -180,11 +180,20 @@ class _Order:
     def append(self, part: Chunk) -> None:
         """Puts events behind or among those that wait."""
         first_us = int(part.t.min())
-        among = [one for one in self.waiting if one.t[-1] > first_us]
+        n = len(self.waiting)
+        while n and self.waiting[n - 1].t[-1] > first_us:
+            n -= 1
+        among = self.waiting[n:]
         if among or (part.t[1:] < part.t[:-1]).any():
+            if among:  # what stays in front is not sorted again: many chunks of one time would cost their square
+                front = int(np.searchsorted(among[0].t, first_us, side="right"))
+                if front:
+                    self.waiting[n] = among[0].taken(slice(0, front))
+                    among[0] = among[0].taken(slice(front, None))
+                    n += 1
             part = _joined([*among, part])
             part = part.taken(np.argsort(part.t, kind="stable"))
-        del self.waiting[len(self.waiting) - len(among) :]
+        del self.waiting[n:]
         self.put_last(part)
 
     def certain(self) -> Iterator[EventBatch]:

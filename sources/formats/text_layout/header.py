@@ -99,7 +99,7 @@ def layout_of(path: Path, given: TextLayout | None, preamble: Preamble) -> TextL
             path,
             f"the header names the columns {' '.join(columns)}, but not the unit of the times; the file begins with "
             f"{_first_lines(path)}",
-            hint=f"for us give --columns {columns}, else --time-unit ms, s or ns; or name the column, such as t_us",
+            hint="give it: --time-unit us, ms, s or ns; or name the column, such as t_us",
         )
     return TextLayout(columns, unit)
 

@@ -198,6 +198,22 @@ def test_memory_is_bounded_when_time_stands_still(monkeypatch: pytest.MonkeyPatc
         ordered([chunk_of([7] * 400)] * 3)
 
 
+def test_many_chunks_of_one_time_are_not_sorted_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    joined = list[int]()
+    join = ordering._joined
+
+    def counted(parts: list[Chunk]) -> Chunk:
+        joined.append(sum(map(len, parts)))
+        return join(parts)
+
+    monkeypatch.setattr(ordering, "_joined", counted)
+    chunks = [chunk_of([0, 20_000, 20_041])] + [chunk_of([20_000] * 50)] * 100
+    events, dropped = ordered(chunks)
+    assert [t for _, t, *_ in events] == [0] + [20_000] * 5_001 + [20_041]
+    assert not dropped
+    assert sum(joined) < 4 * 5_003
+
+
 def test_damage_that_lets_nothing_through_is_an_error_and_names_the_place() -> None:
     damage = nothing(DropCounts.of(DropCause.unreadable, 3, 24, at_byte=512))
     with pytest.raises(CorruptRecording, match="byte 512") as caught:

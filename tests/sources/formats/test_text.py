@@ -252,7 +252,7 @@ def test_what_text_does_not_say_must_be_said(tmp_path: Path) -> None:
     assert "--columns xytp --time-unit us" in str(caught.value.hint)
     with pytest.raises(UnknownFormat, match="names the columns x y p t, but not the unit of the times") as caught:
         open_recording(file_of(tmp_path, "x,y,p,t\n1,2,1,30\n"))
-    assert "for us give --columns xypt, else --time-unit ms, s or ns" in str(caught.value.hint)
+    assert "--time-unit us, ms, s or ns" in str(caught.value.hint)
     for columns in ("xyt", "xyttp", "xxtp", "XYTP", ""):
         with pytest.raises(ConfigError, match="each once"):
             TextLayout(columns)

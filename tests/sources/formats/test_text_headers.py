@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikecut.pipeline.errors import ConfigError, CorruptRecording, UnknownFormat
+from spikecut.pipeline.errors import ConfigError, CorruptRecording, SpikecutWarning, UnknownFormat
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.formats import FORMATS
@@ -114,13 +114,15 @@ def test_a_sensor_that_is_not_stated_is_inferred_and_that_is_a_note(
     tmp_path: Path, pixels: list[tuple[int, int]], sensor: tuple[int, int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = file_of(tmp_path, "x,y,t_us,p\n" + "".join(f"{x},{y},{i},1\n" for i, (x, y) in enumerate(pixels)))
-    recording = open_recording(path)
+    with pytest.warns(SpikecutWarning, match="does not state its sensor"):
+        recording = open_recording(path)
     assert isinstance(recording, TextRecording)
     assert recording.sensor == SensorSize(*sensor)
     assert "does not state its sensor" in recording.notes[0]
     assert "sensor inferred" in recording.format
-    assert main(["convert", str(path), str(tmp_path / "a.h5")]) == 0
-    assert f"{SensorSize(*sensor)} is inferred" in capsys.readouterr().err
+    for command in (["info", str(path)], ["convert", str(path), str(tmp_path / "a.h5")]):
+        assert main(command) == 0
+        assert capsys.readouterr().err.count(f"{SensorSize(*sensor)} is inferred") == 1
 
 
 def test_text_of_another_encoding_is_refused_by_name(tmp_path: Path) -> None:
