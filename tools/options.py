@@ -5,7 +5,7 @@ Only `tyro` and what loads no NumPy is imported here: `--help` loads nothing hea
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Protocol, TypeVar
+from typing import Annotated, ClassVar, Literal, Protocol, TypeVar, cast
 
 import tyro
 
@@ -97,11 +97,7 @@ Columns = Annotated[
     ),
 ]
 TimeUnit = Annotated[
-    clock.TimeUnit | None,
-    tyro.conf.arg(
-        help="The unit of the times, for text whose header line does not say it. Default: us with --columns.",
-        help_behavior_hint="",
-    ),
+    clock.TimeUnit, tyro.conf.arg(help="For text files whose header does not say it: the unit of the times.")
 ]
 Camera = Annotated[
     int | None,
@@ -161,13 +157,22 @@ class FitOptions:
     fit: Fit = ""
 
 
+class Implied(str):
+    """A default that holds only where nothing else, such as a header line, says another; a word that is given does."""
+
+    __slots__ = ()
+
+
+_MICROSECONDS = cast(clock.TimeUnit, Implied("us"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileOptions(DamageOptions):
     """The flags of commands that read whole recordings: what files do not state."""
 
     sensor: Sensor = None
     columns: Columns = None
-    time_unit: TimeUnit = None
+    time_unit: TimeUnit = _MICROSECONDS
     camera: Camera = None
     filter: Filters = ()
 

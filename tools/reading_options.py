@@ -5,7 +5,7 @@ from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.filters.parsing import filters_from
 from spikecut.pipeline.fit import check_fit
 from spikecut.sources.formats.base import ReadOptions, TextLayout
-from spikecut.tools.options import FileOptions, FitOptions, ReadingOptions
+from spikecut.tools.options import FileOptions, FitOptions, Implied, ReadingOptions
 
 
 def read_options(options: FileOptions) -> ReadOptions:
@@ -37,9 +37,9 @@ def read_options(options: FileOptions) -> ReadOptions:
 
 
 def _layout(options: FileOptions) -> TextLayout | None:
-    """The layout of text files; what the flags do not say, the header line does."""
-    given = options.columns is not None or options.time_unit is not None
-    return TextLayout(options.columns, options.time_unit) if given else None
+    """The layout of text files; what no flag says, the header line does."""
+    unit = None if isinstance(options.time_unit, Implied) else options.time_unit
+    return None if options.columns is None and unit is None else TextLayout(options.columns, unit)
 
 
 def parse_sensor(text: str | None) -> SensorSize | None:

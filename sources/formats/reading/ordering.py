@@ -179,21 +179,17 @@ class _Order:
 
     def append(self, part: Chunk) -> None:
         """Puts events behind or among those that wait."""
-        first_us = int(part.t.min())
-        n = len(self.waiting)
+        first_us, n = int(part.t.min()), len(self.waiting)
         while n and self.waiting[n - 1].t[-1] > first_us:
             n -= 1
-        among = self.waiting[n:]
-        if among or (part.t[1:] < part.t[:-1]).any():
-            if among:  # what stays in front is not sorted again: many chunks of one time would cost their square
-                front = int(np.searchsorted(among[0].t, first_us, side="right"))
-                if front:
-                    self.waiting[n] = among[0].taken(slice(0, front))
-                    among[0] = among[0].taken(slice(front, None))
-                    n += 1
-            part = _joined([*among, part])
+        among, self.waiting = self.waiting[n:], self.waiting[:n]
+        if among:  # what stays in front is not sorted again: many chunks of one time would cost their square
+            front = int(np.searchsorted(among[0].t, first_us, side="right"))
+            if front:
+                self.waiting.append(among[0].taken(slice(0, front)))
+            part = _joined([among[0].taken(slice(front, None)), *among[1:], part])
+        if (part.t[1:] < part.t[:-1]).any():
             part = part.taken(np.argsort(part.t, kind="stable"))
-        del self.waiting[n:]
         self.put_last(part)
 
     def certain(self) -> Iterator[EventBatch]:
@@ -300,9 +296,4 @@ def _apart(parts: list[Chunk]) -> Iterator[Chunk]:
 def _joined(parts: list[Chunk]) -> Chunk:
     if len(parts) == 1:
         return parts[0]
-    return Chunk(
-        np.concatenate([part.t for part in parts]),
-        np.concatenate([part.x for part in parts]),
-        np.concatenate([part.y for part in parts]),
-        np.concatenate([part.p for part in parts]),
-    )
+    return Chunk(*(np.concatenate([getattr(part, column) for part in parts]) for column in "txyp"))
