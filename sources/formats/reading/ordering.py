@@ -296,4 +296,5 @@ def _apart(parts: list[Chunk]) -> Iterator[Chunk]:
 def _joined(parts: list[Chunk]) -> Chunk:
     if len(parts) == 1:
         return parts[0]
-    return Chunk(*(np.concatenate([getattr(part, column) for part in parts]) for column in "txyp"))
+    t, x, y, p = (np.concatenate([getattr(part, column) for part in parts]) for column in "txyp")
+    return Chunk(t, x, y, p)
