@@ -43,6 +43,11 @@ def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> FittedCut
     fitted = load_cutoff(path)
     fitted.check(card.weights_sha256, card.classes, card.spec.step_us)
     rule = fitted.cutoff
+    if rule.horizon < card.horizon:
+        raise ModelError(
+            f"{path}: decider: a rule for {rule.horizon} steps; the network takes {card.horizon}",
+            hint="fit one for this network: spikecut calibrate",
+        )
     if not isinstance(rule, Planned):
         return fitted
     policy = policy_of(weights, card, path.parent)

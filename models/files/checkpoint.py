@@ -59,6 +59,10 @@ def _check(card: ModelCard) -> None:
     for name in card.classes:
         if name != printable(name):
             raise unexpected("classes", name, "names without control characters")
+    if len(set(card.classes)) < len(card.classes):
+        raise unexpected("classes", list(card.classes), "every name once")
+    if "/" in card.name or card.name.startswith("."):  # files are called by it
+        raise unexpected("name", card.name, "a name without / that begins with no dot")
     if card.onset:
         typed(Onset, dict(card.onset), "onset")
     if not isinstance(card.provenance.get("made_of", {}), dict):

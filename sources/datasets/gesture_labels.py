@@ -90,6 +90,6 @@ def _span(path: Path, number: int, row: list[str]) -> GestureSpan:
         raise CorruptRecording(path, f"row {number}: {','.join(row)}; expected three whole numbers") from None
     if not 1 <= label <= len(GESTURES):
         raise CorruptRecording(path, f"row {number}: class {label}; expected 1 to {len(GESTURES)}")
-    if end_us <= start_us:
+    if end_us < start_us:  # one of no length is a label without events
         raise CorruptRecording(path, f"row {number}: it ends at {end_us} us and begins at {start_us} us")
     return GestureSpan(label - 1, start_us, end_us)

@@ -17,12 +17,12 @@ from spikecut.pipeline.errors import CorruptRecording, UnknownFormat
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources.formats import known_formats
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
-from spikecut.sources.formats.reading.files import open_binary
+from spikecut.sources.formats.reading.files import open_binary, read_bytes
 from spikecut.sources.formats.reading.ordering import Chunk, in_order, nothing
 
 DVS128 = SensorSize(128, 128)
 _COLUMNS = 4
-_LATEST_MS = 1e12  # 31 years: what lies beyond is no time
+_LATEST_MS = 4e12  # 126 years: what lies beyond is no time
 _NOWHERE = 0xFFFF
 _EXPECTED = "expected N x 4 numbers: x, y, p, t in ms, as Tonic keeps DVS128 Gesture"
 
@@ -85,7 +85,7 @@ def _chunks(path: Path, block: int) -> Iterator[Chunk]:
         if rows < header.rows and header.by_column:
             raise CorruptRecording(path, f"{rows} of {header.rows} rows, stored by column: x, y, p and t are mixed up")
         for at in range(0, rows, block):
-            yield _decoded(_block(file, header, at, min(block, rows - at)), header, at)
+            yield _decoded(_block(file, path, header, at, min(block, rows - at)), header, at)
         if rows < header.rows:
             begin = header.begin + rows * row
             lost = DropCounts.of(DropCause.cut_off, header.rows - rows, there - rows * row, begin)
@@ -94,18 +94,32 @@ def _chunks(path: Path, block: int) -> Iterator[Chunk]:
             yield nothing(DropCounts.of(DropCause.trailing, 0, there - rows * row, header.begin + rows * row))
 
 
-def _block(file: BinaryIO, header: _Header, at: int, n: int) -> Any:
+def _block(file: BinaryIO, path: Path, header: _Header, at: int, n: int) -> Any:
     """Rows `at` to `at + n` as four columns of float64."""
     size = header.dtype.itemsize
     if not header.by_column:
         file.seek(header.begin + at * _COLUMNS * size)
-        values = np.frombuffer(file.read(n * _COLUMNS * size), header.dtype).reshape(n, _COLUMNS).T
+        values = _values(file, path, header, n * _COLUMNS).reshape(n, _COLUMNS).T
         return values.astype(np.float64)
     columns = []
     for column in range(_COLUMNS):
         file.seek(header.begin + (column * header.rows + at) * size)
-        columns.append(np.frombuffer(file.read(n * size), header.dtype).astype(np.float64))
+        columns.append(_values(file, path, header, n).astype(np.float64))
     return np.stack(columns)
+
+
+def _values(file: BinaryIO, path: Path, header: _Header, n: int) -> Any:
+    """The next `n` numbers of a file.
+
+    Raises:
+        CorruptRecording: if the file has become shorter.
+        UnreadableSource: if they cannot be read.
+    """
+    at, n_bytes = file.tell(), n * header.dtype.itemsize
+    data = read_bytes(file, path, n_bytes)
+    if len(data) < n_bytes:
+        raise CorruptRecording(path, "the file became shorter while it was read", offset=at)
+    return np.frombuffer(data, header.dtype)
 
 
 def _decoded(columns: Any, header: _Header, at: int, lost: DropCounts = NOTHING_LOST) -> Chunk:

@@ -31,6 +31,8 @@ _RATIO, _SPARE = 1_100, 2**20
 _SMALL_BYTES = 4_096
 _BLOCK_BYTES = 2**24
 _PIECE_BYTES = 2**16
+_END_OF_ARCHIVE, _END_BYTES = b"PK\5\6", 22
+_TAIL_BYTES = _END_BYTES + 2**16 - 1  # a comment may follow, of 16 bits of bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,19 @@ def _chunks(path: Path, members: Members, block: int) -> Iterator[Chunk]:
                 yield nothing(DropCounts.of(DropCause.trailing, 0, n_left))
             if stream.damaged:  # the checksum of a member
                 yield nothing(DropCounts.of(DropCause.unreadable, 0, stream.header.rows * stream.header.row_bytes))
+        n_behind, at_byte = _behind(archive, path)
+        if n_behind:
+            yield nothing(DropCounts.of(DropCause.trailing, 0, n_behind, at_byte))
+
+
+def _behind(archive: zipfile.ZipFile, path: Path) -> tuple[int, int]:
+    """How many bytes follow the end of the archive, and where."""
+    file: Any = archive.fp
+    size = file_size(path)
+    file.seek(max(0, size - _TAIL_BYTES))
+    begin, tail = file.tell(), file.read(_TAIL_BYTES)
+    end = begin + tail.rfind(_END_OF_ARCHIVE) + _END_BYTES + len(archive.comment)
+    return max(0, size - end), end
 
 
 def _columns(members: Members, parts: dict[str, Any], n: int) -> dict[str, Any]:

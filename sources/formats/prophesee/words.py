@@ -67,11 +67,12 @@ class WordStream:
         with open_binary(self.path) as file:
             remaining = max(0, os.fstat(file.fileno()).st_size - at)
             file.seek(at)
-            n_left, progress = 0, True
+            n_left, missing, progress = 0, 0, True
             while remaining or (progress and n_left >= self.record_bytes):
                 room = buffer.data[n_left:][:remaining]
                 n_read = _read_into(file, self.path, room)
-                remaining = remaining - n_read if n_read or not room else 0  # the file may have become shorter
+                missing += 0 if n_read or not room else remaining  # the file has become shorter
+                remaining = 0 if missing else remaining - n_read
                 n_bytes, done = n_left + n_read, 0
                 state[FULL] = 1
                 while state[FULL] and done % np.dtype(self.word).itemsize == 0:
@@ -83,8 +84,8 @@ class WordStream:
                 n_left, at, progress = n_bytes - done, at + done, done > 0
                 buffer[:n_left] = buffer[done:n_bytes].copy()
         yield output.chunk()
-        if n_left:
-            yield Chunk(*empty_columns(0), DropCounts.of(DropCause.cut_off, 1, n_left, at))
+        if n_left + missing:
+            yield Chunk(*empty_columns(0), DropCounts.of(DropCause.cut_off, 1, n_left + missing, at))
 
     def _decode(self, data: Any, flags: tuple[bool, bool], state: Int64[ndarray, " S"], output: "_Output") -> None:
         """Decodes into `output` until it is full, the bytes are used up, more are needed, or words begin elsewhere."""

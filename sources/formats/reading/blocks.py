@@ -21,8 +21,8 @@ def decoded_blocks(path: Path, begin: int, block_bytes: int, decode: Decode) -> 
 
     `decode` gets the bytes at hand, the place of the first in the file, and whether the file ends with them. It
     returns the events in them and how many bytes these took; the rest is handed to it again, with more behind. What is
-    left at the end of the file counts as one event, `cut_off`. The file is read up to the size it had when it was
-    opened.
+    left at the end of the file counts as one event, `cut_off`, as does what goes missing while it is read. The file is
+    read up to the size it had when it was opened.
 
     Raises:
         UnreadableSource: if the file is missing or cannot be read.
@@ -33,9 +33,10 @@ def decoded_blocks(path: Path, begin: int, block_bytes: int, decode: Decode) -> 
         left, at = b"", begin
         while remaining:
             block = read_bytes(file, path, min(remaining, block_bytes))
-            remaining = remaining - len(block) if block else 0  # the file may have become shorter meanwhile
+            missing = 0 if block else remaining  # the file has become shorter
+            remaining -= len(block) + missing
             chunk, n_bytes = decode(np.frombuffer(left + block, np.uint8), at, remaining == 0)
             left, at = (left + block)[n_bytes:], at + n_bytes
-            if left and not remaining:
-                chunk = replace(chunk, lost=chunk.lost + DropCounts.of(DropCause.cut_off, 1, len(left), at))
+            if (left or missing) and not remaining:
+                chunk = replace(chunk, lost=chunk.lost + DropCounts.of(DropCause.cut_off, 1, len(left) + missing, at))
             yield chunk
