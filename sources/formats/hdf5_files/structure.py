@@ -123,7 +123,11 @@ class Fields:
         return int.from_bytes(self.bytes(n), "little")
 
     def numbers(self, *sizes: int) -> list[int]:
-        return [self.number(n) for n in sizes]
+        data, end, values = self.bytes(sum(sizes)), 0, list[int]()
+        for n in sizes:
+            values.append(int.from_bytes(data[end : end + n], "little"))
+            end += n
+        return values
 
     def skip(self, n: int) -> None:
         self.bytes(n)
