@@ -7,6 +7,7 @@ in order and in bounded memory. A peer that answers with another number of event
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def _compare(name: str, path: Path, batch: EventBatch) -> None:
             continue
         if n != len(batch):
             print(f"{name:<8}{peer.__name__} delivers {n:,} of {len(batch):,} events")
-        contenders[peer.__name__] = lambda peer=peer: peer(path)
+        contenders[peer.__name__] = partial(peer, path)
     seconds = best_seconds(contenders, rounds=4)
     size = path.stat().st_size / len(batch)
     best = min((spent for peer, spent in seconds.items() if peer != "spikecut"), default=None)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -179,7 +180,7 @@ def test_a_cutoff_keeps_its_reference_and_older_ones_have_none(tmp_path: Path) -
     "changes",
     [{"n": 0}, {"rate_hz": (1.0,) * 6}, {"rate_hz": (2.0, 1.0) * 3 + (3.0,)}, {"on_share": (0.5,) * 6 + (1.5,)}],
 )
-def test_a_reference_that_cannot_be_is_refused(changes: dict[str, object], tmp_path: Path) -> None:
+def test_a_reference_that_cannot_be_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="reference"):
         dataclasses.replace(a_reference(), **changes)
     cutoff = load_cutoff(opening.SHIPPED / "nmnist.ltt-2pt.json")
