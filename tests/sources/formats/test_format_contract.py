@@ -88,7 +88,8 @@ def test_damage_is_the_same_however_a_file_is_cut_into_batches(tmp_path: Path, n
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_sixty_mutants_are_read_in_order_and_in_range_or_refused(tmp_path: Path, name: str) -> None:
-    path = recording(tmp_path, name, [pattern(1_000)])
+    n = 40_000 if name == "hdf5" else 1_000  # three chunks, of which damage takes one
+    path = recording(tmp_path, name, [pattern(n)])
     n_read = 0
     for _, mutant in faults.mutants(path.read_bytes(), 60, seed=11):
         path.write_bytes(mutant)
