@@ -17,6 +17,7 @@ from numpy import ndarray
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
 from spikecut.pipeline.files.atomic_files import new_file, write_text
+from spikecut.pipeline.filters.base import Filtered
 from spikecut.sources.datasets.base import FrameSpec, in_part
 from spikecut.sources.datasets.frames import binner_for
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan
@@ -83,7 +84,8 @@ class DrawnSession:
 
     def streams(self, view: FrameSpec) -> Iterator[Iterator[Frame]]:
         """The frames of every gesture, in the order of `spans`; drawn in one pass."""
-        for _, batch in cut(self, list(self.spans())):
+        source = Filtered(self, view.reading.filters) if view.reading.filters else self
+        for _, batch in cut(source, list(self.spans())):
             yield binner_for(batch.sensor, view, self.name).bins([batch])
 
     def spans(self) -> Iterator[GestureSpan]:

@@ -1,6 +1,7 @@
 """Truths about recordings of any sensor before the shipped networks: which part is shown, and where that is written."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,20 @@ import pytest
 
 from spikecut.models.files import opening
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.filters.flip import Flip
+from spikecut.pipeline.filters.polarity import Polarity
 from spikecut.pipeline.fit import Fits
 from spikecut.pipeline.rules.cutoff_file import load_cutoff
+from spikecut.sources.datasets.class_folders import list_recordings
 from spikecut.sources.datasets.frames import binner_for
+from spikecut.sources.formats.atis import write_atis
 from spikecut.sources.formats.base import ReadOptions
 from spikecut.sources.formats.hdf5_writer import write_hdf5
 from spikecut.tools.cli import main
 from spikecut.tools.frame_streams import network_for, view_of
-from spikecut.tools.training.packing import view_for
+from spikecut.tools.training.packing import pack_recordings, view_for
 from spikecut.tools.training.recipe import read_recipe
+from spikecut.tools.training.training_data import made_of
 
 DAVIS = SensorSize(240, 180)
 CROP = "crop 56,26,128x128 of 240x180 to 0,0,128x128 of 128x128"
@@ -112,6 +118,29 @@ def test_a_file_of_the_networks_own_sensor_says_nothing_of_a_fit() -> None:
     view = view_of(opening.card_of(opening.locate("gestures")), ReadOptions(), fits)
     binner_for(SensorSize(128, 128), view, "a")
     assert not fits.used
+
+
+def test_a_recipe_may_filter_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (opening.SHIPPED.parent.parent / "tools" / "recipes" / "nmnist.toml").read_text()
+    (tmp_path / "other.toml").write_text('filters = ["polarity:on"]\n' + text)
+    recipe = replace(read_recipe(tmp_path / "other.toml"), name="nmnist")
+    assert view_for(recipe, ReadOptions(filters=(Flip("x"),))).reading.filters == (Flip("x"), Polarity("on"))
+    folder = tmp_path / "d"
+    (folder / "0").mkdir(parents=True)
+    batch = moving(SensorSize(34, 34), 0.3)
+    write_atis(folder / "0" / "a.bin", [batch], batch.sensor)
+    recordings = list_recordings(folder)
+    frames, _ = pack_recordings(recordings, recipe, "train")
+    assert capsys.readouterr().err.count("lost") == 0
+    plain, _ = pack_recordings(recordings, read_recipe("nmnist"), "train")
+    assert plain[:, :, 0].any()
+    assert not frames[:, :, 0].any()
+    assert np.array_equal(frames[:, :, 1], plain[:, :, 1])
+    now, before = made_of(recipe, None), made_of(read_recipe("nmnist"), None)
+    assert "Polarity" in now["reading"]
+    assert "reading" not in before
+    (tmp_path / "wrong.toml").write_text('filters = ["polarise"]\n' + text)
+    assert main(["train", str(tmp_path / "wrong.toml"), "--out", str(tmp_path / "o")]) == 2
 
 
 def test_a_recipe_may_say_how_other_sensors_are_shown(tmp_path: Path) -> None:

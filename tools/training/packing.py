@@ -21,6 +21,7 @@ from rich.progress import track
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError, SpikecutError, printable
 from spikecut.pipeline.events import Frame
+from spikecut.pipeline.filters.parsing import filters_from
 from spikecut.sources.datasets.base import Example, FrameSpec, sources_of
 from spikecut.sources.datasets.class_folders import LabelledRecording, example_of
 from spikecut.sources.datasets.digests import digests_of
@@ -51,8 +52,13 @@ def view_for(recipe: Recipe, reading: ReadOptions = DEFAULTS) -> FrameSpec:
         downsample=recipe.downsample,
         reader=f"recipe {recipe.name!r}",
         batch_events=65_536,
-        reading=replace(reading, fit=recipe.fit),
+        reading=reading_for(recipe, reading),
     )
+
+
+def reading_for(recipe: Recipe, reading: ReadOptions = DEFAULTS) -> ReadOptions:
+    """The options of reading that are given, with the fit and the filters of a recipe."""
+    return replace(reading, fit=recipe.fit, filters=(*reading.filters, *filters_from(recipe.filters)))
 
 
 def pack_examples(

@@ -16,6 +16,7 @@ from spikecut.pipeline.errors import ConfigError, SpikecutError
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.evidence.readout import Readout, parse_temperatures
 from spikecut.pipeline.files.strict import did_you_mean, read_toml, typed
+from spikecut.pipeline.filters.parsing import filters_from
 from spikecut.pipeline.fit import check_fit
 from spikecut.pipeline.recognition import Onset
 from spikecut.pipeline.rules.fit import check_wish
@@ -64,7 +65,8 @@ class Recipe:
     a continuous stream holds something to recognise. `policy` is how a policy is trained, if one of the rules needs
     one. `transforms` are Tonic's, by name and arguments, on the events of the training examples alone; they are drawn
     once for the whole training. `fit` says how recordings of other sensors than `sensor` are shown: crop, squeeze or
-    X,Y,WxH; without it they are refused.
+    X,Y,WxH; without it they are refused. `filters` act on the events of all recordings of training, fitting and
+    evaluation, behind those of `--filter`; words as there, such as refractory:1ms.
 
     With `inputs = 3` in `network` the recipe is for pictures: `sensor` is the size that they are resized to, and keys
     for events are left out.
@@ -90,6 +92,7 @@ class Recipe:
     onset: Onset | None = None
     transforms: tuple[dict[str, Any], ...] = ()
     fit: str = ""
+    filters: tuple[str, ...] = ()
     deciding: Deciding = field(default_factory=Deciding)
     policy: PolicyPlan = field(default_factory=PolicyPlan)
 
@@ -101,6 +104,7 @@ class Recipe:
         if self.counterpart and self.counterpart not in COUNTERPARTS:
             raise ConfigError(f"counterpart {self.counterpart!r}; expected one of {', '.join(COUNTERPARTS)}")
         check_fit(self.fit)
+        filters_from(self.filters)
         _CHECKS[self.network.input_kind](self)
         how = self.training.augmentation
         if how.mirrored and how.flipped:
@@ -122,7 +126,8 @@ def _check_events(recipe: Recipe) -> None:
 def _check_images(recipe: Recipe) -> None:
     """Refuses what only streams of events have."""
     numbers = {"downsample": 1, "spare_steps": 0, "drawn_users": 0, "drawn_judges": 0}
-    usual: dict[str, Any] = {**numbers, "counterpart": "", "fit": "", "onset": None, "transforms": ()}
+    usual: dict[str, Any] = {**numbers, "counterpart": "", "fit": "", "filters": ()}
+    usual |= {"onset": None, "transforms": ()}
     others = [name for name, value in usual.items() if getattr(recipe, name) != value]
     if recipe.training.augmentation != Augmentation():
         others.append("training.augmentation")

@@ -23,7 +23,7 @@ from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.simulation.drawn_people import DrawnPeople
 from spikecut.sources.simulation.gestures import VERSION, drawn_session, drawn_users
 from spikecut.tools.training.frame_cache import Frames
-from spikecut.tools.training.packing import Labels, pack_drawn, pack_examples, view_for
+from spikecut.tools.training.packing import Labels, pack_drawn, pack_examples, reading_for, view_for
 from spikecut.tools.training.recipe import UNUSED_AUGMENTATION, Recipe
 
 
@@ -104,7 +104,8 @@ def made_of(recipe: Recipe, data: Path | None, start: str = "", reading: ReadOpt
         sources = sources_of(_opened(recipe, data).examples("train"))
         lines = (f"{one.name} {digest}\n" for one, digest in zip(sources, digests_of(sources), strict=True))
         identity = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
-    given = replace(reading, fit=recipe.fit).given if data is not None else ""
+    options = reading_for(replace(recipe, fit="")) if data is None else reading_for(recipe, reading)
+    given = options.given
     read_with = {"reading": given} if given else {}
     return settings | read_with | {"data": identity, "first weights": start or "fresh"}
 
