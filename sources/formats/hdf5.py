@@ -53,7 +53,8 @@ class Hdf5Recording:
         return None if row is None else in_order(self._chunks(row), self.sensor, self.path)
 
     def _chunks(self, first_row: int = 0) -> Iterator[Chunk]:
-        with _Opened(self.path, self.options) as events:
+        opened = _Opened(self.path, self.options)
+        with opened as events:
             if events.damaged_at is not None:
                 yield nothing(DropCounts.of(DropCause.unreadable, 0, 16, events.damaged_at))
             for first, last in pairwise([first_row, *events.segments, events.rows]):
@@ -64,6 +65,8 @@ class Hdf5Recording:
                         part = chunk.taken(slice(at, at + self.batch_events))
                         yield replace(part, lost=lost, new_segment=marked)
                         marked = False
+            if n_behind := opened.source.size - opened.source.end:
+                yield nothing(DropCounts.of(DropCause.trailing, 0, n_behind, opened.source.end))
 
 
 def open_hdf5(path: Path, options: ReadOptions = DEFAULTS) -> Hdf5Recording:

@@ -85,12 +85,12 @@ def test_a_file_that_shrinks_gives_its_first_events_and_tells_the_loss(tmp_path:
 
 
 class Failing(io.FileIO):
-    """A file on a disk that fails from byte `good` on."""
+    """A file on a disk that fails at byte `bad`."""
 
-    good = 0
+    bad = 0
 
     def readinto(self, buffer: Any, /) -> int | None:
-        if self.tell() + len(buffer) > self.good:
+        if self.tell() <= self.bad < self.tell() + len(buffer):
             raise OSError(errno.EIO, "Input/output error")
         return super().readinto(buffer)
 
@@ -100,25 +100,25 @@ class Failing(io.FileIO):
 
 @pytest.fixture
 def failing_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Makes reads beyond a byte fail, of all files that are opened from now on."""
+    """Makes reading one byte fail, of all files that are opened from now on."""
     pread = os.pread
 
-    def fail_from(good: int) -> None:
+    def fail_at(bad: int) -> None:
         def open_failing(path: Path, mode: str = "r", *rest: Any, **options: Any) -> BinaryIO:
             assert mode == "rb"
             file = Failing(path)
-            file.good = good
+            file.bad = bad
             return io.BufferedReader(file, 1_024)
 
         def failing_pread(descriptor: int, n: int, at: int) -> bytes:
-            if at + n > good:
+            if at <= bad < at + n:
                 raise OSError(errno.EIO, "Input/output error")
             return pread(descriptor, n, at)
 
         monkeypatch.setattr(Path, "open", open_failing)
         monkeypatch.setattr(os, "pread", failing_pread)
 
-    return fail_from
+    return fail_at
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6])

@@ -18,7 +18,7 @@ from spikecut.tools.cli import main
 from source_contract import DVS128, WRITERS, check_source, opened, pattern, recording
 
 HEADER = "class,startTime_usec,endTime_usec"
-DECLARED_END = ("aedat4", "npy", "npz", "tonic_npy")
+DECLARED_END = ("aedat4", "hdf5", "npy", "npz", "tonic_npy")
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from spikecut.sources.formats.arrays.array_header import ArrayHeader, Fields, fi
 from spikecut.sources.formats.arrays.npy_files import inferred_sensor, with_whole_booleans
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.reading.event_fields import event_chunk, event_fields, unit_of
-from spikecut.sources.formats.reading.files import file_size, open_binary
+from spikecut.sources.formats.reading.files import file_size, open_binary, unreadable
 from spikecut.sources.formats.reading.ordering import Chunk, in_order, nothing
 
 _MEMBERS_LIMIT = 1_000
@@ -244,7 +244,7 @@ class _Stream:
     """An array while it is unpacked, piece by piece: the same pieces whatever is asked of it."""
 
     def __init__(self, archive: zipfile.ZipFile, path: Path, name: str, stack: contextlib.ExitStack) -> None:
-        info = archive.getinfo(name)
+        info, self.path = archive.getinfo(name), path
         member: Any = stack.enter_context(archive.open(info))
         member._expected_crc = None  # zipfile would keep the last piece back; the sum is verified in `rest`
         self.file = member
@@ -279,6 +279,8 @@ class _Stream:
     def _piece(self) -> bytes:
         try:
             data: bytes = self.file.read(_PIECE_BYTES)
+        except OSError as error:
+            raise unreadable(self.path, error) from error
         except Exception:  # zlib and zipfile fail on damage in several ways
             self.damaged, self.ended = True, True
             return b""

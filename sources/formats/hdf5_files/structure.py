@@ -37,6 +37,7 @@ class Hdf5Bytes:
     size: int
     visited: set[int] = field(default_factory=set)
     n_structure: int = 0
+    end: int = 0  # as the superblock states it
 
     def damaged(self, what: str, at: int | None = None) -> CorruptRecording:
         return CorruptRecording(self.path, f"the structure of the HDF5 file is damaged ({what})", offset=at)
@@ -221,6 +222,7 @@ def _root_address(source: Hdf5Bytes) -> int:
         )
     if end > source.size:
         raise source.cut_off(f"end: {source.size:,} bytes where its header states {end:,}")
+    source.end = end
     return root
 
 
