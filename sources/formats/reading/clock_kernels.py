@@ -15,14 +15,13 @@ RESET_US = 1_000_000
 SETTLED_US = 20_000
 AHEAD = 32  # events that vote on a leap, and that make a clock believed
 FAR_AHEAD = 65_536  # where the search for the end of a step back ends
-LEAD_IN = 3
 LATEST_US = 1 << 62  # so that differences fit into 64 bits
 
 KEEP, LATE, RESET, LEAP = 0, 1, 2, 3
 
 # What is known of the clock between two calls: an int64 each.
-CLOCK = 4
-NEWEST, FIRST, N_KEPT, FRESH = range(CLOCK)
+CLOCK = 2
+NEWEST, FRESH = range(CLOCK)
 
 
 @compiled(nogil=True, boundscheck=False)
@@ -52,24 +51,18 @@ def judge(t: Any, clock: Any, final: bool, verdicts: Any) -> int:
                 verdicts[i] = LEAP
                 i += 1
                 continue
-            clock[NEWEST] = clock[FIRST] = t[i]
-            clock[N_KEPT], clock[FRESH] = 1, 0
+            clock[NEWEST], clock[FRESH] = t[i], 0
             verdicts[i] = RESET
             i += 1
         elif -REORDER_US <= step <= REORDER_US:
             clock[NEWEST] = max(clock[NEWEST], t[i])
-            clock[FIRST] = min(clock[FIRST], t[i])
-            clock[N_KEPT] += 1
             verdicts[i] = KEEP
             i += 1
         elif step > 0:
             if n - i <= AHEAD and not final:
                 return i
-            verdict = judge_leap(t, i, clock)
-            verdicts[i] = verdict
-            if verdict != LEAP:
-                clock[FIRST] = t[i] if verdict == RESET else clock[FIRST]
-                clock[N_KEPT] = 1 if verdict == RESET else clock[N_KEPT] + 1
+            verdicts[i] = judge_leap(t, i, clock[NEWEST])
+            if verdicts[i] != LEAP:
                 clock[NEWEST] = t[i]
             i += 1
         else:
@@ -81,27 +74,19 @@ def judge(t: Any, clock: Any, final: bool, verdicts: Any) -> int:
             i = end
             if believed:
                 verdicts[i] = RESET
-                clock[NEWEST] = clock[FIRST] = t[i]
-                clock[N_KEPT] = 1
+                clock[NEWEST] = t[i]
                 i += 1
     return int(n)
 
 
 @compiled(nogil=True)
-def judge_leap(t: Any, i: int, clock: Any) -> Any:
+def judge_leap(t: Any, i: int, before: Any) -> Any:
     """An event more than 10 ms ahead: LEAP if the next two, or most of the next 32, belong to the time before it."""
-    before, own = clock[NEWEST], t[i]
-    against, votes, least, most = 0, 0, own, own
+    own, against, votes = t[i], 0, 0
     for j in range(i + 1, min(i + 1 + AHEAD, t.shape[0])):
         against += abs(t[j] - before) < abs(t[j] - own)
         votes += 1
-        least, most = min(least, t[j]), max(most, t[j])
-    if against * 2 > votes or next_two_are_behind(t, i, own - before + REORDER_US):
-        return LEAP
-    leads_in = clock[N_KEPT] <= LEAD_IN and before - clock[FIRST] <= REORDER_US
-    if leads_in and votes == AHEAD and own - before > RESET_US and (most - least) * 100 < own - before:
-        return RESET
-    return KEEP
+    return LEAP if against * 2 > votes or next_two_are_behind(t, i, own - before + REORDER_US) else KEEP
 
 
 @compiled(nogil=True)

@@ -7,9 +7,9 @@
 - After a step back of more than 10 ms, events are `late` if the clock returns to where it was. If it does not, it was
   reset, and a new segment begins: after more than a second back with the 32nd event (the second, if the recording ends
   before), after less once 20 ms have passed on the new clock.
-- Segments of at most 10 ms before the first longer one are left over from another clock and dropped (`stale`), as are
-  at most 3 events more than a second before everything else. Cameras deliver such events from buffers that were not
-  emptied when their clock was set. Segments that the file itself marks are never stale.
+- Segments of at most 10 ms before the first longer one are left over from another clock and dropped (`stale`). Cameras
+  deliver such events from buffers that were not emptied when their clock was set. Segments that the file itself marks
+  are never stale.
 
 The result does not depend on how the events were cut into chunks. Events in order are not copied.
 """
@@ -33,7 +33,6 @@ from spikecut.sources.formats.reading.clock_kernels import (
     LATE,
     LATEST_US,
     LEAP,
-    N_KEPT,
     NEWEST,
     REORDER_US,
     RESET,
@@ -119,7 +118,6 @@ class _Order:
                 return
         elif not len(self.unjudged) and self.follows(chunk):
             self.clock[NEWEST] = chunk.t[-1]
-            self.clock[N_KEPT] += len(chunk)
             self.put_last(chunk)
             yield from self.certain()
             return

@@ -82,8 +82,6 @@ def plainly(events: Sequence[Event]) -> tuple[list[Any], dict[str, int]]:
             nearer_before = sum(abs(u - newest) < abs(u - t) for u in near)
             if 2 * nearer_before > len(near) or two_behind(t, after, t - newest + 10 * MS):
                 dropped["leap"] += 1
-            elif leads_in(segments[-1], newest, t, near):
-                segments.append([event])
             else:
                 segments[-1].append(event)
         elif is_reset(t, newest, after):
@@ -102,12 +100,6 @@ def plainly(events: Sequence[Event]) -> tuple[list[Any], dict[str, int]]:
 def two_behind(t: int, after: Sequence[int], most: int) -> bool:
     """Whether the next two events are more than 10 ms behind a time, and not more than `most`."""
     return len(after) >= 2 and all(10 * MS < t - u <= most for u in after[:2])
-
-
-def leads_in(segment: Sequence[Event], newest: int, t: int, near: Sequence[int]) -> bool:
-    """Whether a segment is at most three events, long before everything else."""
-    narrow = len(near) == 32 and (max([t, *near]) - min([t, *near])) * 100 < t - newest
-    return len(segment) <= 3 and newest - min(segment)[0] <= 10 * MS and t - newest > 1_000 * MS and narrow
 
 
 def is_reset(t: int, newest: int, after: Sequence[int]) -> bool:
