@@ -27,6 +27,7 @@ from spikecut.sources.formats.tonic_npy import open_tonic_npy
 TONIC = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
 _HEADER_BYTES = 256
 _BLOCK_BYTES = 2**24
+_NO_PIXEL = 65_535  # what the decoder makes of coordinates that are none, such as -3 and NaN
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,9 @@ def inferred_sensor(path: Path, chunks: Iterable[Chunk]) -> SensorSize:
     """The smallest sensor on which all events lie, 1 x 1 without any; warns that it is assumed (`SpikecutWarning`)."""
     width = height = 1
     for chunk in chunks:
-        if len(chunk.t):
-            width, height = max(width, int(chunk.x.max()) + 1), max(height, int(chunk.y.max()) + 1)
+        on = (chunk.x < _NO_PIXEL) & (chunk.y < _NO_PIXEL)
+        if on.any():
+            width, height = max(width, int(chunk.x[on].max()) + 1), max(height, int(chunk.y[on].max()) + 1)
     sensor = SensorSize(width, height)
     warnings.warn(
         f"{printable(str(path))}: an array states no sensor; {sensor} is assumed, the smallest that holds all events: "

@@ -249,3 +249,16 @@ def test_rows_that_are_no_event_are_counted() -> None:
     columns = {"t": [1.0, nan, 3, 4, 5], "x": [0.5, 1, nan, 3, 2], "y": [1.0] * 5, "p": [1.0, 1, 1, 0.5, -1]}
     chunk = event_chunk({name: np.array(column) for name, column in columns.items()}, "us")
     assert (chunk.t.tolist(), chunk.p.tolist(), chunk.lost.total) == ([5], [0], 4)
+
+
+def test_a_pixel_that_is_none_does_not_make_the_inferred_sensor_larger(tmp_path: Path) -> None:
+    rows = np.zeros(50, [("t", "<i8"), ("x", "<f4"), ("y", "<f4"), ("p", "?")])
+    rows["t"], rows["x"], rows["y"] = np.arange(50) * 100, 39, 29
+    rows["x"][20], rows["y"][30] = np.inf, -3
+    np.save(tmp_path / "a.npy", rows)
+    with pytest.warns(SpikecutWarning, match="40x30"):
+        recording = open_recording(tmp_path / "a.npy")
+    batches = list(recording)
+    assert recording.sensor == SensorSize(40, 30)
+    assert sum(len(batch) for batch in batches) == 48
+    assert sum(batch.lost.total for batch in batches) == 2
