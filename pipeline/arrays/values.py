@@ -62,7 +62,7 @@ def times_us(t: Shaped[ndarray, " N"], unit: TimeUnit | None = None) -> Int64[nd
 def _of_durations(t: Shaped[ndarray, " N"], unit: TimeUnit | None) -> Int64[ndarray, " N"]:
     """`timedelta64` and `datetime64`, which say their unit; a date is the time since 1970."""
     name, multiple = np.datetime_data(t.dtype)
-    own = _DURATIONS.get(name)
+    own = DURATIONS.get(name)
     if own is None:
         raise EventError(
             f"the times are {t.dtype}, which is no number of seconds",
@@ -76,7 +76,7 @@ def _of_durations(t: Shaped[ndarray, " N"], unit: TimeUnit | None) -> Int64[ndar
     return _scaled(t.astype(t.dtype.newbyteorder("=")).view(np.int64), own * multiple)
 
 
-_DURATIONS = {
+DURATIONS: Mapping[str, Fraction] = {
     "W": Fraction(604_800_000_000),
     "D": Fraction(86_400_000_000),
     "h": Fraction(3_600_000_000),

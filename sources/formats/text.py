@@ -25,6 +25,7 @@ from spikecut.pipeline.events import DropCause, DropCounts, EventBatch, SensorSi
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions, TextLayout
 from spikecut.sources.formats.reading.blocks import decoded_blocks
 from spikecut.sources.formats.reading.files import file_size, open_binary, read_bytes
+from spikecut.sources.formats.reading.known_sensors import smallest_known
 from spikecut.sources.formats.reading.ordering import Chunk, empty_columns, in_order
 from spikecut.sources.formats.reading.seeking import place_before
 from spikecut.sources.formats.text_kernels import (
@@ -48,10 +49,6 @@ _ROW_BYTES, _SHORTEST = 16, 8  # of a usual line; of `0 0 0 0` and its break
 _DECIMALS = {"us": 0, "ms": 3, "s": 6, "ns": -3}
 _SHOWN = 60
 _LARGEST = SensorSize(1 << 16, 1 << 16)
-_KNOWN_SENSORS = tuple(
-    SensorSize(*size)
-    for size in ((34, 34), (128, 128), (240, 180), (304, 240), (346, 260), (640, 480), (1280, 720), (1280, 800))
-)
 _NOTHING = Preamble()
 
 
@@ -172,17 +169,11 @@ def open_text(path: Path, options: ReadOptions = DEFAULTS) -> TextRecording:
 
 
 def infer_sensor(recording: TextRecording) -> SensorSize:
-    """The smallest known sensor with at least 99.9 % of the pixels; where none is, the smallest size with them all."""
+    """The sensor by the pixels of all events (`known_sensors.smallest_known`)."""
     columns, rows = np.zeros(1 << 16, np.int64), np.zeros(1 << 16, np.int64)
     for chunk in recording._chunks():
         count_pixels(chunk.x, chunk.y, columns, rows)
-    n = int(columns.sum())
-    if not n:
-        return _KNOWN_SENSORS[1]
-    for size in _KNOWN_SENSORS:
-        if min(columns[: size.width].sum(), rows[: size.height].sum()) >= 0.999 * n:
-            return size
-    return SensorSize(int(np.flatnonzero(columns)[-1]) + 1, int(np.flatnonzero(rows)[-1]) + 1)
+    return smallest_known(columns, rows)
 
 
 def _losses(state: Int64[ndarray, " S"]) -> DropCounts:

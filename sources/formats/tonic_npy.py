@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from spikecut.pipeline.errors import CorruptRecording, UnknownFormat
+from spikecut.pipeline.errors import CorruptRecording, LimitExceeded, UnknownFormat
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources.formats import known_formats
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
@@ -22,6 +22,7 @@ from spikecut.sources.formats.reading.ordering import Chunk, in_order, nothing
 
 DVS128 = SensorSize(128, 128)
 _COLUMNS = 4
+_ROWS_LIMIT = 2**48  # more than any disk holds
 _LATEST_MS = 4e12  # 126 years: what lies beyond is no time
 _NOWHERE = 0xFFFF
 _EXPECTED = "expected N x 4 numbers: x, y, p, t in ms, as Tonic keeps DVS128 Gesture"
@@ -73,6 +74,8 @@ def _header(file: BinaryIO, path: Path) -> _Header:
             f"this is a NumPy array of shape {shape} and {kind}; {_EXPECTED}",
             hint=None if dtype.hasobject else "an array with fields t, x, y and p is read as it is",
         )
+    if shape[0] > _ROWS_LIMIT:
+        raise LimitExceeded(path, f"this is a NumPy array that declares {shape[0]:,} rows; its header is damaged")
     return _Header(file.tell(), shape[0], by_column, dtype)
 
 

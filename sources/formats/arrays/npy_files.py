@@ -1,8 +1,8 @@
 """`.npy`: one array of events with named fields, or N x 4; Tonic's DVS128 Gesture by its own rule (`tonic_npy`).
 
 Fields have any of the usual names, types and order. An array N x 4 without `--columns` is taken for Tonic's copy. The
-sensor is given, or inferred: the smallest on which all events lie. What stands behind the array is counted as
-`trailing`, rows that are not there as `cut_off`.
+sensor is given, or inferred as for text: the smallest known one that holds 99.9 % of the pixels. What stands behind the
+array is counted as `trailing`, rows that are not there as `cut_off`.
 """
 
 import os
@@ -20,6 +20,7 @@ from spikecut.sources.formats.arrays.array_header import ArrayHeader, Fields, fi
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions, Recording
 from spikecut.sources.formats.reading.event_fields import event_chunk
 from spikecut.sources.formats.reading.files import open_binary, unreadable
+from spikecut.sources.formats.reading.known_sensors import RULE, smallest_known
 from spikecut.sources.formats.reading.ordering import Chunk, in_order, nothing
 from spikecut.sources.formats.reading.seeking import place_before
 from spikecut.sources.formats.tonic_npy import open_tonic_npy
@@ -80,16 +81,15 @@ def open_npy(path: Path, options: ReadOptions = DEFAULTS) -> Recording:
 
 
 def inferred_sensor(path: Path, chunks: Iterable[Chunk]) -> SensorSize:
-    """The smallest sensor on which all events lie, 1 x 1 without any; warns that it is assumed (`SpikecutWarning`)."""
-    width = height = 1
+    """The sensor by the pixels of all events (`known_sensors`); warns that it is assumed (`SpikecutWarning`)."""
+    columns, rows = np.zeros(_NO_PIXEL + 1, np.int64), np.zeros(_NO_PIXEL + 1, np.int64)
     for chunk in chunks:
         on = (chunk.x < _NO_PIXEL) & (chunk.y < _NO_PIXEL)
-        if on.any():
-            width, height = max(width, int(chunk.x[on].max()) + 1), max(height, int(chunk.y[on].max()) + 1)
-    sensor = SensorSize(width, height)
+        columns += np.bincount(chunk.x[on], minlength=len(columns))
+        rows += np.bincount(chunk.y[on], minlength=len(rows))
+    sensor = smallest_known(columns, rows)
     warnings.warn(
-        f"{printable(str(path))}: an array states no sensor; {sensor} is assumed, the smallest that holds all events: "
-        "--sensor sets another",
+        f"{printable(str(path))}: an array states no sensor; {sensor} is assumed, {RULE}: --sensor sets another",
         SpikecutWarning,
         stacklevel=2,
     )

@@ -1,8 +1,8 @@
 """`.npz`: columns t, x, y and p, or one array of events with named fields, in a zip archive.
 
 Columns have any of the usual names, as spikingjelly (`t x y p`) and others store them. The sensor is `width` and
-`height`, or `sensor` or `sensor_size` (W, H), in the archive; else given, else inferred: the smallest on which all
-events lie. A text `time_unit` states the unit. Members are streamed block by block; what they declare is checked
+`height`, or `sensor` or `sensor_size` (W, H), in the archive; else given, else inferred
+as for `.npy`. A text `time_unit` states the unit. Members are streamed block by block; what they declare is checked
 against what they hold before and while they are read.
 """
 
@@ -19,7 +19,14 @@ import numpy as np
 
 from spikecut.pipeline.errors import CorruptRecording, LimitExceeded, SpikecutError, UnknownFormat
 from spikecut.pipeline.events import DropCause, DropCounts, EventBatch, SensorSize
-from spikecut.sources.formats.arrays.array_header import ArrayHeader, Fields, fields_of, read_header, unit_for
+from spikecut.sources.formats.arrays.array_header import (
+    ArrayHeader,
+    Fields,
+    check_column,
+    fields_of,
+    read_header,
+    unit_for,
+)
 from spikecut.sources.formats.arrays.npy_files import inferred_sensor, with_whole_booleans
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.reading.event_fields import event_chunk, event_fields, unit_of
@@ -115,13 +122,14 @@ def _events(
         headers = {column: _header(path, archive, names[name]) for column, name in columns.items()}
         rows = {column: header.rows for column, header in headers.items()}
         for column, header in headers.items():
-            if header.width != 1 or header.dtype.kind not in "iufb" or header.dtype.names is not None:
-                raise UnknownFormat(
-                    path, f"{columns[column]} is an array of {header.dtype}; expected a column of numbers"
-                )
+            if header.width != 1:
+                shape = f"({header.rows}, {header.width})"
+                raise UnknownFormat(path, f"{columns[column]} is an array of shape {shape}; expected a column")
+            check_column(path, column, columns[column], header.dtype)
         if len(set(rows.values())) > 1:
             raise CorruptRecording(path, f"the columns differ in length: {rows}")
-        unit = unit or unit_for(path, headers["t"].dtype, options)
+        of_type = unit is None or headers["t"].dtype.kind == "m"
+        unit = unit_for(path, headers["t"].dtype, options) if of_type else unit
         return Members({column: names[name].filename for column, name in columns.items()}, unit)
     tables = []
     for name, info in names.items():

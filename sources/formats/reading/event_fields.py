@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from spikecut.pipeline.arrays.columns import NAMES
+from spikecut.pipeline.arrays.values import DURATIONS
 from spikecut.pipeline.events import DropCause, DropCounts
 from spikecut.sources.formats.reading.ordering import Chunk
 
@@ -42,7 +43,7 @@ def unit_of(word: str) -> str | None:
 def microseconds(t: Any, unit: str, offset_us: int = 0) -> tuple[Any, Any]:
     """Times of any kind as int64 µs plus an offset, and which of them are times at all (True: all).
 
-    Those that are not finite, or lie 146,000 years away, are none; they become 0.
+    Those that are not finite, or lie 146,000 years away, are none; they become 0. `timedelta64` says its own unit.
 
     >>> microseconds(np.array([0.5, np.nan, 2.0]), "ms")[0].tolist()
     [500, 0, 2000]
@@ -54,6 +55,8 @@ def microseconds(t: Any, unit: str, offset_us: int = 0) -> tuple[Any, Any]:
             scaled = np.asarray(t, np.float64) * UNITS[unit] + offset_us
         good = np.abs(scaled) < LATEST_US  # false for NaN
         return np.rint(np.where(good, scaled, 0)).astype(np.int64), good
+    if t.dtype.kind == "m":
+        return _of_durations(t, offset_us)
     if t.dtype.itemsize < 4:
         t = t.astype(np.int64)
     if unit == "ns":
@@ -71,6 +74,17 @@ def microseconds(t: Any, unit: str, offset_us: int = 0) -> tuple[Any, Any]:
         return t.astype(np.int64) * factor + offset_us, True
     good = (t >= low) & (t <= high)
     return np.where(good, np.where(good, t, t.dtype.type(0)).astype(np.int64) * factor + offset_us, 0), good
+
+
+def _of_durations(t: Any, offset_us: int) -> tuple[Any, Any]:
+    """`timedelta64` as µs, rounded to the nearest; NaT is no time."""
+    unit, multiple = np.datetime_data(t.dtype)
+    per = DURATIONS[unit] * multiple
+    ticks, limit = t.astype(np.int64), (LATEST_US - abs(offset_us)) // per.numerator
+    good = ~np.isnat(t) & (ticks <= limit) & (ticks >= -limit)
+    scaled = np.where(good, ticks, 0) * per.numerator
+    whole, rest = scaled // per.denominator, scaled % per.denominator
+    return np.where(good, whole + (rest >= per.denominator - rest) + offset_us, 0), good
 
 
 def event_chunk(columns: dict[str, Any], unit: str, offset_us: int = 0, at_byte: int | None = None) -> Chunk:

@@ -75,7 +75,7 @@ def test_four_columns_without_names_are_read_in_the_order_and_unit_given(order: 
     with pytest.warns(SpikecutWarning, match="is assumed"):
         recording = open_recording(path, text=TextLayout("ytpx", "s"))
     assert lists(check_source(recording)) == EXPECTED
-    assert recording.sensor == SensorSize(int(BATCH.x.max()) + 1, int(BATCH.y.max()) + 1)
+    assert recording.sensor == DVS128
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -89,7 +89,7 @@ def test_an_archive_of_columns_states_its_sensor_or_it_is_inferred(save: Any, tm
     assert open_recording(path).sensor == SensorSize(304, 240)
     save(path, **FIELDS)
     with pytest.warns(SpikecutWarning, match="is assumed"):
-        assert open_recording(path).sensor == SensorSize(int(BATCH.x.max()) + 1, int(BATCH.y.max()) + 1)
+        assert open_recording(path).sensor == DVS128
     assert open_recording(path, sensor=DVS128).sensor == DVS128
 
 
@@ -256,9 +256,98 @@ def test_a_pixel_that_is_none_does_not_make_the_inferred_sensor_larger(tmp_path:
     rows["t"], rows["x"], rows["y"] = np.arange(50) * 100, 39, 29
     rows["x"][20], rows["y"][30] = np.inf, -3
     np.save(tmp_path / "a.npy", rows)
-    with pytest.warns(SpikecutWarning, match="40x30"):
+    with pytest.warns(SpikecutWarning, match="128x128"):
         recording = open_recording(tmp_path / "a.npy")
     batches = list(recording)
-    assert recording.sensor == SensorSize(40, 30)
+    assert recording.sensor == DVS128
     assert sum(len(batch) for batch in batches) == 48
     assert sum(batch.lost.total for batch in batches) == 2
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+@pytest.mark.parametrize(
+    ("side", "hot", "sensor"),
+    [(100, 60_000, DVS128), (127, 90, DVS128), (1_500, 90, SensorSize(1_500, 1_500)), (0, 0, SensorSize(34, 34))],
+)
+def test_one_hot_pixel_does_not_make_the_inferred_sensor_larger(
+    suffix: str, side: int, hot: int, sensor: SensorSize, tmp_path: Path
+) -> None:
+    rows = np.zeros(3_000, KINDS["faery"])
+    rows["t"] = np.arange(3_000)
+    rows["x"][:] = rows["y"][:] = np.arange(3_000) % max(1, side)
+    rows["x"][77] = hot
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "npy":
+        np.save(path, rows)
+    else:
+        np.savez(path, events=rows)
+    with pytest.warns(SpikecutWarning, match=r"holds 99\.9 % of its pixels"):
+        recording = open_recording(path)
+    assert recording.sensor == sensor
+    found = check_source(recording)
+    n_outside = int(hot >= sensor.width)
+    assert (len(found.t), found.lost.total) == (3_000 - n_outside, n_outside)
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns", "25us", "ps"])
+@pytest.mark.parametrize("suffix", ["npy", "npz", "columns"])
+def test_times_as_timedelta_are_read_in_their_unit_and_nat_is_counted(unit: str, suffix: str, tmp_path: Path) -> None:
+    scale = {"ms": 1, "us": 1_000, "ns": 10**6, "25us": 40, "ps": 10**9}[unit]
+    ms = np.arange(1, 2_501)
+    rows = np.zeros(2_500, [("t", f"<m8[{unit}]"), ("x", "<i2"), ("y", "<i2"), ("p", "?")])
+    rows["t"], rows["x"] = (ms * scale).astype(f"m8[{unit}]"), ms % 100
+    expected = EventBatch.from_structured(rows, DVS128).t.tolist()
+    assert expected == (ms * 1_000).tolist()
+    rows["t"][1_200] = np.timedelta64("NaT")
+    path = tmp_path / f"a.{suffix[:3]}" if suffix != "columns" else tmp_path / "a.npz"
+    if suffix == "npy":
+        np.save(path, rows)
+    elif suffix == "npz":
+        np.savez(path, events=rows)
+    else:
+        np.savez(path, **{name: rows[name] for name in "txyp"}, time_unit="s")
+    for batch_events in (1, 700, 10_000):
+        found = check_source(open_recording(path, sensor=DVS128, batch_events=batch_events))
+        assert found.t.tolist() == expected[:1_200] + expected[1_201:]
+        assert found.lost.events_by_cause() == {"unreadable": 1}
+
+
+@pytest.mark.parametrize(
+    ("field", "kind", "message"),
+    [
+        ("x", ("<i2", (2,)), r"the field x of this holds arrays of shape \(2,\) of int16"),
+        ("y", [("a", "<i2"), ("b", "<i2")], "the field y of this holds the fields a, b"),
+        ("t", "<M8[us]", r"the field t of this holds datetime64\[us\]; expected whole or fractional"),
+        ("t", "<m8[Y]", r"timedelta64\[Y\]"),
+        ("p", "<U4", "the field p of this holds <U4; expected numbers"),
+        ("x", "<m8[us]", "the field x"),
+    ],
+)
+def test_the_type_of_a_field_that_is_no_number_is_named(field: str, kind: Any, message: str, tmp_path: Path) -> None:
+    fields: Any = [(field, *kind) if isinstance(kind, tuple) else (field, kind)]
+    rows = np.zeros(5, [*fields, *((name, "<i4") for name in "txyp" if name != field)])
+    np.save(tmp_path / "a.npy", rows)
+    with pytest.raises(UnknownFormat, match=message):
+        open_recording(tmp_path / "a.npy", sensor=DVS128)
+
+
+def test_a_field_of_dates_is_refused_with_what_to_store(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **(FIELDS | {"t": BATCH.t.astype("M8[us]")}))
+    with pytest.raises(UnknownFormat, match=r"t holds datetime64\[us\]") as caught:
+        open_recording(tmp_path / "a.npz", sensor=DVS128)
+    assert "t - t[0]" in str(caught.value.hint)
+    np.savez(tmp_path / "a.npz", **(FIELDS | {"x": np.stack([BATCH.x, BATCH.y], 1)}))
+    with pytest.raises(UnknownFormat, match=r"x is an array of shape \(2500, 2\)"):
+        open_recording(tmp_path / "a.npz", sensor=DVS128)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_more_rows_than_any_disk_holds_are_a_damaged_header(named: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    descr = [("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "|b1")] if named else "<i8"
+    shape = (2**60,) if named else (2**60, 4)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+        file.write(bytes(13 * 32))
+    with pytest.raises(LimitExceeded, match="1,152,921,504,606,846,976 rows"):
+        list(open_recording(path, sensor=DVS128))
