@@ -128,8 +128,8 @@ def _events(
             check_column(path, column, columns[column], header.dtype)
         if len(set(rows.values())) > 1:
             raise CorruptRecording(path, f"the columns differ in length: {rows}")
-        of_type = unit is None or headers["t"].dtype.kind == "m"
-        unit = unit_for(path, headers["t"].dtype, options) if of_type else unit
+        if unit is None or headers["t"].dtype.kind == "m":
+            unit = unit_for(path, headers["t"].dtype, options)
         return Members({column: names[name].filename for column, name in columns.items()}, unit)
     tables = []
     for name, info in names.items():
