@@ -45,11 +45,11 @@ def test_the_readme_s_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         exec(compile(block, "README.md", "exec"), {})
 
 
-def test_every_command_is_in_the_readme_and_has_two_examples() -> None:
+def test_every_command_is_in_the_readme_and_has_at_least_two_examples() -> None:
     readme = (ROOT / "README.md").read_text()
     for name, kind in COMMANDS.items():
         assert f"spikecut {name}" in readme
-        assert len(re.findall(rf"\$ spikecut {name}\b", kind.__doc__ or "")) == 2
+        assert len(re.findall(rf"\$ spikecut {name}\b", kind.__doc__ or "")) >= 2
 
 
 def test_the_readme_s_table_of_rules_is_that_of_the_code() -> None:

@@ -346,8 +346,8 @@ def recipes() -> dict[str, str]:
 
     said = {name: dataclasses.asdict(read_recipe(name)) for name in shipped()}
     said["corners.toml"] = dataclasses.asdict(read_recipe(DATA / "corners.toml"))
-    later = {"fit": ""}
-    said = {name: {key: one[key] for key in one if one[key] != later.get(key, ...)} for name, one in said.items()}
+    later = {"fit": [""], "filters": [(), []]}
+    said = {name: {key: one[key] for key in one if one[key] not in later.get(key, [])} for name, one in said.items()}
     return {
         name: hashlib.sha256(json.dumps(one, sort_keys=True, default=str).encode()).hexdigest()
         for name, one in said.items()

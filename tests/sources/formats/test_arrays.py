@@ -305,7 +305,8 @@ def test_times_as_timedelta_are_read_in_their_unit_and_nat_is_counted(unit: str,
     elif suffix == "npz":
         np.savez(path, events=rows)
     else:
-        np.savez(path, **{name: rows[name] for name in "txyp"}, time_unit="s")
+        columns: dict[str, Any] = {name: rows[name] for name in "txyp"}
+        np.savez(path, **columns, time_unit="s")
     for batch_events in (1, 700, 10_000):
         found = check_source(open_recording(path, sensor=DVS128, batch_events=batch_events))
         assert found.t.tolist() == expected[:1_200] + expected[1_201:]

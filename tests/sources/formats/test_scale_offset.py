@@ -20,7 +20,7 @@ DTYPES = ["<u1", "<i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8"]
 def columns(draw: st.DrawFn, dtypes: list[str]) -> np.ndarray:
     """Whole numbers of any type, whose differences take any number of bits."""
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
-    info = np.iinfo(dtype)
+    info: Any = np.iinfo(dtype.str)
     low = draw(st.integers(int(info.min), int(info.max)))
     high = min(int(info.max), low + 2 ** draw(st.integers(0, 8 * dtype.itemsize)) - 1)
     numbers = draw(st.lists(st.integers(low, high), min_size=1, max_size=40))
