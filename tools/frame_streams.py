@@ -11,7 +11,7 @@ from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.fit import Fits, FittedBinner
-from spikecut.sources.datasets.base import FrameSpec
+from spikecut.sources.datasets.base import INPUTS, FrameSpec
 from spikecut.sources.datasets.frames import binner_for, still
 from spikecut.sources.datasets.images.image_sets import fitted
 from spikecut.sources.datasets.images.open_images import one_picture
@@ -45,7 +45,7 @@ def network_for(path: Path, reading: ReadOptions = DEFAULTS) -> str:
     except ConfigError:  # ATIS files do not state their sensor
         return "nmnist"
     cards = [checkpoint.read_card(p.with_suffix(".json")) for p in sorted(opening.SHIPPED.glob("*.safetensors"))]
-    cards = [card for card in cards if card.spec.input_kind == "events"]
+    cards = [card for card in cards if not INPUTS[card.spec.input_kind].still]
     own = next((card.name for card in cards if card.sensor == sensor), None)
     within = [c for c in cards if c.sensor.width <= sensor.width and c.sensor.height <= sensor.height]
     return own or max(within, key=lambda card: card.sensor.width, default=cards[-1]).name

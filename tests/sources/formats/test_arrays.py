@@ -64,7 +64,7 @@ def test_fields_of_any_name_order_and_type_are_the_same_events(name: str, suffix
     found = check_source(open_recording(path, sensor=DVS128))
     assert lists(found) == EXPECTED
     assert not found.lost
-    for batch_events in (1, 999):
+    for batch_events in (17, 999):
         assert check_source(open_recording(path, sensor=DVS128, batch_events=batch_events)) == found
 
 
@@ -307,7 +307,7 @@ def test_times_as_timedelta_are_read_in_their_unit_and_nat_is_counted(unit: str,
     else:
         columns: dict[str, Any] = {name: rows[name] for name in "txyp"}
         np.savez(path, **columns, time_unit="s")
-    for batch_events in (1, 700, 10_000):
+    for batch_events in (17, 700, 10_000):
         found = check_source(open_recording(path, sensor=DVS128, batch_events=batch_events))
         assert found.t.tolist() == expected[:1_200] + expected[1_201:]
         assert found.lost.events_by_cause() == {"unreadable": 1}

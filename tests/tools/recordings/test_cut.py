@@ -171,13 +171,13 @@ def test_a_format_that_cannot_hold_the_sensor_leaves_nothing_behind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "in").mkdir()
-    sensor = SensorSize(240, 180)
+    sensor = SensorSize(241, 180)  # of no camera that wrote the format
     whole = pattern(500)
     batch = EventBatch(whole.t, whole.x, whole.y, whole.p, whole.start_us, whole.end_us, sensor)
     write_hdf5(tmp_path / "in" / "a.h5", [batch], sensor)
     assert main(["cut", str(tmp_path / "in"), str(tmp_path / "out"), "--format", "aedat"]) == 2
     complained = told(capsys)[1]
-    assert f"{tmp_path / 'out' / 'a' / 'a.aedat'}: a 240x180 sensor" in complained
+    assert f"{tmp_path / 'out' / 'a' / 'a.aedat'}: a 241x180 sensor" in complained
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
 
 
