@@ -4,12 +4,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from spikecut.pipeline.errors import EmptyRecording
+from spikecut.pipeline.errors import EmptyRecording, SpikecutError
 from spikecut.sources.datasets import DATASETS, kind_of
 from spikecut.sources.datasets.base import Dataset, Example, Source, in_part, sources_of
-from spikecut.sources.datasets.digests import digests_of, split_digest
+from spikecut.sources.datasets.digests import split_digest
 from spikecut.sources.datasets.parts import DIVISIONS, PARTS
-from spikecut.tools.checks.faults import Fault, watched
+from spikecut.tools.checks.faults import Fault, unreadable, watched
 from spikecut.tools.checks.page import FEW, Page
 
 
@@ -81,6 +81,8 @@ def _damage(dataset: Dataset) -> list[tuple[str, Fault]]:
 
 def _fault(source: Source) -> Fault | None:
     try:
-        return Fault("unreadable", source.name) if digests_of([source]) == ["unreadable"] else None
-    except OSError as error:
-        return Fault("unreadable", source.name, str(error.strerror))
+        source.digest()
+    except (SpikecutError, OSError) as error:
+        where = str(getattr(error, "path", source.name))
+        return unreadable(source.name, Path(where), error)
+    return None

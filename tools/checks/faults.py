@@ -31,9 +31,10 @@ def losses(name: str, lost: DropCounts) -> Iterator[Fault]:
         yield Fault("damaged", name, f"{loss.events:,} events lost: {cause.sentence}")
 
 
-def unreadable(name: str, path: Path, error: SpikecutError) -> Fault:
+def unreadable(name: str, path: Path, error: SpikecutError | OSError) -> Fault:
     """The error of one file, without repeating its path."""
-    return Fault("unreadable", name, str(error).removeprefix(f"{printable(str(path))}: "))
+    text = str(error) if isinstance(error, SpikecutError) or not error.strerror else error.strerror
+    return Fault("unreadable", name, text.removeprefix(f"{printable(str(path))}: "))
 
 
 def watched(items: Sequence[T], read: bool) -> Iterable[T]:
