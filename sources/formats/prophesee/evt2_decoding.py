@@ -24,6 +24,7 @@ from spikecut.sources.formats.prophesee.evt_decoding import (
     take_high,
 )
 
+GROUP = np.uint64(8)  # words that are converted together if all are events
 LEAP = 156  # steps of TIME_HIGH in 10 ms: 64 us each
 _PLACES = np.zeros(32, np.int64)  # the place of the only bit of a word, by the upper 5 bits of a product (de Bruijn)
 for _place in range(32):
@@ -40,6 +41,25 @@ def outside2(word: Any, sensor: Any) -> Any:
 
 
 @compiled(nogil=True)
+def run_of_events(words: Any, i: Any, end: Any, known: Any) -> Any:
+    """Where the run of events that begins at word `i` ends, at most at `end`."""
+    while i < end and words[i] < known:
+        i += np.uint64(1)
+    return i
+
+
+@compiled(nogil=True)
+def fill(words: Any, time: Any, t: Any, x: Any, y: Any, p: Any) -> None:
+    """The columns of events within one TIME_HIGH."""
+    for k in range(np.uint64(words.shape[0])):
+        word = words[k]
+        t[k] = time | np.int64((word >> np.uint32(22)) & np.uint32(63))
+        x[k] = (word >> np.uint32(11)) & np.uint32(0x7FF)
+        y[k] = word & np.uint32(0x7FF)
+        p[k] = word >> np.uint32(28)
+
+
+@compiled(nogil=True)
 def decode_evt2(
     data: Any, words: Any, final: Any, shift: Any, size: Any, state: Any, t: Any, x: Any, y: Any, p: Any
 ) -> int:
@@ -51,6 +71,14 @@ def decode_evt2(
     known = np.uint32(0x20000000) if state[KNOWN] else np.uint32(0)
     at = np.int64(-1)
     while i < n_words and n < limit:
+        if not shift:
+            end = run_of_events(words, i, min(n_words, i + limit - n), known)
+            m = end - i
+            fill(words[i:end], time, t[n:], x[n:], y[n:], p[n:])
+            i += m
+            n += m
+        if i >= n_words or n >= limit:
+            break
         word = np.uint32(words[i])
         if word < known and not (shift and outside2(word, size)):
             t[n] = time | np.int64((word >> np.uint32(22)) & np.uint32(63))

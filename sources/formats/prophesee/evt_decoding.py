@@ -165,7 +165,7 @@ def decode_evt3(
     n_words, limit, one = np.uint64(words.shape[0]), np.uint64(t.shape[0] - 12), np.uint64(1)
     i = n = np.uint64(0)
     row, base, polarity, low = state[ROW], state[BASE], state[POLARITY], state[LOW]
-    time = (state[HIGH] << 12) + low
+    high = state[HIGH] << 12
     common = np.uint32(0x45) if state[KNOWN] and row >= 0 else np.uint32(0)  # the types 0, 2 and 6
     at = np.int64(-1)
     while i < n_words and n <= limit:
@@ -173,14 +173,13 @@ def decode_evt3(
         kind = word >> np.uint32(12)
         if (common >> kind) & np.uint32(1):
             pixel = word & np.uint32(0x7FF)
-            t[n] = time
+            t[n] = high + low
             x[n] = pixel
             y[n] = row
             p[n] = (word >> np.uint32(11)) & np.uint32(1)
             n += np.uint64(kind == 2)
             row = np.int64(pixel) if kind == 0 else row
             low = np.int64(word & np.uint32(0xFFF)) if kind == 6 else low
-            time = (time & ~np.int64(0xFFF)) | low
         elif kind == 4 or kind == 5:
             width = 12 if kind == 4 else 8
             mask = word & np.uint32((1 << width) - 1)
@@ -191,7 +190,7 @@ def decode_evt3(
                 note(state, BAD if state[HIGH] < 0 or row < 0 or base < 0 else LEAPS, number, 2, 2 * np.int64(i))
             else:
                 for k in range(12):
-                    t[n + np.uint64(k)] = time
+                    t[n + np.uint64(k)] = high + low
                     y[n + np.uint64(k)] = row
                     p[n + np.uint64(k)] = polarity
                 for k in range(width):
@@ -208,14 +207,13 @@ def decode_evt3(
                     break
                 if taken == 2 and state[HIGH] != before:
                     low = np.int64(0)  # the TIME_LOW of the new time comes next
-                time = (state[HIGH] << 12) + low
+                high = state[HIGH] << 12
             common = np.uint32(0x45) if state[KNOWN] and row >= 0 else np.uint32(0)
         elif kind == 0:
             row = np.int64(word & np.uint32(0x7FF))
             common = np.uint32(0x45) if state[KNOWN] else np.uint32(0)
         elif kind == 6:
             low = np.int64(word & np.uint32(0xFFF))
-            time = (state[HIGH] << 12) + low
         elif kind == 2:
             note(state, BAD if state[HIGH] < 0 or row < 0 else LEAPS, 1, 2, 2 * np.int64(i))
         elif (EVT3_TYPES >> kind) & 1:

@@ -26,16 +26,16 @@ NEWEST, FRESH = range(CLOCK)
 
 @compiled(nogil=True, boundscheck=False)
 def scan(t: Any, x: Any, y: Any, width: int, height: int) -> Any:
-    """How many pixels lie outside the sensor, and how many steps are not 0 to 10 ms."""
-    n = t.shape[0]
-    outside: Any = 0
+    """Whether a pixel lies outside the sensor, and how many steps are not 0 to 10 ms."""
+    right, bottom = np.uint16(0), np.uint16(0)
+    for i in range(x.shape[0]):
+        right = max(right, x[i])
+    for i in range(y.shape[0]):
+        bottom = max(bottom, y[i])
     jumps: Any = 0
-    for i in range(n):
-        outside += (np.int64(x[i]) >= width) | (np.int64(y[i]) >= height)
-    for i in range(1, n):
-        step = t[i] - t[i - 1]
-        jumps += (step < 0) | (step > REORDER_US)
-    return outside, jumps
+    for i in range(1, t.shape[0]):
+        jumps += np.uint64(t[i] - t[i - 1]) > np.uint64(REORDER_US)
+    return np.int64(right) >= width or np.int64(bottom) >= height, jumps
 
 
 @compiled(nogil=True)
