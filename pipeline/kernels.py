@@ -10,7 +10,7 @@ import numpy as np
 
 from spikecut.pipeline.compiled import compiled
 
-BLOCK = 128  # events whose indices are computed in one vectorised sweep before they are scattered
+BLOCK = 64  # events whose indices are computed in one vectorised sweep before they are scattered
 SPILLS = 16  # counters for events outside: one alone would be written at every event, each write waiting for the last
 
 
