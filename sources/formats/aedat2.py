@@ -39,6 +39,7 @@ from spikecut.sources.formats.reading.files import first_bytes, open_binary, rea
 from spikecut.sources.formats.reading.fixed_records import chunks_of
 from spikecut.sources.formats.reading.ordering import REORDER_US, RESET_US, Chunk, in_order, nothing
 from spikecut.sources.formats.reading.seeking import place_before
+from spikecut.sources.formats.reading.zero_tail import data_end
 
 MAGIC = b"#!AER-DAT"
 DVS128 = SensorSize(128, 128)
@@ -74,8 +75,10 @@ class Aedat2Recording:
         """The batches from the event at `time_us` or somewhat before; None if its place cannot be known."""
         begin = read_header(self.path).size
         with open_binary(self.path) as file:
-            n, left = divmod(os.fstat(file.fileno()).st_size - begin, BYTES)
-            clock = None if left or n < 1 else _Clock.of(file, self.path, begin, n)
+            size = os.fstat(file.fileno()).st_size
+            end = data_end(file, begin, size, BYTES)
+            n, left = divmod(end - begin, BYTES)
+            clock = None if (left and end == size) or n < 1 else _Clock.of(file, self.path, begin, n)
             place = None if clock is None else place_before(time_us, n, clock.time_at)
             if clock is None or place is None:
                 return None

@@ -64,7 +64,7 @@ class EsRecording:
             state[[BAD, BAD_BYTES, BAD_AT]] = 0, 0, -1
             return Chunk(t[:n], x[:n], y[:n], p[:n], lost), int(state[CONSUMED])
 
-        yield from decoded_blocks(self.path, _HEADER_BYTES, block, decode)
+        yield from decoded_blocks(self.path, _HEADER_BYTES, block, decode, EVENT_BYTES)
 
 
 def open_es(path: Path, options: ReadOptions = DEFAULTS) -> EsRecording:

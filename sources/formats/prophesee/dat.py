@@ -21,6 +21,7 @@ from spikecut.sources.formats.prophesee.words import WordStream
 from spikecut.sources.formats.reading.files import file_size, first_bytes, open_binary, read_bytes
 from spikecut.sources.formats.reading.ordering import in_order
 from spikecut.sources.formats.reading.seeking import place_before
+from spikecut.sources.formats.reading.zero_tail import data_bytes
 
 _TYPES = {0x00: "2d", 0x0C: "CD"}
 LARGEST = 1 << 14  # pixels each way
@@ -41,7 +42,8 @@ class DatRecording:
 
     def from_time(self, time_us: int) -> Iterator[EventBatch] | None:
         """The batches from the event at `time_us` or somewhat before; None if that place cannot be known."""
-        n_records = (file_size(self.path) - self.stream.begin) // RECORD
+        begin = self.stream.begin
+        n_records = data_bytes(self.path, begin, file_size(self.path), RECORD) // RECORD
         with open_binary(self.path) as file:
 
             def time_at(number: int) -> int:

@@ -6,6 +6,7 @@ is 1. A file that goes on after a clock reset of EVT3 looks like a wrap. (Prophe
 and TIME_LOW as 0 after a new TIME_HIGH, as in OpenEB 5.)
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from spikecut.sources.formats.prophesee.words import WordStream
 from spikecut.sources.formats.reading.files import first_bytes, open_binary, read_bytes
 from spikecut.sources.formats.reading.ordering import REORDER_US, Chunk, in_order
 from spikecut.sources.formats.reading.seeking import place_before
+from spikecut.sources.formats.reading.zero_tail import data_end
 
 _PROBE_BYTES = 1 << 16
 
@@ -69,7 +71,8 @@ class EvtRecording:
                 high = next_high(number)
                 return None if high is None else high[1] << 6
 
-            n_words = (self.path.stat().st_size - stream.begin) // stream.record_bytes
+            size = os.fstat(file.fileno()).st_size
+            n_words = (data_end(file, stream.begin, size, stream.record_bytes) - stream.begin) // stream.record_bytes
             number = place_before(time_us, n_words, time_at)
             high = None if number is None else next_high(number)
             return None if number is None or high is None else stream.begin + (number + high[0]) * stream.record_bytes

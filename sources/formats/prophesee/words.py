@@ -22,8 +22,9 @@ from spikecut.sources.formats.prophesee.evt_decoding import (
     SPECIAL,
     STATE,
 )
-from spikecut.sources.formats.reading.files import file_size, open_binary, unreadable
+from spikecut.sources.formats.reading.files import open_binary, unreadable
 from spikecut.sources.formats.reading.ordering import Chunk, empty_columns
+from spikecut.sources.formats.reading.zero_tail import data_end, trailing
 
 _BLOCK_BYTES = 8 * AHEAD_BYTES  # read at a time: what stays in the cache of a core
 _CAUSES = ((BAD, DropCause.unreadable), (SPECIAL, DropCause.special), (LEAPS, DropCause.leap))
@@ -61,11 +62,13 @@ class WordStream:
         state = np.zeros(STATE, np.int64)
         state[: len(self.start)] = self.start
         _forget(state)
-        shift = max(0, file_size(self.path) - self.begin) % self.record_bytes != 0
         at = self.begin if from_byte is None else from_byte
         buffer, output = np.empty(_BLOCK_BYTES, np.uint8), _Output(self.batch_events + self.most)
         with open_binary(self.path) as file:
-            remaining = max(0, os.fstat(file.fileno()).st_size - at)
+            size = os.fstat(file.fileno()).st_size
+            end = data_end(file, self.begin, size, self.record_bytes)
+            shift = end == size > self.begin and (size - self.begin) % self.record_bytes != 0
+            tail, remaining = size - max(end, at), max(0, end - at)
             file.seek(at)
             n_left, missing, progress = 0, 0, True
             while remaining or (progress and n_left >= self.record_bytes):
@@ -84,6 +87,10 @@ class WordStream:
                 n_left, at, progress = n_bytes - done, at + done, done > 0
                 buffer[:n_left] = buffer[done:n_bytes].copy()
         yield output.chunk()
+        if tail > 0 and not (missing or buffer[:n_left].any()):
+            tail, n_left = tail + n_left, 0
+        if tail > 0:
+            yield Chunk(*empty_columns(0), trailing(tail, size - tail))
         if n_left + missing:
             yield Chunk(*empty_columns(0), DropCounts.of(DropCause.cut_off, 1, n_left + missing, at))
 

@@ -23,6 +23,7 @@ from spikecut.sources.formats.reading.decoding import (
 )
 from spikecut.sources.formats.reading.files import file_size
 from spikecut.sources.formats.reading.ordering import Chunk, empty_columns
+from spikecut.sources.formats.reading.zero_tail import data_bytes
 
 
 def chunks_of(
@@ -31,7 +32,8 @@ def chunks_of(
     """The events of a file of `size`-byte records from byte `begin`, `block` records at a time.
 
     Only if what follows `begin` is no whole number of records were bytes added or lost, and only then may the kernel
-    look for records elsewhere than it expects them. The result does not depend on `block`.
+    look for records elsewhere than it expects them; not in a file with a tail of zeros, whose length says nothing.
+    The result does not depend on `block`.
     """
     state = np.zeros(STATE, np.int64)
     state[[SIGNAL_AT, BAD_AT, OUTSIDE_AT]] = -1
@@ -44,8 +46,9 @@ def chunks_of(
         lost = _losses(state, size)
         return Chunk(t[:n], x[:n], y[:n], p[:n], lost, outside_at), int(state[CONSUMED])
 
-    shift = max(0, file_size(path) - begin) % size != 0
-    yield from decoded_blocks(path, begin, max(block, AHEAD) * size, decode)
+    n_bytes = max(0, file_size(path) - begin)
+    shift = n_bytes % size != 0 and data_bytes(path, begin, begin + n_bytes, size) == n_bytes
+    yield from decoded_blocks(path, begin, max(block, AHEAD) * size, decode, size)
 
 
 def _losses(state: Int64[ndarray, " S"], size: int) -> DropCounts:
