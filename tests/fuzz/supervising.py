@@ -110,7 +110,9 @@ def tallied(group: str, seed: int, n: int, seconds: float) -> Tally:
                 continue
             if "unusable" in line:
                 child.end()
-                raise SystemExit(f"error: {line['unusable']}")
+                why = f"an undamaged file is refused: {line['unusable']}"
+                tally.add({"group": group, "seed": seed, "index": 0, "kind": "?", "outcome": "finding", "why": why})
+                return tally
             tally.add({"group": group, "seed": seed, "index": index, **line})
             index += 1
             if time.monotonic() > until:
