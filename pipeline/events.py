@@ -15,9 +15,10 @@ from numpy import ndarray
 
 from spikecut.pipeline.arrays.columns import column_of, raw_columns
 from spikecut.pipeline.arrays.layouts import structured
-from spikecut.pipeline.arrays.values import TimeUnit, inside_of, polarity_of, times_us
+from spikecut.pipeline.arrays.values import TimeUnit, check_order, check_pixels, inside_of, polarity_of, times_us
 from spikecut.pipeline.drop_counts import NOTHING_LOST, DropCause, DropCounts, Loss
-from spikecut.pipeline.errors import EventError
+from spikecut.pipeline.errors import ConfigError, EventError
+from spikecut.pipeline.files.arguments import one_of, whole
 
 __all__ = [
     "NOTHING_LOST",
@@ -45,6 +46,22 @@ class SensorSize:
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
+
+    @classmethod
+    def of(cls, size: Any, name: str = "sensor") -> "SensorSize":
+        """A size as it is, or made of a pair (width, height).
+
+        Raises:
+            ConfigError: if it is neither; `name` is that of the argument.
+
+        >>> SensorSize.of((34, 34))
+        SensorSize(width=34, height=34)
+        """
+        if isinstance(size, cls):
+            return size
+        if isinstance(size, tuple | list) and len(size) == 2:
+            return cls(whole(f"{name}[0]", size[0]), whole(f"{name}[1]", size[1]))
+        raise ConfigError(f"{name}: found {size!r:.60}; expected SensorSize(width, height), or the pair of them")
 
 
 _COLUMN_DTYPES = (np.int64, np.uint16, np.uint16, np.uint8)
@@ -94,7 +111,7 @@ class EventBatch:
     def from_structured(
         cls,
         events: Any,
-        sensor: SensorSize,
+        sensor: SensorSize | tuple[int, int],
         *,
         segment: int = 0,
         columns: str | Sequence[str] | None = None,
@@ -113,8 +130,9 @@ class EventBatch:
         not changed.
 
         Raises:
-            EventError: a column is missing, a time is not finite or has no unit, time runs backwards, a pixel lies
-                outside the sensor, or a polarity is none of those.
+            EventError: a column is missing, masked or there twice, a time is not finite or has no unit, time runs
+                backwards, a pixel lies outside the sensor or between two, or a polarity is none of those.
+            ConfigError: another argument is of the wrong type, or `outside` another word.
 
         >>> fields = [("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")]
         >>> events = np.array([(3, 1, 10, True), (0, 2, 12, False)], fields)
@@ -122,7 +140,10 @@ class EventBatch:
         >>> batch.t.tolist(), batch.p.tolist(), batch.end_us
         ([10, 12], [1, 0], 13)
         """
+        sensor, segment = SensorSize.of(sensor), whole("segment", segment)
+        one_of("outside", outside, ("refuse", "drop"))
         raw = raw_columns(events, columns)
+        check_pixels(x=raw["x"], y=raw["y"])
         t, p = times_us(raw["t"], time_unit), polarity_of(raw["p"])
         inside = inside_of(raw["x"], raw["y"], sensor.width, sensor.height)
         lost = NOTHING_LOST
@@ -135,15 +156,10 @@ class EventBatch:
                 )
             lost, t, p = DropCounts.of(DropCause.outside_sensor, n_outside), t[inside], p[inside]
             raw = {name: column[inside] for name, column in raw.items()}
-        if len(t) > 1 and (backwards := np.flatnonzero(t[1:] < t[:-1])).size:
-            at = int(backwards[0]) + 1
-            raise EventError(
-                f"event {at}: time runs back from {t[at - 1]} to {t[at]} us",
-                hint="sort the events by t, or cut the array where the clock was reset",
-            )
+        check_order(t)
         x, y = raw["x"].astype(np.uint16), raw["y"].astype(np.uint16)
-        start_us = (int(t[0]) if len(t) else 0) if start_us is None else start_us
-        end_us = (int(t[-1]) + 1 if len(t) else start_us) if end_us is None else end_us
+        start_us = (int(t[0]) if len(t) else 0) if start_us is None else whole("start_us", start_us)
+        end_us = (int(t[-1]) + 1 if len(t) else start_us) if end_us is None else whole("end_us", end_us)
         return cls(t, x, y, p, start_us, end_us, sensor, segment, lost)
 
     @classmethod

@@ -15,6 +15,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, Frame
+from spikecut.pipeline.files.arguments import check_stepping, whole
 from spikecut.pipeline.lanes import select_lanes
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.representations.frame_sources import frames_of
@@ -54,8 +55,7 @@ def replay(
     Raises:
         ConfigError: if the horizon or the batch is smaller than 1.
     """
-    if horizon < 1 or batch_size < 1:
-        raise ConfigError(f"a horizon of {horizon} steps in batches of {batch_size}; both must be at least 1")
+    horizon, batch_size = _sizes(model, decider, horizon, batch_size)
     waiting = _streams(recordings, model)
     lanes: list[_Lane] = []
     going: list[int] = []
@@ -96,6 +96,14 @@ def replay(
             else:
                 lane.frame = following
                 going.append(at)
+
+
+def _sizes(model: Any, decider: Any, horizon: Any, batch_size: Any) -> tuple[int, int]:
+    """The horizon and the batch size as numbers."""
+    horizon, batch_size = check_stepping(model, decider, horizon), whole("batch_size", batch_size)
+    if horizon < 1 or batch_size < 1:
+        raise ConfigError(f"a horizon of {horizon} steps in batches of {batch_size}; both must be at least 1")
+    return horizon, batch_size
 
 
 def _streams(recordings: Iterable[Frames], model: SteppedModel[S]) -> Iterator[tuple[int, Iterator[Frame]]]:

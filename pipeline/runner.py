@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, Frame
+from spikecut.pipeline.files.arguments import check_stepping
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.representations.frame_sources import frames_of
 from spikecut.pipeline.results import Decision, Evidence, Rest, Step, StopReason, Verdict
@@ -31,7 +32,9 @@ def run(
 
     Raises:
         ModelError: if the network's output is not finite.
+        ConfigError: if the network, the decider or the horizon is none.
     """
+    horizon = check_stepping(model, decider, horizon)
     if horizon < 1:
         raise ConfigError(f"a horizon of {horizon} steps; the network needs at least one")
     steps = segment = 0
@@ -77,6 +80,7 @@ def watch(
     Between an early answer and the end of its window the network rests, and the bins that pass are
     handed on as `Rest`.
     """
+    horizon = check_stepping(model, decider, horizon)
     stream = frames_of(frames, model)
     while True:
         decision: Decision | None = None

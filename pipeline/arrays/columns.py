@@ -4,14 +4,14 @@ Structured arrays, dicts of columns and data frames name their columns. Tuples o
 not, so there the order must be given.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 from numpy import ndarray
 
-from spikecut.pipeline.errors import EventError
+from spikecut.pipeline.errors import ConfigError, EventError
 
 # Tonic, faery, dv-processing, AEStream, OpenEB, eventify, evlib; the first name that is there counts
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -32,6 +32,12 @@ def raw_columns(events: Any, order: str | Sequence[str] | None = None) -> dict[s
         EventError: if a column is missing, no column or of another length, or columns without names come without an
             `order`.
     """
+    named = isinstance(order, Collection) and all(isinstance(name, str) for name in order)
+    if order is not None and not named:
+        raise ConfigError(
+            f"columns: found {order!r:.60}; expected the names of the columns in their order",
+            hint='such as columns="txyp", or ("x", "y", "timestamp", "polarity")',
+        )
     if isinstance(events, np.ma.MaskedArray) and any(np.ma.getmaskarray(events).tobytes()):
         raise EventError("the array has masked events", hint="leave them out: events.compressed()")
     if isinstance(events, ndarray) and events.dtype.names is not None:
@@ -71,20 +77,41 @@ def column_of(events: Shaped[ndarray, " N"], *names: str) -> Shaped[ndarray, " N
 def _of_structured(events: Shaped[ndarray, "..."]) -> dict[str, Shaped[ndarray, " N"]]:
     if events.ndim != 1:
         raise EventError(f"a structured array of shape {events.shape}; expected one dimension")
+    for column in NAMES:
+        _only_name(column, list(events.dtype.names or ()))
     return {column: column_of(events, *names) for column, names in NAMES.items()}
+
+
+def _only_name(column: str, present: list[Any]) -> str | None:
+    """The name that a column has among those that are there; None if it has none."""
+    names = [name for name in NAMES[column] if name in present]
+    if len(names) > 1:
+        raise EventError(
+            f"column {column} is there {len(names)} times: {', '.join(names)}; expected one of them",
+            hint="leave the others out",
+        )
+    return names[0] if names else None
+
+
+def _unmasked(column: Any, name: str) -> Shaped[ndarray, "..."]:
+    if isinstance(column, np.ma.MaskedArray) and np.ma.getmaskarray(column).any():
+        raise EventError(f"column {name} has masked values", hint="leave these events out of all columns")
+    return np.asarray(column)
 
 
 def _of_named(events: Any, present: list[Any], kind: str) -> dict[str, Shaped[ndarray, " N"]]:
     columns = {}
     for column, names in NAMES.items():
-        name = next((name for name in names if name in present), None)
+        name = _only_name(column, present)
         if name is None:
             raise EventError(
                 f"no column {column} among {', '.join(map(str, present))} of the {kind}",
                 hint=f"other names for it: {', '.join(names[1:])}",
             )
         try:
-            columns[column] = np.asarray(events[name])
+            columns[column] = _unmasked(events[name], name)
+        except EventError:
+            raise
         except Exception as error:  # whatever another library raises
             raise EventError(
                 f"column {name} of the {type(events).__name__} cannot be read: {error}",
@@ -105,7 +132,9 @@ def _of_ordered(parts: list[Any], order: str | Sequence[str] | None, what: str) 
     if len(parts) != len(names):
         raise EventError(f"{what} of {len(parts)} columns; expected {len(names)}: {', '.join(names)}")
     try:
-        return {name: np.asarray(part) for name, part in zip(names, parts, strict=True)}
+        return {name: _unmasked(part, name) for name, part in zip(names, parts, strict=True)}
+    except EventError:
+        raise
     except ValueError as error:
         raise EventError(f"{what}: a column is no array of numbers: {error}") from error
 

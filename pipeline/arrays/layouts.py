@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.arrays.columns import NAMES
 from spikecut.pipeline.errors import ConfigError, EventError
+from spikecut.pipeline.files.arguments import kind_of
 from spikecut.pipeline.files.strict import closest
 
 
@@ -67,6 +68,7 @@ def structured(columns: Mapping[str, Shaped[ndarray, " N"]], like: str = "tonic"
         ConfigError: if the library is unknown.
         EventError: at the first value that a field of that dtype cannot hold.
     """
+    kind_of("like", like, str, "the name of a library", f"known ones: {', '.join(LAYOUTS)}")
     if like not in LAYOUTS:
         near = closest(like, LAYOUTS)
         raise ConfigError(

@@ -35,7 +35,7 @@ def times_us(t: Shaped[ndarray, " N"], unit: TimeUnit | None = None) -> Int64[nd
     >>> times_us(np.array([10_400, 10_600], "m8[ns]")).tolist(), times_us(np.array([0.25, 1.5]), "s").tolist()
     ([10, 11], [250000, 1500000])
     """
-    if unit is not None and unit not in UNITS:
+    if unit is not None and unit not in list(UNITS):
         raise EventError(f"time_unit={unit!r}; expected one of {', '.join(UNITS)}")
     kind = t.dtype.kind
     if kind in "mM":
@@ -125,6 +125,38 @@ def inside_of(x: Shaped[ndarray, " N"], y: Shaped[ndarray, " N"], width: int, he
         if column.dtype.kind not in "iufb":
             raise EventError(f"column {name} is {_type_of(column)}; expected numbers")
     return np.asarray((x >= 0) & (y >= 0) & (x < width) & (y < height))
+
+
+def check_pixels(**columns: Shaped[ndarray, " N"]) -> None:
+    """Refuses coordinates between two pixels; those that are not finite lie outside the sensor.
+
+    Raises:
+        EventError: at the first with a fraction.
+    """
+    for name, column in columns.items():
+        if column.dtype.kind != "f":
+            continue
+        broken = np.isfinite(column) & (column != np.floor(column))
+        if broken.any():
+            at = int(np.argmax(broken))
+            raise EventError(
+                f"event {at}: {name} is {column[at]}; expected a whole pixel, counted from 0",
+                hint="if the centre of a pixel is meant, round down first: np.floor",
+            )
+
+
+def check_order(t: Int64[ndarray, " N"]) -> None:
+    """Refuses times that run backwards.
+
+    Raises:
+        EventError: at the first that is earlier than the one before it.
+    """
+    if len(t) > 1 and (backwards := np.flatnonzero(t[1:] < t[:-1])).size:
+        at = int(backwards[0]) + 1
+        raise EventError(
+            f"event {at}: time runs back from {t[at - 1]} to {t[at]} us",
+            hint="sort the events by t, or cut the array where the clock was reset",
+        )
 
 
 def polarity_of(p: Shaped[ndarray, " N"]) -> UInt8[ndarray, " N"]:

@@ -19,7 +19,7 @@ _OPENER = "spikecut.sources:open_recording"
 _EXPECTED = "expected frames, batches of events, an array of events, or the path of a recording"
 
 
-def frames_of(source: Any, reader: Any, *, sensor: SensorSize | None = None) -> Iterator[Frame]:
+def frames_of(source: Any, reader: Any, *, sensor: SensorSize | tuple[int, int] | None = None) -> Iterator[Frame]:
     """The frames of whatever holds events, for a network or by a binner; frames pass as they are.
 
     `source` is frames, a recording or batches, an `EventBatch`, an array of `EventBatch.from_structured`, or a path.
@@ -37,6 +37,7 @@ def frames_of(source: Any, reader: Any, *, sensor: SensorSize | None = None) -> 
     [1, 1, 1]
     """
     batches: Any
+    sensor = None if sensor is None else SensorSize.of(sensor)
     if isinstance(source, str | PathLike):
         batches = _opened(source, sensor or _sensor_of(reader))
     elif isinstance(source, EventBatch):

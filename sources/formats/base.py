@@ -10,6 +10,7 @@ from spikecut.pipeline.clock import TimeUnit
 from spikecut.pipeline.drop_counts import OnDamage
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.files.strict import unexpected
 from spikecut.pipeline.filters.base import Filter
 
 __all__ = ["DEFAULTS", "Format", "OnDamage", "ReadOptions", "Recording", "TextLayout"]
@@ -47,6 +48,8 @@ class TextLayout:
     time_unit: TimeUnit | None = "us"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.columns, str | None):
+            raise unexpected("columns", self.columns, "a text such as xytp, or None")
         if self.columns is not None and sorted(self.columns.replace("_", "")) != sorted("xytp"):
             raise ConfigError(
                 f"columns {self.columns!r}; expected x, y, t and p, each once",

@@ -2,9 +2,12 @@
 
 from os import PathLike
 from pathlib import Path
+from types import NoneType
+from typing import get_args
 
 from spikecut.pipeline.errors import EmptyRecording, UnknownFormat, UnreadableSource
 from spikecut.pipeline.events import SensorSize
+from spikecut.pipeline.files.arguments import check_path, kind_of, one_of, whole
 from spikecut.sources.formats import FORMATS, known_formats
 from spikecut.sources.formats.base import DEFAULTS, Format, OnDamage, ReadOptions, Recording, TextLayout
 from spikecut.sources.formats.reading.damage import Undamaged
@@ -20,7 +23,7 @@ _KIND_BYTES = 64
 def open_recording(
     path: str | PathLike[str],
     *,
-    sensor: SensorSize | None = None,
+    sensor: SensorSize | tuple[int, int] | None = None,
     batch_events: int = 65_536,
     text: TextLayout | None = None,
     camera: int | None = None,
@@ -43,9 +46,21 @@ def open_recording(
         EmptyRecording: if it has no bytes.
         UnknownFormat: if it is none of the known formats; the message says what it looks like.
         UnsupportedVersion, CorruptRecording, LimitExceeded: as the reader of its format says.
-        ConfigError: if the sensor is not known and cannot be inferred, or a batch would hold no events.
+        ConfigError: if the sensor is not known and cannot be inferred, a batch would hold no events, or an argument is
+            of the wrong type.
     """
-    options = ReadOptions(sensor, batch_events, text, camera, start_us, duration_us, on_damage)
+    check_path(path)
+    kind_of("text", text, (TextLayout, NoneType), "a TextLayout or None", 'such as TextLayout("xytp")')
+    one_of("on_damage", on_damage, get_args(OnDamage))
+    options = ReadOptions(
+        None if sensor is None else SensorSize.of(sensor),
+        whole("batch_events", batch_events),
+        text,
+        whole("camera", camera, optional=True),
+        whole("start_us", start_us),
+        whole("duration_us", duration_us, optional=True),
+        on_damage,
+    )
     return open_with(Path(path), options)
 
 
