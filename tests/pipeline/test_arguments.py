@@ -17,7 +17,8 @@ from fakes import Script
 FILE = Path(__file__).parents[1] / "data" / "tiny.es"
 SENSOR = SensorSize(34, 34)
 EVENTS = {"t": [1, 2], "x": [3, 4], "y": [5, 6], "p": [0, 1]}
-BATCH = EventBatch.from_structured(EVENTS, SENSOR)
+BATCH: Any = EventBatch.from_structured(EVENTS, SENSOR)
+API: Any = spikecut  # without its types
 DECIDER: Any = spikecut.never(3)
 NETWORK: Any = Script(np.zeros((1, 3, 2)))
 
@@ -43,7 +44,7 @@ def ran(model: Any = None, decider: Any = DECIDER, horizon: Any = 3) -> Any:
         (lambda: given(sensor="34x34"), "sensor: found '34x34'; expected SensorSize(width, height)", ""),
         (lambda: given(sensor=(34, "a")), "sensor[1]: found 'a'; expected a whole number", ""),
         (lambda: given(columns=5), "columns: found 5; expected the names of the columns", ""),
-        (lambda: EventBatch.from_structured(((1,),) * 4, SENSOR, columns=5), "columns: found 5", 'columns="txyp"'),
+        (lambda: API.EventBatch.from_structured(((1,),) * 4, SENSOR, columns=5), "columns: found 5", 'columns="txyp"'),
         (lambda: given(start_us="a"), "start_us: found 'a'; expected a whole number", ""),
         (lambda: given(end_us=1.5), "end_us: found 1.5; expected a whole number", ""),
         (lambda: given(segment=None), "segment: found None; expected a whole number", ""),
@@ -52,10 +53,10 @@ def ran(model: Any = None, decider: Any = DECIDER, horizon: Any = 3) -> Any:
         (lambda: ran(decider="confidence"), "decider: found 'confidence'; expected a rule", "spikecut.confidence("),
         (lambda: ran(model="gestures"), "model: found 'gestures'; expected a network", "spikecut.load_network("),
         (lambda: ran(horizon="5"), "horizon: found '5'; expected a whole number", ""),
-        (lambda: list(spikecut.watch([], NETWORK, DECIDER, horizon="5")), "horizon: found '5'", ""),
-        (lambda: list(spikecut.replay([], NETWORK, None, horizon=3)), "decider: found None", ""),
+        (lambda: list(API.watch([], NETWORK, DECIDER, horizon="5")), "horizon: found '5'", ""),
+        (lambda: list(API.replay([], NETWORK, None, horizon=3)), "decider: found None", ""),
         (
-            lambda: list(spikecut.replay([], NETWORK, DECIDER, horizon=3, batch_size="a")),
+            lambda: list(API.replay([], NETWORK, DECIDER, horizon=3, batch_size="a")),
             "batch_size: ",
             "",
         ),
