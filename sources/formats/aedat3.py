@@ -56,7 +56,7 @@ class Aedat3Recording:
     format: str = "AEDAT 3.1"
 
     def __iter__(self) -> Iterator[EventBatch]:
-        return in_order(self._chunks(self.begin), self.sensor, self.path)
+        return in_order(self._chunks(self.begin), self.sensor, self.path, *self._hint())
 
     def from_time(self, time_us: int) -> Iterator[EventBatch] | None:
         """The batches from the event at `time_us` or somewhat before; None if its place cannot be known."""
@@ -75,6 +75,9 @@ class Aedat3Recording:
         if packet is None:
             return None
         return in_order(self._chunks(packet[0] if unit else self.begin), self.sensor, self.path)
+
+    def _hint(self) -> tuple[str, ...]:
+        return (f"the file has other cameras, too: --camera {self.others[0]}",) if self.others else ()
 
     def _chunks(self, begin: int) -> Iterator[Chunk]:
         state = np.zeros(decoding.STATE, np.int64)

@@ -25,6 +25,7 @@ _COLUMNS = 4
 _ROWS_LIMIT = 2**48  # more than any disk holds
 _LATEST_MS = 4e12  # 126 years: what lies beyond is no time
 _NOWHERE = 0xFFFF
+_HINT = "rows are read as x, y, p, t in ms; those of x, y, t, p in us: --columns xytp --time-unit us"
 _EXPECTED = "expected N x 4 numbers: x, y, p, t in ms, as Tonic keeps DVS128 Gesture"
 
 
@@ -38,7 +39,7 @@ class TonicRecording:
     format: str = "Tonic's DVS128 Gesture (.npy)"
 
     def __iter__(self) -> Iterator[EventBatch]:
-        return in_order(_chunks(self.path, self.batch_events), self.sensor, self.path)
+        return in_order(_chunks(self.path, self.batch_events), self.sensor, self.path, _HINT)
 
 
 def open_tonic_npy(path: Path, options: ReadOptions = DEFAULTS) -> TonicRecording:

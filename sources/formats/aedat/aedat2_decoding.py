@@ -20,6 +20,7 @@ from spikecut.sources.formats.reading.decoding import (
     BELIEVE,
     CLOCK,
     CONSUMED,
+    DISORDER,
     DROP,
     EVENT,
     IMPOSSIBLE,
@@ -80,7 +81,7 @@ def decode_dvs128(
             if (address & 0x7FFF0000) or step > LEAP_US or step < -LEAP_US:
                 if not final and size - at < (AHEAD + 2) * BYTES:
                     break
-                verdict = weigh(data, at, DVS128, width, height, started, before, shift)
+                verdict = weigh(data, at, DVS128, width, height, started * (1 - state[DISORDER]), before, shift)
                 if verdict != BELIEVE:
                     skipped = BYTES if verdict == DROP else verdict
                     note_bad(state, at, skipped)
@@ -141,7 +142,7 @@ def decode_davis(
         if step > LEAP_US or step < -LEAP_US:
             if not final and size - at < (AHEAD + 2) * BYTES:
                 break
-            verdict = weigh(data, at, DAVIS, width, height, started, before, shift)
+            verdict = weigh(data, at, DAVIS, width, height, started * (1 - state[DISORDER]), before, shift)
             if verdict != BELIEVE:
                 skipped = BYTES if verdict == DROP else verdict
                 note_bad(state, at, skipped)

@@ -42,7 +42,9 @@ class Aedat4Recording:
     format: str = "AEDAT4"
 
     def __iter__(self) -> Iterator[EventBatch]:
-        return in_order(self._chunks(self.header.begin, self.header.lost), self.sensor, self.path)
+        others = [stream.number for stream in self.header.cameras if stream.number != self.camera]
+        hint = (f"the file has other cameras, too: --camera {others[0]}",) if others else ()
+        return in_order(self._chunks(self.header.begin, self.header.lost), self.sensor, self.path, *hint)
 
     def from_time(self, time_us: int) -> Iterator[EventBatch] | None:
         """The batches from the event at `time_us` or somewhat before; None if its place cannot be known."""

@@ -26,6 +26,8 @@ from spikecut.sources.formats.reading.seeking import place_before
 from spikecut.sources.formats.tonic_npy import open_tonic_npy
 
 TONIC = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
+OTHER_ORDER = "--columns gives another order of the columns, such as txyp; --time-unit another unit: us, ms, s or ns"
+NOT_EVENTS = "p is 0, 1 or -1, x and y are whole numbers, t is finite: are these fields those of events?"
 _HEADER_BYTES = 256
 _BLOCK_BYTES = 2**24
 _NO_PIXEL = 65_535  # what the decoder makes of coordinates that are none, such as -3 and NaN
@@ -43,7 +45,7 @@ class NpyRecording:
     format: str
 
     def __iter__(self) -> Iterator[EventBatch]:
-        return in_order(array_chunks(self.path, self.header, self.fields, self.batch_events), self.sensor, self.path)
+        return self._in_order(array_chunks(self.path, self.header, self.fields, self.batch_events))
 
     def from_time(self, time_us: int) -> Iterator[EventBatch] | None:
         """The batches from the event at a time or somewhat before; None where the clock was reset."""
@@ -58,7 +60,11 @@ class NpyRecording:
         if place is None:
             return None
         chunks = array_chunks(self.path, self.header, self.fields, self.batch_events, place)
-        return in_order(chunks, self.sensor, self.path)
+        return self._in_order(chunks)
+
+    def _in_order(self, chunks: Iterator[Chunk]) -> Iterator[EventBatch]:
+        hint = OTHER_ORDER if self.header.dtype.names is None else NOT_EVENTS
+        return in_order(chunks, self.sensor, self.path, hint)
 
 
 def open_npy(path: Path, options: ReadOptions = DEFAULTS) -> Recording:

@@ -19,6 +19,7 @@ from spikecut.sources.formats.prophesee.evt_decoding import (
     BAD_BYTES,
     CLOCK,
     CONSUMED,
+    DISORDER,
     FULL,
     KNOWN,
     OFFSET,
@@ -68,7 +69,7 @@ def decode_dat(
                     state[FULL] = 0
                     state[CLOCK], state[RAW], state[KNOWN], state[CONSUMED] = clock, before, started, place
                     return n
-                verdict = weigh(data, place, width, height, started, before, shift)
+                verdict = weigh(data, place, width, height, started, before, shift, state[DISORDER])
                 if verdict != BELIEVE:
                     skipped = RECORD if verdict == DROP else verdict
                     state[BAD] += 1
@@ -177,14 +178,14 @@ def survey(data: Any, at: Any, width: Any, height: Any) -> Any:
 
 
 @compiled(nogil=True)
-def weigh(data: Any, at: Any, width: Any, height: Any, started: Any, last: Any, shift: Any) -> int:
+def weigh(data: Any, at: Any, width: Any, height: Any, started: Any, last: Any, shift: Any, disorder: Any) -> int:
     """What to do with the suspect at `at`; `last` is the time before it, as it stands in the file.
 
     - a number of bytes to skip, if from there on the records make sense and from here they do not: most from here are
       impossible, or time runs eight times as smoothly from there;
     - DROP, if it is impossible, if time jumps about in the records after it, or if most of them are nearer to the time
       before it than to its own, which is then a slip; of the first record, if it is ahead of most that follow;
-    - BELIEVE else. A step back of a second at most is believed, too: ordering.py judges it.
+    - BELIEVE else. A step back of a second at most is believed, too: ordering.py judges it; with `disorder` any step.
     """
     n, bad, back, typical = survey(data, at, width, height)
     if shift:
@@ -199,7 +200,7 @@ def weigh(data: Any, at: Any, width: Any, height: Any, started: Any, last: Any, 
     kind, raw = peek(data, at, width, height)
     if kind == IMPOSSIBLE:
         return DROP
-    if started and -RESET_US <= apart(raw, last) < 0:
+    if disorder or (started and -RESET_US <= apart(raw, last) < 0):
         return BELIEVE
     if started and back * 8 > n:
         return DROP

@@ -23,7 +23,7 @@ ALIGNED = 32  # words by which an alignment is judged
 STATE = 24
 CONSUMED, FULL, OFFSET, OUTSIDE_AT, KNOWN, HIGH, LOW, ROW, BASE, POLARITY = range(10)
 BAD, BAD_BYTES, BAD_AT, SPECIAL, SPECIAL_BYTES, SPECIAL_AT, LEAPS, LEAP_BYTES, LEAP_AT = range(10, 19)
-CLOCK, RAW = 19, 20  # of DAT
+CLOCK, RAW, DISORDER = 19, 20, 21  # of DAT; DISORDER: records of any time may follow each other, they will be sorted
 BLIND, SURE = 0, 1  # KNOWN: whether the time of the next event is known; HIGH is -1 before the first
 MISSING = -1
 

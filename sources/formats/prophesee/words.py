@@ -15,6 +15,7 @@ from spikecut.sources.formats.prophesee.evt_decoding import (
     AHEAD_BYTES,
     BAD,
     CONSUMED,
+    DISORDER,
     FULL,
     LEAPS,
     OFFSET,
@@ -24,6 +25,7 @@ from spikecut.sources.formats.prophesee.evt_decoding import (
 )
 from spikecut.sources.formats.reading.files import open_binary, unreadable
 from spikecut.sources.formats.reading.ordering import Chunk, empty_columns
+from spikecut.sources.formats.reading.wanted_order import SORTER
 from spikecut.sources.formats.reading.zero_tail import data_end, trailing
 
 _BLOCK_BYTES = 8 * AHEAD_BYTES  # read at a time: what stays in the cache of a core
@@ -61,6 +63,7 @@ class WordStream:
         """
         state = np.zeros(STATE, np.int64)
         state[: len(self.start)] = self.start
+        state[DISORDER] = SORTER.get() is not None
         _forget(state)
         at = self.begin if from_byte is None else from_byte
         buffer, output = np.empty(_BLOCK_BYTES, np.uint8), _Output(self.batch_events + self.most)

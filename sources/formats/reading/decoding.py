@@ -22,61 +22,13 @@ MARK_ROW, MARK_US = 240, 1 << 13  # in ATIS files this row is no event: it moves
 EVENT, SIGNAL, OUTSIDE, IMPOSSIBLE = 0, 1, 2, 3  # what a record can be; a signal is sound but no event
 BELIEVE, DROP = 0, -1
 
-# Where a kernel keeps its place between blocks: an int64 each.
-STATE = 12
-CONSUMED, STARTED, CLOCK, RAW, PENDING, SIGNALS, SIGNAL_AT, BAD, BAD_BYTES, BAD_AT, OUTSIDE_AT, OFFSET = range(STATE)
+# Where a kernel keeps its place between blocks: an int64 each. DISORDER is 1 where records of any time may follow each
+# other, as they will be sorted: then a leap of time is no reason for doubt.
+STATE = 13
+CONSUMED, STARTED, CLOCK, RAW, PENDING, SIGNALS, SIGNAL_AT, BAD, BAD_BYTES, BAD_AT, OUTSIDE_AT, OFFSET, DISORDER = (
+    range(STATE)
+)
 WRAP_PAUSE_US = 600_000_000  # a longer silence across the wrap is taken for a reset of the clock
-_CIRCLE = 1 << 32
-
-
-@compiled(nogil=True)
-def decode_dvs128(
-    data: Any,
-    final: bool,
-    shift: bool,
-    width: int,
-    height: int,
-    state: Any,
-    t: Any,
-    x: Any,
-    y: Any,
-    p: Any,
-) -> int:
-    """Columns from a block of records; returns how many events, `state` says how many bytes."""
-    size = data.shape[0]
-    at, n = 0, np.uint64(0)
-    clock, before, started = state[CLOCK], state[RAW], state[STARTED]
-    while at + DVS128_BYTES <= size:
-        address = np.int64(data[at]) << 24 | np.int64(data[at + 1]) << 16 | np.int64(data[at + 2]) << 8
-        address |= np.int64(data[at + 3])
-        raw = np.int64(data[at + 4]) << 24 | np.int64(data[at + 5]) << 16 | np.int64(data[at + 6]) << 8
-        raw |= np.int64(data[at + 7])
-        step = step_from(raw, before, clock >= _CIRCLE) if started else np.int64(0)
-        if (address & 0x7FFF0000) or step > LEAP_US or step < -LEAP_US:
-            if not final and size - at < (AHEAD + 2) * DVS128_BYTES:
-                break
-            verdict = weigh(data, at, DVS128_BYTES, width, height, started, before, shift)
-            if verdict != BELIEVE:
-                skipped = DVS128_BYTES if verdict == DROP else verdict
-                note_bad(state, at, skipped)
-                at += skipped
-                continue
-        if address & 0x80008000:
-            if state[SIGNALS] == 0:
-                state[SIGNAL_AT] = state[OFFSET] + at
-            state[SIGNALS] += 1
-            at += DVS128_BYTES
-            continue
-        t[n] = clock + step if started else raw
-        if not started or not -RESET_US <= step < -LEAP_US:  # a late one moves no clock
-            clock, before, started = t[n], raw, 1
-        x[n] = 127 - (address >> 1 & 127)
-        y[n] = 127 - (address >> 8 & 127)
-        p[n] = 1 - (address & 1)
-        n += np.uint64(1)
-        at += DVS128_BYTES
-    state[CLOCK], state[RAW], state[STARTED], state[CONSUMED] = clock, before, started, at
-    return int(n)
 
 
 @compiled(nogil=True)
@@ -115,7 +67,7 @@ def decode_atis(
         if started and (time - clock > LEAP_US or clock - time > LEAP_US):
             if not final and size - at < (AHEAD + 2) * ATIS_BYTES:
                 break
-            verdict = weigh(data, at, ATIS_BYTES, width, height, 1, clock - passed, shift)
+            verdict = weigh(data, at, ATIS_BYTES, width, height, 1 - state[DISORDER], clock - passed, shift)
             if verdict != BELIEVE:
                 skipped = ATIS_BYTES if verdict == DROP else verdict
                 for mark in range(pending):
@@ -245,14 +197,3 @@ def weigh(data: Any, at: int, size: int, width: int, height: int, started: int, 
         elif size == ATIS_BYTES:
             marked += MARK_US
     return DROP if against * 2 > votes or garbage > votes else BELIEVE
-
-
-@compiled(nogil=True)
-def step_from(raw: Any, before: Any, wrapped: Any) -> Any:
-    """How far the clock went from one 32-bit time to the next."""
-    step = raw - before
-    if step < WRAP_PAUSE_US - _CIRCLE:
-        return step + _CIRCLE
-    if wrapped and step > _CIRCLE - 1_000_000:  # a late event from before the wrap
-        return step - _CIRCLE
-    return step

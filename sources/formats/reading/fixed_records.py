@@ -15,6 +15,7 @@ from spikecut.sources.formats.reading.decoding import (
     BAD_AT,
     BAD_BYTES,
     CONSUMED,
+    DISORDER,
     OFFSET,
     OUTSIDE_AT,
     SIGNAL_AT,
@@ -23,6 +24,7 @@ from spikecut.sources.formats.reading.decoding import (
 )
 from spikecut.sources.formats.reading.files import file_size
 from spikecut.sources.formats.reading.ordering import Chunk, empty_columns
+from spikecut.sources.formats.reading.wanted_order import SORTER
 from spikecut.sources.formats.reading.zero_tail import data_bytes
 
 
@@ -37,6 +39,7 @@ def chunks_of(
     """
     state = np.zeros(STATE, np.int64)
     state[[SIGNAL_AT, BAD_AT, OUTSIDE_AT]] = -1
+    state[DISORDER] = SORTER.get() is not None
 
     def decode(data: UInt8[ndarray, " n"], at: int, final: bool) -> tuple[Chunk, int]:
         state[OFFSET] = at

@@ -46,6 +46,7 @@ __all__ = ["REORDER_US", "RESET_US", "Chunk", "empty_columns", "in_order", "noth
 
 WAITING_LIMIT = 1 << 24  # a megapixel camera makes 10 million events in 10 ms at its physical limit
 STALE_SEGMENTS, STALE_EVENTS = 8, 65_536
+_NO_EVENT = "it is damaged from its first event on, or holds something else than its header or name says"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,17 +72,17 @@ class Chunk:
         return Chunk(self.t[which], self.x[which], self.y[which], self.p[which])
 
 
-def in_order(chunks: Iterable[Chunk], sensor: SensorSize, path: Path) -> Iterator[EventBatch]:
+def in_order(chunks: Iterable[Chunk], sensor: SensorSize, path: Path, hint: str = _NO_EVENT) -> Iterator[EventBatch]:
     """Ordered batches that tile time; events outside the sensor are dropped and counted.
 
     The 10 ms before the newest event are kept waiting until it is certain that nothing earlier follows.
-    A recording without events yields an empty batch if something was lost, else nothing.
+    A recording without events yields an empty batch if something was lost, else nothing; `hint` is what to do then.
 
     Raises:
         CorruptRecording: if a stretch could not be decoded and no event came through at all.
         LimitExceeded: if more events wait than any camera makes in 10 ms.
     """
-    order = _Order(sensor, path)
+    order = _Order(sensor, path, hint)
     for chunk in sorted_if_wanted(chunks):
         yield from order.take(chunk)
     yield from order.finish()
@@ -90,8 +91,8 @@ def in_order(chunks: Iterable[Chunk], sensor: SensorSize, path: Path) -> Iterato
 class _Order:
     """The segment that is open: what waits in it, what was lost, and what may be stale before it."""
 
-    def __init__(self, sensor: SensorSize, path: Path) -> None:
-        self.sensor, self.path = sensor, path
+    def __init__(self, sensor: SensorSize, path: Path, hint: str = _NO_EVENT) -> None:
+        self.sensor, self.path, self.hint = sensor, path, hint
         self.clock = np.zeros(CLOCK, np.int64)
         self.clock[FRESH] = 1
         self.marked = False  # the file marks the open segment
@@ -132,7 +133,8 @@ class _Order:
             yield from self.flush()
         elif self.lost:
             if damage := self.lost.losses.get(DropCause.unreadable):
-                raise CorruptRecording(self.path, "not one event could be decoded", offset=damage.at_byte)
+                message = "not one event could be decoded"
+                raise CorruptRecording(self.path, message, offset=damage.at_byte, hint=self.hint)
             yield self.batch(nothing(), self.start_us or 0)
 
     def follows(self, chunk: Chunk) -> bool:

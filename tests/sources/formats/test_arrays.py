@@ -352,3 +352,17 @@ def test_more_rows_than_any_disk_holds_are_a_damaged_header(named: bool, tmp_pat
         file.write(bytes(13 * 32))
     with pytest.raises(LimitExceeded, match="1,152,921,504,606,846,976 rows"):
         list(open_recording(path, sensor=DVS128))
+
+
+def test_an_array_in_another_order_of_columns_is_refused_with_the_option_that_reads_it(tmp_path: Path) -> None:
+    """Rows of x, y, t, p where x, y, p, t in ms is the rule: no polarity is one."""
+    path = tmp_path / "a.npy"
+    np.save(path, np.stack([np.arange(9), np.arange(9), np.arange(9) + 10_000, np.arange(9) % 2], axis=1))
+    with pytest.raises(CorruptRecording, match="not one event could be decoded") as caught:
+        list(open_recording(path))
+    assert "--columns xytp --time-unit us" in str(caught.value.hint)
+    text = TextLayout("xytp", "us")
+    assert sum(map(len, open_recording(path, sensor=SensorSize(128, 128), text=text))) == 9
+    with pytest.raises(CorruptRecording) as again:
+        list(open_recording(path, sensor=SensorSize(128, 128), text=TextLayout("xypt", "us")))
+    assert "another order" in str(again.value.hint)

@@ -266,3 +266,23 @@ def test_names_with_control_characters_are_printed_escaped(tmp_path: Path, capsy
     printed = capsys.readouterr()
     assert "\x1b" not in printed.out + printed.err
     assert "b\\x1b[31m.csv: 10 events" in printed.out
+
+
+@pytest.mark.parametrize(("name", "size"), [("aedat2", 8), ("atis", 5), ("dat", 8)])
+def test_records_in_any_order_are_sorted_and_none_is_taken_for_garbage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, size: int
+) -> None:
+    """Without `--sort` leaps of time are what garbage is known by; with it no leap is."""
+    batch = pattern(3_000)
+    source = recording(tmp_path, name, [batch])
+    data, n_bytes = source.read_bytes(), 3_000 * size
+    order = np.random.default_rng(5).permutation(3_000)
+    records = np.frombuffer(data[-n_bytes:], np.uint8).reshape(3_000, size)[order]
+    source.write_bytes(data[:-n_bytes] + records.tobytes())
+    found = run(capsys, source, tmp_path / "sorted.h5", "--sort", "--sensor", "128x128")
+    assert (found["n_written"], found["dropped"]) == (3_000, {})
+    target = check_source(open_recording(tmp_path / "sorted.h5"))
+    order = order[np.argsort(batch.t[order], kind="stable")]
+    assert target.lists()[:4] == [getattr(batch, column)[order].tolist() for column in "txyp"]
+    for run_events in (1, 700):
+        assert check_source(Sorted(opened(source, 500), tmp_path, run_events)) == target
