@@ -211,6 +211,11 @@ def _first_packet(file: BinaryIO, path: Path, stretch: tuple[int, int], camera: 
     return None
 
 
+def header_with(source: str = "#Source 0: DVS128\r\n") -> bytes:
+    """The header of a file with the given lines about its camera."""
+    return _HEADER.format(source).encode()
+
+
 def write_aedat3(
     path: Path, batches: Iterable[EventBatch], sensor: SensorSize = DVS128, *, packet_events: int = 4_096
 ) -> int:
@@ -230,7 +235,7 @@ def write_aedat3(
     n = waiting = last = segment = 0
     parts: list[EventBatch] = []
     with path.open("wb") as file:
-        file.write(_HEADER.format(source).encode())
+        file.write(header_with(source))
         for batch in batches:
             if batch.sensor != sensor or (len(batch) and not 0 <= batch.t[0] <= batch.t[-1] < _LATEST_US):
                 raise ConfigError(

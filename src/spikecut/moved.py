@@ -195,6 +195,7 @@ RENAMED = {
     "sources.formats.decoding.step_from": "sources.formats.aedat.aedat2_decoding step_from",
     "sources.KNOWN": "sources.formats known_formats()",
     "sources.datasets.SUFFIXES": "sources.formats recording_suffixes()",
+    "sources.aedat3._HEADER": "sources.formats.aedat3 header_with()",
     "sources.aedat3.MAGIC": "sources.formats.signatures AEDAT3",
     "sources.hdf5.MAGIC": "sources.formats.signatures HDF5",
     "tools.convert.SUFFIXES": "sources.formats written_suffixes()",
