@@ -150,13 +150,6 @@ class DamageOptions:
     on_damage: OnDamage = "salvage"
 
 
-@dataclass(frozen=True, kw_only=True)
-class FitOptions:
-    """The flag of commands that show recordings of any sensor to a network."""
-
-    fit: Fit = ""
-
-
 class Implied(str):
     """A default that holds only where nothing else, such as a header line, says another; a word that is given does."""
 
@@ -164,6 +157,14 @@ class Implied(str):
 
 
 _MICROSECONDS = cast(clock.TimeUnit, Implied("us"))
+_OWN_CHOICE = Implied("")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """The flag of commands that show recordings of any sensor to a network."""
+
+    fit: Fit = _OWN_CHOICE
 
 
 @dataclass(frozen=True, kw_only=True)

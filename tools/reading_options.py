@@ -22,7 +22,11 @@ def read_options(options: FileOptions) -> ReadOptions:
     if isinstance(options, ReadingOptions):
         start_us = _us(options.start)
         duration_us = None if options.duration is None else _us(options.duration)
-    fit = options.fit if isinstance(options, FitOptions) else ""
+    fit = str(options.fit) if isinstance(options, FitOptions) else ""
+    if isinstance(options, FitOptions) and not fit and not isinstance(options.fit, Implied):
+        raise ConfigError(
+            "--fit is empty; expected crop, squeeze or a window X,Y,WxH", hint="leave --fit out for the default, crop"
+        )
     check_fit(fit)
     return ReadOptions(
         sensor=parse_sensor(options.sensor),

@@ -1,5 +1,6 @@
 """From a recording or an image to the frames that a network takes."""
 
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -7,11 +8,13 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.binning import CountBinner
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, SpikecutWarning
 from spikecut.pipeline.events import DropCause, Frame, SensorSize
 from spikecut.pipeline.fit import FittedBinner, fit_for
 from spikecut.sources.datasets.base import FrameSpec
 from spikecut.sources.formats.open import open_with
+
+_ENOUGH = 1_000  # events outside a crop that show an empty one before the end of a recording
 
 
 def recording_frames(path: Path, view: FrameSpec) -> Iterator[Frame]:
@@ -48,21 +51,42 @@ def binner_for(sensor: SensorSize, view: FrameSpec, what: str) -> CountBinner | 
 def on_sensor(frames: Iterable[Frame], what: str, sensor: SensorSize) -> Iterator[Frame]:
     """The frames as they come, as long as most events lie on the sensor.
 
+    Warns if a crop leaves less than 1 % of the events, or none of those that were read before the reader stopped.
+
     Raises:
         ConfigError: once 20 events, and more than half of all, lay outside: the recording is of another sensor.
     """
-    inside = outside = 0
-    for frame in frames:
-        inside += frame.n_events
-        loss = frame.lost.losses.get(DropCause.outside_sensor)
-        outside += loss.events if loss else 0
-        if outside >= 20 and outside > inside:
-            raise ConfigError(
-                f"{what}: {outside} of {inside + outside} events lie outside {sensor}; "
-                "this is another sensor's recording",
-                hint=f"spikecut info {what} says which; --sensor WIDTHxHEIGHT reads it so",
+    inside = outside = cropped = 0
+    is_whole = False
+    try:
+        for frame in frames:
+            inside += frame.n_events
+            outside += _lost(frame, DropCause.outside_sensor)
+            cropped += _lost(frame, DropCause.outside_crop)
+            _check_outside(inside, outside, what, sensor)
+            yield frame
+        is_whole = True
+    finally:
+        if (is_whole and 99 * inside < cropped) or (not inside and cropped >= _ENOUGH):
+            warnings.warn(
+                f"{what}: the crop keeps {inside:,} of {inside + cropped:,} events; "
+                "another window may show more: --fit crop, squeeze or X,Y,WxH",
+                SpikecutWarning,
+                stacklevel=2,
             )
-        yield frame
+
+
+def _lost(frame: Frame, cause: DropCause) -> int:
+    loss = frame.lost.losses.get(cause)
+    return loss.events if loss else 0
+
+
+def _check_outside(inside: int, outside: int, what: str, sensor: SensorSize) -> None:
+    if outside >= 20 and outside > inside:
+        raise ConfigError(
+            f"{what}: {outside} of {inside + outside} events lie outside {sensor}; this is another sensor's recording",
+            hint=f"spikecut info {what} says which; --sensor WIDTHxHEIGHT reads it so",
+        )
 
 
 def still(pixels: UInt8[ndarray, "3 H W"], view: FrameSpec) -> Iterator[Frame]:

@@ -19,7 +19,7 @@ from spikecut.tools.cutoff_lookup import find_cutoff
 from spikecut.tools.frame_streams import view_of
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.recordings.info import info_lines, info_object, info_of, spans_beside
-from spikecut.tools.recordings.judging import BinStatistics, as_json, findings_of, likeness, unlike
+from spikecut.tools.recordings.judging import FACTOR, BinStatistics, as_json, findings_of, likeness, unlike
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.watch.info import Info
@@ -95,12 +95,13 @@ def run_judged_info(options: "Info", model: str) -> int:
     if options.json:
         print(json.dumps({**info_object(report), "judgement": judgement}))
         return 3 if report.damage else 0
-    for line in [*info_lines(report), *_lines(judgement)]:
+    for line in [*info_lines(report), *judgement_lines(judgement)]:
         print(printable(line))
     return 3 if report.damage else 0
 
 
-def _lines(judgement: dict[str, Any]) -> Iterator[str]:
+def judgement_lines(judgement: dict[str, Any]) -> Iterator[str]:
+    """The judgement for people, a line each."""
     yield f"for {judgement['model']}"
     fit = judgement["fit"]
     yield f"  fit       {'as it is' if fit == 'whole' else f'{fit}; --fit crop, squeeze or X,Y,WxH changes it'}"
@@ -111,4 +112,10 @@ def _lines(judgement: dict[str, Any]) -> Iterator[str]:
     for one in judgement["findings"]:
         yield f"  {one['name'].replace('_', ' ')}: {one['sentence']} {one['advice']}"
     if not judgement["findings"]:
-        yield "  judgement nothing unusual"
+        beyond = [
+            f"the {name.replace('_', ' ')} is {one['place']}"
+            for name, one in judgement["likeness"].items()
+            if one["place"].startswith(("below", "above"))
+        ]
+        far = f"; {', '.join(beyond)} of the calibration recordings, by less than a factor {FACTOR}"
+        yield f"  judgement {f'nothing far off{far}' if beyond else 'nothing unusual'}"

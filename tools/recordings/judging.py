@@ -23,7 +23,7 @@ COARSE_US, COARSE_EVENTS = 100, 1_000  # the step of the clock, and events that 
 ON_SHARE = (0.1, 0.9)
 SHOWN = 8  # hot pixels that are named
 KEPT = 2**15  # bins of which statistics are kept
-_FACTOR = 2  # how far beyond the first and last quantile is still alike
+FACTOR = 2  # how far beyond the first and last quantile is still alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def unlike(places: Iterable[Likeness], reference: Reference) -> Iterator[Finding
 
 
 def _near(value: float, quantiles: Quantiles) -> bool:
-    return quantiles[0] / _FACTOR <= value <= quantiles[-1] * _FACTOR
+    return quantiles[0] / FACTOR <= value <= quantiles[-1] * FACTOR
 
 
 def as_json(quality: Quality, sensor: SensorSize) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Decisions and scores as text: a line for people, an object for programs."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,17 @@ def missed_text(label: int, card: ModelCard, at_us: int) -> str:
 
 
 def as_object(
-    decision: Decision, card: ModelCard, truth: int | None, rule: str, match: Match | None = None, fit: str = ""
+    decision: Decision,
+    card: ModelCard,
+    truth: int | None,
+    rule: str,
+    match: Match | None = None,
+    reading: Mapping[str, Any] | None = None,
 ) -> str:
-    """One JSON object for programs; times are those of the recording's clock. `fit` is there if a sensor was fitted."""
+    """One JSON object for programs; times are those of the recording's clock.
+
+    `reading` has what is special in reading: `fit` if a sensor was fitted, `dropped` if events were left out so far.
+    """
     fields: dict[str, Any] = {
         "label": card.classes[decision.label],
         "class": decision.label,
@@ -72,7 +81,7 @@ def as_object(
         fields |= {"set": [card.classes[k] for k in decision.classes]}
     if match is not None:
         fields |= {"outcome": match.outcome.name, "delay_us": match.delay_us}
-    return json.dumps(fields | ({"fit": fit} if fit else {}))
+    return json.dumps(fields | {name: one for name, one in (reading or {}).items() if one})
 
 
 def summary_object(score: Score) -> dict[str, Any]:

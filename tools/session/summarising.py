@@ -36,11 +36,14 @@ class Report:
         """The summary of the run; prints the score of a labelled session if it is `complete`."""
         card, tally = self.stream.network.card, self.tally
         score: Score | None = None
+        dropped = {"dropped": tally.lost.events_by_cause()} if tally.lost else {}
         if self._matcher is not None and complete:
             self._print_missed(1 << 62)
             score = self._matcher.score(tally.sensor_us / 6e7)
-            summary = {"summary": lines.summary_object(score)}
+            summary = {"summary": lines.summary_object(score) | dropped}
             print(json.dumps(summary) if self.as_json else lines.summary_text(score))
+        elif self.as_json and dropped and not self._n_decisions:
+            print(json.dumps({"summary": dropped}))
         n_bins = tally.sensor_us // card.spec.step_us
         return Summary(tally.n_events, n_bins, self._n_steps, self._n_decisions, tally.sensor_us, score)
 
@@ -51,7 +54,8 @@ class Report:
             match = self._matcher.decided(decision.label, decision.time_us)
             truth = self.stream.spans[match.span].label if match.outcome is not Outcome.false_alarm else None
         if self.as_json:
-            words = lines.as_object(decision, network.card, truth, network.decider.rule, match, self.stream.fit)
+            reading = {"fit": self.stream.fit, "dropped": self.tally.lost.events_by_cause()}
+            words = lines.as_object(decision, network.card, truth, network.decider.rule, match, reading)
         elif network.card.onset:
             at_us = self.tally.since_start(decision.time_us)
             words = lines.in_stream(decision, network.card, at_us, match, truth)
@@ -94,6 +98,8 @@ def totals_text(stream: OpenStream, summary: Summary, tally: Tally, effort: Effo
     )
     if stream.fit:
         yield f"fit: {stream.fit}"
+    if left_out := [(cause, loss) for cause, loss in tally.lost.losses.items() if not cause.is_damage]:
+        yield "left out: " + ", ".join(f"{loss.events:,} {cause.value}" for cause, loss in left_out)
     if summary.n_events and not summary.n_steps:
         yield (
             "nothing began to move: it stood still, or moved from the first bin on; "

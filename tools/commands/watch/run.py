@@ -39,7 +39,9 @@ class Run(FitOptions, ReadingOptions):
     """Show the run in these views, too: NAME, or NAME=FILE for views that write one (window, video=out.mp4)."""
     overwrite: Overwrite = False
     json: bool = False
-    """Print one JSON object for each decision; after a labelled session also a summary."""
+    """Print one JSON object for each decision; after a labelled session, or if events were left out
+    and nothing was decided, also a summary. Their key `dropped` counts
+    the events that were left out so far, by cause."""
 
     @classmethod
     def more_help(cls) -> str:
