@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from spikecut.pipeline.errors import ConfigError, DamagedOutputs, ModelError, SpikecutError, in_a_line
+from spikecut.pipeline.errors import ConfigError, DamagedOutputs, ModelError, SpikecutError, in_a_line, printable
 from spikecut.pipeline.files.atomic_files import new_file
 from spikecut.pipeline.files.limits import limit
 from spikecut.pipeline.files.strict import parse_json
@@ -99,7 +99,7 @@ def _arrays(archive: zipfile.ZipFile) -> dict[str, np.ndarray[Any, np.dtype[Any]
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     wanted = _ARRAYS if "plans" in members else [name for name in _ARRAYS if name not in _PLANNED]
     if len(members) != len(archive.infolist()) or set(members) != set(wanted):
-        raise ConfigError(f"found {', '.join(members)[:200] or 'nothing'}; expected {', '.join(wanted)}")
+        raise ConfigError(f"found {printable(', '.join(members))[:200] or 'nothing'}; expected {', '.join(wanted)}")
     if (size := sum(info.file_size for info in members.values())) > (most := limit("outputs-bytes")):
         hint = "if they are as they should be, raise the limit: --limit outputs-bytes=NUMBER"
         raise ConfigError(f"its arrays would fill {size:,} bytes; expected at most {most:,}", hint=hint)

@@ -197,6 +197,14 @@ def test_outputs_that_are_no_outputs_are_named(change: dict[str, Any], said: str
     assert said in str(caught.value)
 
 
+def test_names_in_an_archive_of_outputs_are_shown_in_one_line(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("two\nlines.npy", b"")
+    with pytest.raises(ModelError) as caught:
+        load_outputs(tmp_path / "a.npz")
+    assert r"found two\nlines; expected" in str(caught.value)
+
+
 def test_outputs_that_declare_more_than_they_hold_fill_no_memory(tmp_path: Path) -> None:
     path = _npz(tmp_path / "a.npz")
     with zipfile.ZipFile(path) as archive:

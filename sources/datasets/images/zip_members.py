@@ -43,6 +43,8 @@ def directory(path: Path) -> zipfile.ZipFile:
     except Exception as error:  # a damaged directory may raise anything
         raise UnreadableSource(path, f"a damaged zip archive: {_reason(error)}", hint="get it anew") from error
     members = archive.infolist()
+    if not all(one.filename for one in members):
+        raise UnreadableSource(path, "a damaged zip archive: a member without a name", hint="get it anew")
     packed, unpacked = sum(one.compress_size for one in members), sum(one.file_size for one in members)
     if packed > size:
         raise UnreadableSource(path, f"its members fill {packed:,} bytes, the archive has {size:,}", hint="get it anew")

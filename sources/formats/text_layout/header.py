@@ -61,8 +61,8 @@ def read_preamble(path: Path, columns: str | None = None) -> Preamble:
     preamble = Preamble(len(_BOM) if data.startswith(_BOM) else 0)
     while preamble.size < len(data):
         end = data.find(b"\n", preamble.size) + 1
-        if not end and len(data) == HEAD_BYTES:
-            break
+        if not end and (len(data) == HEAD_BYTES or _TWO_NUMBERS.fullmatch(data[preamble.size :].decode("latin-1"))):
+            break  # no size stands in a line without an end: it is an event that was cut off
         line = data[preamble.size : end or len(data)].decode(errors="replace")
         stated = _stated(path, line, preamble, columns)
         if stated is None:

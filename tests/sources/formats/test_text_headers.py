@@ -208,3 +208,12 @@ def test_a_stretch_of_a_long_text_is_read_from_its_place(tmp_path: Path) -> None
     assert t[t >= middle].tolist() == batch.t[batch.t >= middle].tolist()
     part = check_source(open_recording(path, start_us=middle - int(batch.t[0]), duration_us=10_000))
     assert part.t.tolist() == batch.t[(batch.t >= middle) & (batch.t < middle + 10_000)].tolist()
+
+
+def test_two_numbers_without_a_line_s_end_are_no_size_but_a_line_that_was_cut_off(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1,12")
+    layout = TextLayout("txyp", "us")
+    cut = check_source(open_recording(tmp_path / "a.csv", sensor=DVS128, text=layout))
+    assert cut.lost.events_by_cause() == {"cut_off": 1}
+    (tmp_path / "a.csv").write_text("30,20\n1,12,5,0\n")
+    assert open_recording(tmp_path / "a.csv", text=layout).sensor == SensorSize(30, 20)

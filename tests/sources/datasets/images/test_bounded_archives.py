@@ -259,3 +259,10 @@ def test_a_zip_archive_of_another_version_is_refused(tmp_path: Path) -> None:
     path.write_bytes(raw)
     with pytest.raises(UnreadableSource, match=r"a damaged zip archive: zip file version 12\.7"):
         files_in(path)
+
+
+def test_a_member_without_a_name_is_damage(tmp_path: Path) -> None:
+    path = archive_of(tmp_path / "a.zip", {"x": b"1"})
+    path.write_bytes(path.read_bytes().replace(b"x", b"\0"))
+    with pytest.raises(UnreadableSource, match="a member without a name"):
+        files_in(path)
