@@ -14,6 +14,7 @@ import numpy as np
 
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, Frame, SensorSize
+from spikecut.pipeline.files.arguments import kind_of
 from spikecut.pipeline.kernels import SPILLS, count_bin
 
 CounterType = Literal["uint8", "uint16", "float32"]
@@ -46,6 +47,8 @@ class CountBinner:
     max_silence_bins: int = 1_000
 
     def __post_init__(self) -> None:
+        kind_of("sensor", self.sensor, SensorSize, "a SensorSize", "such as SensorSize(128, 128)")
+        kind_of("step_us", self.step_us, (int, float, np.integer), "a number of microseconds")
         if self.step_us < 1:
             raise ConfigError(f"a bin of {self.step_us} us; it must last at least 1 us")
         if not 1 <= self.downsample <= min(self.sensor.width, self.sensor.height):

@@ -14,6 +14,7 @@ from spikecut.models.files.network_file import load_file
 from spikecut.models.files.weights_io import check_shapes
 from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.errors import ConfigError, ModelError, in_a_line
+from spikecut.pipeline.files.arguments import check_path
 from spikecut.pipeline.files.strict import closest
 from spikecut.pipeline.protocols import SteppedModel
 
@@ -31,6 +32,7 @@ def load(model: str | Path, *, engine: str = "norse") -> tuple[SteppedModel[Any]
         ModelError: if there is none, or weights and card do not belong together.
         ConfigError: if there is no such engine, or it cannot step a network from a Python file.
     """
+    check_path(model, "a network, or its name,")
     weights, make = locate(model), engine_called(engine).make
     if weights.suffix != ".safetensors":
         if engine != "norse":

@@ -60,13 +60,13 @@ def whole(name: str, value: Any, *, least: int | None = None, optional: bool = F
     return number
 
 
-def check_path(value: Any) -> None:
-    """Refuses what is no path of a recording.
+def check_path(value: Any, owner: str = "a recording") -> None:
+    """Refuses what is no path of a recording, or of another `owner`.
 
     Raises:
         ConfigError: if it is neither text nor a `Path`.
     """
-    kind_of("path", value, (str, PathLike), "the path of a recording as a str or a Path")
+    kind_of("path", value, (str, PathLike), f"the path of {owner} as a str or a Path")
 
 
 def check_stepping(model: Any, decider: Any, horizon: Any) -> int:

@@ -11,6 +11,7 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, ModelError, SpikecutError
+from spikecut.pipeline.files.arguments import check_path
 from spikecut.pipeline.files.atomic_files import write_text
 from spikecut.pipeline.files.strict import nearest, read_json, typed
 from spikecut.pipeline.protocols import CutoffDecider
@@ -105,7 +106,9 @@ def load_cutoff(path: str | PathLike[str]) -> FittedCutoff:
     Raises:
         ModelError: if the file is missing, not a cutoff, of another version, or holds what no cutoff can; naming the
             field, what was found there and what was expected.
+        ConfigError: if it is no path.
     """
+    check_path(path, "a cutoff")
     try:
         raw = read_json(path, _MOST_BYTES)
         version = raw.get("version")

@@ -67,6 +67,10 @@ def ran(model: Any = None, decider: Any = DECIDER, horizon: Any = 3) -> Any:
         (lambda: opened(camera=True), "camera: found True; expected a whole number or None", ""),
         (lambda: opened(text="txyp"), "text: found 'txyp'; expected a TextLayout or None", "TextLayout("),
         (lambda: opened(sensor=5), "sensor: found 5; expected SensorSize(width, height)", ""),
+        (lambda: API.load_cutoff(5), "path: found 5; expected the path of a cutoff as a str or a Path", ""),
+        (lambda: API.load_network(None), "path: found None; expected the path of a network, or its name,", ""),
+        (lambda: API.CountBinner((34, 34), 10), "sensor: found a list of 2; expected a SensorSize", "SensorSize("),
+        (lambda: API.CountBinner(SENSOR, "a"), "step_us: found 'a'; expected a number of microseconds", ""),
         (lambda: TextLayout(5), "columns: found 5; expected a text such as xytp, or None", ""),  # type: ignore[arg-type]
     ],
 )
