@@ -14,22 +14,27 @@ import numpy as np
 from spikecut.pipeline.binning import CountBinner, as_batch, checked_batches, is_events
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+from spikecut.pipeline.fit import FittedBinner, fit_for
 
 _OPENER = "spikecut.sources:open_recording"
 _EXPECTED = "expected frames, batches of events, an array of events, or the path of a recording"
 
 
-def frames_of(source: Any, reader: Any, *, sensor: SensorSize | tuple[int, int] | None = None) -> Iterator[Frame]:
+def frames_of(
+    source: Any, reader: Any, *, sensor: SensorSize | tuple[int, int] | None = None, fit: str | None = None
+) -> Iterator[Frame]:
     """The frames of whatever holds events, for a network or by a binner; frames pass as they are.
 
     `source` is frames, a recording or batches, an `EventBatch`, an array of `EventBatch.from_structured`, or a path.
     `reader` is a binner, or a network with a card or a spec: events are then counted as it was trained, and merged by a
     whole factor where the sensor is larger. `sensor` is that of arrays and of files that do not state it; without it,
-    the reader's own.
+    the reader's own. `fit` is how a network sees a sensor that is no whole multiple of its frame, as `--fit`: crop,
+    squeeze or a window X,Y,WxH; without it such a sensor is refused.
 
     Raises:
         EventError: if the source is none of these.
-        ConfigError: if a network does not say what it reads, or does not read this sensor.
+        ConfigError: if a network does not say what it reads, or does not read this sensor; if the fit is none, or is
+            given for a binner, which has its own window.
         SourceError: if a path cannot be opened.
 
     >>> events = {"t": np.array([0, 12, 25]), "x": [0, 1, 1], "y": [0, 0, 1], "p": [1, 0, 1]}
@@ -58,26 +63,31 @@ def frames_of(source: Any, reader: Any, *, sensor: SensorSize | tuple[int, int] 
         batches = chain([first], items)
         sensor = sensor or getattr(source, "sensor", None)
     # no `yield from`: it would close a stream that goes on after this
-    for frame in _binned(batches, reader, sensor):
+    for frame in _binned(batches, reader, sensor, fit):
         yield frame
 
 
-def _binned(batches: Any, reader: Any, sensor: SensorSize | None) -> Iterator[Frame]:
+def _binned(batches: Any, reader: Any, sensor: SensorSize | None, fit: str | None) -> Iterator[Frame]:
     if hasattr(reader, "bins"):
+        if fit is not None:
+            raise ConfigError(f"fit {fit!r} with a binner, which has its own window", hint="give a network instead")
         made: Iterator[Frame] = reader.bins(batches)
         return made
     stream = checked_batches(batches, sensor or _sensor_of(reader))
     first = next(stream, None)
     if first is None:
         return iter(())
-    return binner_of(reader, first.sensor).bins(chain([first], stream))
+    return binner_of(reader, first.sensor, fit).bins(chain([first], stream))
 
 
-def binner_of(network: Any, sensor: SensorSize) -> CountBinner:
+def binner_of(network: Any, sensor: SensorSize, fit: str | None = None) -> CountBinner | FittedBinner:
     """The binner from a sensor to the frames of a network that has a `card` or a `spec`.
 
+    `fit` is how it sees a sensor that is no whole multiple of its frame (`fit.fit_for`).
+
     Raises:
-        ConfigError: if it has neither, takes pictures, or the sensor is no whole multiple of its frame.
+        ConfigError: if it has neither, takes pictures, or the sensor is no whole multiple of its frame and no fit is
+            given; if the fit is none, or a window that does not lie on the sensor.
     """
     spec = _spec_of(network)
     if spec is None:
@@ -87,11 +97,13 @@ def binner_of(network: Any, sensor: SensorSize) -> CountBinner:
         )
     if getattr(spec, "inputs", 2) != 2:
         raise ConfigError("this network takes pictures, not events")
+    if fit is not None:
+        return fit_for(fit, sensor, spec.frame).binner(spec.step_us)
     factor = max(sensor.width // spec.frame.width, 1)
     if (sensor.width, sensor.height) != (spec.frame.width * factor, spec.frame.height * factor):
         raise ConfigError(
             f"a {sensor} sensor; the network reads {spec.frame}, or whole multiples of it",
-            hint=f'choose pixels first: spikecut.filtered(recording, ["crop:0,0,{spec.frame}"])',
+            hint='say which pixels it sees: frames_of(recording, network, fit="crop"), or fit="squeeze"',
         )
     return CountBinner(sensor, spec.step_us, downsample=factor)
 

@@ -12,6 +12,7 @@ EVENT_STREAM = b"Event Stream"
 _ZIP = b"PK\x03\x04"
 _OTHERS = {
     b"PK\x03\x04": "a zip archive",
+    b"PK\x05\x06": "an empty zip archive, without a single member",
     b"\x1f\x8b\x08": "a gzip file",
     b"\x89PNG": "a PNG picture",
     b"\xff\xd8\xff": "a JPEG picture",

@@ -10,6 +10,7 @@ import pytest
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError, EventError, UnreadableSource
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+from spikecut.pipeline.fit import fit_for
 from spikecut.pipeline.replay import record_outputs, replay
 from spikecut.pipeline.representations.frame_sources import binner_of, frames_of
 from spikecut.pipeline.results import Decision
@@ -144,3 +145,23 @@ def test_a_network_that_does_not_say_what_it_reads_takes_frames_only() -> None:
         list(frames_of([batch_of([0])], Network()))
     assert list(frames_of([], Network())) == []
     assert isinstance(EventBatch.empty(DVS128), EventBatch)
+
+
+@pytest.mark.parametrize("text", ["", "crop", "squeeze", "10,20,64x64"])
+def test_a_network_sees_another_sensor_through_the_fit_that_is_given(text: str) -> None:
+    sensor = SensorSize(200, 180)
+    batch = EventBatch(BATCH.t, BATCH.x, BATCH.y, BATCH.p, BATCH.start_us, BATCH.end_us, sensor)
+    binner = fit_for(text, sensor, Network.spec.frame).binner(Network.spec.step_us)
+    expected = [frame.pixels.tobytes() for frame in binner.bins([batch])]
+    network = Network()
+    for source in (batch, [batch], batch.to_structured()):
+        frames = list(frames_of(source, network, sensor=sensor, fit=text))
+        assert [frame.pixels.tobytes() for frame in frames] == expected
+    assert any(frame.n_events for frame in frames)
+
+
+def test_a_fit_that_is_none_and_one_for_a_binner_are_refused() -> None:
+    with pytest.raises(ConfigError, match="fit 'stretch'; expected crop, squeeze or a window"):
+        list(frames_of(BATCH, Network(), fit="stretch"))
+    with pytest.raises(ConfigError, match="a binner, which has its own window"):
+        list(frames_of(BATCH, CountBinner(DVS128, 10), fit="crop"))

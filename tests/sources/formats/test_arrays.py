@@ -19,7 +19,7 @@ from spikecut.pipeline.errors import (
     SpikecutWarning,
     UnknownFormat,
 )
-from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.events import DropCause, EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.formats import FORMATS
 from spikecut.sources.formats.base import TextLayout
@@ -366,3 +366,47 @@ def test_an_array_in_another_order_of_columns_is_refused_with_the_option_that_re
     with pytest.raises(CorruptRecording) as again:
         list(open_recording(path, sensor=SensorSize(128, 128), text=TextLayout("xypt", "us")))
     assert "another order" in str(again.value.hint)
+
+
+@pytest.mark.parametrize(
+    "size", [(128, 128), [[128, 128]], [[128], [128]], (128.0, 128.0), (128, 128, 2), np.array([128, 128], "u1")]
+)
+def test_an_archive_states_its_sensor_in_any_shape(size: Any, tmp_path: Path) -> None:
+    for name in ("sensor", "sensor_size"):
+        np.savez(tmp_path / "a.npz", **FIELDS, **{name: np.array(size)})
+        assert open_recording(tmp_path / "a.npz").sensor == SensorSize(128, 128)
+
+
+@pytest.mark.parametrize("size", ["DVS128", (128,), (1, 2, 3, 4), (0.5, 3), [[1, 2, 3]], np.zeros(2_000)])
+def test_a_sensor_that_is_no_size_is_refused_unless_another_is_given(size: Any, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **FIELDS, sensor=np.array(size))
+    with pytest.raises(UnknownFormat, match=r"sensor is an array .*expected two whole numbers") as caught:
+        open_recording(tmp_path / "a.npz")
+    assert "--sensor" in str(caught.value.hint)
+    assert open_recording(tmp_path / "a.npz", sensor=DVS128).sensor == DVS128
+
+
+def test_a_unit_that_is_none_is_shown_as_plain_text(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **FIELDS, time_unit="weeks")
+    with pytest.raises(UnknownFormat, match="times in 'weeks'; spikecut reads"):
+        open_recording(tmp_path / "a.npz", sensor=DVS128)
+
+
+def test_an_archive_without_members_is_said_to_be_empty(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz")
+    with pytest.raises(UnknownFormat, match="an empty zip archive, without a single member"):
+        open_recording(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("more", [b"more", bytes(1_000), bytes(300_000), b"\xa5" * 70_000])
+@pytest.mark.parametrize("comment", [b"", b"a comment"])
+def test_whatever_stands_behind_an_archive_is_counted(more: bytes, comment: bytes, tmp_path: Path) -> None:
+    path = npz(tmp_path / "a.npz", **{name: stored(column) for name, column in FIELDS.items()})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = comment
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes() + more)
+    for batch_events in (7, 10_000):
+        found = check_source(open_recording(path, sensor=DVS128, batch_events=batch_events))
+        assert (lists(found), found.losses()) == (EXPECTED, {"trailing": (0, len(more))})
+        assert found.lost.losses[DropCause.trailing].at_byte == size
