@@ -14,6 +14,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from itertools import pairwise
 from types import FrameType
 from typing import Annotated, Any, TextIO
 
@@ -117,6 +118,12 @@ def _check(words: list[str]) -> None:
         ConfigError: with the nearest known name.
     """
     first = words[0] if words else ""
+    for before, word in pairwise(words):
+        if not word.strip() and not before.startswith("-"):
+            raise ConfigError(
+                f"spikecut {first}: {word!r} is no name of a file or folder",
+                hint='a variable of the shell may be empty: look at it with echo "$FILE"',
+            )
     if first in COMMANDS:
         check_words(first, words[1:], COMMANDS[first])
     elif not words:

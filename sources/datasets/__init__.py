@@ -93,7 +93,9 @@ def open_dataset(path: Path, input_kind: "InputKind", reader: str = "this networ
         ConfigError: if it is a data set for another kind of input.
     """
     from spikecut.sources.datasets.base import INPUTS
+    from spikecut.sources.formats.reading.files import check_name
 
+    check_name(path)
     try:
         return DATASETS[kind_of(path, input_kind)].open(path)
     except SpikecutError as error:

@@ -5,16 +5,16 @@ from pathlib import Path
 from types import NoneType
 from typing import get_args
 
-from spikecut.pipeline.errors import EmptyRecording, UnknownFormat, UnreadableSource
+from spikecut.pipeline.errors import EmptyRecording, UnknownFormat, UnreadableSource, printable
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.files.arguments import check_path, kind_of, one_of, whole
 from spikecut.sources.formats import FORMATS, known_formats
 from spikecut.sources.formats.base import DEFAULTS, Format, OnDamage, ReadOptions, Recording, TextLayout
 from spikecut.sources.formats.reading.damage import Undamaged
-from spikecut.sources.formats.reading.files import first_bytes
+from spikecut.sources.formats.reading.files import first_bytes, in_a_command, is_folder
 from spikecut.sources.formats.reading.filtering import FilteredRecording
 from spikecut.sources.formats.reading.window import Window
-from spikecut.sources.formats.signatures import is_text, other_kind
+from spikecut.sources.formats.signatures import is_damaged_text, is_text, other_kind, wide_encoding
 
 _HEAD_BYTES = 1 << 16  # headers of text name their format anywhere in them
 _KIND_BYTES = 64
@@ -80,17 +80,16 @@ def format_of(path: Path, text: TextLayout | None = None) -> Format:
     Raises:
         UnreadableSource, EmptyRecording, UnknownFormat: as `open_recording`.
     """
-    if path.is_dir():
+    if is_folder(path):
         raise UnreadableSource(path, "is a directory", hint="for a folder of recordings: spikecut replay")
     head = first_bytes(path, _HEAD_BYTES)
     if not head:
         raise EmptyRecording(path, "the file is empty (0 bytes)")
-    row, head = _by_signature(head), head[:_KIND_BYTES]
+    row, beginning, head = _by_signature(head), head, head[:_KIND_BYTES]
     if row is None and (kind := other_kind(head)):
-        hint = "a network made for pictures looks at it: --model NETWORK" if "picture" in kind else None
-        raise UnknownFormat(path, f"this is {kind}; spikecut reads {known_formats()}", hint=hint)
+        raise UnknownFormat(path, f"this is {kind}; spikecut reads {known_formats()}", hint=_way_to_read(path, head))
     row = row or _by_suffix(path.suffix.lower(), needs_text=False)
-    if row is None and 0 not in head:
+    if row is None and (0 not in head or is_damaged_text(beginning)):
         row = _by_suffix(path.suffix.lower(), needs_text=True) or (None if text is None else FORMATS["text"])
     if row is None:
         raise _unknown(path, head)
@@ -107,12 +106,21 @@ def _by_suffix(suffix: str, *, needs_text: bool) -> Format | None:
     return next((row for row in rows if suffix in row.suffixes), None)
 
 
+def _way_to_read(path: Path, head: bytes) -> str | None:
+    """What to do with a file that spikecut does not read as it is; None if nothing is known."""
+    if encoding := wide_encoding(head):
+        return f"make a copy in UTF-8: iconv -f {encoding} -t UTF-8 {in_a_command(path)} > copy{printable(path.suffix)}"
+    kind = other_kind(head) or ""
+    return "a network made for pictures looks at it: --model NETWORK" if "picture" in kind else None
+
+
 def _unknown(path: Path, head: bytes) -> UnknownFormat:
     """The error for a file of an unknown kind, with the way to read it if it is text."""
     rows = [row for row in FORMATS.values() if row.recognise is None and "text" not in row.needs]
     unsigned = "; ".join(f"{row.name} files are known by their suffix {' or '.join(row.suffixes)}" for row in rows)
     if is_text(head):
-        kind, command = "this is text", f"spikecut convert {path} out.h5 --columns xytp --sensor WIDTHxHEIGHT"
+        kind, name = "this is text", in_a_command(path)
+        command = f"spikecut convert {name} out.h5 --columns xytp --sensor WIDTHxHEIGHT"
         hint = f"if a line is an event, give the order of its numbers: {command}; {unsigned}"
     else:
         kind, hint = f"begins with {head[:8]!r}, which no known format does", f"without a signature: {unsigned}"

@@ -10,6 +10,7 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 NUMPY = b"\x93NUMPY"
 EVENT_STREAM = b"Event Stream"
 _ZIP = b"PK\x03\x04"
+_FEWEST_LETTERS = 4
 _OTHERS = {
     b"PK\x03\x04": "a zip archive",
     b"PK\x05\x06": "an empty zip archive, without a single member",
@@ -83,12 +84,39 @@ def is_text(head: bytes) -> bool:
     return all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in head)
 
 
+def is_damaged_text(head: bytes) -> bool:
+    """Whether the bytes are text all the same, with some zeros in it: seven of eight are printable ASCII and blanks.
+
+    >>> is_damaged_text(b"10,2,3,1" + bytes(1) + b"11,2,3,0"), is_damaged_text(bytes(range(256)))
+    (True, False)
+    """
+    return 8 * sum(byte in b"\t\r\n" or 32 <= byte < 127 for byte in head) >= 7 * len(head)
+
+
+def wide_encoding(head: bytes) -> str | None:
+    """The encoding of text whose letters take two or four bytes, by its byte-order mark or its zeros; else None.
+
+    >>> wide_encoding("10 2 3 1".encode("utf-16-le")), wide_encoding("10 2 3 1".encode("utf-32-be"))
+    ('UTF-16LE', 'UTF-32BE')
+    """
+    if head[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return "UTF-32"
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") and 0 in head[2:4]:
+        return "UTF-16"
+    for name, n, place in (("UTF-32LE", 4, 0), ("UTF-32BE", 4, 3), ("UTF-16LE", 2, 0), ("UTF-16BE", 2, 1)):
+        whole = head[: len(head) // n * n]
+        letters = whole[place::n]
+        if len(letters) >= _FEWEST_LETTERS and is_text(letters) and whole.count(0) == len(whole) - len(letters):
+            return name
+    return None
+
+
 def other_kind(head: bytes) -> str | None:
     """The kind of a file that is no recording or one that spikecut does not read, or None if nothing is known.
 
     >>> other_kind(b"%PDF-1.7")
     'a PDF document'
     """
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff") and 0 in head[2:4]:
-        return "text in UTF-16 (PowerShell writes it); save it as UTF-8"
+    if encoding := wide_encoding(head):
+        return f"text in {encoding} (PowerShell and some editors write it); save it as UTF-8"
     return next((kind for signature, kind in _OTHERS.items() if head.startswith(signature)), None)

@@ -11,6 +11,7 @@ import pytest
 
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, SourceError, UnknownFormat, UnreadableSource
 from spikecut.sources import open_recording
+from spikecut.tools.cli import main
 
 from source_contract import DATA, check_source, golden, opened, write_golden
 
@@ -111,3 +112,16 @@ def test_the_door_opens_without_loading_what_lies_behind() -> None:
     code = "import sys, spikecut.sources; print([m for m in ('h5py', 'numba', 'torch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["info FILE", "run FILE", "why FILE", "convert FILE out.h5", "replay FILE"])
+def test_a_name_that_no_file_can_have_is_unreadable_and_an_empty_one_is_no_name(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "a" * 300 + ".csv"
+    for long in (name, f"{tmp_path}/{name}"):
+        assert main([long if word == "FILE" else word for word in command.split()]) == 4
+        assert f"{name}: file name too long" in capsys.readouterr().err
+    assert main(["" if word == "FILE" else word for word in command.split()]) == 2
+    assert "'' is no name of a file or folder" in capsys.readouterr().err

@@ -22,6 +22,7 @@ from spikecut.sources.datasets.base import INPUTS
 from spikecut.sources.datasets.parts import Part
 from spikecut.sources.datasets.reading import Fate
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
+from spikecut.sources.formats.reading.files import check_name
 from spikecut.tools.batch.examples import complain, examples_of
 from spikecut.tools.frame_streams import say_fits
 from spikecut.tools.time_unit import pace_of
@@ -100,6 +101,7 @@ def gather(
         ConfigError: if the file belongs to another network or another policy.
     """
     weights = opening.locate(model)
+    check_name(data)
     if data.is_file() and not is_dataset(data):
         return _from_file(data, weights, policy)
     stepper, card = opening.load(weights)

@@ -7,6 +7,7 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.formats.base import ReadOptions, Recording
 from spikecut.sources.formats.open import format_of, open_with
 from spikecut.sources.formats.reading.damage import Undamaged
+from spikecut.sources.formats.reading.files import is_folder
 from spikecut.sources.formats.reading.sorting import Sorted
 from spikecut.sources.formats.reading.window import Window
 
@@ -33,7 +34,7 @@ def open_source(path: Path, options: ReadOptions, simulation: Simulation, sort_f
         ConfigError: if the options do not fit what is at `path`.
         SourceError: if it cannot be read.
     """
-    if path.is_dir() and simulation.fps is not None:
+    if is_folder(path) and simulation.fps is not None:
         recording = _simulated(path, options, simulation)
     elif format_of(path, options.text).simulated:
         if simulation.fps is not None:

@@ -8,10 +8,16 @@ from spikecut.pipeline.errors import printable
 from spikecut.sources.datasets import DATASETS, is_dataset, kind_of
 from spikecut.sources.datasets.images.image_files import SUFFIXES, colours, picture_bytes
 from spikecut.sources.datasets.parts import PARTS
+from spikecut.sources.formats.reading.files import check_name
 
 
 def is_about_pictures(path: Path) -> bool:
-    """Whether a path is that of an image or of a data set."""
+    """Whether a path is that of an image or of a data set.
+
+    Raises:
+        UnreadableSource: if no file can have this name.
+    """
+    check_name(path)
     return (path.is_file() and path.suffix.lower() in SUFFIXES) or path.is_dir() or is_dataset(path)
 
 

@@ -31,6 +31,7 @@ from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import FirstFrames, plans_of
 from spikecut.sources.datasets.frames import on_sensor
 from spikecut.sources.formats.base import ReadOptions
+from spikecut.sources.formats.reading.files import check_name
 from spikecut.tools.cutoff_lookup import cutoffs_for, shared_policy
 from spikecut.tools.frame_streams import look_at, network_for, open_for, say_fits
 from spikecut.tools.reading_options import read_options
@@ -58,6 +59,7 @@ def run_why(options: "Why") -> int:
         EmptyRecording: if no bin is left from the start on.
     """
     path, start_s = options.file, options.start
+    check_name(path)
     save = options.save or Path(f"why_{path.stem}_{start_s:g}s.png")
     overwrite = options.overwrite or options.save is None
     refuse_existing(save, overwrite=overwrite)

@@ -1,10 +1,11 @@
 """Opening and reading files, with errors of ours in place of the operating system's."""
 
+import shlex
 import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from spikecut.pipeline.errors import SourceError, UnreadableSource
+from spikecut.pipeline.errors import SourceError, UnreadableSource, printable
 
 
 def first_bytes(path: Path, n: int) -> bytes:
@@ -55,6 +56,31 @@ def file_size(path: Path) -> int:
         return path.stat().st_size
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; a name that the system refuses, such as one that is too long, is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def check_name(path: Path) -> None:
+    """Refuses a name that no file can have: for this question the system answers with more than "there is none".
+
+    Raises:
+        UnreadableSource: if it is too long.
+    """
+    try:
+        path.exists()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def in_a_command(path: Path) -> str:
+    """A name for a command line in a hint: in one line, quoted where the shell needs it."""
+    return shlex.quote(printable(str(path)))
 
 
 def unreadable(path: Path, error: OSError) -> SourceError:

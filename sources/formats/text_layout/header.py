@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spikecut.pipeline.clock import TimeUnit
-from spikecut.pipeline.errors import ConfigError, CorruptRecording, EventError, UnknownFormat
+from spikecut.pipeline.errors import ConfigError, CorruptRecording, EventError, UnknownFormat, printable
 from spikecut.pipeline.events import SensorSize
 from spikecut.sources.formats.base import TextLayout
-from spikecut.sources.formats.reading.files import first_bytes
+from spikecut.sources.formats.reading.files import first_bytes, in_a_command
 
 HEAD_BYTES = 1 << 16
 _BOM = b"\xef\xbb\xbf"
@@ -88,7 +88,7 @@ def layout_of(path: Path, given: TextLayout | None, preamble: Preamble) -> TextL
     columns = columns or preamble.columns
     unit = unit or preamble.time_unit or ("us" if given is not None and given.columns else None)
     if columns is None:
-        command = f"spikecut convert {path} out.h5 --columns xytp --time-unit us --sensor WIDTHxHEIGHT"
+        command = f"spikecut convert {in_a_command(path)} out.h5 --columns xytp --time-unit us --sensor WIDTHxHEIGHT"
         raise UnknownFormat(
             path,
             f"this is text whose header names no columns x, y, t and p; it begins with {_first_lines(path)}",
@@ -172,6 +172,6 @@ def _first_lines(path: Path) -> str:
 
 def _contradiction(path: Path, header: str, given: str) -> ConfigError:
     return ConfigError(
-        f"{path}: the header says {header}, given are {given}",
+        f"{printable(str(path))}: the header says {header}, given are {given}",
         hint="leave out what the header says; or correct the header, if it is wrong",
     )

@@ -1,5 +1,6 @@
 """Text files that state their columns, unit and sensor need no options; others are refused with what is missing."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -217,3 +218,47 @@ def test_two_numbers_without_a_line_s_end_are_no_size_but_a_line_that_was_cut_of
     assert cut.lost.events_by_cause() == {"cut_off": 1}
     (tmp_path / "a.csv").write_text("30,20\n1,12,5,0\n")
     assert open_recording(tmp_path / "a.csv", text=layout).sensor == SensorSize(30, 20)
+
+
+@pytest.mark.parametrize("place", [0, 1, 7, 15, 29])
+@pytest.mark.parametrize("layout", [None, TextLayout("xypt")])
+def test_a_zero_byte_costs_its_line_and_no_other(place: int, layout: TextLayout | None, tmp_path: Path) -> None:
+    head = "" if layout else "x,y,p,t_us\n"
+    data = bytearray((head + "".join(f"{i},{i},1,{100 + i}\n" for i in range(20))).encode())
+    at = len(head) + place
+    number = data[len(head) : at].count(b"\n")
+    if data[at] == ord("\n"):
+        at -= 1
+    data[at] = 0
+    for batch_events in (3, 1_000):
+        path = file_of(tmp_path, bytes(data))
+        found = check_source(open_recording(path, sensor=DVS128, text=layout, batch_events=batch_events))
+        assert found.t.tolist() == [100 + i for i in range(20) if i != number]
+        assert found.lost.events_by_cause() == {"unreadable": 1}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-16", "utf-32"])
+@pytest.mark.parametrize("text", [csv("x,y,p,t_us\n"), csv("", "{t} {x} {y} {p}\n")])
+def test_wide_letters_are_named_with_the_way_to_read_them(encoding: str, text: str, tmp_path: Path) -> None:
+    path = file_of(tmp_path, text.encode(encoding))
+    name = encoding.upper().replace("-LE", "LE").replace("-BE", "BE")
+    for layout in (None, TextLayout("txyp")):
+        with pytest.raises(UnknownFormat, match=f"this is text in {name} ") as caught:
+            open_recording(path, text=layout)
+        assert f"iconv -f {name} -t UTF-8 {path} > copy.csv" in str(caught.value.hint)
+
+
+def test_a_binary_file_with_the_suffix_of_text_is_none(tmp_path: Path) -> None:
+    for data in (bytes(range(256)) * 4, bytes(4_096), b"\x01\0\x02\0" * 64):
+        with pytest.raises(UnknownFormat, match="begins with"):
+            open_recording(file_of(tmp_path, data))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file names have no line breaks")
+def test_a_line_break_in_a_name_is_escaped_in_hints_too(tmp_path: Path) -> None:
+    for name in ("a\nb.csv", "a\x1b[31mb\n.dat"):
+        with pytest.raises(UnknownFormat) as caught:
+            open_recording(file_of(tmp_path, csv("", "{t} {x} {y} {p}\n"), name))
+        assert "spikecut convert" in str(caught.value.hint)
+        for shown in (str(caught.value), str(caught.value.hint)):
+            assert shown.isprintable()
