@@ -373,7 +373,8 @@ def test_an_array_in_another_order_of_columns_is_refused_with_the_option_that_re
 )
 def test_an_archive_states_its_sensor_in_any_shape(size: Any, tmp_path: Path) -> None:
     for name in ("sensor", "sensor_size"):
-        np.savez(tmp_path / "a.npz", **FIELDS, **{name: np.array(size)})
+        members: dict[str, Any] = FIELDS | {name: np.array(size)}
+        np.savez(tmp_path / "a.npz", **members)
         assert open_recording(tmp_path / "a.npz").sensor == SensorSize(128, 128)
 
 
