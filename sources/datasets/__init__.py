@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class DatasetKind:
     """One kind of data set: the module that reads it, what a network that looks at it takes, and words for people.
 
-    `module` has `recognise(path) -> bool` and `open_set(path) -> Dataset`; it is imported when it is first used.
+    `module` has `recognise(path) -> bool` and `open_set(path) -> Dataset`; it is imported when it is first used. Where
+    files of text may be its recordings, it has `open_set_with_text(path)` as well, for when their layout is given.
     `things` is the word for examples, `layout` what lies in the folder.
     """
 
@@ -33,8 +34,8 @@ class DatasetKind:
         """Whether a folder or file is a data set of this kind."""
         return bool(import_module(self.module).recognise(path))
 
-    def open(self, path: Path) -> "Dataset":
-        """The data set.
+    def open(self, path: Path, *, text: bool = False) -> "Dataset":
+        """The data set; with `text` the layout of files of text is given.
 
         Raises:
             SourceError: if there is none, or it is damaged.
@@ -42,7 +43,9 @@ class DatasetKind:
         """
         from spikecut.sources.datasets.base import Dataset
 
-        dataset: Dataset = import_module(self.module).open_set(path)
+        module = import_module(self.module)
+        opener = getattr(module, "open_set_with_text", module.open_set) if text else module.open_set
+        dataset: Dataset = opener(path)
         if lacking := [name for name in vars(Dataset) if not name.startswith("_") and not hasattr(dataset, name)]:
             raise ConfigError(
                 f"{self.module}.open_set gave a {type(dataset).__name__} without {', '.join(lacking)}",
@@ -85,8 +88,10 @@ def kind_of(path: Path, input_kind: "InputKind | None" = None) -> str:
     return next(named, _FALLBACK[input_kind or ("images" if path.is_file() else "events")])
 
 
-def open_dataset(path: Path, input_kind: "InputKind", reader: str = "this network") -> "Dataset":
+def open_dataset(path: Path, input_kind: "InputKind", reader: str = "this network", *, text: bool = False) -> "Dataset":
     """The data set at a path, for a network that takes one kind of input; `reader` names the network in an error.
+
+    With `text` the layout of files of text is given, so that they are recordings.
 
     Raises:
         SourceError: if there is no such folder, or nothing in it can be used.
@@ -97,7 +102,7 @@ def open_dataset(path: Path, input_kind: "InputKind", reader: str = "this networ
 
     check_name(path)
     try:
-        return DATASETS[kind_of(path, input_kind)].open(path)
+        return DATASETS[kind_of(path, input_kind)].open(path, text=text)
     except SpikecutError as error:
         others = (row for _, row in _rows(None) if row.input_kind != input_kind and row.recognises(path))
         if (other := next(others, None)) is None:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spikecut.pipeline.errors import EmptyRecording, UnreadableSource
+from spikecut.pipeline.errors import EmptyRecording, UnreadableSource, printable
 from spikecut.pipeline.events import Frame
 from spikecut.sources.datasets.base import Example, FrameSpec, in_part, numbers_among
 from spikecut.sources.datasets.frames import recording_frames
@@ -60,11 +60,13 @@ class LabelledRecording:
         yield recording_frames(self.path, view)
 
 
-def list_recordings(folder: Path, classes: Iterable[str] | None = None) -> list[LabelledRecording]:
+def list_recordings(
+    folder: Path, classes: Iterable[str] | None = None, *, text: bool = False
+) -> list[LabelledRecording]:
     """Every recording below `<folder>/<class>/`, classes and recordings in the order of their names.
 
     If `classes` is given they fix the numbers, and a folder with another name is refused. Of a set that is divided
-    by folders the recordings to train come first.
+    by folders the recordings to train come first. Files of text are recordings only with `text`.
 
     Raises:
         UnreadableSource: if there is no such folder.
@@ -80,7 +82,7 @@ def list_recordings(folder: Path, classes: Iterable[str] | None = None) -> list[
         LabelledRecording(path, names.index(below.name), below.name, division, division if three else None)
         for division, root in roots.items()
         for below in subfolders(root)
-        for path in recordings_in(below)
+        for path in recordings_in(below, text=text)
     ]
     if not recordings:
         raise EmptyRecording(folder, "no recordings in its class folders", hint=_what_instead(folder))
@@ -122,9 +124,9 @@ def subfolders(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__MACOSX")))
 
 
-def recordings_in(folder: Path) -> list[Path]:
-    """The recordings that lie in a folder, by name: files whose suffix says so."""
-    suffixes = recording_suffixes()
+def recordings_in(folder: Path, *, text: bool = False) -> list[Path]:
+    """The recordings that lie in a folder, by name: files whose suffix says so; those of text only with `text`."""
+    suffixes = recording_suffixes(text=text)
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
 
 
@@ -197,6 +199,11 @@ def open_set(path: Path) -> ClassFolders:
     return ClassFolders(path, tuple(list_recordings(path)))
 
 
+def open_set_with_text(path: Path) -> ClassFolders:
+    """As `open_set`; files of text are recordings, too, for their layout is given."""
+    return ClassFolders(path, tuple(list_recordings(path, text=True)))
+
+
 def _class_names(folder: Path) -> list[str]:
     return sorted({path.name for root in class_roots(folder).values() for path in subfolders(root)})
 
@@ -209,7 +216,10 @@ def _what_instead(folder: Path) -> str:
     """A hint for a folder without recordings: the folder to give instead, or the expected files."""
     for below in subfolders(folder):
         if any(recordings_in(inner) for root in class_roots(below).values() for inner in subfolders(root)):
-            return f"the class folders lie deeper: give {below}"
+            return f"the class folders lie deeper: give {printable(str(below))}"
+    inner = (inner for root in class_roots(folder).values() for inner in subfolders(root))
+    if names := [path.name for below in inner for path in recordings_in(below, text=True)]:
+        return f"{printable(names[0])} is text: if a line is an event, give the order of its numbers, --columns txyp"
     if archives := sorted(p.name for p in folder.iterdir() if p.suffix.lower() in _ARCHIVES):
-        return f"{archives[0]} is not unpacked"
+        return f"{printable(archives[0])} is not unpacked"
     return f"expected files ending in {', '.join(recording_suffixes())}"

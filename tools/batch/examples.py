@@ -95,7 +95,7 @@ def examples_of(folder: Path, card: ModelCard, part: Part, reading: ReadOptions 
         ConfigError: if there are none, or the network was made for other classes or another kind of input.
         SourceError: if nothing in the folder can be used.
     """
-    dataset = open_dataset(folder, card.spec.input_kind, named(card))
+    dataset = open_dataset(folder, card.spec.input_kind, named(card), text=reading.text is not None)
     numbers = dataset.numbered(card.classes, named(card))
     members = dataset.examples(part)
     if not members:

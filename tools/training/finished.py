@@ -28,7 +28,7 @@ def network_is_finished(run: Path, recipe: Recipe, source: Path | None, reading:
     if before is None:
         print(f"warning: {weights} does not say what it was made of; it is taken as it is", file=sys.stderr)
         return True
-    now = made_of(with_classes(recipe, source), source, reading=reading)
+    now = made_of(with_classes(recipe, source, reading), source, reading=reading)
     if others := differences(defaults() | before, defaults() | now):
         raise ConfigError(
             f"{weights} was made of something else: {others}", hint="choose another --out, or ask for the same again"

@@ -50,7 +50,7 @@ def material_for(
         ConfigError: if there is no data, it has other classes, or nothing to train or to test on, or what trains does
             not fill one batch.
     """
-    recipe = with_classes(recipe, data)
+    recipe = with_classes(recipe, data, reading)
     if data is not None:
         return recipe, _from_data(data, recipe, reading)
     if not recipe.drawn_users:
@@ -64,21 +64,21 @@ def needed(recipe: Recipe) -> str:
     return f"--data PATH: {'; or '.join(layouts)}"
 
 
-def with_classes(recipe: Recipe, data: Path | None) -> Recipe:
+def with_classes(recipe: Recipe, data: Path | None, reading: ReadOptions = DEFAULTS) -> Recipe:
     """The recipe with the classes of the data if it named none."""
     if data is None or recipe.classes:
         return recipe
-    classes = _opened(recipe, data).classes
+    classes = _opened(recipe, data, reading).classes
     return replace(recipe, classes=classes, network=replace(recipe.network, n_classes=len(classes)))
 
 
-def check_parts(recipe: Recipe, data: Path, parts: Iterable[Division]) -> None:
+def check_parts(recipe: Recipe, data: Path, parts: Iterable[Division], reading: ReadOptions = DEFAULTS) -> None:
     """Refuses data that lack a part, before anything is trained.
 
     Raises:
         ConfigError: naming the part that is empty.
     """
-    dataset = _opened(recipe, data)
+    dataset = _opened(recipe, data, reading)
     for part in parts:
         if not dataset.examples(part):
             raise ConfigError(
@@ -101,7 +101,7 @@ def made_of(recipe: Recipe, data: Path | None, start: str = "", reading: ReadOpt
     if data is None:
         identity = f"drawn gestures, version {VERSION}, of {recipe.drawn_users} users"
     else:
-        sources = sources_of(_opened(recipe, data).examples("train"))
+        sources = sources_of(_opened(recipe, data, reading).examples("train"))
         lines = (f"{one.name} {digest}\n" for one, digest in zip(sources, digests_of(sources), strict=True))
         identity = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
     options = reading_for(replace(recipe, fit="")) if data is None else reading_for(recipe, reading)
@@ -122,8 +122,9 @@ def defaults() -> dict[str, str]:
     return settings
 
 
-def _opened(recipe: Recipe, data: Path) -> Dataset:
-    return open_dataset(data, recipe.network.input_kind, f"recipe {recipe.name!r}")
+def _opened(recipe: Recipe, data: Path, reading: ReadOptions) -> Dataset:
+    text = reading.text is not None
+    return open_dataset(data, recipe.network.input_kind, f"recipe {recipe.name!r}", text=text)
 
 
 def _things(recipe: Recipe) -> str:
@@ -131,8 +132,8 @@ def _things(recipe: Recipe) -> str:
 
 
 def _from_data(data: Path, recipe: Recipe, reading: ReadOptions) -> Material:
-    dataset = _opened(recipe, data)
-    check_parts(recipe, data, ("train", "test"))
+    dataset = _opened(recipe, data, reading)
+    check_parts(recipe, data, ("train", "test"), reading)
     _check_classes(data, recipe, dataset.classes)
     kind, members = recipe.network.input_kind, dataset.examples("train")
     watched = {id(one) for one in watched_apart(sources_of(members), INPUTS[kind].watched_every)[1]}

@@ -1,5 +1,6 @@
 """Truths about folders of recordings: every file has one part, by its name alone."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from spikecut.sources.datasets.digests import split_digest
 from spikecut.sources.datasets.parts import Part
 from spikecut.sources.formats.aedat2 import write_aedat2
 from spikecut.sources.formats.atis import write_atis
+from spikecut.tools.cli import main
 
 from source_contract import pattern
 
@@ -177,3 +179,19 @@ def test_an_archive_that_was_not_unpacked_is_named(tmp_path: Path) -> None:
     with pytest.raises(EmptyRecording) as caught:
         list_recordings(tmp_path)
     assert caught.value.hint == "airplane.zip is not unpacked"
+
+
+def test_text_is_a_recording_where_its_layout_is_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "".join(f"{i * 100} {i % 34} {i % 30} {i % 2}\n" for i in range(200))
+    for digit in "012":
+        (tmp_path / digit).mkdir()
+        for i in range(3):
+            (tmp_path / digit / f"{i}.txt").write_text(text)
+    assert [one.name for one in list_recordings(tmp_path, text=True)] == [f"{d}/{i}.txt" for d in "012" for i in "012"]
+    with pytest.raises(EmptyRecording) as caught:
+        list_recordings(tmp_path)
+    assert "--columns txyp" in str(caught.value.hint)
+    words = ["replay", str(tmp_path), "--model", "nmnist", "--part", "all", "--json"]
+    assert main(words) == 4
+    assert main([*words, "--columns", "txyp", "--sensor", "34x34"]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 9

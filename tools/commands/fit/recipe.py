@@ -95,11 +95,11 @@ def run_recipe(options: Recipe) -> int:
     use(options.threads)
     fit_on, test_on = _data(recipe, options)
     source = None if drawn else fit_on
-    if source is not None:
-        check_parts(recipe, source, ("train",))
-    check_parts(recipe, fit_on, ("calibration",))
-    check_parts(recipe, test_on, ("test",))
     reading = read_options(options)
+    if source is not None:
+        check_parts(recipe, source, ("train",), reading)
+    check_parts(recipe, fit_on, ("calibration",), reading)
+    check_parts(recipe, test_on, ("test",), reading)
     finished = {seed: network_is_finished(out / f"seed{seed}", one, source, reading) for seed, one in by_seed.items()}
     code = 0
     for seed in options.seed:
