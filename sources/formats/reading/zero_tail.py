@@ -4,6 +4,8 @@ Recorders allocate files in advance, and a crash leaves a hole where blocks were
 event of pixel (0, 0) at time 0 so many times in a row that it fills `ZERO_TAIL_BYTES`.
 """
 
+import errno
+import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +21,7 @@ def data_end(file: BinaryIO, begin: int, size: int, record_bytes: int) -> int:
 
     The record that holds the last byte other than zero is left whole, wherever it begins: up to `record_bytes` - 1
     zero bytes of the tail lie before the end. What lies before byte `begin` is no data. The tail is read backwards a
-    block at a time. Where it cannot be read, the reading of the events will say so.
+    block at a time, a hole not at all. Where it cannot be read, the reading of the events will say so.
     """
     if size - begin < ZERO_TAIL_BYTES:
         return size
@@ -55,4 +57,36 @@ def _zeros_from(file: BinaryIO, begin: int, size: int) -> int:
         if block != zeros[:n_bytes]:
             return size - n_bytes + len(block.rstrip(b"\0"))
         size, n_bytes = size - n_bytes, _BLOCK_BYTES
+        if size - begin > _BLOCK_BYTES:
+            size = max(begin, _hole_from(file.fileno(), size))
     return begin
+
+
+def _hole_from(descriptor: int, size: int) -> int:
+    """A byte from which on nothing was written up to byte `size`, within a block of the first; at worst `size`.
+
+    The file system is asked (SEEK_DATA), where there is one that knows. The file's position stays.
+    """
+    if not hasattr(os, "SEEK_DATA"):
+        return size
+    position = os.lseek(descriptor, 0, os.SEEK_CUR)
+    low, high, step = size, size, _BLOCK_BYTES
+    try:
+        while low == high and high > 0:
+            low = max(0, high - step)
+            if _is_hole(descriptor, low, size):
+                high, step = low, 2 * step
+        while high - low > _BLOCK_BYTES:
+            middle = (low + high) // 2
+            low, high = (low, middle) if _is_hole(descriptor, middle, size) else (middle, high)
+    finally:
+        os.lseek(descriptor, position, os.SEEK_SET)
+    return high
+
+
+def _is_hole(descriptor: int, begin: int, end: int) -> bool:
+    """Whether nothing was written from one byte to another; False where that is not known."""
+    try:
+        return os.lseek(descriptor, begin, os.SEEK_DATA) >= end
+    except OSError as error:
+        return error.errno == errno.ENXIO  # nothing follows

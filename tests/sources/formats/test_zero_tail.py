@@ -101,6 +101,20 @@ def test_a_tail_is_damage_for_info_and_for_who_refuses_damage(
     assert caught.value.offset == size
 
 
+def test_holes_before_and_behind_written_zeros_are_one_tail(tmp_path: Path) -> None:
+    """Written zeros, a hole, written zeros and a hole again."""
+    path = tmp_path / "holes"
+    with path.open("wb") as file:
+        file.write(b"\x01" * 100_000 + bytes(3 << 20))
+        file.seek(40 << 20)
+        file.write(bytes(1 << 20))
+        file.truncate(100 << 20)
+    with path.open("rb") as file:
+        assert data_end(file, 0, 100 << 20, 5) == 100_004
+        file.seek(0)
+        assert file.read(3) == b"\x01" * 3
+
+
 def test_a_hole_of_two_gigabytes_takes_no_memory(tmp_path: Path) -> None:
     path = recording(tmp_path, "dat", [pattern(3_000)])
     size = path.stat().st_size
