@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, SourceError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.hdf5_files.filters import ChunkDamage
@@ -26,10 +26,12 @@ from spikecut.sources.formats.hdf5_files.structure import open_structure
 from spikecut.sources.formats.reading.event_fields import event_chunk, microseconds
 from spikecut.sources.formats.reading.ordering import Chunk, in_order, nothing
 from spikecut.sources.formats.reading.seeking import place_before
+from spikecut.sources.formats.reading.zero_tail import ZERO_TAIL_BYTES, trailing
 
 __all__ = ["CHUNK_ROWS", "COLUMNS", "FORMAT", "VERSION", "Hdf5Recording", "open_hdf5"]
 
 CHUNK_ROWS, BLOCK_ROWS = 16_384, 65_536
+_ROW_BYTES = 13  # of t, x, y and p
 COLUMNS = {"t": np.int64, "x": np.uint16, "y": np.uint16, "p": np.uint8}
 
 
@@ -57,7 +59,8 @@ class Hdf5Recording:
         with opened as events:
             if events.damaged_at is not None:
                 yield nothing(DropCounts.of(DropCause.unreadable, 0, 16, events.damaged_at))
-            for first, last in pairwise([first_row, *events.segments, events.rows]):
+            end = _rows_with_data(events, first_row)
+            for first, last in pairwise([first_row, *(row for row in events.segments if row < end), end]):
                 marked = first > 0 and bool(events.segments)
                 for chunk in _blocks(events, first, last):
                     for at in range(0, max(1, len(chunk.t)), self.batch_events):
@@ -65,6 +68,9 @@ class Hdf5Recording:
                         part = chunk.taken(slice(at, at + self.batch_events))
                         yield replace(part, lost=lost, new_segment=marked)
                         marked = False
+            if end < events.rows:
+                at_byte = events.columns["t"].dataset.byte_of(end)
+                yield nothing(trailing((events.rows - end) * _ROW_BYTES, at_byte))
             if n_behind := opened.source.size - opened.source.end:
                 yield nothing(DropCounts.of(DropCause.trailing, 0, n_behind, opened.source.end))
 
@@ -121,6 +127,29 @@ def _blocks(events: Events, first: int, last: int) -> Iterator[Chunk]:
             for low, high in pairwise(sorted({begin, end} | edges)):
                 yield _salvaged(events, low, high)
         begin = end
+
+
+def _rows_with_data(events: Events, first: int) -> int:
+    """The number of rows without a tail in which t, x, y and p are all zero, which no event was written to.
+
+    A tail is one of at least `ZERO_TAIL_BYTES`; it is read backwards in blocks. What cannot be read ends it.
+    """
+    end = events.rows
+    size = max(dataset.chunk_rows or BLOCK_ROWS for dataset in events.datasets)
+    begin = max(first, end - 1)
+    while end > first:
+        try:
+            rows = {id(dataset): dataset.read(begin, end) for dataset in events.datasets}
+        except (ChunkDamage, SourceError):  # the reading of the events will say so
+            break
+        used = np.zeros(end - begin, bool)
+        for column in events.columns.values():
+            used |= column.of(rows[id(column.dataset)]).astype(bool)
+        if used.any():
+            end = begin + int(np.flatnonzero(used)[-1]) + 1
+            break
+        end, begin = begin, max(first, (begin - 1) // size * size)
+    return end if (events.rows - end) * _ROW_BYTES >= ZERO_TAIL_BYTES else events.rows
 
 
 def _salvaged(events: Events, begin: int, end: int) -> Chunk:

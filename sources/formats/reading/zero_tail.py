@@ -42,7 +42,7 @@ def data_bytes(path: Path, begin: int, size: int, record_bytes: int) -> int:
         return max(0, data_end(file, begin, size, record_bytes) - begin)
 
 
-def trailing(n_bytes: int, at: int) -> DropCounts:
+def trailing(n_bytes: int, at: int | None) -> DropCounts:
     """The loss of a zero tail that begins at byte `at`: no events, only bytes."""
     return DropCounts.of(DropCause.trailing, 0, n_bytes, at)
 

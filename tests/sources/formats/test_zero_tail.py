@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from spikecut.pipeline.errors import CorruptRecording
 from spikecut.pipeline.events import DropCause, Loss
 from spikecut.sources import open_recording
 from spikecut.sources.formats import FORMATS
-from spikecut.sources.formats.base import ReadOptions
+from spikecut.sources.formats.base import ReadOptions, TextLayout
 from spikecut.sources.formats.reading.zero_tail import ZERO_TAIL_BYTES, data_end
 from spikecut.tools.cli import main
 
@@ -138,3 +139,21 @@ def test_the_end_of_data_is_what_a_naive_search_finds(
     naive = size if size - last < ZERO_TAIL_BYTES else last + record_bytes - 1
     with path.open("rb") as file:
         assert data_end(file, begin, size, record_bytes) == naive
+
+
+@pytest.mark.parametrize(("n_zeros", "is_tail"), [(100_000, True), (79, True), (10, False)])
+def test_rows_of_hdf5_that_were_never_written_are_a_tail(tmp_path: Path, n_zeros: int, is_tail: bool) -> None:
+    batch, path = pattern(3_000), tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        for name in "txyp":
+            column = np.concatenate([getattr(batch, name), np.zeros(n_zeros, getattr(batch, name).dtype)])
+            file.create_dataset(f"events/{name}", data=column, chunks=(1_000,))
+    options = ReadOptions(sensor=DVS128, text=TextLayout(None, "us"))
+    found = check_source(FORMATS["hdf5"].open(path, options))
+    assert found.lists()[:4] == [getattr(batch, column).tolist() for column in "txyp"]
+    assert ("trailing" in found.losses()) == is_tail
+    if is_tail:
+        assert found.losses() == {"trailing": (0, 13 * n_zeros)}
+        last = open_recording(path, sensor=DVS128, text=options.text, start_us=50_000)
+        t = batch.t[batch.t - batch.t[0] >= 50_000]
+        assert np.concatenate([part.t for part in last]).tolist() == t.tolist()
