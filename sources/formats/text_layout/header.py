@@ -88,11 +88,11 @@ def layout_of(path: Path, given: TextLayout | None, preamble: Preamble) -> TextL
     columns = columns or preamble.columns
     unit = unit or preamble.time_unit or ("us" if given is not None and given.columns else None)
     if columns is None:
-        command = f"spikecut convert {in_a_command(path)} out.h5 --columns xytp --time-unit us --sensor WIDTHxHEIGHT"
+        command = f"spikecut convert {in_a_command(path)} out.h5 {_likely(path)} --sensor WIDTHxHEIGHT"
         raise UnknownFormat(
             path,
             f"this is text whose header names no columns x, y, t and p; it begins with {_first_lines(path)}",
-            hint=f"if a line is an event, give the order of its numbers: {command}",
+            hint=f"if a line is an event, give the order of its numbers, such as {command}",
         )
     if unit is None:
         raise UnknownFormat(
@@ -168,6 +168,17 @@ def _first_lines(path: Path) -> str:
     """The first lines of a file as they may be shown."""
     lines = first_bytes(path, 4_096).decode(errors="replace").lstrip("\ufeff").splitlines()[:_SHOWN_LINES]
     return " / ".join(repr(line[:_SHOWN] + "…" if len(line) > _SHOWN else line) for line in lines)
+
+
+def _likely(path: Path) -> str:
+    """The flags that would fit the first line of numbers: a fraction is a time in seconds, no pixel is beyond 65535."""
+    for line in first_bytes(path, 4_096).decode(errors="replace").splitlines():
+        words = re.split(r"[\s,;]+", line.strip())
+        if len(words) == 4 and all(re.fullmatch(r"-?\d+(\.\d+)?", word) for word in words):
+            times_first = "." in words[0] or ("." not in words[2] and float(words[0]) > 65_535)
+            unit = "s" if "." in words[0] + words[2] else "us"
+            return f"--columns {'txyp' if times_first else 'xytp'} --time-unit {unit}"
+    return "--columns xytp --time-unit us"
 
 
 def _contradiction(path: Path, header: str, given: str) -> ConfigError:

@@ -250,6 +250,15 @@ def test_what_text_does_not_say_must_be_said(tmp_path: Path) -> None:
     ) as caught:
         open_recording(path)
     assert "--columns xytp --time-unit us" in str(caught.value.hint)
+    for line, flags in {
+        "0.0038 96 133 0": "--columns txyp --time-unit s",
+        "913716224,3,4,1": "--columns txyp --time-unit us",
+        "3 4 0.25 1": "--columns xytp --time-unit s",
+    }.items():
+        with pytest.raises(UnknownFormat) as caught:
+            open_recording(file_of(tmp_path, f"# of a camera\n{line}\n"))
+        assert flags in str(caught.value.hint)
+    path = file_of(tmp_path, "1 2 30 1\n4 5 60 0\n")
     with pytest.raises(UnknownFormat, match="names the columns x y p t, but not the unit of the times") as caught:
         open_recording(file_of(tmp_path, "x,y,p,t\n1,2,1,30\n"))
     assert "--time-unit us, ms, s or ns" in str(caught.value.hint)
