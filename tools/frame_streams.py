@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from spikecut.models.card import ModelCard
@@ -16,7 +15,7 @@ from spikecut.sources.datasets.frames import binner_for, still
 from spikecut.sources.datasets.images.image_sets import fitted
 from spikecut.sources.datasets.images.open_images import one_picture
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions, Recording
-from spikecut.sources.formats.open import format_of, open_with
+from spikecut.sources.formats.open import format_of, open_expecting, open_with
 
 
 def open_for(
@@ -29,7 +28,7 @@ def open_for(
     Raises:
         ConfigError: if the fit is a window that does not lie on the sensor.
     """
-    recording = open_with(path, replace(reading, sensor=reading.sensor or card.sensor))
+    recording = open_expecting(path, card.sensor, reading)
     return recording, binner_for(recording.sensor, view_of(card, reading, fits), str(path))
 
 

@@ -1,11 +1,14 @@
 """The door for files: whatever their format, by the table `FORMATS`."""
 
+import contextlib
+import warnings
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from types import NoneType
 from typing import get_args
 
-from spikecut.pipeline.errors import EmptyRecording, UnknownFormat, UnreadableSource, printable
+from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnknownFormat, UnreadableSource, printable
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.files.arguments import check_path, kind_of, one_of, whole
 from spikecut.sources.formats import FORMATS, known_formats
@@ -72,6 +75,25 @@ def open_with(path: Path, options: ReadOptions = DEFAULTS) -> Recording:
     if options.on_damage == "refuse":
         recording = Undamaged(recording)
     return FilteredRecording(recording, options.filters) if options.filters else recording
+
+
+def open_expecting(path: Path, usual: SensorSize, options: ReadOptions = DEFAULTS) -> Recording:
+    """As `open_with`; where the file states no sensor and the pixels allow it, it is read with the sensor `usual`.
+
+    A larger sensor that is inferred, or known from the camera, is kept.
+    """
+    if options.sensor is not None:
+        return open_with(path, options)
+    recording = None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with contextlib.suppress(ConfigError):  # ATIS needs a sensor; other reasons come again
+            recording = open_with(path, options)
+    if recording is None or (recording.sensor.width <= usual.width and recording.sensor.height <= usual.height):
+        return open_with(path, replace(options, sensor=usual))
+    for one in caught:
+        warnings.warn(one.message, stacklevel=2)
+    return recording
 
 
 def format_of(path: Path, text: TextLayout | None = None) -> Format:

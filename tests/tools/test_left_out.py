@@ -96,3 +96,27 @@ def test_the_judgement_agrees_with_the_places_shown(place: str, sentence: str) -
     likeness = {"rate_hz": {"value": 1.0, "place": place, "like": True}}
     judgement: dict[str, Any] = {"model": "a", "fit": "whole", "reference": "b", "likeness": likeness, "findings": []}
     assert [line for line in judgement_lines(judgement) if "judgement" in line] == [f"  judgement {sentence}"]
+
+
+def test_a_large_sensor_that_no_header_states_is_fitted_and_a_small_one_is_the_network_s(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def text(name: str, sensor: SensorSize) -> str:
+        rng, path = np.random.default_rng(0), tmp_path / name
+        columns = np.sort(rng.integers(0, 10**6, 3_000)), *(rng.integers(0, n, 3_000) for n in (*_sides(sensor), 2))
+        np.savetxt(path, np.stack(columns, 1), "%d")
+        return str(path)
+
+    flags = ["--model", "gestures", "--columns", "txyp", "--time-unit", "us"]
+    assert main(["run", text("large.txt", SensorSize(640, 480)), *flags]) == 0
+    shown = capsys.readouterr()
+    assert "text (t x y p, t in us, sensor inferred) 640x480" in shown.err
+    assert "640x480 recording, 128x128 frames" in shown.err
+    assert main(["run", text("small.txt", SensorSize(100, 90)), *flags]) == 0
+    shown = capsys.readouterr()
+    assert "128x128  3000 events" in shown.err
+    assert "inferred from its pixels" not in shown.err
+
+
+def _sides(sensor: SensorSize) -> tuple[int, int]:
+    return sensor.width, sensor.height
