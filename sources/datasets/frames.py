@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from jaxtyping import UInt8
@@ -13,7 +12,7 @@ from spikecut.pipeline.errors import ConfigError, SpikecutWarning
 from spikecut.pipeline.events import DropCause, Frame, SensorSize
 from spikecut.pipeline.fit import FittedBinner, fit_for
 from spikecut.sources.datasets.base import FrameSpec
-from spikecut.sources.formats.open import open_expecting
+from spikecut.sources.formats.open import open_with
 
 _ENOUGH = 1_000  # events outside a crop that show an empty one before the end of a recording
 
@@ -25,7 +24,7 @@ def recording_frames(path: Path, view: FrameSpec) -> Iterator[Frame]:
         ConfigError: if it is a recording of another sensor.
         SourceError: if it cannot be read.
     """
-    recording = open_expecting(path, view.sensor, replace(view.reading, batch_events=view.batch_events))
+    recording = open_with(path, view.read_options)
     binner = binner_for(recording.sensor, view, str(path))
     yield from on_sensor(binner.bins(recording), str(path), recording.sensor)
 

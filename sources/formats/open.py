@@ -87,7 +87,7 @@ def open_expecting(path: Path, usual: SensorSize, options: ReadOptions = DEFAULT
     recording = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with contextlib.suppress(ConfigError):  # ATIS needs a sensor; other reasons come again
+        with contextlib.suppress(ConfigError):  # if the sensor is not the reason, it comes again below
             recording = open_with(path, options)
     if recording is None or (recording.sensor.width <= usual.width and recording.sensor.height <= usual.height):
         return open_with(path, replace(options, sensor=usual))

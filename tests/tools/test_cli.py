@@ -409,10 +409,10 @@ def test_the_shipped_network_reaches_its_card_on_the_real_test_part(real_data: P
     assert accuracy["confidence"] >= 0.90
 
 
-def test_a_file_of_a_larger_sensor_is_not_squeezed_into_the_network_s(
+def test_a_file_of_a_larger_sensor_is_fitted_by_run_and_refused_in_a_folder(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """An ATIS file does not name its sensor; most of its pixels lying outside says enough."""
+    """An ATIS file does not name its sensor; it is inferred, or most of its pixels lying outside says enough."""
     from spikecut.pipeline.events import EventBatch, SensorSize
     from spikecut.sources.formats.atis import write_atis
 
@@ -423,7 +423,9 @@ def test_a_file_of_a_larger_sensor_is_not_squeezed_into_the_network_s(
     path = tmp_path / "0" / "large.bin"
     path.parent.mkdir()
     write_atis(path, [batch])
-    assert main(["run", str(path)]) == 2
+    assert main(["run", str(path)]) == 0
+    assert "240x180 recording, 128x128 frames" in capsys.readouterr().err
+    assert main(["run", str(path), "--sensor", "128x128"]) == 2
     assert "events lie outside 128x128; this is another sensor's recording" in capsys.readouterr().err
     assert main(["replay", str(tmp_path)]) == 4
 

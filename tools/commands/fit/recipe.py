@@ -131,7 +131,8 @@ def _train(options: Recipe, source: Path | None, seed: int) -> None:
 
 def _fitted(options: Recipe, recipe: "NetworkRecipe") -> dict[str, Any]:
     """The flags about reading, how other sensors are shown, and all filters."""
-    return {**_reading(options), "fit": recipe.fit, "filter": (*options.filter, *recipe.filters)}
+    fit = {"fit": recipe.fit} if recipe.fit else {}
+    return {**_reading(options), **fit, "filter": (*options.filter, *recipe.filters)}
 
 
 def _reading(options: Recipe) -> dict[str, Any]:
