@@ -86,7 +86,8 @@ def check_words(command: str, words: Sequence[str], options: type) -> None:
     """Refuses the words after a command that do not fit its options type; `--help` always fits.
 
     Raises:
-        ConfigError: for an unknown flag or choice, a value that is missing or no number, a word too many or too few.
+        ConfigError: for an unknown flag or choice, a value that is missing or no number, a list given twice, a word
+            too many or too few.
     """
     if "-h" in words or "--help" in words:
         return
@@ -105,6 +106,8 @@ def check_words(command: str, words: Sequence[str], options: type) -> None:
         if flag is None:
             hint = did_you_mean(name, named, otherwise=f"spikecut {command} --help lists the flags")
             raise ConfigError(f"spikecut {command}: no flag {name!r}", hint=hint)
+        if flag.n_values is None and flag.field in given:  # the first list would be lost
+            raise ConfigError(f"spikecut {command}: {name} is given twice", hint=f"give all once: {name} ONE TWO")
         given.add(flag.field)
         values = [value] if has_value else list(_values_of(flag, rest))
         if flag.n_values is not None and len(values) < flag.n_values:

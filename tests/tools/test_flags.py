@@ -20,6 +20,7 @@ from spikecut.tools.flags import Flag, check_words, flags_of
         ("--versoin", "no flag '--versoin'", "did you mean '--version'?"),
         ("", "a command is missing", "spikecut --help lists all commands"),
         ("replay x --modle y", "spikecut replay: no flag '--modle'", "did you mean '--model'?"),
+        ("run x --filter flip:x --filter flip:y", "--filter is given twice", "give all once: --filter ONE TWO"),
         ("run x --jsno", "spikecut run: no flag '--jsno'", "did you mean '--json'?"),
         ("run x -q", "spikecut run: no flag '-q'", "spikecut run --help lists the flags"),
         (

@@ -56,7 +56,7 @@ def test_a_file_cut_at_any_byte_gives_every_whole_packet(tmp_path: Path, compres
     path = tmp_path / "a.aedat4"
     data, places = sample(path, compression)
     whole = read(path, data).lists()
-    step = 3 if compression is Compression.lz4 else 17
+    step = 7 if compression is Compression.lz4 else 37
     for at in range(places[0][0], len(data), step):  # whole packets, begun ones, and the table
         found = read(path, data[:at])
         complete = sum(end <= at for _, end in places)

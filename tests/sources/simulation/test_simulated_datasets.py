@@ -102,7 +102,11 @@ def test_a_network_that_saw_only_real_recordings_reads_the_simulated_ones() -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "published", "end_us"), [("ncaltech101", 115_297, 300_140), ("cifar10dvs", 205_071, 1_298_400)]
+    ("name", "published", "end_us"),
+    [
+        ("ncaltech101", 115_297, 300_140),
+        pytest.param("cifar10dvs", 205_071, 1_298_400, marks=pytest.mark.slow),
+    ],
 )
 def test_counterparts_have_the_published_number_of_events_and_length(
     real_data: Path, name: str, published: int, end_us: int

@@ -69,9 +69,12 @@ def test_a_full_disk_is_one_sentence_and_no_file(tmp_path: Path, folder: Path, n
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+    ("name", "number", "code", "word"),
+    [
+        *((name, signal.SIGINT, 130, "interrupted") for name in written_formats()),
+        ("hdf5", signal.SIGTERM, 143, "terminated"),
+    ],
 )
-@pytest.mark.parametrize("name", written_formats())
 def test_a_conversion_that_is_stopped_leaves_nothing(
     tmp_path: Path, folder: Path, name: str, number: signal.Signals, code: int, word: str
 ) -> None:
