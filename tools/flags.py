@@ -107,7 +107,7 @@ def check_words(command: str, words: Sequence[str], options: type) -> None:
             hint = did_you_mean(name, named, otherwise=f"spikecut {command} --help lists the flags")
             raise ConfigError(f"spikecut {command}: no flag {name!r}", hint=hint)
         if flag.n_values is None and flag.field in given:  # the first list would be lost
-            raise ConfigError(f"spikecut {command}: {name} is given twice", hint=f"give all once: {name} ONE TWO")
+            raise ConfigError(f"{name} is given twice", hint=f"give all once: {name} ONE TWO")
         given.add(flag.field)
         values = [value] if has_value else list(_values_of(flag, rest))
         if flag.n_values is not None and len(values) < flag.n_values:
