@@ -1,15 +1,13 @@
 """The door for files: whatever their format, by the table `FORMATS`."""
 
-import contextlib
-import warnings
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from types import NoneType
 from typing import get_args
 
-from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnknownFormat, UnreadableSource, printable
-from spikecut.pipeline.events import SensorSize
+from spikecut.pipeline.errors import EmptyRecording, SpikecutError, UnknownFormat, UnreadableSource, printable
+from spikecut.pipeline.events import DropCause, SensorSize
 from spikecut.pipeline.files.arguments import check_path, kind_of, one_of, whole
 from spikecut.sources.formats import FORMATS, known_formats
 from spikecut.sources.formats.base import DEFAULTS, Format, OnDamage, ReadOptions, Recording, TextLayout
@@ -78,22 +76,21 @@ def open_with(path: Path, options: ReadOptions = DEFAULTS) -> Recording:
 
 
 def open_expecting(path: Path, usual: SensorSize, options: ReadOptions = DEFAULTS) -> Recording:
-    """As `open_with`; where the file states no sensor and the pixels allow it, it is read with the sensor `usual`.
+    """As `open_with`; a file that states no sensor is read with the sensor `usual`, unless its events lie elsewhere.
 
-    A larger sensor that is inferred, or known from the camera, is kept.
+    If most of the first events lie outside, the sensor is inferred, or known from the camera, as without `usual`.
     """
+    recording = open_with(path, replace(options, sensor=options.sensor or usual))
     if options.sensor is not None:
-        return open_with(path, options)
-    recording = None
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with contextlib.suppress(ConfigError):  # if the sensor is not the reason, it comes again below
-            recording = open_with(path, options)
-    if recording is None or (recording.sensor.width <= usual.width and recording.sensor.height <= usual.height):
-        return open_with(path, replace(options, sensor=usual))
-    for one in caught:
-        warnings.warn(one.message, stacklevel=2)
-    return recording
+        return recording
+    try:
+        first = next(iter(recording), None)
+    except SpikecutError:  # comes again where the recording is read
+        return recording
+    outside = None if first is None else first.lost.losses.get(DropCause.outside_sensor)
+    if first is None or outside is None or outside.events < 20 or outside.events <= len(first):
+        return recording
+    return open_with(path, options)
 
 
 def format_of(path: Path, text: TextLayout | None = None) -> Format:
