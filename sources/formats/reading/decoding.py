@@ -1,4 +1,4 @@
-"""The compiled loops that turn records into columns, and distinguish records from garbage.
+"""The compiled loop that turns records of ATIS into columns, and distinguishes records from garbage.
 
 One record cannot be distinguished from garbage, a sequence can. A record whose time leaps by more than
 10 ms from the one before, or that no camera could have written, is a suspect. Suspects, and only they,
@@ -15,7 +15,7 @@ import numpy as np
 from spikecut.pipeline.compiled import compiled
 from spikecut.sources.formats.reading.ordering import REORDER_US, RESET_US
 
-DVS128_BYTES, ATIS_BYTES = 8, 5
+ATIS_BYTES = 5
 AHEAD = 32  # records with which a suspect is compared
 LEAP_US = REORDER_US
 MARK_ROW, MARK_US = 240, 1 << 13  # in ATIS files this row is no event: it moves the clock on
@@ -67,7 +67,7 @@ def decode_atis(
         if started and (time - clock > LEAP_US or clock - time > LEAP_US):
             if not final and size - at < (AHEAD + 2) * ATIS_BYTES:
                 break
-            verdict = weigh(data, at, ATIS_BYTES, width, height, 1 - state[DISORDER], clock - passed, shift)
+            verdict = weigh(data, at, width, height, 1 - state[DISORDER], clock - passed, shift)
             if verdict != BELIEVE:
                 skipped = ATIS_BYTES if verdict == DROP else verdict
                 for mark in range(pending):
@@ -105,14 +105,8 @@ def note_bad(state: Any, at: int, n_bytes: int) -> None:
 
 
 @compiled(nogil=True)
-def peek(data: Any, at: int, size: int, width: int, height: int) -> Any:
-    """What the record at `at` is, and its time as it stands in the file: 8 bytes AEDAT 2.0, 5 bytes ATIS."""
-    if size == DVS128_BYTES:
-        address = np.int64(data[at]) << 24 | np.int64(data[at + 1]) << 16 | np.int64(data[at + 2]) << 8
-        raw = np.int64(data[at + 4]) << 24 | np.int64(data[at + 5]) << 16 | np.int64(data[at + 6]) << 8
-        if address & 0x7FFF0000:
-            return IMPOSSIBLE, raw
-        return (SIGNAL if address & 0x80008000 else EVENT), raw | np.int64(data[at + 7])
+def peek(data: Any, at: int, width: int, height: int) -> Any:
+    """What the record at `at` is, and its time as it stands in the file."""
     raw = np.int64(data[at + 2] & 0x7F) << 16 | np.int64(data[at + 3]) << 8 | np.int64(data[at + 4])
     if data[at + 1] == MARK_ROW:
         return SIGNAL, raw
@@ -120,80 +114,69 @@ def peek(data: Any, at: int, size: int, width: int, height: int) -> Any:
 
 
 @compiled(nogil=True)
-def apart(later: Any, earlier: Any, size: int) -> Any:
-    """From one time to another; the 32 bits of AEDAT 2.0 are a circle: a quarter back, the rest ahead."""
-    if size == DVS128_BYTES:
-        return ((later - earlier + (1 << 30)) & 0xFFFFFFFF) - (1 << 30)
-    return later - earlier
-
-
-@compiled(nogil=True)
-def survey(data: Any, at: int, size: int, width: int, height: int) -> Any:
+def survey(data: Any, at: int, width: int, height: int) -> Any:
     """What the next AHEAD records look like if they begin at `at`.
 
-    Returns how many there are, how many no sensor writes (or seldom: triggers), how many step back in
-    time by a leap, and the typical (median) step, in µs.
+    Returns how many there are, how many lie outside the sensor, how many step back in time by a leap, and the
+    typical (median) step, in µs.
     """
     steps = np.zeros(AHEAD, np.int64)
     n, bad, back, n_steps, before, marked = 0, 0, 0, 0, np.int64(-1), np.int64(0)
-    while n < AHEAD and at + size <= data.shape[0]:
-        kind, raw = peek(data, at, size, width, height)
-        bad += kind >= OUTSIDE or (kind == SIGNAL and size == DVS128_BYTES)
-        if kind in (EVENT, OUTSIDE):
+    while n < AHEAD and at + ATIS_BYTES <= data.shape[0]:
+        kind, raw = peek(data, at, width, height)
+        if kind == SIGNAL:
+            marked += MARK_US
+        else:
+            bad += kind == OUTSIDE
             if before >= 0:
-                step = apart(raw + marked, before, size)
+                step = raw + marked - before
                 back += step < -LEAP_US
                 steps[n_steps] = abs(step)
                 n_steps += 1
             before = raw + marked
-        elif size == ATIS_BYTES:
-            marked += MARK_US
         n += 1
-        at += size
+        at += ATIS_BYTES
     typical = np.sort(steps[:n_steps])[n_steps // 2] if n_steps else np.int64(0)
     return n, bad, back, typical
 
 
 @compiled(nogil=True)
-def weigh(data: Any, at: int, size: int, width: int, height: int, started: int, last: int, shift: bool) -> int:
+def weigh(data: Any, at: int, width: int, height: int, judged: int, last: int, shift: bool) -> int:
     """What to do with the suspect at `at`; `last` is the time before it, in the file's own count.
 
     - a number of bytes to skip, if from there on the records make sense and from here they do not:
-      most from here are impossible, or time runs eight times as smoothly from there (of all offsets
+      most from here lie outside, or time runs eight times as smoothly from there (of all offsets
       the smoothest: read one byte late, time in an ATIS file runs smoothly, too, but 256 times as fast);
-    - DROP, if it is impossible, if the records after it are garbage or time jumps about in them, or if
-      most of them are nearer to the time before it than to its own, which is then a slip;
-    - BELIEVE else. A step back of a second at most is believed too: ordering.py judges it.
+    - DROP, if time jumps about in the records after it, or if most of them are nearer to the time before it
+      than to its own, which is then a slip;
+    - BELIEVE else, or if leaps are not `judged`. A step back of a second at most is believed too: ordering.py
+      judges it.
     """
-    n, bad, back, typical = survey(data, at, size, width, height)
+    n, bad, back, typical = survey(data, at, width, height)
     if shift:
         best, smoothest, sound = 0, np.int64(0), False
-        for skip in range(1, size):
-            m, m_bad, m_back, m_typical = survey(data, at + skip, size, width, height)
+        for skip in range(1, ATIS_BYTES):
+            m, m_bad, m_back, m_typical = survey(data, at + skip, width, height)
             if m >= 8 and m_bad * 2 <= m and (best == 0 or m_typical < smoothest):
                 best, smoothest = skip, m_typical
                 sound = m_bad * 8 <= m and m_back * 8 <= m
         if best and (bad * 2 > n or smoothest * 8 < typical):
             return best if sound else DROP  # not sound yet: more garbage lies before the place to go on
-    kind, raw = peek(data, at, size, width, height)
-    if kind == IMPOSSIBLE:
-        return DROP
-    if not started or -RESET_US <= apart(raw, last, size) < 0:
+    _, raw = peek(data, at, width, height)
+    if not judged or -RESET_US <= raw - last < 0:
         return BELIEVE
     if back * 8 > n:
         return DROP
-    against, votes, garbage, marked = 0, 0, 0, np.int64(0)
+    against, votes, marked = 0, 0, np.int64(0)
     for ahead in range(1, AHEAD + 1):
-        place = at + ahead * size
-        if place + size > data.shape[0]:
+        place = at + ahead * ATIS_BYTES
+        if place + ATIS_BYTES > data.shape[0]:
             break
-        kind, then = peek(data, place, size, width, height)
-        if kind in (EVENT, OUTSIDE):
+        kind, then = peek(data, place, width, height)
+        if kind == SIGNAL:
+            marked += MARK_US
+        else:
             votes += 1
             then += marked
-            against += abs(apart(then, last, size)) < abs(apart(then, raw, size))
-        elif kind == IMPOSSIBLE:
-            garbage += 1
-        elif size == ATIS_BYTES:
-            marked += MARK_US
-    return DROP if against * 2 > votes or garbage > votes else BELIEVE
+            against += abs(then - last) < abs(then - raw)
+    return DROP if against * 2 > votes else BELIEVE
