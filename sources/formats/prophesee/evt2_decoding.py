@@ -24,7 +24,6 @@ from spikecut.sources.formats.prophesee.evt_decoding import (
     take_high,
 )
 
-GROUP = np.uint64(8)  # words that are converted together if all are events
 LEAP = 156  # steps of TIME_HIGH in 10 ms: 64 us each
 _PLACES = np.zeros(32, np.int64)  # the place of the only bit of a word, by the upper 5 bits of a product (de Bruijn)
 for _place in range(32):
@@ -80,7 +79,7 @@ def decode_evt2(
         if i >= n_words or n >= limit:
             break
         word = np.uint32(words[i])
-        if word < known and not (shift and outside2(word, size)):
+        if word < known and not outside2(word, size):  # where bytes were added or lost, each pixel is looked at
             t[n] = time | np.int64((word >> np.uint32(22)) & np.uint32(63))
             x[n] = (word >> np.uint32(11)) & np.uint32(0x7FF)
             y[n] = word & np.uint32(0x7FF)
