@@ -6,7 +6,7 @@ in order and in bounded memory. A peer that answers with another number of event
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -69,7 +69,7 @@ PEERS: dict[str, tuple[Counter, ...]] = {
 }
 
 
-def main(names: list[str]) -> None:
+def main(names: Sequence[str] = ()) -> None:
     batch = events(N)
     rows = {name: row for name, row in FORMATS.items() if row.writer and (not names or name in names)}
     with tempfile.TemporaryDirectory() as folder:
