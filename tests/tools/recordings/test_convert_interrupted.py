@@ -72,7 +72,10 @@ def test_a_full_disk_is_one_sentence_and_no_file(tmp_path: Path, folder: Path, n
     ("name", "number", "code", "word"),
     [
         *((name, signal.SIGINT, 130, "interrupted") for name in written_formats()),
-        ("hdf5", signal.SIGTERM, 143, "terminated"),
+        *(
+            pytest.param(name, signal.SIGTERM, 143, "terminated", marks=() if name == "hdf5" else pytest.mark.slow)
+            for name in written_formats()
+        ),
     ],
 )
 def test_a_conversion_that_is_stopped_leaves_nothing(
