@@ -7,6 +7,7 @@ import numpy as np
 from benchmarks.timing import best_seconds
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.kernels import SPILLS, count_bin
 
 SENSOR, STEP_US, N = SensorSize(128, 128), 10_000, 2_000_000
 
@@ -37,7 +38,13 @@ def main() -> None:
     def counting(binner: CountBinner) -> Callable[[], object]:
         return lambda: sum(frame.n_events for frame in binner.bins([batch]))
 
-    contenders = {name: counting(binner) for name, binner in binners.items()}
+    def loop_alone() -> None:
+        counts, at = np.zeros(2 * SENSOR.width * SENSOR.height + SPILLS, np.uint8), 0
+        for edge in range(STEP_US, N + 1, STEP_US):
+            at, _, _ = count_bin(counts, 255, batch.t, batch.x, batch.y, batch.p, at, edge, 0, 0, 128, 128, 1)
+
+    contenders: dict[str, Callable[[], object]] = {name: counting(binner) for name, binner in binners.items()}
+    contenders["uint8, the loop alone"] = loop_alone
     contenders["Tonic ToFrame"] = lambda: to_frame(structured)
     seconds = best_seconds(contenders, rounds=5)
     slowest = seconds["Tonic ToFrame"]
