@@ -48,4 +48,4 @@ def test_a_file_of_it_that_is_missing_is_found(folder: Path, capsys: pytest.Capt
     gone = sorted(folder.glob("*.bin"))[2]
     gone.unlink()
     assert main(["data", "check", str(folder), "--read"]) == 3
-    assert f"{gone.name}: no such file or directory" in capsys.readouterr().out
+    assert f"{gone.name}: No such file or directory" in capsys.readouterr().out
