@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from spikecut.models.cells.activity import Activity, cosines, response
 from spikecut.models.cells.surrogates import Surrogate
+from spikecut.models.graph import Dynamics
+from spikecut.pipeline.errors import ModelError
 
 
 class CellLayer(nn.Module):
@@ -46,6 +48,14 @@ class CellLayer(nn.Module):
         """The membranes of a state, in thresholds: here its first tensor."""
         membrane: Tensor = state[0]
         return membrane
+
+    def dynamics(self, n_channels: int) -> Dynamics:
+        """The cells of a trained layer as numbers, for engines that step without torch.
+
+        Raises:
+            ModelError: if these cells cannot be said so; Norse steps them all the same.
+        """
+        raise ModelError(f"cells {type(self).__name__} have no lowered form", hint="engine 'norse' steps every network")
 
     def cosines(self, x: Float[Tensor, "t B C *HW"], steps: int) -> Float[Tensor, " B"]:
         """For each recording the mean cosine between its activity at every step and its aim; no gradients."""

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from spikecut.models.cells.activity import Activity
 from spikecut.models.cells.base import CellLayer, repeated
+from spikecut.models.graph import Dynamics
 from spikecut.models.layers import Averaged
 
 with warnings.catch_warnings():
@@ -99,6 +101,11 @@ class ConvertedCell(SNNCell, CellLayer):
             return Activity(qcfs(x, self.scale, self.levels) / self.scale, x)
         spikes, membranes = zip(*((fired, state.u) for fired, state in self._stepped(repeated(x, steps))), strict=True)
         return Activity(torch.stack(spikes) / self.scale, torch.stack(membranes) / self.scale + 0.5)
+
+    def dynamics(self, n_channels: int) -> Dynamics:
+        """The cells of a trained layer as numbers: above rest the threshold is half the scale."""
+        ones, scale = np.ones(n_channels, np.float32), float(self.scale)
+        return Dynamics(ones, ones, threshold=scale / 2, amplitude=scale, subtract=scale)
 
     def _stepped(self, x: Tensor) -> Iterator[tuple[Tensor, ConvertedState]]:
         state = None

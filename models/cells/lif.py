@@ -16,6 +16,7 @@ from spikecut.models.cells.activity import Activity
 from spikecut.models.cells.base import CellLayer, repeated
 from spikecut.models.cells.lif_scan import fire, fire_cosines, fire_watched
 from spikecut.models.cells.surrogates import Surrogate, spike
+from spikecut.models.graph import Dynamics
 
 with warnings.catch_warnings():  # Norse compiles two functions we do not use with the deprecated torch.jit
     warnings.simplefilter("ignore")
@@ -83,6 +84,11 @@ class LIFCell(LIFBoxCell, CellLayer):
     def learn_with(self, surrogate: Surrogate) -> None:
         """Takes the surrogate that gradients are computed with."""
         self.surrogate = surrogate
+
+    def dynamics(self, n_channels: int) -> Dynamics:
+        """The cells of a trained layer as numbers."""
+        leaks = self.leaks(n_channels).detach().numpy()
+        return Dynamics(1 - leaks, leaks)
 
     def leaks(self, n_channels: int) -> Float[Tensor, " C"]:
         """The leak of each channel."""
