@@ -21,8 +21,15 @@ class Engine:
     description: str
 
 
+def _onnx(network: nn.Module, spec: NetworkSpec) -> SteppedModel[Any]:
+    from spikecut.models.engines.onnx import stepper
+
+    return stepper(network, spec)
+
+
 ENGINES: dict[str, Engine] = {
     "norse": Engine(NetworkStepper, "PyTorch and Norse, every layer at every step"),
+    "onnx": Engine(_onnx, "ONNX Runtime, every layer at every step (pip install spikecut[onnx])"),
 }
 
 

@@ -1,0 +1,53 @@
+"""What engines share that step one lane at a time, so that no output depends on the other lanes of a batch."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64, Num
+from numpy import ndarray
+
+from spikecut.models.graph import Shape
+from spikecut.pipeline.errors import ModelError
+
+Lane = tuple[Any, ...]
+
+
+class LaneByLane(ABC):
+    """A `SteppedModel` whose state is a list: the tensors of every lane, as `dense_form.state_shapes` orders them.
+
+    They are never written to once made, so lanes are selected and copied without copying what they hold.
+    """
+
+    def __init__(self, frame: Shape, n_outputs: int, rest: Lane) -> None:
+        self.frame, self.n_outputs, self.rest = frame, n_outputs, rest
+
+    @abstractmethod
+    def step_lane(self, frame: Float32[ndarray, "1 C H W"], lane: Lane) -> tuple[Float32[ndarray, "1 K"], Lane]:
+        """One step of one lane; writes to nothing that it was given."""
+
+    def step(
+        self, frames: Num[ndarray, "B C H W"], state: list[Lane] | None
+    ) -> tuple[Float32[ndarray, "B K"], list[Lane]]:
+        """One step for every lane.
+
+        Raises:
+            ModelError: if the frames have another size than the network was made for.
+        """
+        if frames.shape[1:] != self.frame:
+            raise ModelError(f"frames of shape {frames.shape[1:]} for a network made for {self.frame}")
+        pixels = np.ascontiguousarray(frames, np.float32)
+        lanes = [self.rest] * len(frames) if state is None else state
+        outputs, after = np.empty((len(frames), self.n_outputs), np.float32), []
+        for at, lane in enumerate(lanes):
+            outputs[at : at + 1], stepped = self.step_lane(pixels[at : at + 1], lane)
+            after.append(stepped)
+        return outputs, after
+
+    def select(self, state: list[Lane], lanes: Int64[ndarray, " L"]) -> list[Lane]:
+        """The state of the lanes that go on; -1 is a lane at rest, all zeros."""
+        return [state[lane] if lane >= 0 else self.rest for lane in lanes.tolist()]
+
+    def copy(self, state: list[Lane]) -> list[Lane]:
+        """A state to come back to."""
+        return list(state)
