@@ -1,0 +1,91 @@
+"""The event-driven engine as a `SteppedModel`."""
+
+import threading
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64, Num
+from numpy import ndarray
+
+from spikecut.models.engines.events.program import Program, program_of
+from spikecut.models.engines.events.stepping_kernel import step
+from spikecut.models.graph import Graph
+from spikecut.pipeline.errors import ModelError
+
+State = Float32[ndarray, "B numbers"]
+_COMPILED = (np.uint8, np.uint16, np.float32)
+
+
+class EventStepper:
+    """Steps a lowered network by what is not 0: spikes and events are scattered through kernels into the membranes.
+
+    The cost of a step follows the events. A lane's state is one row of numbers, all zeros at rest, and what a lane
+    gives does not depend on the others, to the bit. `operations` are the synaptic operations of the last step of this
+    thread, a number for each lane.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.program: Program = program_of(graph)
+        self._local = threading.local()
+
+    @property
+    def n_outputs(self) -> int:
+        return self.program.n_outputs
+
+    def step(self, frames: Num[ndarray, "B C H W"], state: State | None) -> tuple[Float32[ndarray, "B K"], State]:
+        """One step for every lane. The state is changed and handed back.
+
+        Raises:
+            ModelError: if the frames have another size than the network was made for.
+        """
+        if frames.shape[1:] != self.graph.entry.shape:
+            raise ModelError(f"frames of shape {frames.shape[1:]} for a network made for {self.graph.entry.shape}")
+        program, lanes = self.program, len(frames)
+        if frames.dtype not in _COMPILED:
+            frames = frames.astype(np.float32)
+        flat = np.ascontiguousarray(frames).reshape(lanes, -1)
+        per = 8 // flat.itemsize
+        plane = frames.shape[2] * frames.shape[3]
+        words = flat.view(np.uint64) if plane % per == 0 else _NO_WORDS[:1].repeat(lanes, 0)
+        if state is None:
+            state = np.zeros((lanes, program.n_state), np.float32)
+        output, work = np.empty((lanes, program.n_outputs), np.float32), np.empty(lanes, np.int64)
+        step(program.instructions, program.lists, program.floats, flat, words, state, self._scratch(), output, work)
+        self._local.work = work
+        return output, state
+
+    @property
+    def operations(self) -> Int64[ndarray, " B"]:
+        work: ndarray = self._local.work
+        return work
+
+    def select(self, state: State, lanes: Int64[ndarray, " L"]) -> State:
+        """The state of the lanes that go on, exact to the bit; -1 is a lane at rest, all zeros."""
+        chosen = state[lanes]
+        chosen[lanes < 0] = 0
+        return chosen
+
+    def copy(self, state: State) -> State:
+        """A state to come back to."""
+        return state.copy()
+
+    def _scratch(self) -> tuple[ndarray, ...]:
+        """Room for lists, one for each thread."""
+        scratch: tuple[ndarray, ...] | None = getattr(self._local, "scratch", None)
+        if scratch is None:
+            n_first, n_entries, n_sums = self.program.scratch
+            scratch = self._local.scratch = (
+                np.zeros(n_first, np.int64),
+                np.empty(n_entries, np.int64),
+                np.empty(n_entries, np.float32),
+                np.empty(n_sums, np.float32),
+                np.empty(n_sums, np.int32),
+            )
+        return scratch
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return EventStepper, (self.graph,)
+
+
+_NO_WORDS = np.empty((1, 0), np.uint64)
