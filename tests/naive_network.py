@@ -14,17 +14,22 @@ def step(graph: Graph, frame: ndarray, state: State | None) -> tuple[ndarray, St
     """One step of one lane: a frame `(C, H, W)` and the state, None at rest, to the outputs `(K,)` and the state."""
     state = state or {"n": 0, "v": {}, "traces": {}}
     after: State = {"n": state["n"] + 1, "v": {}, "traces": {}}
-    signals = [prepared(graph.entry, frame)]
+    output: ndarray = currents(signals(graph, frame, state, after), graph.readout, (-1, 0), state, after)[:, 0, 0]
+    return output, after
+
+
+def signals(graph: Graph, frame: ndarray, state: State, after: State) -> list[ndarray]:
+    """The prepared frame, then what every stage puts out."""
+    made = [prepared(graph.entry, frame)]
     for at, stage in enumerate(graph.stages):
-        current = sum(currents(signals, path, (at, i), state, after) for i, path in enumerate(stage.paths))
+        current = sum(currents(made, path, (at, i), state, after) for i, path in enumerate(stage.paths))
         cells = stage.cells
         decay, gain = (part.astype(np.float64)[:, None, None] for part in (cells.decay, cells.gain))
         v = decay * state["v"].get(at, 0.0) + gain * current
         fired = v > cells.threshold
         after["v"][at] = np.where(fired, 0.0 if cells.subtract is None else v - cells.subtract, v)
-        signals.append(fired * cells.amplitude)
-    output: ndarray = currents(signals, graph.readout, (-1, 0), state, after)[:, 0, 0]
-    return output, after
+        made.append(fired * cells.amplitude)
+    return made
 
 
 def prepared(entry: Entry, frame: ndarray) -> ndarray:

@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import nn
 
+from spikecut.models.engines.events.stepper import EventStepper
+from spikecut.models.engines.lowering import lowered
 from spikecut.models.engines.norse import NetworkStepper
 from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.errors import ConfigError
@@ -15,10 +17,17 @@ from spikecut.pipeline.protocols import SteppedModel
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A way to step a trained network: `make` takes its module with plain weights, and its spec."""
+    """A way to step a trained network: `make` takes its module with plain weights, and its spec.
+
+    It raises a ModelError for layers or cells that it cannot step.
+    """
 
     make: Callable[[nn.Module, NetworkSpec], SteppedModel[Any]]
     description: str
+
+
+def _events(network: nn.Module, spec: NetworkSpec) -> EventStepper:
+    return EventStepper(lowered(network, spec))
 
 
 def _onnx(network: nn.Module, spec: NetworkSpec) -> SteppedModel[Any]:
@@ -29,6 +38,7 @@ def _onnx(network: nn.Module, spec: NetworkSpec) -> SteppedModel[Any]:
 
 ENGINES: dict[str, Engine] = {
     "norse": Engine(NetworkStepper, "PyTorch and Norse, every layer at every step"),
+    "events": Engine(_events, "only what is not 0: spikes are scattered through kernels, the cost follows the events"),
     "onnx": Engine(_onnx, "ONNX Runtime, every layer at every step (pip install spikecut[onnx])"),
 }
 

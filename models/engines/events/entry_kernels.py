@@ -84,18 +84,18 @@ def enter_squares(
         i = places[at]
         _add_pixel(np.uint32(i), np.float32(frame[i]), (channels, height, width), side, sums)
     filled, n = np.uint64(0), np.uint64(channels)
-    for i in range(squares * n):
-        places[filled] = i
-        filled += np.uint64(sums[i] != _NONE)
+    for one in range(squares * n):
+        places[filled] = one
+        filled += np.uint64(sums[one] != _NONE)
     done = np.uint64(0)
-    for at in range(filled):
-        i = np.uint64(places[at])
-        square = i // n
+    for entry in range(filled):
+        place = np.uint64(places[entry])
+        square = place // n
         while done < square:
             done += np.uint64(1)
-            first[done] = at
-        channel[at] = i - square * n
-        value[at] = _logarithm(sums[i], floats, logs) if logs >= 0 else sums[i]
+            first[done] = entry
+        channel[entry] = place - square * n
+        value[entry] = _logarithm(sums[place], floats, logs) if logs >= 0 else sums[place]
     while done < squares:
         done += np.uint64(1)
         first[done] = filled
@@ -111,7 +111,7 @@ def _planes_with_events(words: _Array, channels: int, stride: int, places: _Arra
             bits |= words[c * per + at]
         places[n] = at
         n += np.uint64(bits != np.uint64(0))
-    return np.int64(n)
+    return int(n)
 
 
 @compiled(nogil=True)
@@ -122,7 +122,7 @@ def _pixels_with_events(frame: _Array, words: _Array, places: _Array) -> int:
         for i in range(size):
             places[n] = i
             n += np.uint64(frame[i] != 0)
-        return np.int64(n)
+        return int(n)
     per, later = np.uint64(frame.shape[0] // words.shape[0]), places[words.shape[0] :]
     for at in range(_planes_with_events(words, 1, words.shape[0], places)):
         begin = np.uint64(places[at]) * per
@@ -131,7 +131,7 @@ def _pixels_with_events(frame: _Array, words: _Array, places: _Array) -> int:
             n += np.uint64(frame[i] != 0)
     for at in range(n):
         places[at] = later[at]
-    return np.int64(n)
+    return int(n)
 
 
 @compiled(nogil=True)

@@ -59,7 +59,7 @@ def scatter(
     source: tuple[int, int, int],
     factor: np.float32,
 ) -> int:
-    """Adds every entry of a list, times its kernel, to the rows it reaches; returns the synaptic operations.
+    """Adds every entry of a list, times its kernel, to the rows it reaches; returns how many rows, one for each entry.
 
     `out` is (height, width, numbers in a row), `source` (height, width, channels), `window` (stride, padding, height
     and width of the kernel). Kernels lie as `program.tapped` puts them: the taps of a row of outputs side by side.
@@ -97,7 +97,12 @@ def scatter(
                 while e + 4 <= e1:
                     w0, w1 = np.uint64(tap + channel[e] * block), np.uint64(tap + channel[e + 1] * block)
                     w2, w3 = np.uint64(tap + channel[e + 2] * block), np.uint64(tap + channel[e + 3] * block)
-                    a0, a1, a2, a3 = factor * value[e], factor * value[e + 1], factor * value[e + 2], factor * value[e + 3]
+                    a0, a1, a2, a3 = (
+                        factor * value[e],
+                        factor * value[e + 1],
+                        factor * value[e + 2],
+                        factor * value[e + 3],
+                    )
                     for i in range(n):
                         state[v + i] += (
                             a0 * floats[w0 + i] + a1 * floats[w1 + i] + a2 * floats[w2 + i] + a3 * floats[w3 + i]
@@ -113,7 +118,7 @@ def scatter(
                     w0, a0 = np.uint64(tap + channel[e] * block), factor * value[e]
                     for i in range(n):
                         state[v + i] += a0 * floats[w0 + i]
-            reached += (e1 - e0) * (y1 - y0) * (x1 - x0) * row
+            reached += (e1 - e0) * (y1 - y0) * (x1 - x0)
     return reached
 
 
@@ -171,7 +176,7 @@ def fire(
                     v = np.uint64(at + (y * width + x) * row)
                     some = 0
                     for c in range(n):
-                        some += np.int32(state[v + c] > threshold)
+                        some += state[v + c] > threshold
                     if some:
                         fired += some
                         for c in range(n):
@@ -184,7 +189,7 @@ def fire(
                 begun = entry
                 for c in range(channels):
                     channel[entry] = c
-                    entry += np.int64(hits[c] > 0)
+                    entry += int(hits[c] > 0)
                 for e in range(begun, entry):
                     value[e] = amplitude
                     if mean:

@@ -1,4 +1,4 @@
-"""The program of a graph: rows of instructions for `stepping_kernel`, and all numbers that they use in one array."""
+"""The program of a graph: rows of instructions for `stepping_kernels`, and all numbers that they use in one array."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from spikecut.models.engines.events.entry_kernels import LOGARITHMS
-from spikecut.models.engines.events.stepping_kernel import (
+from spikecut.models.engines.events.stepping_kernels import (
     BIAS,
     DECAY,
     ENTER,
@@ -22,6 +22,7 @@ from spikecut.models.graph import Graph, Path, Pool, Shape, Stage
 
 _COLUMNS = 17
 _LANES_OF_A_VECTOR = 16
+_Pooled = dict[tuple[int, tuple[Pool, ...]], int]  # the list of a signal behind some pools
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +42,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """What `stepping_kernel.step` runs.
+    """What `stepping_kernels.step` runs.
 
     A row of `instructions` is: operation; the list that it writes and the one that it reads, rows of `lists`, which are
     places of (pixels' beginnings, entries); where `floats` has factors for the steps, and how many; then its own.
@@ -95,8 +96,8 @@ class _Writer:
     def written(self) -> Program:
         graph = self.graph
         shared = [self._shared_pools(index) for index in range(len(graph.stages) + 1)]
-        pooled = {(0, ()): self._enter()}
-        rooms, at = [], 0
+        pooled: _Pooled = {(0, ()): self._enter()}
+        rooms, at = list[Room](), 0
         for index, stage in enumerate(graph.stages, 1):
             room = Room(at, stage, max(len(path.trace_leaks) for path in stage.paths))
             rooms.append(room)
@@ -159,7 +160,7 @@ class _Writer:
         rates = self._numbers(np.concatenate([decays, biases]))
         self.rows.append([DECAY, 0, 0, 0, 0, room.at, height * width, channels, len(leaks), rates])
 
-    def _path(self, room: Room, path: Path, pooled: dict[tuple[int, tuple[Pool, ...]], int]) -> None:
+    def _path(self, room: Room, path: Path, pooled: _Pooled) -> None:
         channels, height, width = room.stage.shape
         row, gain = channels * (1 + room.n_traces), room.stage.cells.gain
         given, of = self._pooled(path, pooled)
@@ -177,7 +178,7 @@ class _Writer:
         window = [path.stride, path.padding, *kernel.shape[3:]]
         self.rows.append([SCATTER, 0, given, *scales, room.at, height, width, row, taps, *window, *of])
 
-    def _pooled(self, path: Path, pooled: dict[tuple[int, tuple[Pool, ...]], int]) -> tuple[int, list[int]]:
+    def _pooled(self, path: Path, pooled: _Pooled) -> tuple[int, list[int]]:
         """The list of a path's signal behind its pools, and its (height, width, channels)."""
         shape = self.graph.signal(path.source)
         for n, pool in enumerate(path.pools, 1):
@@ -201,7 +202,7 @@ class _Writer:
         self.most_sums = max(self.most_sums, channels)
         return target
 
-    def _readout(self, path: Path, pooled: dict[tuple[int, tuple[Pool, ...]], int]) -> None:
+    def _readout(self, path: Path, pooled: _Pooled) -> None:
         given, of = self._pooled(path, pooled)
         assert path.kernel is not None
         n = len(path.bias) + -len(path.bias) % _LANES_OF_A_VECTOR

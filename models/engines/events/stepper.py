@@ -8,12 +8,13 @@ from jaxtyping import Float32, Int64, Num
 from numpy import ndarray
 
 from spikecut.models.engines.events.program import Program, program_of
-from spikecut.models.engines.events.stepping_kernel import step
+from spikecut.models.engines.events.stepping_kernels import step
 from spikecut.models.graph import Graph
 from spikecut.pipeline.errors import ModelError
 
+_Scratch = tuple[ndarray, ndarray, ndarray, ndarray, ndarray]
 State = Float32[ndarray, "B numbers"]
-_COMPILED = (np.uint8, np.uint16, np.float32)
+_COMPILED = (np.uint8, np.float32)  # others are converted
 
 
 class EventStepper:
@@ -60,9 +61,9 @@ class EventStepper:
         work: ndarray = self._local.work
         return work
 
-    def select(self, state: State, lanes: Int64[ndarray, " L"]) -> State:
+    def select(self, state: State, lanes: Int64[ndarray, " L"]) -> Float32[ndarray, "L numbers"]:
         """The state of the lanes that go on, exact to the bit; -1 is a lane at rest, all zeros."""
-        chosen = state[lanes]
+        chosen: ndarray = state[lanes]
         chosen[lanes < 0] = 0
         return chosen
 
@@ -70,9 +71,9 @@ class EventStepper:
         """A state to come back to."""
         return state.copy()
 
-    def _scratch(self) -> tuple[ndarray, ...]:
+    def _scratch(self) -> _Scratch:
         """Room for lists, one for each thread."""
-        scratch: tuple[ndarray, ...] | None = getattr(self._local, "scratch", None)
+        scratch: _Scratch | None = getattr(self._local, "scratch", None)
         if scratch is None:
             n_first, n_entries, n_sums = self.program.scratch
             scratch = self._local.scratch = (

@@ -30,9 +30,7 @@ def step(
     last number of a lane's state counts its steps. `work (B,)` gets the synaptic operations. See `program.Program`.
     """
     for lane in range(frames.shape[0]):
-        work[lane] = _step_lane(
-            program, lists, floats, frames[lane], words[lane], state[lane], scratch, output[lane]
-        )
+        work[lane] = _step_lane(program, lists, floats, frames[lane], words[lane], state[lane], scratch, output[lane])
         state[lane, state.shape[1] - 1] += 1
 
 
@@ -68,7 +66,8 @@ def _step_lane(
             add_bias(state, op[5], op[6], op[7], floats, op[8], factor)
         elif op[0] == SCATTER:
             out, window, of = (op[6], op[7], op[8]), (op[10], op[11], op[12], op[13]), (op[14], op[15], op[16])
-            reached += scatter(state, op[5], out, floats, op[9], window, given[0], given[1], given[2], of, factor)
+            rows = scatter(state, op[5], out, floats, op[9], window, given[0], given[1], given[2], of, factor)
+            reached += rows * op[8]
         elif op[0] == SIGNAL:
             add_signal(state, op[5], op[6], op[7], floats, op[8], given[0], given[1], given[2])
         elif op[0] == FIRE:
@@ -81,6 +80,7 @@ def _step_lane(
             n = op[8]
             sums[:n] = floats[op[5] : op[5] + n]
             out, window, of = (1, 1, n), (op[10], op[11], op[12], op[13]), (op[14], op[15], op[16])
-            reached += scatter(sums, 0, out, floats, op[9], window, given[0], given[1], given[2], of, factor)
+            rows = scatter(sums, 0, out, floats, op[9], window, given[0], given[1], given[2], of, factor)
+            reached += rows * output.shape[0]
             output[:] = sums[: output.shape[0]]
     return reached

@@ -1,0 +1,196 @@
+"""The event-driven engine against its twin in double precision, and what it promises beyond the contract of engines."""
+
+import copy
+import pickle
+
+import naive_network
+import numpy as np
+import pytest
+from engine_networks import NETWORKS, frames_for, network_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy import ndarray
+
+from spikecut.models.engines.events import entry_kernels, layer_kernels
+from spikecut.models.engines.events.program import tapped
+from spikecut.models.engines.events.stepper import EventStepper
+from spikecut.models.engines.lowering import lowered
+from spikecut.models.graph import Graph, Path, Pool
+from spikecut.pipeline.errors import ModelError
+
+
+@pytest.mark.parametrize("density", [0.0, 0.03, 0.6])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_it_says_what_its_twin_says(name: str, density: float) -> None:
+    graph = lowered(network_of(name), NETWORKS[name])
+    engine, mine, theirs = EventStepper(graph), None, None
+    for frame in frames_for(NETWORKS[name], n_steps=6, density=density):
+        output, mine = engine.step(frame, mine)
+        twin, theirs = naive_network.step(graph, frame[0], theirs)
+        np.testing.assert_allclose(output[0], twin, rtol=1e-4, atol=1e-4 * np.abs(twin).max())
+
+
+@pytest.mark.parametrize("name", ["compact-odd", "traces", "resnet19-events", "vgg16"])
+def test_a_lane_says_the_same_to_the_bit_in_any_batch(name: str) -> None:
+    engine, spec = EventStepper(lowered(network_of(name), NETWORKS[name])), NETWORKS[name]
+    frames = frames_for(spec, n_steps=5, lanes=5)
+    together, state = [], None
+    for frame in frames:
+        output, state = engine.step(frame, state)
+        together.append(output)
+    for lane in range(5):
+        state = None
+        for t, frame in enumerate(frames):
+            output, state = engine.step(frame[lane : lane + 1], state)
+            np.testing.assert_array_equal(output[0], together[t][lane])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64, np.float32, np.float64])
+def test_frames_of_every_dtype_mean_the_same(dtype: type) -> None:
+    for name in ("compact-odd", "traces", "compact-log"):
+        engine = EventStepper(lowered(network_of(name), NETWORKS[name]))
+        frame = frames_for(NETWORKS[name], n_steps=1, lanes=2, density=0.4)[0]
+        expected, _ = engine.step(frame, None)
+        np.testing.assert_array_equal(engine.step(frame.astype(dtype), None)[0], expected)
+        turned: ndarray = np.asfortranarray(frame.astype(dtype))
+        np.testing.assert_array_equal(engine.step(turned, None)[0], expected)
+
+
+def test_silence_costs_nothing_behind_the_first_layers() -> None:
+    engine = EventStepper(lowered(network_of("compact-qcfs"), NETWORKS["compact-qcfs"]))
+    frames = frames_for(NETWORKS["compact-qcfs"], n_steps=1, density=0.5)
+    engine.step(frames[0], None)
+    busy = engine.operations[0]
+    engine = EventStepper(lowered(network_of("traces", seed=1), NETWORKS["traces"]))
+    engine.step(np.zeros((1, 2, 64, 64), np.uint8), None)
+    assert engine.operations[0] == 0 < busy
+
+
+def test_operations_are_those_of_a_count_by_hand() -> None:
+    spec = NETWORKS["compact"]
+    graph = lowered(network_of("compact"), spec)
+    engine = EventStepper(graph)
+    frame = np.zeros((1, 2, 34, 34), np.uint8)
+    frame[0, 0, 0, 0] = frame[0, 1, 10, 10] = 3  # a corner reaches 4 windows, the middle 9, of 8 channels
+    engine.step(frame, None)
+    signals, n_first = _signals(graph, frame[0]), (4 + 9) * 8
+    assert engine.operations[0] == n_first + sum(_reached(graph, signals, i) for i in (1, 2))
+
+
+def _signals(graph: Graph, frame: ndarray) -> list[ndarray]:
+    state: naive_network.State = {"n": 0, "v": {}, "traces": {}}
+    return naive_network.signals(graph, frame, state, {"n": 1, "v": {}, "traces": {}})
+
+
+def _reached(graph: Graph, signals: list[ndarray], index: int) -> int:
+    """Synaptic operations of the path that reads a signal, window by window."""
+    path: Path = next(path for path in graph.paths if path.source == index)
+    x = signals[index]
+    for pool in path.pools:
+        x = naive_network.pooled(pool, x)
+    assert path.kernel is not None
+    return int(naive_network.convolved((x != 0) * 1.0, np.ones_like(path.kernel[0]), path).sum())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_scattered_convolution_is_a_convolution(data: st.DataObject) -> None:
+    def number(low: int, high: int) -> int:
+        return data.draw(st.integers(low, high))
+
+    stride, tall, wide = number(1, 4), number(1, 5), number(1, 5)
+    padding, n_in, n_out = number(0, 4), number(1, 6), number(1, 5)
+    height, width = number(max(1, tall - 2 * padding), 9), number(max(1, wide - 2 * padding), 9)
+    rng = np.random.default_rng(number(0, 10**6))
+    kernel = rng.normal(size=(1, n_out, n_in, tall, wide)).astype(np.float32)
+    path = Path(0, (), kernel, np.zeros(n_out, np.float32), stride, padding)
+    signal = np.where(rng.random((n_in, height, width)) < 0.4, rng.normal(size=(n_in, height, width)), 0)
+    _, tall_out, wide_out = path.shaped(signal.shape)
+    first, channel, value = as_list(signal)
+    state = np.zeros(tall_out * wide_out * n_out, np.float32)
+    out, window = (tall_out, wide_out, n_out), (stride, padding, tall, wide)
+    taps = tapped(kernel, stride)
+    one = np.float32(1)
+    source = (height, width, n_in)
+    layer_kernels.scatter(state, 0, out, taps, 0, window, first, channel, value, source, one)
+    expected = naive_network.convolved(signal, kernel[0], path)
+    np.testing.assert_allclose(state.reshape(tall_out, wide_out, n_out).transpose(2, 0, 1), expected, atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(["max", "mean"]), st.integers(1, 4), st.booleans(), st.floats(0, 1))
+def test_a_pooled_list_is_the_list_of_the_pooled_map(
+    seed: int, kind: str, side: int, rest: bool, density: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    shape = (3, *rng.integers(side, 9, 2).tolist())
+    signal = np.where(rng.random(shape) < density, rng.random(shape) + 0.1, 0)
+    pool = Pool(kind, side, rest)  # type: ignore[arg-type]
+    expected = as_list(naive_network.pooled(pool, signal))
+    n = signal.size + 1
+    first, channel, value = np.zeros(n, np.int64), np.empty(n, np.int64), np.empty(n, np.float32)
+    how = (side, int(kind == "mean"), int(rest))
+    sums = np.empty(3, np.float32)
+    layer_kernels.pooled(as_list(signal), (shape[1], shape[2], 3), how, sums, first, channel, value, 0)
+    pixels, entries = len(expected[0]), len(expected[1])
+    np.testing.assert_array_equal(first[:pixels], expected[0])
+    np.testing.assert_array_equal(channel[:entries], expected[1])
+    np.testing.assert_allclose(value[:entries], expected[2], rtol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0, 1), st.sampled_from([np.uint8, np.float32]), st.integers(1, 4))
+def test_a_frame_becomes_its_list(seed: int, density: float, dtype: type, side: int) -> None:
+    rng = np.random.default_rng(seed)
+    tall, wide = rng.integers(1, 20, 2).tolist()
+    frame: ndarray = np.where(rng.random((2, tall * side, wide * side)) < density, rng.integers(1, 9), 0).astype(dtype)
+    expected = as_list(frame.reshape(2, tall, side, wide, side).sum((2, 4)))
+    flat = frame.ravel()
+    per = 8 // flat.itemsize
+    fits = frame[0].size % per == 0
+    n = 2 * frame.size + 2
+    sums, places = np.empty(n, np.float32), np.empty(n, np.int32)
+    first, channel, value = np.zeros(n, np.int64), np.empty(n, np.int64), np.empty(n, np.float32)
+    words, floats = flat.view(np.uint64) if fits else np.empty(0, np.uint64), np.empty(0, np.float32)
+    target = (places, first, channel, value)
+    if side == 1:
+        entry_kernels.enter_pixels(flat, words, 2, floats, -1, -1, *target)
+    else:
+        entry_kernels.enter_squares(flat, words, frame.shape, side, floats, -1, sums, *target)
+    np.testing.assert_array_equal(first[: len(expected[0])], expected[0])
+    np.testing.assert_array_equal(channel[: len(expected[1])], expected[1])
+    np.testing.assert_array_equal(value[: len(expected[2])], expected[2])
+
+
+def as_list(signal: ndarray) -> tuple[ndarray, ndarray, ndarray]:
+    """The list of a map `(C, H, W)`, as its definition reads."""
+    first, channel, value = [0], list[int](), list[float]()
+    for row in range(signal.shape[1]):
+        for column in range(signal.shape[2]):
+            for c in np.flatnonzero(signal[:, row, column]):
+                channel.append(int(c))
+                value.append(float(signal[c, row, column]))
+            first.append(len(channel))
+    return np.array(first, np.int64), np.array(channel, np.int64), np.array(value, np.float32)
+
+
+def test_a_long_silence_leaves_no_denormal_numbers() -> None:
+    engine, state = EventStepper(lowered(network_of("traces"), NETWORKS["traces"])), None
+    _, state = engine.step(frames_for(NETWORKS["traces"], 1, density=0.5)[0], state)
+    for _ in range(4000):
+        _, state = engine.step(np.zeros((1, 2, 64, 64), np.uint8), state)
+    assert np.all((state == 0) | (np.abs(state) >= 1e-30))
+
+
+def test_it_can_be_copied_and_pickled() -> None:
+    engine = EventStepper(lowered(network_of("compact"), NETWORKS["compact"]))
+    frame = frames_for(NETWORKS["compact"], 1)[0]
+    expected, _ = engine.step(frame, None)
+    for twin in (pickle.loads(pickle.dumps(engine)), copy.deepcopy(engine)):
+        np.testing.assert_array_equal(twin.step(frame, None)[0], expected)
+
+
+def test_frames_of_another_size_are_refused() -> None:
+    engine = EventStepper(lowered(network_of("compact"), NETWORKS["compact"]))
+    with pytest.raises(ModelError, match=r"\(2, 30, 34\) for a network made for \(2, 34, 34\)"):
+        engine.step(np.zeros((1, 2, 30, 34), np.uint8), None)
