@@ -58,7 +58,7 @@ def folded_paths(graph: Graph, stage: int) -> Iterator[FoldedPath]:
             tuple(1 - leak for leak in path.trace_leaks),
             f"traces_{name}" if path.trace_leaks else "",
             path.shaped(graph.signal(path.source)),
-            path.kernel is not None and path.kernel.shape[2:] == signal[1:] and not path.padding,
+            path.kernel is not None and path.kernel.shape[3:] == signal[1:] and not path.padding,
         )
 
 

@@ -30,6 +30,12 @@ def _events(network: nn.Module, spec: NetworkSpec) -> EventStepper:
     return EventStepper(lowered(network, spec))
 
 
+def _dense(network: nn.Module, spec: NetworkSpec) -> SteppedModel[Any]:
+    from spikecut.models.engines.dense import stepper
+
+    return stepper(network, spec)
+
+
 def _onnx(network: nn.Module, spec: NetworkSpec) -> SteppedModel[Any]:
     from spikecut.models.engines.onnx import stepper
 
@@ -39,6 +45,7 @@ def _onnx(network: nn.Module, spec: NetworkSpec) -> SteppedModel[Any]:
 ENGINES: dict[str, Engine] = {
     "norse": Engine(NetworkStepper, "PyTorch and Norse, every layer at every step"),
     "events": Engine(_events, "only what is not 0: spikes are scattered through kernels, the cost follows the events"),
+    "dense": Engine(_dense, "PyTorch, every layer at every step, folded and in few passes"),
     "onnx": Engine(_onnx, "ONNX Runtime, every layer at every step (pip install spikecut[onnx])"),
 }
 

@@ -48,6 +48,14 @@ class LaneByLane(ABC):
         """The state of the lanes that go on; -1 is a lane at rest, all zeros."""
         return [state[lane] if lane >= 0 else self.rest for lane in lanes.tolist()]
 
+    def arrays(self, lane: Lane) -> tuple[ndarray, ...]:
+        """The tensors of a lane as arrays `(1, C, H, W)`, for another engine to go on from."""
+        return lane
+
+    def lane(self, arrays: tuple[ndarray, ...]) -> Lane:
+        """The lane that goes on from the arrays of another engine."""
+        return arrays
+
     def copy(self, state: list[Lane]) -> list[Lane]:
         """A state to come back to."""
         return list(state)

@@ -21,7 +21,7 @@ from spikecut.pipeline.errors import ModelError
 
 from lane_states import lane_of
 
-LANE_BY_LANE = ("onnx",)
+LANE_BY_LANE = ("dense", "onnx")
 DENSITIES = (0.0, 0.03, 0.1, 0.3, 0.6)
 ROUNDING = 2e-5  # of the largest membrane
 
@@ -57,8 +57,8 @@ def test_every_step_is_that_of_double_precision(engine: str, name: str) -> None:
     for density in DENSITIES:
         state = None
         for frame in frames_for(spec, n_steps=4, density=density, seed=round(100 * density)):
-            before = lane_of(graph, state)
-            output, (mine,) = stepper.step(frame, [before])
+            output, (lane,) = stepper.step(frame, [stepper.lane(lane_of(graph, state))])
+            mine = stepper.arrays(lane)
             twin, state = naive_network.step(graph, frame[0], state)
             after = lane_of(graph, state)
             n_steps += 1
