@@ -64,7 +64,7 @@ class SensorSize:
         raise ConfigError(f"{name}: found {size!r:.60}; expected SensorSize(width, height), or the pair of them")
 
 
-_COLUMN_DTYPES = (np.int64, np.uint16, np.uint16, np.uint8)
+_COLUMN_DTYPES = tuple(map(np.dtype, (np.int64, np.uint16, np.uint16, np.uint8)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,16 +90,15 @@ class EventBatch:
     lost: DropCounts = NOTHING_LOST
 
     def __post_init__(self) -> None:
-        columns = {"t": self.t, "x": self.x, "y": self.y, "p": self.p}
-        for (name, column), dtype in zip(columns.items(), _COLUMN_DTYPES, strict=True):
-            if column.dtype != dtype or column.ndim != 1 or len(column) != len(self.t):
+        n = len(self.t)
+        for name, column, dtype in zip("txyp", (self.t, self.x, self.y, self.p), _COLUMN_DTYPES, strict=True):
+            if column.dtype != dtype or column.shape != (n,):
                 raise EventError(
-                    f"column {name} is {column.dtype} of shape {column.shape}; "
-                    f"expected {np.dtype(dtype)} of shape ({len(self.t)},)"
+                    f"column {name} is {column.dtype} of shape {column.shape}; expected {dtype} of shape ({n},)"
                 )
         if self.end_us < self.start_us:
             raise EventError(f"the batch ends at {self.end_us} us, before its start at {self.start_us} us")
-        if len(self.t) and not self.start_us <= self.t[0] <= self.t[-1] < self.end_us:
+        if n and not self.start_us <= self.t[0] <= self.t[-1] < self.end_us:
             raise EventError(
                 f"events from {self.t[0]} to {self.t[-1]} us in a batch of {self.start_us} <= t < {self.end_us}"
             )

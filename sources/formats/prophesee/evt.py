@@ -16,7 +16,7 @@ import numpy as np
 from spikecut.pipeline.errors import CorruptRecording, UnsupportedVersion
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
-from spikecut.sources.formats.prophesee.evt2_decoding import decode_evt2, decode_evt21
+from spikecut.sources.formats.prophesee.evt2_decoding import RUN, decode_evt2, decode_evt21
 from spikecut.sources.formats.prophesee.evt_decoding import MISSING, decode_evt3
 from spikecut.sources.formats.prophesee.header import HEADER_LIMIT, Header, parse_header
 from spikecut.sources.formats.prophesee.sizes import ENTIRE, sensor_of
@@ -123,7 +123,7 @@ def _opened(path: Path, options: ReadOptions, name: str) -> EvtRecording:
 def _stream(path: Path, header: Header, name: str, sensor: SensorSize, batch_events: int) -> WordStream:
     begin = header.end or 0
     if name == "evt2":
-        return WordStream(path, begin, sensor, batch_events, decode_evt2, "<u4", 4, 1, _START)
+        return WordStream(path, begin, sensor, batch_events, decode_evt2, "<u4", 4, RUN, _START)
     if name == "evt3":
         return WordStream(path, begin, sensor, batch_events, decode_evt3, "<u2", 2, 12, _START)
     swapped = _is_swapped(path, header)

@@ -24,6 +24,8 @@ from spikecut.sources.formats.prophesee.evt_decoding import (
     take_high,
 )
 
+RUN = 32  # words that are taken for events at once
+PIXELS = 1024  # events whose pixels are unpacked at once
 LEAP = 156  # steps of TIME_HIGH in 10 ms: 64 us each
 _PLACES = np.zeros(32, np.int64)  # the place of the only bit of a word, by the upper 5 bits of a product (de Bruijn)
 for _place in range(32):
@@ -40,22 +42,30 @@ def outside2(word: Any, sensor: Any) -> Any:
 
 
 @compiled(nogil=True)
-def run_of_events(words: Any, i: Any, end: Any, known: Any) -> Any:
-    """Where the run of events that begins at word `i` ends, at most at `end`."""
-    while i < end and words[i] < known:
-        i += np.uint64(1)
-    return i
+def take_run(words: Any, i: Any, known: Any, time: Any, n: Any, t: Any, pixels: Any, k0: Any) -> Any:
+    """Times and words of RUN words from word `i` on, as if all were events; returns how many are before another one."""
+    highest: Any = np.uint32(0)
+    for k in range(np.uint64(RUN)):
+        word = words[i + k]
+        t[n + k] = time | np.int64((word >> np.uint32(22)) & np.uint32(63))
+        pixels[k0 + k] = word
+        highest = max(highest, word)
+    m = np.uint64(RUN)
+    if highest >= known:
+        m = np.uint64(0)
+        while words[i + m] < known:
+            m += np.uint64(1)
+    return m
 
 
 @compiled(nogil=True)
-def fill(words: Any, time: Any, t: Any, x: Any, y: Any, p: Any) -> None:
-    """The columns of events within one TIME_HIGH."""
-    for k in range(np.uint64(words.shape[0])):
-        word = words[k]
-        t[k] = time | np.int64((word >> np.uint32(22)) & np.uint32(63))
-        x[k] = (word >> np.uint32(11)) & np.uint32(0x7FF)
-        y[k] = word & np.uint32(0x7FF)
-        p[k] = word >> np.uint32(28)
+def unpack(pixels: Any, begin: Any, end: Any, x: Any, y: Any, p: Any) -> None:
+    """Pixels and polarities of events `begin` to `end` from their words."""
+    for k in range(end - begin):
+        word = pixels[k]
+        x[begin + k] = (word >> np.uint32(11)) & np.uint32(0x7FF)
+        y[begin + k] = word & np.uint32(0x7FF)
+        p[begin + k] = word >> np.uint32(28)
 
 
 @compiled(nogil=True)
@@ -64,26 +74,26 @@ def decode_evt2(
 ) -> int:
     """Columns from a block of EVT2; returns how many events, `state` says how many bytes."""
     layout = (28, 0, 28, LEAP)
-    n_words, limit, one = np.uint64(words.shape[0]), np.uint64(t.shape[0]), np.uint64(1)
+    n_words, limit, one = np.uint64(words.shape[0]), np.uint64(t.shape[0] - RUN), np.uint64(1)
     i = n = np.uint64(0)
     time = state[HIGH] << 6
     known = np.uint32(0x20000000) if state[KNOWN] else np.uint32(0)
     at = np.int64(-1)
+    pixels, begin = np.empty(PIXELS + RUN, np.uint32), n  # the words of the events from `begin` on
     while i < n_words and n < limit:
-        if not shift:
-            end = run_of_events(words, i, min(n_words, i + limit - n), known)
-            m = end - i
-            fill(words[i:end], time, t[n:], x[n:], y[n:], p[n:])
+        if n - begin >= np.uint64(PIXELS):
+            unpack(pixels, begin, n, x, y, p)
+            begin = n
+        if not shift and i + np.uint64(RUN) <= n_words:
+            m = take_run(words, i, known, time, n, t, pixels, n - begin)
             i += m
             n += m
-        if i >= n_words or n >= limit:
-            break
+            if m == np.uint64(RUN):
+                continue
         word = np.uint32(words[i])
-        if word < known and not outside2(word, size):  # where bytes were added or lost, each pixel is looked at
+        if word < known and not (shift and outside2(word, size)):  # after added or lost bytes each pixel is looked at
             t[n] = time | np.int64((word >> np.uint32(22)) & np.uint32(63))
-            x[n] = (word >> np.uint32(11)) & np.uint32(0x7FF)
-            y[n] = word & np.uint32(0x7FF)
-            p[n] = word >> np.uint32(28)
+            pixels[n - begin] = word
             n += one
             i += one
             continue
@@ -107,9 +117,10 @@ def decode_evt2(
             at = np.int64(-1)
             if skipped < 0:
                 t[n] = time | np.int64((word >> np.uint32(22)) & np.uint32(63))
-                x[n], y[n], p[n] = (word >> np.uint32(11)) & np.uint32(0x7FF), word & np.uint32(0x7FF), kind
+                pixels[n - begin] = word
                 n += one
         i += one
+    unpack(pixels, begin, n, x, y, p)
     state[CONSUMED] = 4 * np.int64(i) if at < 0 else at
     state[FULL] = n >= limit
     return int(n)

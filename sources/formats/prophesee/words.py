@@ -23,6 +23,7 @@ from spikecut.sources.formats.prophesee.evt_decoding import (
     SPECIAL,
     STATE,
 )
+from spikecut.sources.formats.reading.column_pool import ColumnPool
 from spikecut.sources.formats.reading.files import open_binary, unreadable
 from spikecut.sources.formats.reading.ordering import Chunk, empty_columns
 from spikecut.sources.formats.reading.wanted_order import SORTER
@@ -66,7 +67,8 @@ class WordStream:
         state[DISORDER] = SORTER.get() is not None
         _forget(state)
         at = self.begin if from_byte is None else from_byte
-        buffer, output = np.empty(_BLOCK_BYTES, np.uint8), _Output(self.batch_events + self.most)
+        item_bytes = np.dtype(self.word).itemsize
+        buffer, output = np.empty(_BLOCK_BYTES, np.uint8), _Output(self.batch_events, self.most)
         with open_binary(self.path) as file:
             size = os.fstat(file.fileno()).st_size
             end = data_end(file, self.begin, size, self.record_bytes)
@@ -79,16 +81,18 @@ class WordStream:
                 n_read = _read_into(file, self.path, room)
                 missing += 0 if n_read or not room else remaining  # the file has become shorter
                 remaining = 0 if missing else remaining - n_read
-                n_bytes, done = n_left + n_read, 0
+                n_bytes, done, n_before = n_left + n_read, 0, output.n
                 state[FULL] = 1
-                while state[FULL] and done % np.dtype(self.word).itemsize == 0:
+                while state[FULL] and done % item_bytes == 0:
                     state[OFFSET] = at + done
                     self._decode(buffer[done:n_bytes], (remaining == 0, shift), state, output)
                     done += int(state[CONSUMED])
-                    if state[FULL]:
+                    if state[FULL] or output.is_full(output.n - n_before):
                         yield output.chunk()
+                        n_before = 0
                 n_left, at, progress = n_bytes - done, at + done, done > 0
-                buffer[:n_left] = buffer[done:n_bytes].copy()
+                if n_left:
+                    buffer[:n_left] = buffer[done:n_bytes].copy()
         yield output.chunk()
         if tail > 0 and not (missing or buffer[:n_left].any()):
             tail, n_left = tail + n_left, 0
@@ -101,7 +105,7 @@ class WordStream:
         """Decodes into `output` until it is full, the bytes are used up, more are needed, or words begin elsewhere."""
         words = data[: len(data) // np.dtype(self.word).itemsize * np.dtype(self.word).itemsize].view(self.word)
         size = np.array([self.sensor.width, self.sensor.height])
-        columns = [column[output.n :] for column in output.columns]
+        columns = [column[output.n :] for column in output.columns] if output.n else output.columns
         output.n += self.kernel(data, words, *flags, size, state, *columns)
         if state[OUTSIDE_AT] >= 0 and output.outside_at is None:
             output.outside_at = int(state[OUTSIDE_AT])
@@ -109,16 +113,20 @@ class WordStream:
 
 
 class _Output:
-    """Columns that fill up, and what was lost meanwhile."""
+    """Columns for `n_events` events, and `more` that a kernel may need, that fill up; and what was lost meanwhile."""
 
-    def __init__(self, n_events: int) -> None:
-        self.n_events = n_events
+    def __init__(self, n_events: int, more: int) -> None:
+        self.n_events, self.pool = n_events, ColumnPool(n_events + more)
         self._renew()
 
     def _renew(self) -> None:
-        self.columns, self.n = empty_columns(self.n_events), 0
+        self.columns, self.n = self.pool.columns(), 0
         self.lost = NOTHING_LOST
         self.outside_at: int | None = None
+
+    def is_full(self, n_next: int) -> bool:
+        """Whether it is time for new columns: at least half are used, and `n_next` more events would not fit."""
+        return 2 * self.n >= self.n_events < self.n + n_next
 
     def chunk(self) -> Chunk:
         """What came together; the columns begin anew."""
@@ -130,13 +138,14 @@ class _Output:
 
 def _losses(state: Int64[ndarray, " S"]) -> DropCounts:
     """What the last block has lost; the counters begin anew."""
-    counts = [
-        DropCounts.of(cause, int(state[first]), int(state[first + 1]), int(state[first + 2]))
-        for first, cause in _CAUSES
-        if state[first] or state[first + 1]
-    ]
-    _forget(state)
-    return sum(counts, NOTHING_LOST)
+    lost = NOTHING_LOST
+    counters = state.tolist()
+    for first, cause in _CAUSES:
+        if counters[first] or counters[first + 1]:
+            lost += DropCounts.of(cause, *counters[first : first + 3])
+    if lost or counters[OUTSIDE_AT] >= 0:
+        _forget(state)
+    return lost
 
 
 def _forget(state: Int64[ndarray, " S"]) -> None:

@@ -45,6 +45,7 @@ from spikecut.sources.formats.reading.wanted_order import sorted_if_wanted
 __all__ = ["REORDER_US", "RESET_US", "Chunk", "empty_columns", "in_order", "nothing"]
 
 WAITING_LIMIT = 1 << 24  # a megapixel camera makes 10 million events in 10 ms at its physical limit
+WHOLE_LIMIT = 1 << 18  # larger parts are cut where they become certain
 STALE_SEGMENTS, STALE_EVENTS = 8, 65_536
 _NO_EVENT = "it is damaged from its first event on, or holds something else than its header or name says"
 
@@ -118,7 +119,9 @@ class _Order:
             if not len(chunk):
                 return
         elif not len(self.unjudged) and self.follows(chunk):
-            self.clock[NEWEST] = chunk.t[-1]
+            if self.clock[FRESH]:
+                yield from self.close(marked=False)
+            self.clock[:] = chunk.t[-1], 0
             self.put_last(chunk)
             yield from self.certain()
             return
@@ -138,8 +141,10 @@ class _Order:
             yield self.batch(nothing(), self.start_us or 0)
 
     def follows(self, chunk: Chunk) -> bool:
-        """Whether the first event follows what waits by 0 to 10 ms."""
-        return not self.clock[FRESH] and 0 <= int(chunk.t[0]) - int(self.clock[NEWEST]) <= REORDER_US
+        """Whether the first of events without jumps follows what waits by 0 to 10 ms, or begins a segment."""
+        if self.clock[FRESH]:
+            return len(chunk) > 2
+        return 0 <= int(chunk.t[0]) - int(self.clock[NEWEST]) <= REORDER_US
 
     def possible(self, chunk: Chunk) -> Chunk:
         """The events on the sensor and at possible times; the others are counted."""
@@ -193,14 +198,24 @@ class _Order:
         self.put_last(part)
 
     def certain(self) -> Iterator[EventBatch]:
-        """The events that nothing can come before any more."""
+        """The parts that nothing can come before any more.
+
+        The first part of a segment, and one of too many events, is cut at the last event that is certain; later parts
+        wait until they are certain as a whole, so that batches are as large as chunks.
+        """
         until_us, parts = self.newest_us - REORDER_US, list[Chunk]()
         while self.waiting and self.waiting[0].t[0] < until_us:
-            part = self.waiting.pop(0)
+            part = self.waiting[0]
             if part.t[-1] >= until_us:
+                if self.start_us is not None and len(part) <= WHOLE_LIMIT:
+                    until_us = int(part.t[0]) + (bool(parts) and parts[-1].t[-1] == part.t[0])
                 n = int(np.searchsorted(part.t, until_us))
-                self.waiting.insert(0, part.taken(slice(n, None)))
+                if n == 0:
+                    break
+                self.waiting[0] = part.taken(slice(n, None))
                 part = part.taken(slice(0, n))
+            else:
+                self.waiting.pop(0)
             parts.append(part)
         if parts and self.short:
             n = sum(len(part) for parts in self.short for part in parts)
