@@ -78,9 +78,9 @@ def open_dat(path: Path, options: ReadOptions = DEFAULTS) -> DatRecording:
             path, f"records of type 0x{kind[0]:02X} and {kind[1]} bytes; spikecut reads {known} of {RECORD} bytes"
         )
     begin = header.end + 2
-    pixels = WordStream(path, begin, ENTIRE, options.batch_events, decode_dat, "<u4", RECORD)
+    pixels = WordStream(path, begin, ENTIRE, options.batch_events, decode_dat, "<u8", RECORD)
     sensor = sensor_of(path, header, options.sensor, pixels.chunks())
-    return DatRecording(path, sensor, WordStream(path, begin, sensor, options.batch_events, decode_dat, "<u4", RECORD))
+    return DatRecording(path, sensor, WordStream(path, begin, sensor, options.batch_events, decode_dat, "<u8", RECORD))
 
 
 def write_dat(path: Path, batches: Iterable[EventBatch], sensor: SensorSize) -> int:

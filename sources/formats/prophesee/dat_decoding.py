@@ -1,9 +1,9 @@
 """The compiled loop that turns the records of DAT into columns, and distinguishes records from garbage.
 
-A record is two little-endian words: the time in µs, and x (bits 0-13), y (14-27), polarity (28). Groups of records
-whose times rise by less than 10 ms each, with nothing impossible among them, are converted at full speed. In other
-groups each record is judged: a suspect is compared with the records that follow. The 32 bits of time are a circle; a
-fall is a wrap only if it lands just behind the wrap (`WRAP_PAUSE_US`).
+A record is two little-endian words of 4 bytes: the time in µs, and x (bits 0-13), y (14-27), polarity (28). Groups of
+records whose times rise by less than 10 ms each, with nothing impossible among them, are converted at full speed. In
+other groups each record is judged: a suspect is compared with the records that follow. The 32 bits of time are a
+circle; a fall is a wrap only if it lands just behind the wrap (`WRAP_PAUSE_US`).
 
 All of it stands in one file because Numba's cache notices changes only in the file of the function that is called.
 """
@@ -17,6 +17,7 @@ from spikecut.sources.formats.prophesee.evt_decoding import (
     BAD,
     BAD_AT,
     BAD_BYTES,
+    CHECKED,
     CLOCK,
     CONSUMED,
     DISORDER,
@@ -30,10 +31,11 @@ from spikecut.sources.formats.reading.ordering import REORDER_US, RESET_US
 
 RECORD = 8
 AHEAD = 32  # records with which a suspect is compared
-GROUP = 512
+GROUP = 1024
 LEAP_US = REORDER_US
 WRAP_PAUSE_US = 600_000_000  # a longer silence across the wrap is taken for a reset of the clock
 _CIRCLE = 1 << 32
+_LOWER = np.uint64(0xFFFFFFFF)
 EVENT, OUTSIDE, IMPOSSIBLE = 0, 1, 2
 BELIEVE, DROP = 0, -1
 
@@ -43,26 +45,26 @@ def decode_dat(
     data: Any, words: Any, final: Any, shift: Any, size: Any, state: Any, t: Any, x: Any, y: Any, p: Any
 ) -> Any:
     """Columns from a block of records; returns how many events, `state` says how many bytes."""
-    n_records: Any = min(np.int64(data.shape[0]) // RECORD, np.int64(words.shape[0]) // 2)
+    n_records: Any = np.int64(words.shape[0])
     width, height = size[0], size[1]
     i: Any = np.int64(0)
     n: Any = np.int64(0)
     n_free: Any = np.int64(t.shape[0])
+    state[CHECKED] = 1
     clock, before, started, at = state[CLOCK], state[RAW], state[KNOWN], np.int64(-1)
     while i < n_records and n < n_free:
         m: Any = min(GROUP, n_records - i, n_free - n)
         end = n + m
-        if started:
-            fill(words[2 * i :], clock - before, t[n:end], x[n:end], y[n:end], p[n:end])
-        if started and is_smooth(clock, size, t[n:end], x[n:end], y[n:end], p[n:end]):
-            before = np.int64(words[2 * (i + m - 1)])
-            clock = t[n + m - 1]
+        if started and fill(words[i : i + m], clock - before, clock, size, t[n:end], x[n:end], y[n:end], p[n:end]):
+            before = np.int64(words[i + m - 1] & _LOWER)
+            clock = t[end - 1]
             i += m
             n += m
             continue
+        state[CHECKED] = 0
         for _ in range(m):
             place = i * RECORD
-            raw, pixel = np.int64(words[2 * i]), np.int64(words[2 * i + 1])
+            raw, pixel = np.int64(words[i] & _LOWER), np.int64(words[i] >> np.uint64(32))
             step = step_from(raw, before, clock >= _CIRCLE) if started else np.int64(0)
             if pixel >> 29 or not started or step > LEAP_US or step < -LEAP_US:
                 if not final and data.shape[0] - place < (AHEAD + 2) * RECORD:
@@ -98,31 +100,24 @@ def decode_dat(
 
 
 @compiled(nogil=True)
-def fill(words: Any, shift_us: Any, t: Any, x: Any, y: Any, p: Any) -> None:
-    """The columns of as many records as they have room for."""
+def fill(words: Any, shift_us: Any, clock: Any, size: Any, t: Any, x: Any, y: Any, p: Any) -> Any:
+    """The columns of as many records as they have room for.
+
+    Returns whether times rise from `clock` on by at most a leap each, and all pixels and polarities are possible.
+    """
+    width, height, wrong = np.uint32(size[0]), np.uint32(size[1]), np.uint32(0)
     for k in range(np.uint64(t.shape[0])):
-        pixel = words[np.uint64(2) * k + np.uint64(1)]
-        t[k] = shift_us + np.int64(words[np.uint64(2) * k])
-        x[k] = pixel & np.uint32(0x3FFF)
-        y[k] = (pixel >> np.uint32(14)) & np.uint32(0x3FFF)
+        pixel = np.uint32(words[k] >> np.uint64(32))
+        column, row = pixel & np.uint32(0x3FFF), (pixel >> np.uint32(14)) & np.uint32(0x3FFF)
+        t[k] = shift_us + np.int64(words[k] & _LOWER)
+        x[k] = column
+        y[k] = row
         p[k] = pixel >> np.uint32(28)
-
-
-@compiled(nogil=True)
-def is_smooth(clock: Any, size: Any, t: Any, x: Any, y: Any, p: Any) -> Any:
-    """Whether times rise from `clock` on by at most a leap each, and all pixels and polarities are possible."""
-    width, height = size[0], size[1]
-    wrong: Any = 0
-    for k in range(t.shape[0] - 1):
-        step = t[k + 1] - t[k]
-        wrong += (step < 0) | (step > LEAP_US)
-    for k in range(t.shape[0]):
-        wrong += x[k] >= width
-    for k in range(t.shape[0]):
-        wrong += y[k] >= height
-    for k in range(t.shape[0]):
-        wrong += p[k] > 1
-    return wrong == 0 and 0 <= t[0] - clock <= LEAP_US
+        wrong |= np.uint32(column >= width) | np.uint32(row >= height) | pixel >> np.uint32(29)
+    far = np.uint64(np.uint64(t[0] - clock) > np.uint64(LEAP_US))
+    for k in range(np.uint64(1), np.uint64(t.shape[0])):
+        far |= np.uint64(np.uint64(t[k] - t[k - np.uint64(1)]) > np.uint64(LEAP_US))
+    return not wrong and not far
 
 
 @compiled(nogil=True)

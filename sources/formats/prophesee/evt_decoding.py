@@ -24,6 +24,7 @@ STATE = 24
 CONSUMED, FULL, OFFSET, OUTSIDE_AT, KNOWN, HIGH, LOW, ROW, BASE, POLARITY = range(10)
 BAD, BAD_BYTES, BAD_AT, SPECIAL, SPECIAL_BYTES, SPECIAL_AT, LEAPS, LEAP_BYTES, LEAP_AT = range(10, 19)
 CLOCK, RAW, DISORDER = 19, 20, 21  # of DAT; DISORDER: records of any time may follow each other, they will be sorted
+CHECKED = 22  # set by a kernel: all its events are on the sensor, each 0 to 10 ms after the one before
 BLIND, SURE = 0, 1  # KNOWN: whether the time of the next event is known; HIGH is -1 before the first
 MISSING = -1
 

@@ -14,6 +14,7 @@ from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, Sensor
 from spikecut.sources.formats.prophesee.evt_decoding import (
     AHEAD_BYTES,
     BAD,
+    CHECKED,
     CONSUMED,
     DISORDER,
     FULL,
@@ -65,7 +66,7 @@ class WordStream:
         state = np.zeros(STATE, np.int64)
         state[: len(self.start)] = self.start
         state[DISORDER] = SORTER.get() is not None
-        _forget(state)
+        state[BAD : LEAPS + 3], state[OUTSIDE_AT] = _NOTHING, -1
         at = self.begin if from_byte is None else from_byte
         item_bytes = np.dtype(self.word).itemsize
         buffer, output = np.empty(_BLOCK_BYTES, np.uint8), _Output(self.batch_events, self.most)
@@ -103,13 +104,13 @@ class WordStream:
 
     def _decode(self, data: Any, flags: tuple[bool, bool], state: Int64[ndarray, " S"], output: "_Output") -> None:
         """Decodes into `output` until it is full, the bytes are used up, more are needed, or words begin elsewhere."""
-        words = data[: len(data) // np.dtype(self.word).itemsize * np.dtype(self.word).itemsize].view(self.word)
-        size = np.array([self.sensor.width, self.sensor.height])
+        item_bytes = np.dtype(self.word).itemsize
+        words = data[: len(data) // item_bytes * item_bytes].view(self.word)
         columns = [column[output.n :] for column in output.columns] if output.n else output.columns
-        output.n += self.kernel(data, words, *flags, size, state, *columns)
-        if state[OUTSIDE_AT] >= 0 and output.outside_at is None:
-            output.outside_at = int(state[OUTSIDE_AT])
-        output.lost += _losses(state)
+        state[CHECKED] = 0
+        output.n += self.kernel(data, words, *flags, (self.sensor.width, self.sensor.height), state, *columns)
+        output.take(state.tolist())
+        state[BAD : LEAPS + 3], state[OUTSIDE_AT] = _NOTHING, -1
 
 
 class _Output:
@@ -121,8 +122,17 @@ class _Output:
 
     def _renew(self) -> None:
         self.columns, self.n = self.pool.columns(), 0
-        self.lost = NOTHING_LOST
+        self.lost, self.checked = NOTHING_LOST, True
         self.outside_at: int | None = None
+
+    def take(self, state: list[int]) -> None:
+        """Notes what a kernel says about the events that it has just put into the columns."""
+        self.checked = self.checked and bool(state[CHECKED])
+        if state[OUTSIDE_AT] >= 0 and self.outside_at is None:
+            self.outside_at = state[OUTSIDE_AT]
+        for first, cause in _CAUSES:
+            if state[first] or state[first + 1]:
+                self.lost += DropCounts.of(cause, *state[first : first + 3])
 
     def is_full(self, n_next: int) -> bool:
         """Whether it is time for new columns: at least half are used, and `n_next` more events would not fit."""
@@ -131,26 +141,9 @@ class _Output:
     def chunk(self) -> Chunk:
         """What came together; the columns begin anew."""
         t, x, y, p = (column[: self.n] for column in self.columns)
-        chunk = Chunk(t, x, y, p, self.lost, self.outside_at)
+        chunk = Chunk(t, x, y, p, self.lost, self.outside_at, checked=self.checked)
         self._renew()
         return chunk
-
-
-def _losses(state: Int64[ndarray, " S"]) -> DropCounts:
-    """What the last block has lost; the counters begin anew."""
-    lost = NOTHING_LOST
-    counters = state.tolist()
-    for first, cause in _CAUSES:
-        if counters[first] or counters[first + 1]:
-            lost += DropCounts.of(cause, *counters[first : first + 3])
-    if lost or counters[OUTSIDE_AT] >= 0:
-        _forget(state)
-    return lost
-
-
-def _forget(state: Int64[ndarray, " S"]) -> None:
-    state[BAD : LEAPS + 3] = _NOTHING
-    state[OUTSIDE_AT] = -1
 
 
 def _read_into(file: BinaryIO, path: Path, buffer: memoryview) -> int:
