@@ -30,6 +30,9 @@ MISSING = -1
 
 EVT2_TYPES = 0xC503  # bits of the types 0, 1, 8, A, E and F
 EVT3_TYPES = 0xC5FD  # 0, 2 to 8, A, E and F
+DRAFTS = 1024  # events that are unpacked at once
+_COMMON = np.uint64(0x45)  # the types 0 (row), 2 (event) and 6 (TIME_LOW), which go to the lanes 0, 1 and 3 of a draft
+_LANE = np.uint64(0xFFFF)
 EVT3_LEAP = 3  # steps of TIME_HIGH in 10 ms: 4096 us each
 
 
@@ -158,45 +161,76 @@ def suspicious(data: Any, at: Any, layout: Any, flags: Any, sensor: Any, state: 
 
 
 @compiled(nogil=True)
+def take_run(words: Any, i: Any, end: Any, lanes: Any, k: Any, drafts: Any) -> Any:
+    """Takes rows, TIME_LOWs and events from word `i` up to another word or `end`, without a branch for their kind.
+
+    Each goes to its lane, and all four lanes are the draft of an event, which stays if the word was one. Returns the
+    next word, the lanes, and the number of drafts.
+    """
+    while i < end:
+        word = np.uint64(words[i])
+        if not (_COMMON >> (word >> np.uint64(12))) & np.uint64(1):
+            break
+        shift = (word >> np.uint64(9)) & np.uint64(0x70)
+        lanes = (lanes & ~(_LANE << shift)) | word << shift
+        drafts[k] = lanes
+        k += np.uint64((word >> np.uint64(13)) == np.uint64(1))
+        i += np.uint64(1)
+    return i, lanes, k
+
+
+@compiled(nogil=True)
+def unpack(drafts: Any, begin: Any, end: Any, high: Any, t: Any, x: Any, y: Any, p: Any) -> None:
+    """The columns of events `begin` to `end` from their drafts."""
+    one = np.uint64(1)
+    for k in range(end - begin):
+        draft = drafts[k]
+        pixel, of_vector = (draft >> np.uint64(16)) & _LANE, (draft >> np.uint64(47)) & one
+        t[begin + k] = high + np.int64((draft >> np.uint64(48)) & np.uint64(0xFFF))
+        x[begin + k] = pixel & (np.uint64(0x7FF) | of_vector * _LANE)
+        y[begin + k] = draft & np.uint64(0x7FF)
+        p[begin + k] = (pixel >> np.uint64(11)) & one & ~of_vector | (draft >> np.uint64(32)) & one
+
+
+@compiled(nogil=True)
 def decode_evt3(
     data: Any, words: Any, final: Any, shift: Any, size: Any, state: Any, t: Any, x: Any, y: Any, p: Any
 ) -> int:
     """Columns from a block of EVT3; returns how many events, `state` says how many bytes."""
     layout = (12, 0, 12, EVT3_LEAP)
     n_words, limit, one = np.uint64(words.shape[0]), np.uint64(t.shape[0] - 12), np.uint64(1)
-    i = n = np.uint64(0)
-    row, base, polarity, low = state[ROW], state[BASE], state[POLARITY], state[LOW]
+    i = n = begin = np.uint64(0)
+    drafts, room = np.empty(DRAFTS + 12, np.uint64), np.uint64(DRAFTS)  # of the events from `begin` on
+    base, polarity, has_row = state[BASE], state[POLARITY], state[ROW] >= 0
+    lanes = np.uint64(state[LOW]) << np.uint64(48) | np.uint64(max(np.int64(0), state[ROW]))
     high = state[HIGH] << 12
-    common = np.uint32(0x45) if state[KNOWN] and row >= 0 else np.uint32(0)  # the types 0, 2 and 6
     at = np.int64(-1)
     while i < n_words and n <= limit:
+        if n - begin >= room:
+            unpack(drafts, begin, n, high, t, x, y, p)
+            begin = n
+        if state[KNOWN] and has_row:
+            end = min(n_words, i + min(room - (n - begin), limit + one - n))
+            i, lanes, k = take_run(words, i, end, lanes, n - begin, drafts)
+            n = begin + k
+            if i == end:
+                continue
         word = np.uint32(words[i])
         kind = word >> np.uint32(12)
-        if (common >> kind) & np.uint32(1):
-            pixel = word & np.uint32(0x7FF)
-            t[n] = high + low
-            x[n] = pixel
-            y[n] = row
-            p[n] = (word >> np.uint32(11)) & np.uint32(1)
-            n += np.uint64(kind == 2)
-            row = np.int64(pixel) if kind == 0 else row
-            low = np.int64(word & np.uint32(0xFFF)) if kind == 6 else low
-        elif kind == 4 or kind == 5:
+        if kind == 4 or kind == 5:
             width = 12 if kind == 4 else 8
             mask = word & np.uint32((1 << width) - 1)
-            if not state[KNOWN] or row < 0 or base < 0:
+            if not state[KNOWN] or not has_row or base < 0:
                 number: Any = 0
-                for k in range(width):
-                    number += (mask >> np.uint32(k)) & np.uint32(1)
-                note(state, BAD if state[HIGH] < 0 or row < 0 or base < 0 else LEAPS, number, 2, 2 * np.int64(i))
+                for j in range(width):
+                    number += (mask >> np.uint32(j)) & np.uint32(1)
+                note(state, BAD if state[HIGH] < 0 or not has_row or base < 0 else LEAPS, number, 2, 2 * np.int64(i))
             else:
-                for k in range(12):
-                    t[n + np.uint64(k)] = high + low
-                    y[n + np.uint64(k)] = row
-                    p[n + np.uint64(k)] = polarity
-                for k in range(width):
-                    x[n] = base + k
-                    n += np.uint64((mask >> np.uint32(k)) & np.uint32(1))
+                lane = np.uint64(0x8000 | polarity) << np.uint64(32) | np.uint64(base) << np.uint64(16)
+                draft = lanes & ~(np.uint64(0xFFFFFFFF) << np.uint64(16)) | lane
+                for j in range(np.uint64(width)):
+                    drafts[n - begin] = draft + (j << np.uint64(16))
+                    n += np.uint64((mask >> np.uint32(j)) & np.uint32(1))
             base = min(base + width, np.int64(60_000)) if base >= 0 else base
         elif kind == 3:
             base, polarity = np.int64(word & np.uint32(0x7FF)), np.int64((word >> np.uint32(11)) & np.uint32(1))
@@ -207,16 +241,15 @@ def decode_evt3(
                 if taken == 0:
                     break
                 if taken == 2 and state[HIGH] != before:
-                    low = np.int64(0)  # the TIME_LOW of the new time comes next
-                high = state[HIGH] << 12
-            common = np.uint32(0x45) if state[KNOWN] and row >= 0 else np.uint32(0)
+                    lanes &= ~(_LANE << np.uint64(48))  # the TIME_LOW of the new time comes next
+                unpack(drafts, begin, n, high, t, x, y, p)
+                high, begin = state[HIGH] << 12, n
         elif kind == 0:
-            row = np.int64(word & np.uint32(0x7FF))
-            common = np.uint32(0x45) if state[KNOWN] else np.uint32(0)
+            lanes, has_row = lanes & ~_LANE | np.uint64(word), True
         elif kind == 6:
-            low = np.int64(word & np.uint32(0xFFF))
+            lanes = lanes & ~(_LANE << np.uint64(48)) | np.uint64(word) << np.uint64(48)
         elif kind == 2:
-            note(state, BAD if state[HIGH] < 0 or row < 0 else LEAPS, 1, 2, 2 * np.int64(i))
+            note(state, BAD if state[HIGH] < 0 or not has_row else LEAPS, 1, 2, 2 * np.int64(i))
         elif (EVT3_TYPES >> kind) & 1:
             note(state, SPECIAL, kind == 10 or kind == 14, 2, 2 * np.int64(i))
         else:
@@ -227,7 +260,10 @@ def decode_evt3(
                 break
             at = np.int64(-1)
         i += one
-    state[ROW], state[BASE], state[POLARITY], state[LOW] = row, base, polarity, low
+    unpack(drafts, begin, n, high, t, x, y, p)
+    state[ROW] = np.int64(lanes & np.uint64(0x7FF)) if has_row else MISSING
+    state[LOW] = np.int64((lanes >> np.uint64(48)) & np.uint64(0xFFF))
+    state[BASE], state[POLARITY] = base, polarity
     state[CONSUMED] = 2 * np.int64(i) if at < 0 else at
     state[FULL] = n > limit
     return int(n)
