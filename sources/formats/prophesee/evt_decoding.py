@@ -33,6 +33,8 @@ EVT3_TYPES = 0xC5FD  # 0, 2 to 8, A, E and F
 DRAFTS = 1024  # events that are unpacked at once
 _COMMON = np.uint64(0x45)  # the types 0 (row), 2 (event) and 6 (TIME_LOW), which go to the lanes 0, 1 and 3 of a draft
 _LANE = np.uint64(0xFFFF)
+_OTHER_LANES = np.array([~(0xFFFF << 16 * lane) & 0xFFFFFFFFFFFFFFFF for lane in range(4)], np.uint64)
+RUN = 64  # words of which none is of another type are taken at once
 EVT3_LEAP = 3  # steps of TIME_HIGH in 10 ms: 4096 us each
 
 
@@ -161,20 +163,35 @@ def suspicious(data: Any, at: Any, layout: Any, flags: Any, sensor: Any, state: 
 
 
 @compiled(nogil=True)
+def take_common(word: Any, lanes: Any, k: Any, drafts: Any) -> Any:
+    """Puts a row, a TIME_LOW or an event into its lane; all four are the draft of an event, which stays for an event.
+
+    Returns the lanes and the number of drafts.
+    """
+    kind = word >> np.uint64(13)
+    lanes = (lanes & _OTHER_LANES[kind]) | word << (kind << np.uint64(4))
+    drafts[k] = lanes
+    return lanes, k + np.uint64(kind == np.uint64(1))
+
+
+@compiled(nogil=True)
 def take_run(words: Any, i: Any, end: Any, lanes: Any, k: Any, drafts: Any) -> Any:
     """Takes rows, TIME_LOWs and events from word `i` up to another word or `end`, without a branch for their kind.
 
-    Each goes to its lane, and all four lanes are the draft of an event, which stays if the word was one. Returns the
-    next word, the lanes, and the number of drafts.
+    Returns the next word, the lanes, and the number of drafts.
     """
-    while i < end:
-        word = np.uint64(words[i])
-        if not (_COMMON >> (word >> np.uint64(12))) & np.uint64(1):
+    while i + np.uint64(RUN) <= end:
+        other = np.uint16(0)
+        for j in range(np.uint64(RUN)):
+            word = words[i + j]
+            other |= np.uint16(word & np.uint16(0x9000)) | np.uint16((word & np.uint16(0x6000)) == np.uint16(0x4000))
+        if other:
             break
-        shift = (word >> np.uint64(9)) & np.uint64(0x70)
-        lanes = (lanes & ~(_LANE << shift)) | word << shift
-        drafts[k] = lanes
-        k += np.uint64((word >> np.uint64(13)) == np.uint64(1))
+        for j in range(np.uint64(RUN)):
+            lanes, k = take_common(np.uint64(words[i + j]), lanes, k, drafts)
+        i += np.uint64(RUN)
+    while i < end and (_COMMON >> np.uint64(words[i] >> np.uint16(12))) & np.uint64(1):
+        lanes, k = take_common(np.uint64(words[i]), lanes, k, drafts)
         i += np.uint64(1)
     return i, lanes, k
 
