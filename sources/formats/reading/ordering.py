@@ -15,17 +15,14 @@ The result does not depend on how the events were cut into chunks. Events in ord
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Int64, UInt8, UInt16
-from numpy import ndarray
 
 from spikecut.pipeline.errors import CorruptRecording, LimitExceeded
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
+from spikecut.sources.formats.reading.chunks import Chunk, apart, empty_columns, joined, nothing
 from spikecut.sources.formats.reading.clock_kernels import (
     CLOCK,
     FRESH,
@@ -48,31 +45,6 @@ WAITING_LIMIT = 1 << 24  # a megapixel camera makes 10 million events in 10 ms a
 WHOLE_LIMIT = 1 << 18  # larger parts are cut where they become certain
 STALE_SEGMENTS, STALE_EVENTS = 8, 65_536
 _NO_EVENT = "it is damaged from its first event on, or holds something else than its header or name says"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Chunk:
-    """Decoded columns in the order of the file, and what was lost before them.
-
-    `outside_at` is the byte of the first event outside the sensor, where the reader knows it.
-    `new_segment` says that the file itself marks a reset of the clock before the first of them. `checked` says that the
-    decoder has found all of them on the sensor, each 0 to 10 ms after the one before.
-    """
-
-    t: Int64[ndarray, " N"]
-    x: UInt16[ndarray, " N"]
-    y: UInt16[ndarray, " N"]
-    p: UInt8[ndarray, " N"]
-    lost: DropCounts = NOTHING_LOST
-    outside_at: int | None = None
-    new_segment: bool = False
-    checked: bool = False
-
-    def __len__(self) -> int:
-        return len(self.t)
-
-    def taken(self, which: Any) -> "Chunk":
-        return Chunk(self.t[which], self.x[which], self.y[which], self.p[which])
 
 
 def in_order(chunks: Iterable[Chunk], sensor: SensorSize, path: Path, hint: str = _NO_EVENT) -> Iterator[EventBatch]:
@@ -128,7 +100,7 @@ class _Order:
             self.put_last(chunk)
             yield from self.certain()
             return
-        self.unjudged = _joined([self.unjudged, chunk]) if len(self.unjudged) else chunk
+        self.unjudged = joined([self.unjudged, chunk]) if len(self.unjudged) else chunk
         yield from self.judged(final=False)
 
     def finish(self) -> Iterator[EventBatch]:
@@ -195,7 +167,7 @@ class _Order:
             front = int(np.searchsorted(among[0].t, first_us, side="right"))
             if front:
                 self.waiting.append(among[0].taken(slice(0, front)))
-            part = _joined([among[0].taken(slice(front, None)), *among[1:], part])
+            part = joined([among[0].taken(slice(front, None)), *among[1:], part])
         if (part.t[1:] < part.t[:-1]).any():
             part = part.taken(np.argsort(part.t, kind="stable"))
         self.put_last(part)
@@ -263,7 +235,7 @@ class _Order:
         self.waiting = []
 
     def batches(self, parts: list[Chunk]) -> Iterator[EventBatch]:
-        for part in _apart(parts):
+        for part in apart(parts):
             yield self.batch(part, int(part.t[-1]) + 1)
 
     def batch(self, part: Chunk, end_us: int) -> EventBatch:
@@ -272,47 +244,3 @@ class _Order:
             start_us = int(part.t[0]) if len(part) else end_us
         self.start_us, lost, self.lost = end_us, self.lost, NOTHING_LOST
         return EventBatch(part.t, part.x, part.y, part.p, start_us, end_us, self.sensor, self.segment, lost)
-
-
-def nothing(lost: DropCounts = NOTHING_LOST) -> Chunk:
-    """No events, at most a loss."""
-    return Chunk(*empty_columns(0), lost)
-
-
-def empty_columns(
-    n: int,
-) -> tuple[Int64[ndarray, " n"], UInt16[ndarray, " n"], UInt16[ndarray, " n"], UInt8[ndarray, " n"]]:
-    """Room for `n` events: t, x, y and p, to be filled."""
-    return np.empty(n, np.int64), np.empty(n, np.uint16), np.empty(n, np.uint16), np.empty(n, np.uint8)
-
-
-def _apart(parts: list[Chunk]) -> Iterator[Chunk]:
-    """The same events, in order, in parts of which no two share a time."""
-    shared, before = list[Chunk](), nothing()  # events of one time; or a part that may share its last
-    for part in parts:
-        if len(before) and before.t[-1] == part.t[0]:
-            begin = int(np.searchsorted(before.t, part.t[0]))
-            if begin:
-                yield before.taken(slice(0, begin))
-            shared = [before.taken(slice(begin, None))]
-        elif len(before):
-            yield before
-        before = part
-        if shared:
-            end = int(np.searchsorted(part.t, shared[0].t[0], side="right"))
-            shared.append(part.taken(slice(0, end)))
-            before = part.taken(slice(end, None))
-            if len(before):
-                yield _joined(shared)
-                shared = []
-    if shared:
-        yield _joined(shared)
-    elif len(before):
-        yield before
-
-
-def _joined(parts: list[Chunk]) -> Chunk:
-    if len(parts) == 1:
-        return parts[0]
-    t, x, y, p = (np.concatenate([getattr(part, column) for part in parts]) for column in "txyp")
-    return Chunk(t, x, y, p)
