@@ -32,7 +32,7 @@ def test_columns_that_are_kept_stay_apart_however_many() -> None:
 
 def test_a_buffer_of_a_column_keeps_it() -> None:
     pool = ColumnPool(4)
-    view = memoryview(pool.columns()[3])
+    view = pool.columns()[3].data
     view[0] = 9
     np.copyto(pool.columns()[3], 0)
     assert view[0] == 9

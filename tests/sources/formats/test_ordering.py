@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from spikecut.pipeline.errors import CorruptRecording, LimitExceeded
 from spikecut.pipeline.events import DropCause, DropCounts, EventBatch, SensorSize
+from spikecut.sources.formats.reading import chunks as chunks_module
 from spikecut.sources.formats.reading import ordering
 from spikecut.sources.formats.reading.ordering import Chunk, in_order, nothing
 
@@ -192,13 +193,14 @@ def test_memory_is_bounded_when_time_stands_still(monkeypatch: pytest.MonkeyPatc
 
 def test_many_chunks_of_one_time_are_not_sorted_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     joined = list[int]()
-    join = ordering._joined
+    join = chunks_module.joined
 
     def counted(parts: list[Chunk]) -> Chunk:
         joined.append(sum(map(len, parts)))
         return join(parts)
 
-    monkeypatch.setattr(ordering, "_joined", counted)
+    monkeypatch.setattr(ordering, "joined", counted)
+    monkeypatch.setattr(chunks_module, "joined", counted)
     chunks = [chunk_of([0, 20_000, 20_041])] + [chunk_of([20_000] * 50)] * 100
     events, dropped = ordered(chunks)
     assert [t for _, t, *_ in events] == [0] + [20_000] * 5_001 + [20_041]
