@@ -30,7 +30,7 @@ from spikecut.sources.formats.reading.ordering import Chunk, empty_columns
 from spikecut.sources.formats.reading.wanted_order import SORTER
 from spikecut.sources.formats.reading.zero_tail import data_end, trailing
 
-_BLOCK_BYTES = 8 * AHEAD_BYTES  # read at a time: what stays in the cache of a core
+_BLOCK_BYTES = 16 * AHEAD_BYTES  # read at a time: most of what is decoded from it stays in the cache of a core
 _CAUSES = ((BAD, DropCause.unreadable), (SPECIAL, DropCause.special), (LEAPS, DropCause.leap))
 
 _NOTHING = np.array([0, 0, -1] * 3)
