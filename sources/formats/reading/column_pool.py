@@ -23,18 +23,33 @@ class ColumnPool:
 
     def __init__(self, n_events: int) -> None:
         self.n_events = n_events
-        self._unused: list[UInt8[ndarray, " bytes"]] = []
+        self._unused: list[ndarray] = []
 
     def columns(self) -> Columns:
         """Room for t, x, y and p, to be filled."""
         n = self.n_events
         memory = self._unused.pop() if self._unused else np.empty(13 * n, np.uint8)
         block = np.frombuffer(memory.data, np.uint8)  # the base of the columns, which lives as long as one of them
-        weakref.finalize(block, _give_back, self._unused, memory).atexit = False
+        loan = _Loan(block, _give_back)
+        loan.memory, loan.unused = memory, self._unused
+        _LOANS[id(loan)] = loan
         t, x, y, p = block[: 8 * n], block[8 * n : 10 * n], block[10 * n : 12 * n], block[12 * n :]
         return t.view(np.int64), x.view(np.uint16), y.view(np.uint16), p
 
 
-def _give_back(unused: list[UInt8[ndarray, " bytes"]], memory: UInt8[ndarray, " bytes"]) -> None:
-    if len(unused) < KEPT:
-        unused.append(memory)
+class _Loan(weakref.ref[ndarray]):
+    """Columns that are in use, and where their memory goes afterwards."""
+
+    __slots__ = ("memory", "unused")
+    memory: ndarray
+    unused: list[ndarray]
+
+
+_LOANS: dict[int, _Loan] = {}
+
+
+def _give_back(loan: weakref.ref[ndarray]) -> None:
+    assert isinstance(loan, _Loan)
+    del _LOANS[id(loan)]
+    if len(loan.unused) < KEPT:
+        loan.unused.append(loan.memory)
