@@ -1,13 +1,14 @@
 """From a recording to the frames that a network was made for."""
 
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from spikecut.models.card import ModelCard
 from spikecut.models.files import checkpoint, opening
 from spikecut.pipeline.binning import CountBinner
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import SpikecutWarning
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.fit import Fits, FittedBinner
 from spikecut.sources.datasets.base import INPUTS, FrameSpec
@@ -39,10 +40,9 @@ def network_for(path: Path, reading: ReadOptions = DEFAULTS) -> str:
     """
     if format_of(path, reading.text).simulated:
         return "gestures"
-    try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SpikecutWarning)  # comes where the recording is opened for the network
         sensor = open_with(path, reading).sensor
-    except ConfigError:  # ATIS files do not state their sensor
-        return "nmnist"
     cards = [checkpoint.read_card(p.with_suffix(".json")) for p in sorted(opening.SHIPPED.glob("*.safetensors"))]
     cards = [card for card in cards if not INPUTS[card.spec.input_kind].still]
     own = next((card.name for card in cards if card.sensor == sensor), None)

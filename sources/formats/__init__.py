@@ -25,6 +25,7 @@ FORMATS = {
         "spikecut.sources.formats.aedat2:open_aedat2",
         "spikecut.sources.formats.aedat2:write_aedat2",
         recognise=is_aedat2,
+        fixed_sensor=True,
     ),
     "aedat3": Format(
         "AEDAT 3.1",
@@ -110,6 +111,7 @@ FORMATS = {
         "spikecut.sources.formats.arrays.npy_files:open_npy",
         recognise=is_plain_array,
         in_folders=False,
+        fixed_sensor=True,
     ),
     "text": Format(
         "text",

@@ -37,6 +37,7 @@ from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.reading.decoding import WRAP_PAUSE_US
 from spikecut.sources.formats.reading.files import first_bytes, open_binary, read_bytes
 from spikecut.sources.formats.reading.fixed_records import chunks_of
+from spikecut.sources.formats.reading.known_sensors import assumed
 from spikecut.sources.formats.reading.ordering import REORDER_US, RESET_US, Chunk, in_order, nothing
 from spikecut.sources.formats.reading.seeking import place_before
 from spikecut.sources.formats.reading.zero_tail import data_end
@@ -145,6 +146,7 @@ def open_aedat2(path: Path, options: ReadOptions = DEFAULTS) -> Aedat2Recording:
     Raises:
         UnsupportedVersion: if it is of another version, or of a camera that is neither a DVS128 nor a DAVIS.
         CorruptRecording: if its header does not end within 1 MiB.
+    Warns (`SpikecutWarning`) where no camera is named and a DVS128 is assumed.
     """
     header = read_header(path)
     if not header.version.startswith("2."):
@@ -158,6 +160,9 @@ def open_aedat2(path: Path, options: ReadOptions = DEFAULTS) -> Aedat2Recording:
             f"{', '.join(_DAVIS_NAMES)}",
             hint="every camera packs its addresses in its own way",
         )
+    if not header.chip and options.sensor is None:
+        way = "--sensor 128x128 (sensor= in Python) confirms it; another camera must be named by the header (AEChip)"
+        assumed(path, DVS128, "the header names no camera and", "that of a DVS128", way)
     return Aedat2Recording(path, options.batch_events)
 
 

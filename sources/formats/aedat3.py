@@ -24,6 +24,7 @@ from spikecut.sources.formats.aedat.aedat3_header import Camera, Header, read_he
 from spikecut.sources.formats.aedat.cameras import camera_of
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.reading.files import open_binary, read_bytes
+from spikecut.sources.formats.reading.known_sensors import LARGEST, inferred
 from spikecut.sources.formats.reading.ordering import RESET_US, Chunk, empty_columns, in_order
 from spikecut.sources.formats.reading.seeking import place_before
 
@@ -136,16 +137,17 @@ def open_aedat3(path: Path, options: ReadOptions = DEFAULTS) -> Aedat3Recording:
     Raises:
         UnsupportedVersion: if it is AEDAT 3.0, or not raw.
         CorruptRecording: if the header has no end.
-        ConfigError: if neither header nor `sensor` say how large the camera is, or if the file has several cameras
-            and `options` choose none of them.
+        ConfigError: if the file has several cameras and `options` choose none of them.
+    Warns (`SpikecutWarning`) where the sensor is inferred.
     """
     header = read_header(path)
     cameras = _cameras(path, header)
     camera = _chosen(path, cameras, options.camera)
     sensor = camera.sensor or (header.sensor if len(cameras) < 2 else None) or options.sensor
-    if sensor is None:
-        raise ConfigError(f"{path}: the header names no camera we know", hint="say --sensor WIDTHxHEIGHT")
     others = tuple(one.number for one in cameras if one.number != camera.number)
+    if sensor is None:
+        entire = Aedat3Recording(path, header.begin, LARGEST, 65_536, camera.number, others)
+        sensor = inferred(path, entire._chunks(header.begin), "the header names no camera we know and")
     return Aedat3Recording(path, header.begin, sensor, options.batch_events, camera.number, others)
 
 

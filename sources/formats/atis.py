@@ -20,6 +20,7 @@ from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.reading.decoding import ATIS_BYTES, MARK_ROW, MARK_US, decode_atis
 from spikecut.sources.formats.reading.fixed_records import chunks_of
+from spikecut.sources.formats.reading.known_sensors import assumed
 from spikecut.sources.formats.reading.ordering import Chunk, in_order
 
 TIME_LIMIT_US = 1 << 23
@@ -44,8 +45,10 @@ class AtisRecording:
 
 
 def open_atis(path: Path, options: ReadOptions = DEFAULTS) -> AtisRecording:
-    """The recording in a `.bin` file; the sensor is worked out from its pixels if it is not given."""
-    return AtisRecording(path, options.sensor or infer_sensor(path), options.batch_events)
+    """The recording in a `.bin` file; without `sensor` it is inferred from its pixels, with a warning."""
+    reason = "the smallest of 34x34, 240x180 and 304x240 that holds 99 % of its pixels"
+    sensor = options.sensor or assumed(path, infer_sensor(path), "an ATIS .bin file", reason)
+    return AtisRecording(path, sensor, options.batch_events)
 
 
 def infer_sensor(path: Path) -> SensorSize:

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecut.pipeline.errors import ConfigError, SourceError
+from spikecut.pipeline.errors import SourceError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.hdf5_files.filters import ChunkDamage
 from spikecut.sources.formats.hdf5_files.layouts import FORMAT, VERSION, Events, find_events
 from spikecut.sources.formats.hdf5_files.structure import open_structure
 from spikecut.sources.formats.reading.event_fields import event_chunk, microseconds
+from spikecut.sources.formats.reading.known_sensors import LARGEST, inferred
 from spikecut.sources.formats.reading.ordering import Chunk, in_order, nothing
 from spikecut.sources.formats.reading.seeking import place_before
 from spikecut.sources.formats.reading.zero_tail import ZERO_TAIL_BYTES, trailing
@@ -76,7 +77,7 @@ class Hdf5Recording:
 
 
 def open_hdf5(path: Path, options: ReadOptions = DEFAULTS) -> Hdf5Recording:
-    """A recording all of whose parts were checked, none of its events read.
+    """A recording all of whose parts were checked; events are read only where the sensor is inferred from them.
 
     Raises:
         UnknownFormat: an HDF5 file without events in a known layout.
@@ -84,15 +85,16 @@ def open_hdf5(path: Path, options: ReadOptions = DEFAULTS) -> Hdf5Recording:
         CorruptRecording: the file is cut off or damaged, or refers to other files.
         InUse: another process holds it open for writing.
         LimitExceeded: it declares more than it can hold.
-        ConfigError: the file names no sensor, or no unit of its times, and none was given.
+        ConfigError: the file names no unit of its times, and none was given.
+    Warns (`SpikecutWarning`) where the sensor is inferred.
     """
     with _Opened(path, options) as events:
         sensor = events.sensor or options.sensor
-        if sensor is None:
-            message = f"{path}: the file does not say how large its sensor is"
-            raise ConfigError(message, hint="say --sensor WIDTHxHEIGHT")
         name = events.layout if events.unit == "us" else f"{events.layout} (t in {events.unit})"
-        return Hdf5Recording(path, sensor, options.batch_events, name, options)
+    if sensor is None:
+        entire = Hdf5Recording(path, LARGEST, BLOCK_ROWS, name, options)
+        sensor = inferred(path, entire._chunks(), f"the HDF5 file ({events.layout})")
+    return Hdf5Recording(path, sensor, options.batch_events, name, options)
 
 
 class _Opened:

@@ -14,6 +14,7 @@ from spikecut.sources.formats.base import DEFAULTS, Format, OnDamage, ReadOption
 from spikecut.sources.formats.reading.damage import Undamaged
 from spikecut.sources.formats.reading.files import first_bytes, in_a_command, is_folder
 from spikecut.sources.formats.reading.filtering import FilteredRecording
+from spikecut.sources.formats.reading.known_sensors import assumed
 from spikecut.sources.formats.reading.window import Window
 from spikecut.sources.formats.signatures import is_damaged_text, is_text, other_kind, wide_encoding
 
@@ -78,19 +79,24 @@ def open_with(path: Path, options: ReadOptions = DEFAULTS) -> Recording:
 def open_expecting(path: Path, usual: SensorSize, options: ReadOptions = DEFAULTS) -> Recording:
     """As `open_with`; a file that states no sensor is read with the sensor `usual`, unless its events lie elsewhere.
 
-    If most of the first events lie outside, the sensor is inferred, or known from the camera, as without `usual`.
+    That is noted (`SpikecutWarning`), with `usual` as the sensor of the network. If most of the first events lie
+    outside, the sensor is inferred, or known from the camera, as without `usual`.
     """
-    recording = open_with(path, replace(options, sensor=options.sensor or usual))
-    if options.sensor is not None:
-        return recording
+    row = format_of(path, options.text)
+    if options.sensor is not None or (row.fixed_sensor and options.text is None):
+        return open_with(path, options)
+    recording = open_with(path, replace(options, sensor=usual))
     try:
         first = next(iter(recording), None)
     except SpikecutError:  # comes again where the recording is read
         return recording
     outside = None if first is None else first.lost.losses.get(DropCause.outside_sensor)
-    if first is None or outside is None or outside.events < 20 or outside.events <= len(first):
-        return recording
-    return open_with(path, options)
+    if first is not None and outside is not None and outside.events >= 20 and outside.events > len(first):
+        return open_with(path, options)
+    other = SensorSize(usual.width + 1, usual.height)
+    if not row.simulated and open_with(path, replace(options, sensor=other)).sensor == other:  # it states none
+        assumed(path, usual, "the file", "that of the network")
+    return recording
 
 
 def format_of(path: Path, text: TextLayout | None = None) -> Format:

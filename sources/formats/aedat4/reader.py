@@ -21,6 +21,7 @@ from spikecut.sources.formats.aedat4.flatbuffers import EVENT, events_in
 from spikecut.sources.formats.aedat4.header import Header, Stream, read_header
 from spikecut.sources.formats.aedat4.packets import PacketFile, open_packets, packets
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
+from spikecut.sources.formats.reading.known_sensors import LARGEST, inferred
 from spikecut.sources.formats.reading.ordering import Chunk, empty_columns, in_order
 from spikecut.sources.formats.reading.seeking import place_before
 
@@ -91,13 +92,15 @@ def open_aedat4(path: Path, options: ReadOptions = DEFAULTS) -> Aedat4Recording:
     Raises:
         UnsupportedVersion, CorruptRecording: as `read_header`.
         EmptyRecording: if the file has no stream of events.
-        ConfigError: if it has several and `options` choose none of them, or nothing says how large the sensor is.
+        ConfigError: if it has several and `options` choose none of them.
+    Warns (`SpikecutWarning`) where the sensor is inferred.
     """
     header = read_header(path)
     stream = _chosen(path, header, options.camera)
     sensor = stream.sensor or options.sensor
     if sensor is None:
-        raise ConfigError(f"{path}: the header does not say how large the sensor is", hint="say --sensor WIDTHxHEIGHT")
+        entire = Aedat4Recording(path, LARGEST, stream.number, header)
+        sensor = inferred(path, entire._chunks(header.begin, NOTHING_LOST), "the header")
     return Aedat4Recording(path, sensor, stream.number, header, options.batch_events)
 
 

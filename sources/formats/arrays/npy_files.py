@@ -6,7 +6,6 @@ array is counted as `trailing`, rows that are not there as `cut_off`.
 """
 
 import os
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,23 +13,22 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from spikecut.pipeline.errors import ConfigError, CorruptRecording, SpikecutWarning, printable
+from spikecut.pipeline.errors import ConfigError, CorruptRecording
 from spikecut.pipeline.events import DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources.formats.arrays.array_header import ArrayHeader, Fields, fields_of, read_header
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions, Recording
 from spikecut.sources.formats.reading.event_fields import event_chunk
 from spikecut.sources.formats.reading.files import open_binary, unreadable
-from spikecut.sources.formats.reading.known_sensors import RULE, smallest_known
+from spikecut.sources.formats.reading.known_sensors import assumed, inferred
 from spikecut.sources.formats.reading.ordering import Chunk, in_order, nothing
 from spikecut.sources.formats.reading.seeking import place_before
-from spikecut.sources.formats.tonic_npy import open_tonic_npy
+from spikecut.sources.formats.tonic_npy import DVS128, open_tonic_npy
 
 TONIC = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
 OTHER_ORDER = "--columns gives another order of the columns, such as txyp; --time-unit another unit: us, ms, s or ns"
 NOT_EVENTS = "p is 0, 1 or -1, x and y are whole numbers, t is finite: are these fields those of events?"
 _HEADER_BYTES = 256
 _BLOCK_BYTES = 2**24
-_NO_PIXEL = 65_535  # what the decoder makes of coordinates that are none, such as -3 and NaN
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +75,16 @@ def open_npy(path: Path, options: ReadOptions = DEFAULTS) -> Recording:
     with open_binary(path) as file:
         header = read_header(file, path)
     if header.dtype.names is None and (options.text is None or options.text.columns is None):
+        if options.sensor is None:
+            kind, reason = "an array N x 4", "read as Tonic's copy of DVS128 Gesture"
+            assumed(path, DVS128, kind, reason, "--columns xypt --sensor WIDTHxHEIGHT sets another")
         return open_tonic_npy(path, options)
     fields = fields_of(path, header, options)
-    sensor = options.sensor or inferred_sensor(path, array_chunks(path, header, fields, 65_536))
+    sensor = options.sensor or inferred(path, array_chunks(path, header, fields, 65_536), "an array", None)
     kind = "NumPy array" if header.dtype.names is None else "NumPy structured array"
     columns = ", ".join(header.dtype.names or (options.text.columns or "" if options.text else ""))
     format = f"{kind} ({columns}, t in {fields.unit})"
     return NpyRecording(path, sensor, header, fields, options.batch_events, format)
-
-
-def inferred_sensor(path: Path, chunks: Iterable[Chunk]) -> SensorSize:
-    """The sensor by the pixels of all events (`known_sensors`); warns that it is assumed (`SpikecutWarning`)."""
-    columns, rows = np.zeros(_NO_PIXEL + 1, np.int64), np.zeros(_NO_PIXEL + 1, np.int64)
-    for chunk in chunks:
-        on = (chunk.x < _NO_PIXEL) & (chunk.y < _NO_PIXEL)
-        columns += np.bincount(chunk.x[on], minlength=len(columns))
-        rows += np.bincount(chunk.y[on], minlength=len(rows))
-    sensor = smallest_known(columns, rows)
-    warnings.warn(
-        f"{printable(str(path))}: an array states no sensor; {sensor} is assumed, {RULE}: --sensor sets another",
-        SpikecutWarning,
-        stacklevel=2,
-    )
-    return sensor
 
 
 def array_chunks(path: Path, header: ArrayHeader, fields: Fields, block: int, first: int = 0) -> Iterator[Chunk]:

@@ -16,7 +16,6 @@ from typing import Any
 from spikecut.pipeline.errors import CorruptRecording, UnknownFormat
 from spikecut.pipeline.events import DropCause, DropCounts, EventBatch, SensorSize
 from spikecut.sources.formats.arrays.array_header import Fields, check_column, fields_of, unit_for
-from spikecut.sources.formats.arrays.npy_files import inferred_sensor
 from spikecut.sources.formats.arrays.npz_archive import (
     MemberStream,
     bytes_behind,
@@ -27,6 +26,7 @@ from spikecut.sources.formats.arrays.npz_archive import (
 )
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.reading.event_fields import event_chunk, event_fields, unit_of
+from spikecut.sources.formats.reading.known_sensors import inferred
 from spikecut.sources.formats.reading.ordering import Chunk, in_order, nothing
 
 _BLOCK_BYTES = 2**24
@@ -70,7 +70,7 @@ def open_npz(path: Path, options: ReadOptions = DEFAULTS) -> NpzRecording:
         members = _events(path, archive, names, options, unit)
         sensor = _sensor(path, archive, names, options.sensor)
     if sensor is None:
-        sensor = inferred_sensor(path, _chunks(path, members, 65_536))
+        sensor = inferred(path, _chunks(path, members, 65_536), "an array", None)
     return NpzRecording(path, sensor, members, options.batch_events, f"NumPy archive (t in {members.unit})")
 
 

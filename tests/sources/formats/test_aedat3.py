@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikecut.pipeline.errors import ConfigError, CorruptRecording, SourceError, UnsupportedVersion
+from spikecut.pipeline.errors import ConfigError, CorruptRecording, SourceError, SpikecutWarning, UnsupportedVersion
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.formats.aedat3 import DVS128, PACKET, write_aedat3
@@ -170,7 +170,7 @@ def test_a_sensor_of_no_known_camera_stands_in_the_header(tmp_path: Path, sensor
     assert open_recording(path).sensor == sensor
     assert check_source(open_recording(path)).x.tolist() == [sensor.width - 1]
     path.write_bytes(path.read_bytes().replace(b"#Sensor 0:", b"#Bensor 0:"))
-    with pytest.raises(ConfigError, match="names no camera we know"):
+    with pytest.warns(SpikecutWarning, match=f"names no camera we know and states no sensor; {sensor} is assumed"):
         open_recording(path)
     assert open_recording(path, sensor=sensor).sensor == sensor
 

@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikecut.pipeline.errors import ConfigError, CorruptRecording, EmptyRecording, UnsupportedVersion
+from spikecut.pipeline.errors import ConfigError, CorruptRecording, EmptyRecording, SpikecutWarning, UnsupportedVersion
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.formats.aedat4.compression import Compression
@@ -108,8 +108,8 @@ def test_one_of_several_cameras_must_be_chosen(tmp_path: Path) -> None:
 
 def test_a_header_without_a_size_takes_the_sensor_it_is_given(tmp_path: Path) -> None:
     path = file_of(tmp_path, head(stream_xml(0)), packet(0, events((5, 200, 2, 0))))
-    with pytest.raises(ConfigError, match="does not say how large"):
-        open_recording(path)
+    with pytest.warns(SpikecutWarning, match="the header states no sensor; 240x180 is assumed"):
+        assert check_source(open_recording(path)).x.tolist() == [200]
     assert check_source(open_recording(path, sensor=SensorSize(300, 200))).x.tolist() == [200]
 
 

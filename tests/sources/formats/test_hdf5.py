@@ -14,6 +14,7 @@ from spikecut.pipeline.errors import (
     CorruptRecording,
     LimitExceeded,
     SourceError,
+    SpikecutWarning,
     UnknownFormat,
     UnsupportedVersion,
 )
@@ -101,11 +102,11 @@ def test_pixels_beyond_sixteen_bits_are_outside_the_sensor(tmp_path: Path) -> No
     assert found.lost.events_by_cause() == {"outside_sensor": 2}
 
 
-def test_a_file_that_names_no_sensor_needs_one(tmp_path: Path) -> None:
+def test_the_sensor_of_a_file_that_names_none_is_given_or_inferred(tmp_path: Path) -> None:
     path = small(tmp_path)
     with h5py.File(path, "a") as file:
         del file["events"].attrs["width"]
-    with pytest.raises(ConfigError, match="how large its sensor is"):
+    with pytest.warns(SpikecutWarning, match="states no sensor; 34x34 is assumed"):
         open_recording(path)
     assert len(check_source(open_recording(path, sensor=DVS128)).t) == 3
 
