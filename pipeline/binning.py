@@ -14,7 +14,7 @@ import numpy as np
 
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, Frame, SensorSize
-from spikecut.pipeline.files.arguments import kind_of
+from spikecut.pipeline.files.arguments import finite, kind_of, one_of, whole
 from spikecut.pipeline.kernels import SPILLS, count_bin
 
 CounterType = Literal["uint8", "uint16", "float32"]
@@ -49,8 +49,18 @@ class CountBinner:
     def __post_init__(self) -> None:
         kind_of("sensor", self.sensor, SensorSize, "a SensorSize", "such as SensorSize(128, 128)")
         kind_of("step_us", self.step_us, (int, float, np.integer), "a number of microseconds")
-        if self.step_us < 1:
+        if finite("step_us", self.step_us) < 1:
             raise ConfigError(f"a bin of {self.step_us} us; it must last at least 1 us")
+        one_of("counter", self.counter, LIMITS)
+        kind_of("binary", self.binary, (bool, np.bool_), "True or False")
+        whole("downsample", self.downsample)
+        whole("max_silence_bins", self.max_silence_bins)
+        if self.crop is not None:
+            kind_of("crop", self.crop, (tuple, list), "(x, y, width, height)")
+            if len(self.crop) != 4:
+                raise ConfigError(f"crop: found {len(self.crop)} values; expected four: (x, y, width, height)")
+            for at, value in enumerate(self.crop):
+                whole(f"crop[{at}]", value)
         if not 1 <= self.downsample <= min(self.sensor.width, self.sensor.height):
             raise ConfigError(f"downsample by {self.downsample} on a {self.sensor} sensor")
         if self.max_silence_bins < 1:

@@ -18,7 +18,8 @@ from spikecut.pipeline.arrays.layouts import structured
 from spikecut.pipeline.arrays.values import TimeUnit, check_order, check_pixels, inside_of, polarity_of, times_us
 from spikecut.pipeline.drop_counts import NOTHING_LOST, DropCause, DropCounts, Loss
 from spikecut.pipeline.errors import ConfigError, EventError
-from spikecut.pipeline.files.arguments import one_of, whole
+from spikecut.pipeline.files.arguments import kind_of, one_of, whole
+from spikecut.pipeline.files.strict import unexpected
 
 __all__ = [
     "NOTHING_LOST",
@@ -41,6 +42,8 @@ class SensorSize:
     height: int
 
     def __post_init__(self) -> None:
+        for name in ("width", "height"):
+            object.__setattr__(self, name, whole(name, getattr(self, name)))
         if not (0 < self.width <= 65_536 and 0 < self.height <= 65_536):
             raise EventError(f"a sensor of {self.width} x {self.height} pixels; both must lie in 1..65536")
 
@@ -90,12 +93,19 @@ class EventBatch:
     lost: DropCounts = NOTHING_LOST
 
     def __post_init__(self) -> None:
-        n = len(self.t)
+        n = len(self.t) if isinstance(self.t, ndarray) and self.t.ndim else 0
         for name, column, dtype in zip("txyp", (self.t, self.x, self.y, self.p), _COLUMN_DTYPES, strict=True):
+            if not isinstance(column, ndarray):
+                raise unexpected(name, column, f"an array of {dtype}, or EventBatch.from_structured(columns)")
             if column.dtype != dtype or column.shape != (n,):
                 raise EventError(
                     f"column {name} is {column.dtype} of shape {column.shape}; expected {dtype} of shape ({n},)"
                 )
+        for name, value in (("start_us", self.start_us), ("end_us", self.end_us), ("segment", self.segment)):
+            if type(value) is not int:
+                object.__setattr__(self, name, whole(name, value))
+        kind_of("sensor", self.sensor, SensorSize, "a SensorSize", "such as SensorSize(128, 128)")
+        kind_of("lost", self.lost, DropCounts, "DropCounts")
         if self.end_us < self.start_us:
             raise EventError(f"the batch ends at {self.end_us} us, before its start at {self.start_us} us")
         if n and not self.start_us <= self.t[0] <= self.t[-1] < self.end_us:
@@ -172,8 +182,11 @@ class EventBatch:
 
         Events that are left out are not counted in `lost`; the caller, who knows the cause, adds them there.
         """
+        kind_of("which", which, ndarray, "an array: a mask, or places")
         if which.dtype == np.bool_:  # the places are looked for once, not once a column
             which = np.flatnonzero(which)
+        if which.dtype.kind not in "iu" or (which.size and not -len(self) <= which.min() <= which.max() < len(self)):
+            raise EventError(f"which: {which.dtype} of shape {which.shape}; expected places among {len(self)} events")
         return replace(self, t=self.t[which], x=self.x[which], y=self.y[which], p=self.p[which])
 
     def between(self, start_us: int, end_us: int) -> "EventBatch":
@@ -191,6 +204,7 @@ class EventBatch:
         >>> part.t.tolist(), part.start_us, part.end_us
         ([12], 11, 15)
         """
+        start_us, end_us = whole("start_us", start_us), whole("end_us", end_us)
         if end_us < start_us:
             raise EventError(f"the part would end at {end_us} us, before its start at {start_us} us")
         own = slice(*np.searchsorted(self.t, (start_us, end_us)).tolist())

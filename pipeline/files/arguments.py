@@ -1,12 +1,15 @@
 """Checks of the arguments of public functions, so that a wrong one is a sentence and no error of another library."""
 
+import math
 from collections.abc import Iterable
-from numbers import Integral
+from numbers import Integral, Real
 from os import PathLike
 from typing import Any, overload
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.files.strict import did_you_mean, unexpected
+
+MOST_STEPS = 2**24
 
 
 def one_of(name: str, value: Any, allowed: Iterable[str]) -> None:
@@ -32,6 +35,36 @@ def kind_of(name: str, value: Any, kinds: type | tuple[type, ...], expected: str
     """
     if not isinstance(value, kinds):
         raise ConfigError(str(unexpected(name, value, expected)), hint=hint)
+
+
+def finite(name: str, value: Any, *, least: float = -math.inf, most: float = math.inf) -> float:
+    """A number as a float: one of Python or NumPy.
+
+    Raises:
+        ConfigError: if it is none, is infinite, or lies outside `least` to `most`.
+
+    >>> finite("alpha", 1, least=0, most=1)
+    1.0
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise unexpected(name, value, "a number")
+    number = float(value) if abs(value) < 2**1023 else math.inf
+    if not (math.isfinite(number) and least <= number <= most):
+        bounds = {True: "a finite number", False: f"a number from {least:g} to {most:g}"}
+        raise unexpected(name, value, bounds[math.isinf(least) and math.isinf(most)])
+    return number
+
+
+def steps_of(horizon: Any) -> int:
+    """A horizon as an int.
+
+    Raises:
+        ConfigError: if it is no whole number of steps, from 1 to `MOST_STEPS`.
+    """
+    number = whole("horizon", horizon, least=1)
+    if number > MOST_STEPS:
+        raise unexpected("horizon", number, f"at most {MOST_STEPS:,} steps")
+    return number
 
 
 @overload

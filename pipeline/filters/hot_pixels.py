@@ -7,8 +7,10 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
+from spikecut.pipeline.binning import checked_batches
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import DropCause, EventBatch, SensorSize
+from spikecut.pipeline.files.arguments import finite
 from spikecut.pipeline.filters import filter_kernels as kernels
 from spikecut.pipeline.filters.base import kept
 
@@ -61,9 +63,10 @@ def find_hot_pixels(batches: Iterable[EventBatch], *, times: float = 10.0, least
     Raises:
         EventError: if the sensor changes within the stream.
     """
+    times, least_hz = finite("times", times), finite("least_hz", least_hz)
     counts: Int64[ndarray, "H W"] | None = None
     duration_us = 0
-    for batch in batches:
+    for batch in checked_batches(batches, None):
         size = (batch.sensor.height, batch.sensor.width)
         if counts is None:
             counts = np.zeros(size, np.int64)

@@ -6,11 +6,13 @@ from importlib import import_module
 from typing import Any
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.files.strict import closest
+from spikecut.pipeline.events import SensorSize
+from spikecut.pipeline.files.strict import closest, unexpected
 from spikecut.pipeline.filters import FILTERS, FilterRow
 from spikecut.pipeline.filters.base import Filter, Filtered
 from spikecut.pipeline.protocols import EventSource
 
+_SOURCE = "a recording, or another source of batches with a `sensor`"
 _DURATION_US = {"us": 1, "ms": 1_000, "s": 1_000_000}
 _POWERS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
@@ -54,8 +56,25 @@ def filtered(source: EventSource, filters: Iterable[Filter | str]) -> Filtered:
     Raises:
         ConfigError: if there is no such filter, or one does not fit the sensor.
     """
-    made = Filtered(source, tuple(filter_from(one) if isinstance(one, str) else one for one in filters))
+    if not (hasattr(source, "__iter__") and isinstance(getattr(source, "sensor", None), SensorSize)):
+        raise ConfigError(str(unexpected("source", source, _SOURCE)), hint="spikecut.open_recording(path) opens one")
+    made = Filtered(source, filters_of(filters))
     _ = made.sensor
+    return made
+
+
+def filters_of(filters: Any) -> tuple[Filter, ...]:
+    """Filters that are values or words.
+
+    Raises:
+        ConfigError: if it is no list of filters, there is no such filter, or its arguments have another form.
+    """
+    if isinstance(filters, str) or not isinstance(filters, Iterable):
+        raise ConfigError(str(unexpected("filters", filters, "a list of filters")), hint='such as ["refractory:1ms"]')
+    made = tuple(filter_from(one) if isinstance(one, str) else one for one in filters)
+    for at, one in enumerate(made):
+        if isinstance(one, type) or not isinstance(one, Filter):
+            raise unexpected(f"filters[{at}]", one, "a filter, or a word such as refractory:1ms")
     return made
 
 

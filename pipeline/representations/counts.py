@@ -8,6 +8,7 @@ import numpy as np
 
 from spikecut.pipeline.binning import LIMITS, CounterType
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+from spikecut.pipeline.files.arguments import one_of
 from spikecut.pipeline.kernels import SPILLS, count_events
 from spikecut.pipeline.representations.slicing import check_slices, sliced
 
@@ -32,7 +33,8 @@ class SliceCounter:
     max_silence_bins: int = 1_000
 
     def __post_init__(self) -> None:
-        check_slices(self.step_us, self.n_events)
+        check_slices(self.sensor, self.step_us, self.n_events, self.max_silence_bins)
+        one_of("counter", self.counter, LIMITS)
 
     def bins(self, batches: Iterable[EventBatch]) -> Iterator[Frame]:
         """The frames of a stream, each as soon as its slice is complete; errors as `CountBinner.bins`."""

@@ -8,6 +8,7 @@ import numpy as np
 from spikecut.pipeline.binning import LAST_US, TimeGrid, frames_on
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, EventBatch, Frame, SensorSize
+from spikecut.pipeline.files.arguments import kind_of, whole
 
 
 class Accumulator(Protocol):
@@ -26,8 +27,12 @@ class Accumulator(Protocol):
         ...
 
 
-def check_slices(step_us: int | None, n_events: int | None) -> None:
-    """Refuses slices by both time and number, by neither, or of nothing."""
+def check_slices(sensor: Any, step_us: Any, n_events: Any, max_silence_bins: Any) -> None:
+    """Refuses slices by both time and number, by neither, or of nothing, and values of other types."""
+    kind_of("sensor", sensor, SensorSize, "a SensorSize", "such as SensorSize(128, 128)")
+    whole("step_us", step_us, optional=True)
+    whole("n_events", n_events, optional=True)
+    whole("max_silence_bins", max_silence_bins, least=1)
     if (step_us is None) == (n_events is None):
         raise ConfigError(f"step_us={step_us} and n_events={n_events}; expected one of them")
     if min(step_us or 1, n_events or 1) < 1 or 0 in (step_us, n_events):

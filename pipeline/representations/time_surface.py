@@ -12,6 +12,7 @@ import numpy as np
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+from spikecut.pipeline.files.arguments import one_of, whole
 from spikecut.pipeline.representations.representation_kernels import NEVER, last_times, surface
 from spikecut.pipeline.representations.slicing import check_slices, sliced
 
@@ -31,7 +32,9 @@ class TimeSurfaceBinner:
     max_silence_bins: int = 1_000
 
     def __post_init__(self) -> None:
-        check_slices(self.step_us, self.n_events)
+        check_slices(self.sensor, self.step_us, self.n_events, self.max_silence_bins)
+        whole("tau_us", self.tau_us)
+        one_of("decay", self.decay, ("exponential", "linear"))
         if self.tau_us < 1 or self.decay not in ("exponential", "linear"):
             raise ConfigError(
                 f"a surface of {self.decay!r} decay in {self.tau_us} us; expected exponential or linear, at least 1 us"

@@ -17,8 +17,9 @@ from numpy import ndarray
 from spikecut.pipeline.arrays.columns import NAMES
 from spikecut.pipeline.errors import EventError
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.files.strict import unexpected
 from spikecut.pipeline.filters.base import Filter
-from spikecut.pipeline.filters.parsing import filter_from
+from spikecut.pipeline.filters.parsing import filters_of
 from spikecut.pipeline.protocols import Binner
 
 
@@ -29,10 +30,14 @@ class EventTransform:
     filters: Sequence[Filter | str]
     sensor: SensorSize | tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        filters_of(self.filters)
+        sensor_of(self.sensor)
+
     def __call__(self, events: Shaped[ndarray, " N"]) -> Shaped[ndarray, " M"]:
         parts = [EventBatch.from_structured(events, sensor_of(self.sensor))]
-        for one in self.filters:
-            parts = list((filter_from(one) if isinstance(one, str) else one).apply(parts))
+        for one in filters_of(self.filters):
+            parts = list(one.apply(parts))
         return _with_dtype(parts[0], events)
 
 
@@ -42,6 +47,12 @@ class FrameTransform:
 
     binner: Binner
     sensor: SensorSize | tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not callable(getattr(self.binner, "bins", None)):
+            raise unexpected("binner", self.binner, "a binner, such as CountBinner(sensor, step_us)")
+        if self.sensor is not None:
+            sensor_of(self.sensor)
 
     def __call__(self, events: Shaped[ndarray, " N"]) -> Num[ndarray, "T C H W"]:
         sensor = sensor_of(getattr(self.binner, "sensor", None) if self.sensor is None else self.sensor)

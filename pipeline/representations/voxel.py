@@ -12,6 +12,7 @@ import numpy as np
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+from spikecut.pipeline.files.arguments import one_of, whole
 from spikecut.pipeline.representations.representation_kernels import voxel
 from spikecut.pipeline.representations.slicing import check_slices, sliced
 
@@ -35,7 +36,9 @@ class VoxelBinner:
     max_silence_bins: int = 1_000
 
     def __post_init__(self) -> None:
-        check_slices(self.step_us, self.n_events)
+        check_slices(self.sensor, self.step_us, self.n_events, self.max_silence_bins)
+        whole("bins_per_slice", self.bins_per_slice)
+        one_of("polarity", self.polarity, ("signed", "split"))
         if not 1 <= self.bins_per_slice <= _MOST_BINS or self.polarity not in ("signed", "split"):
             raise ConfigError(
                 f"a voxel grid of {self.bins_per_slice} bins, polarity {self.polarity!r}; expected 1 to {_MOST_BINS}, "

@@ -19,6 +19,7 @@ The rule with a budget from a policy (SEENN-II) is in `pipeline/rules/step_budge
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
@@ -27,6 +28,8 @@ from numpy import ndarray
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.evidence.readout import SUM, Readout
 from spikecut.pipeline.evidence.scores import SCORES
+from spikecut.pipeline.files.arguments import finite, kind_of, steps_of, whole
+from spikecut.pipeline.files.strict import unexpected
 from spikecut.pipeline.results import Evidence, Verdict
 
 Held = Float32[ndarray, "B M"]
@@ -48,8 +51,14 @@ class ThresholdCutoff:
     weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        kind_of("rule", self.rule, str, "a text")
+        kind_of("score", self.score, str, f"one of {', '.join(SCORES)}")
         if self.score not in SCORES:
             raise ConfigError(f"score {self.score!r}; expected one of {', '.join(SCORES)}")
+        _numbers("thresholds", self.thresholds)
+        kind_of("readout", self.readout, Readout, "a Readout")
+        kind_of("inclusive", self.inclusive, (bool, np.bool_), "True or False")
+        _numbers("weights", self.weights)
         if not len(self.thresholds) or np.isnan(self.thresholds).any():
             raise ConfigError(f"rule {self.rule!r} needs a threshold for every step, and no NaN among them")
 
@@ -97,6 +106,7 @@ def leader(logits: Float32[ndarray, "B K"]) -> Int64[ndarray, " B"]:
 
 def fixed(steps: int, horizon: int) -> ThresholdCutoff:
     """Stops every lane after the same number of steps."""
+    steps, horizon = whole("steps", steps), steps_of(horizon)
     if not 1 <= steps <= horizon:
         raise ConfigError(f"a fixed cutoff after {steps} steps; expected 1 to {horizon}")
     return ThresholdCutoff("fixed", "step", np.full(horizon, steps - 1.0))
@@ -104,26 +114,26 @@ def fixed(steps: int, horizon: int) -> ThresholdCutoff:
 
 def topk(thresholds: Sequence[float] | Float64[ndarray, " T"]) -> ThresholdCutoff:
     """The Top-K cutoff of Wu et al.: stops when the lead of the first class exceeds beta_t."""
-    return ThresholdCutoff("topk", "top2_gap", np.asarray(thresholds, np.float64))
+    return ThresholdCutoff("topk", "top2_gap", _numbers("thresholds", thresholds))
 
 
 def confidence(alpha: float, horizon: int) -> ThresholdCutoff:
     """SEENN-I: stops when the largest softmax probability exceeds alpha."""
-    if not 0 <= alpha <= 1:
+    if not 0 <= (alpha := finite("alpha", alpha)) <= 1:
         raise ConfigError(f"alpha is {alpha}; a probability lies between 0 and 1")
-    return ThresholdCutoff("confidence", "confidence", np.full(horizon, float(alpha)))
+    return ThresholdCutoff("confidence", "confidence", np.full(steps_of(horizon), alpha))
 
 
 def never(horizon: int) -> ThresholdCutoff:
     """No cutoff: every lane runs to the horizon."""
-    return ThresholdCutoff("none", "confidence", np.full(horizon, np.inf))
+    return ThresholdCutoff("none", "confidence", np.full(steps_of(horizon), np.inf))
 
 
 def entropy(alpha: float, horizon: int) -> ThresholdCutoff:
     """DT-SNN: stops when 1 - entropy / ln K exceeds alpha."""
-    if not 0 <= alpha <= 1:
+    if not 0 <= (alpha := finite("alpha", alpha)) <= 1:
         raise ConfigError(f"alpha is {alpha}; it lies between 0 and 1")
-    return ThresholdCutoff("entropy", "entropy", np.full(horizon, float(alpha)))
+    return ThresholdCutoff("entropy", "entropy", np.full(steps_of(horizon), alpha))
 
 
 def msprt(epsilon: float, n_classes: int, horizon: int) -> ThresholdCutoff:
@@ -132,6 +142,7 @@ def msprt(epsilon: float, n_classes: int, horizon: int) -> ThresholdCutoff:
     If outputs were exact log-likelihoods, at most a share epsilon of recordings would be answered wrongly before the
     horizon. They never are, and at the horizon an answer is forced: the promise is the model's, not the data's.
     """
+    epsilon, n_classes, horizon = finite("epsilon", epsilon), whole("n_classes", n_classes), steps_of(horizon)
     if not 0 < epsilon < 1 or n_classes < 2:
         raise ConfigError(f"epsilon {epsilon} for {n_classes} classes; expected 0 to 1, and two classes or more")
     return ThresholdCutoff("msprt", "top2_gap", np.full(horizon, np.log((n_classes - 1) / epsilon)))
@@ -139,6 +150,7 @@ def msprt(epsilon: float, n_classes: int, horizon: int) -> ThresholdCutoff:
 
 def collapsing(beta: float, kappa: float, horizon: int) -> ThresholdCutoff:
     """A bound on the lead that falls from beta to 0 as the horizon comes near: beta (1 - t/T)^kappa."""
+    beta, kappa, horizon = finite("beta", beta), finite("kappa", kappa), steps_of(horizon)
     if beta < 0 or kappa < 0:
         raise ConfigError(f"a bound of {beta} that collapses with {kappa}; neither may be negative")
     left = 1 - np.arange(1, horizon + 1) / horizon
@@ -147,5 +159,23 @@ def collapsing(beta: float, kappa: float, horizon: int) -> ThresholdCutoff:
 
 def sr1(gammas: tuple[float, float, float], horizon: int) -> ThresholdCutoff:
     """SR1 of Mori et al.: stops when g1 p(1) + g2 (p(1) - p(2)) + g3 t/T is above 0; p is softmax of the mean."""
+    if len(_numbers("gammas", gammas)) != 3:
+        raise ConfigError(f"gammas: found {len(gammas)} numbers; expected three")
+    horizon = steps_of(horizon)
     time = np.arange(1, horizon + 1) / horizon
     return ThresholdCutoff("sr1", "sr1", -gammas[2] * time, Readout("mean"), weights=gammas[:2])
+
+
+def _numbers(name: str, values: Any) -> Float64[ndarray, " N"]:
+    """Numbers one behind the other as an array.
+
+    Raises:
+        ConfigError: if they are none.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError:  # lists of different lengths
+        array = np.empty((0, 0))
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iuf"):
+        raise unexpected(name, values, "a list of numbers")
+    return array.astype(np.float64, copy=False)
