@@ -16,9 +16,11 @@ from numpy import ndarray
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, Frame
 from spikecut.pipeline.files.arguments import check_stepping, whole
+from spikecut.pipeline.filters.base import Filter
+from spikecut.pipeline.filters.parsing import filters_of
 from spikecut.pipeline.lanes import select_lanes
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
-from spikecut.pipeline.representations.frame_sources import frames_of
+from spikecut.pipeline.representations.frame_sources import Filters, frames_of
 from spikecut.pipeline.results import Decision, Evidence, StopReason, Verdict
 from spikecut.pipeline.rules.thresholds import never
 from spikecut.pipeline.runner import Frames, remaining, run
@@ -45,22 +47,24 @@ def replay(
     horizon: int,
     batch_size: int = 16,
     trace: Float32[ndarray, "N T K"] | None = None,
+    fit: str | None = None,
+    filters: Filters = (),
 ) -> Iterator[tuple[int, Decision | None]]:
     """Decides every recording, `batch_size` at a time; yields its place in the input and its decision.
 
     Decisions come as they fall, so not in the order of the input; a recording without a single frame
     yields `None`. If `trace` is given, the output of every step that was made is written into
-    `trace[item, step]`; the rest of it is left alone. Decisions and kinds of recordings are those of `run`.
+    `trace[item, step]`; the rest of it is left alone. Decisions, kinds of recordings, `fit` and `filters` are those
+    of `run`.
 
     Raises:
         ConfigError: if the horizon or the batch is smaller than 1.
     """
     horizon, batch_size = _sizes(model, decider, horizon, batch_size)
-    waiting = _streams(recordings, model)
+    waiting = _streams(recordings, model, fit, filters_of(filters))
     lanes: list[_Lane] = []
     going: list[int] = []
-    state: S | None = None
-    memory: Any = None
+    state = memory = None
     steps, total = np.zeros(0, np.int64), np.zeros((0, model.n_outputs), np.float32)
     while True:
         lanes = [lanes[at] for at in going]
@@ -76,7 +80,6 @@ def replay(
             memory = select_lanes(memory, places)
         steps = np.where(places < 0, 0, steps[places] if going else 0) + 1
         total = np.where((places < 0)[:, None], np.float32(0), total[places] if going else np.float32(0))
-
         pixels = np.stack([lane.frame.pixels for lane in lanes])
         output, state = model.step(pixels, state)
         total = total + output
@@ -106,11 +109,13 @@ def _sizes(model: Any, decider: Any, horizon: Any, batch_size: Any) -> tuple[int
     return horizon, batch_size
 
 
-def _streams(recordings: Iterable[Frames], model: SteppedModel[S]) -> Iterator[tuple[int, Iterator[Frame]]]:
+def _streams(
+    recordings: Iterable[Frames], model: SteppedModel[S], fit: str | None, filters: tuple[Filter, ...]
+) -> Iterator[tuple[int, Iterator[Frame]]]:
     """The places of recordings, and their frames."""
     if isinstance(recordings, str | EventBatch) or not hasattr(recordings, "__iter__"):
         raise ConfigError(f"replay takes several recordings, such as a list; not a {type(recordings).__name__}")
-    return ((item, frames_of(one, model)) for item, one in enumerate(recordings))
+    return ((item, frames_of(one, model, fit=fit, filters=filters)) for item, one in enumerate(recordings))
 
 
 def _refill(lanes: list[_Lane], waiting: Iterator[tuple[int, Iterable[Frame]]], batch_size: int) -> Iterator[int]:
@@ -136,16 +141,51 @@ def _decision(
 
 
 def record_outputs(
-    recordings: Iterable[Frames], n: int, model: SteppedModel[S], *, horizon: int, batch_size: int = 16
+    recordings: Iterable[Frames],
+    n: int,
+    model: SteppedModel[S],
+    *,
+    horizon: int,
+    batch_size: int = 16,
+    fit: str | None = None,
+    filters: Filters = (),
 ) -> Float32[ndarray, "N T K"]:
     """The outputs of the network at every step of each of `n` recordings, for fitting and for sweeps.
 
-    After the end of a short recording its outputs are 0.
+    After the end of a short recording its outputs are 0. `fit` and `filters` are those of `run`.
+
+    Raises:
+        ConfigError: as `replay`, or if there are more recordings than `n`.
     """
+    n, decider = whole("n", n, least=0), never(horizon)
+    horizon, batch_size = _sizes(model, decider, horizon, batch_size)
     trace = np.zeros((n, horizon, model.n_outputs), np.float32)
-    for _ in replay(recordings, model, never(horizon), horizon=horizon, batch_size=batch_size, trace=trace):
+    for _ in replay(
+        _at_most(n, recordings),
+        model,
+        decider,
+        horizon=horizon,
+        batch_size=batch_size,
+        trace=trace,
+        fit=fit,
+        filters=filters,
+    ):
         pass
     return trace
+
+
+def _at_most(n: int, recordings: Iterable[Frames]) -> Iterable[Frames]:
+    """The recordings one by one, of which there are no more than `n`."""
+    if isinstance(recordings, str | EventBatch) or not hasattr(recordings, "__iter__"):
+        return recordings  # `replay` refuses it
+    return _counted(n, recordings)
+
+
+def _counted(n: int, recordings: Iterable[Frames]) -> Iterator[Frames]:
+    for item, one in enumerate(recordings):
+        if item == n:
+            raise ConfigError(f"more than {n} recordings; expected n = {n} of them")
+        yield one
 
 
 def _alone(

@@ -12,7 +12,7 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, Frame
 from spikecut.pipeline.files.arguments import check_stepping
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
-from spikecut.pipeline.representations.frame_sources import frames_of
+from spikecut.pipeline.representations.frame_sources import Filters, frames_of
 from spikecut.pipeline.results import Decision, Evidence, Rest, Step, StopReason, Verdict
 
 Frames = Iterable[Frame] | Iterable[EventBatch] | EventBatch | Mapping[str, Any] | ndarray | str | PathLike[str]
@@ -21,25 +21,32 @@ D = TypeVar("D")
 
 
 def run(
-    frames: Frames, model: SteppedModel[S], decider: CutoffDecider[D], *, horizon: int
+    frames: Frames,
+    model: SteppedModel[S],
+    decider: CutoffDecider[D],
+    *,
+    horizon: int,
+    fit: str | None = None,
+    filters: Filters = (),
 ) -> Iterator[Step | Decision]:
     """Reads frames until the decider is sure, at most `horizon` of them: steps, then one decision.
 
-    A recording, batches, an array of events or a path are counted into frames first (`frame_sources.frames_of`).
+    A recording, batches, an array of events or a path are filtered and counted into frames first, fitted to the network
+    as `fit` says (`frame_sources.frames_of`).
     When it stops, neither the network nor the stream is used again. Where the stream's clock was
     reset the network starts from rest, and so does the count of steps. A stream without a single
     frame yields nothing.
 
     Raises:
         ModelError: if the network's output is not finite.
-        ConfigError: if the network, the decider or the horizon is none.
+        ConfigError: if the network, the decider or the horizon is none; of fit and filters as `frames_of`.
     """
     horizon = check_stepping(model, decider, horizon)
     if horizon < 1:
         raise ConfigError(f"a horizon of {horizon} steps; the network needs at least one")
     steps = segment = 0
     last: Decision | None = None
-    for frame in frames_of(frames, model):
+    for frame in frames_of(frames, model, fit=fit, filters=filters):
         if steps == 0 or frame.segment != segment:
             state: S | None = None
             memory: D | None = None
@@ -73,15 +80,21 @@ def remaining(verdict: Verdict, lane: int) -> tuple[int, ...] | None:
 
 
 def watch(
-    frames: Frames, model: SteppedModel[S], decider: CutoffDecider[D], *, horizon: int
+    frames: Frames,
+    model: SteppedModel[S],
+    decider: CutoffDecider[D],
+    *,
+    horizon: int,
+    fit: str | None = None,
+    filters: Filters = (),
 ) -> Iterator[Step | Decision | Rest]:
     """Decision after decision: every `horizon` bins of the stream are one window with one answer.
 
     Between an early answer and the end of its window the network rests, and the bins that pass are
-    handed on as `Rest`.
+    handed on as `Rest`. `fit` and `filters` are those of `run`.
     """
     horizon = check_stepping(model, decider, horizon)
-    stream = frames_of(frames, model)
+    stream = frames_of(frames, model, fit=fit, filters=filters)
     while True:
         decision: Decision | None = None
         segment = 0

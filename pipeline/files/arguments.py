@@ -48,7 +48,10 @@ def finite(name: str, value: Any, *, least: float = -math.inf, most: float = mat
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise unexpected(name, value, "a number")
-    number = float(value) if abs(value) < 2**1023 else math.inf
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not (math.isfinite(number) and least <= number <= most):
         bounds = {True: "a finite number", False: f"a number from {least:g} to {most:g}"}
         raise unexpected(name, value, bounds[math.isinf(least) and math.isinf(most)])

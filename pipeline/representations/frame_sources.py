@@ -4,6 +4,7 @@ Paths are opened by `sources.open_recording`, which is loaded when a path comes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
 from os import PathLike, fspath
@@ -14,14 +15,23 @@ import numpy as np
 from spikecut.pipeline.binning import CountBinner, as_batch, checked_batches, is_events
 from spikecut.pipeline.errors import ConfigError, EventError
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+from spikecut.pipeline.filters.base import Filter, Filtered
+from spikecut.pipeline.filters.parsing import filters_of
 from spikecut.pipeline.fit import FittedBinner, fit_for
+
+Filters = Iterable[Filter | str]
 
 _OPENER = "spikecut.sources:open_recording"
 _EXPECTED = "expected frames, batches of events, an array of events, or the path of a recording"
 
 
 def frames_of(
-    source: Any, reader: Any, *, sensor: SensorSize | tuple[int, int] | None = None, fit: str | None = None
+    source: Any,
+    reader: Any,
+    *,
+    sensor: SensorSize | tuple[int, int] | None = None,
+    fit: str | None = None,
+    filters: Filters = (),
 ) -> Iterator[Frame]:
     """The frames of whatever holds events, for a network or by a binner; frames pass as they are.
 
@@ -29,12 +39,13 @@ def frames_of(
     `reader` is a binner, or a network with a card or a spec: events are then counted as it was trained, and merged by a
     whole factor where the sensor is larger. `sensor` is that of arrays and of files that do not state it; without it,
     the reader's own. `fit` is how a network sees a sensor that is no whole multiple of its frame, as `--fit`: crop,
-    squeeze or a window X,Y,WxH; without it such a sensor is refused.
+    squeeze or a window X,Y,WxH; without it such a sensor is refused. `filters` act on the events first, in their order,
+    as `--filter`: values, or words such as `refractory:1ms`.
 
     Raises:
         EventError: if the source is none of these.
         ConfigError: if a network does not say what it reads, or does not read this sensor; if the fit is none, or is
-            given for a binner, which has its own window.
+            given for a binner, which has its own window; if there is no such filter; if frames come with either.
         SourceError: if a path cannot be opened.
 
     >>> events = {"t": np.array([0, 12, 25]), "x": [0, 1, 1], "y": [0, 0, 1], "p": [1, 0, 1]}
@@ -43,6 +54,7 @@ def frames_of(
     """
     batches: Any
     sensor = None if sensor is None else SensorSize.of(sensor)
+    made = filters_of(filters)
     if isinstance(source, str | PathLike):
         batches = _opened(source, sensor or _sensor_of(reader))
     elif isinstance(source, EventBatch):
@@ -55,16 +67,44 @@ def frames_of(
         if first is None:
             return
         if isinstance(first, Frame):
+            if fit is not None or made:
+                raise ConfigError("fit and filters are for events; frames are counted already")
             for at, frame in enumerate(chain([first], items)):
                 if not isinstance(frame, Frame):
                     raise EventError(f"item {at} of the frames is a {type(frame).__name__}; expected a Frame")
                 yield frame
             return
-        batches = chain([first], items)
+        batches = source if made and not isinstance(source, Iterator) else chain([first], items)  # may be read twice
         sensor = sensor or getattr(source, "sensor", None)
+    if made:
+        batches = _filtered(batches, sensor or _sensor_of(reader), made)
     # no `yield from`: it would close a stream that goes on after this
     for frame in _binned(batches, reader, sensor, fit):
         yield frame
+
+
+def _filtered(batches: Any, array_sensor: SensorSize | None, filters: tuple[Filter, ...]) -> Iterable[EventBatch]:
+    if not isinstance(batches, Iterator):
+        return Filtered(_Batches(batches, array_sensor), filters)
+    stream = checked_batches(batches, array_sensor)
+    for one in filters:
+        stream = one.apply(stream)
+    return stream
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batches:
+    """Batches and arrays of events as a source that can be read as often as they can."""
+
+    batches: Iterable[Any]
+    array_sensor: SensorSize | None
+
+    @property
+    def sensor(self) -> SensorSize:
+        return _needed(self.array_sensor)
+
+    def __iter__(self) -> Iterator[EventBatch]:
+        return checked_batches(self.batches, self.array_sensor)
 
 
 def _binned(batches: Any, reader: Any, sensor: SensorSize | None, fit: str | None) -> Iterator[Frame]:
@@ -103,7 +143,7 @@ def binner_of(network: Any, sensor: SensorSize, fit: str | None = None) -> Count
     if (sensor.width, sensor.height) != (spec.frame.width * factor, spec.frame.height * factor):
         raise ConfigError(
             f"a {sensor} sensor; the network reads {spec.frame}, or whole multiples of it",
-            hint='say which pixels it sees: frames_of(recording, network, fit="crop"), or fit="squeeze"',
+            hint='say which pixels it sees: fit="crop", fit="squeeze" or fit="X,Y,WxH" of run, replay and frames_of',
         )
     return CountBinner(sensor, spec.step_us, downsample=factor)
 

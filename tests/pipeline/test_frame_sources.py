@@ -10,10 +10,11 @@ import pytest
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.errors import ConfigError, EventError, UnreadableSource
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+from spikecut.pipeline.filters.parsing import filtered
 from spikecut.pipeline.fit import fit_for
 from spikecut.pipeline.replay import record_outputs, replay
 from spikecut.pipeline.representations.frame_sources import binner_of, frames_of
-from spikecut.pipeline.results import Decision
+from spikecut.pipeline.results import Decision, Step
 from spikecut.pipeline.rules.thresholds import never
 from spikecut.pipeline.runner import run, watch
 from spikecut.sources import open_recording
@@ -165,3 +166,43 @@ def test_a_fit_that_is_none_and_one_for_a_binner_are_refused() -> None:
         list(frames_of(BATCH, Network(), fit="stretch"))
     with pytest.raises(ConfigError, match="a binner, which has its own window"):
         list(frames_of(BATCH, CountBinner(DVS128, 10), fit="crop"))
+
+
+@pytest.mark.parametrize("kind", ["path", "text", "recording", "batches", "iterator", "batch"])
+def test_run_and_its_friends_filter_and_fit_whatever_holds_events(kind: str, path: Path) -> None:
+    def source() -> Any:
+        return iter([BATCH]) if kind == "iterator" else [BATCH] if kind == "batches" else made[kind]
+
+    made, network = sources(path) | {"batch": BATCH}, Network()
+    filters = ["refractory:1ms", "crop:0,0,100x90"]
+    spec, fit = network.spec, fit_for("squeeze", SensorSize(100, 90), network.spec.frame)
+    expected = list(fit.binner(spec.step_us).bins(filtered(open_recording(path), filters)))
+    options: dict[str, Any] = {"horizon": 20, "fit": "squeeze", "filters": filters}
+    pixels = [item.frame.pixels for item in run(source(), network, never(20), **options) if isinstance(item, Step)]
+    np.testing.assert_array_equal(pixels, [frame.pixels for frame in expected[:20]])
+    (decision,) = (one for one in run(source(), network, never(20), **options) if isinstance(one, Decision))
+    watched = next(one for one in watch(source(), network, never(20), **options) if isinstance(one, Decision))
+    ((_, replayed),) = replay([source()], network, never(20), **options)
+    assert replayed is not None
+    assert decision.total.tolist() == watched.total.tolist() == replayed.total.tolist()
+    (outputs,) = record_outputs([source()], 1, network, **options)
+    np.testing.assert_array_equal(outputs.sum(0), decision.total)
+
+
+def test_hot_pixels_of_what_can_be_read_twice_are_found_and_others_are_refused(path: Path) -> None:
+    assert list(run(open_recording(path), Network(), never(5), horizon=5, filters=["hot_pixels"]))
+    assert list(run([BATCH], Network(), never(5), horizon=5, filters=["hot_pixels"]))
+    with pytest.raises(ConfigError, match="can be read only once"):
+        list(run(iter([BATCH]), Network(), never(5), horizon=5, filters=["hot_pixels"]))
+
+
+def test_frames_take_no_fit_and_no_filter_and_a_wrong_one_is_a_sentence() -> None:
+    frames = list(CountBinner(DVS128, 1_000, downsample=2).bins([BATCH]))
+    for options in ({"fit": "crop"}, {"filters": ["flip:x"]}):
+        with pytest.raises(ConfigError, match="for events; frames are counted already"):
+            list(run(frames, Network(), never(5), horizon=5, **options))  # type: ignore[arg-type]
+    wrong: Any = {"filters": "flip:x"}
+    with pytest.raises(ConfigError, match="filters: found 'flip:x'; expected a list of filters"):
+        list(run([BATCH], Network(), never(5), horizon=5, **wrong))
+    with pytest.raises(ConfigError, match="more than 1 recordings"):
+        record_outputs([[BATCH], [BATCH]], 1, Network(), horizon=5)
