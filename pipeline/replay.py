@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.events import EventBatch, Frame
 from spikecut.pipeline.files.arguments import check_stepping, whole
 from spikecut.pipeline.filters.base import Filter
@@ -23,7 +23,7 @@ from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.representations.frame_sources import Filters, frames_of
 from spikecut.pipeline.results import Decision, Evidence, StopReason, Verdict
 from spikecut.pipeline.rules.thresholds import never
-from spikecut.pipeline.runner import Frames, remaining, run
+from spikecut.pipeline.runner import Frames, remaining, run, warn_of_abstention
 
 S = TypeVar("S")
 
@@ -52,10 +52,9 @@ def replay(
 ) -> Iterator[tuple[int, Decision | None]]:
     """Decides every recording, `batch_size` at a time; yields its place in the input and its decision.
 
-    Decisions come as they fall, so not in the order of the input; a recording without a single frame
-    yields `None`. If `trace` is given, the output of every step that was made is written into
-    `trace[item, step]`; the rest of it is left alone. Decisions, kinds of recordings, `fit` and `filters` are those
-    of `run`.
+    Decisions come as they fall, so not in the order of the input; a recording without a single frame yields `None`, and
+    so does one whose outputs are not finite, with a `SpikecutWarning`. If `trace` is given, the output of every step
+    that was made is written into `trace[item, step]`. Decisions, recordings, `fit` and `filters` are those of `run`.
 
     Raises:
         ConfigError: if the horizon or the batch is smaller than 1.
@@ -76,8 +75,7 @@ def replay(
         if not going:
             state = memory = None
         elif not np.array_equal(places, np.arange(len(total))):
-            state = None if state is None else model.select(state, places)
-            memory = select_lanes(memory, places)
+            state, memory = None if state is None else model.select(state, places), select_lanes(memory, places)
         steps = np.where(places < 0, 0, steps[places] if going else 0) + 1
         total = np.where((places < 0)[:, None], np.float32(0), total[places] if going else np.float32(0))
         pixels = np.stack([lane.frame.pixels for lane in lanes])
@@ -85,14 +83,16 @@ def replay(
         total = total + output
         if trace is not None:
             trace[[lane.item for lane in lanes], steps - 1] = output
+        finite = np.isfinite(total).all(axis=1)
+        output, total = (np.where(finite[:, None], values, np.float32(0)) for values in (output, total))
         verdict, memory = decider.decide(Evidence(steps, output, total, pixels), memory)
         going = []
         for at, lane in enumerate(lanes):
             lane.n_events += lane.frame.n_events
-            last = verdict.stop[at] or steps[at] == horizon
+            last = verdict.stop[at] or steps[at] == horizon or not finite[at]
             following = None if last else next(lane.frames, None)
             if following is None:
-                yield lane.item, _decision(lane, verdict, at, int(steps[at]), horizon, total[at])
+                yield lane.item, _decision(lane, verdict, (at, int(steps[at])), horizon, total[at], finite[at])
             elif following.segment != lane.frame.segment:  # its clock was reset: it starts over, alone
                 rest = chain([following], lane.frames)
                 yield lane.item, _alone(rest, model, decider, horizon, lane.item, trace)
@@ -129,9 +129,21 @@ def _refill(lanes: list[_Lane], waiting: Iterator[tuple[int, Iterable[Frame]]], 
 
 
 def _decision(
-    lane: _Lane, verdict: Verdict, at: int, steps: int, horizon: int, total: Float32[ndarray, " K"]
-) -> Decision:
-    """The decision of a lane whose cutoff fired, whose horizon is reached, or whose stream has ended."""
+    lane: _Lane,
+    verdict: Verdict,
+    place: tuple[int, int],
+    horizon: int,
+    total: Float32[ndarray, " K"],
+    is_finite: bool,
+) -> Decision | None:
+    """The decision of a lane whose cutoff fired, whose horizon is reached, or whose stream has ended.
+
+    `place` is the number of the lane, and its steps. None, with a warning, if its output is not finite.
+    """
+    at, steps = place
+    if not is_finite:
+        warn_of_abstention(steps)
+        return None
     if verdict.stop[at]:
         reason = StopReason.cutoff
     else:
@@ -156,6 +168,7 @@ def record_outputs(
 
     Raises:
         ConfigError: as `replay`, or if there are more recordings than `n`.
+        ModelError: if an output is not finite: nothing can be fitted to it.
     """
     n, decider = whole("n", n, least=0), never(horizon)
     horizon, batch_size = _sizes(model, decider, horizon, batch_size)
@@ -171,6 +184,12 @@ def record_outputs(
         filters=filters,
     ):
         pass
+    if not np.isfinite(trace).all():
+        item, step = np.argwhere(~np.isfinite(trace).all(axis=2))[0].tolist()
+        raise ModelError(
+            f"recording {item}, step {step + 1}: the network's output is not finite",
+            hint="the checkpoint is damaged, or its training diverged",
+        )
     return trace
 
 
@@ -203,4 +222,6 @@ def _alone(
         elif trace is not None:
             trace[item, result.index :] = 0
             trace[item, result.index] = result.output
+    if decision is None and trace is not None:  # it abstained
+        trace[item] = np.nan
     return decision

@@ -66,6 +66,14 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Abstention:
+    """The end of a window without an answer: after step `steps`, on `frame`, the output was not finite."""
+
+    steps: int
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """The answer: which label, after how many steps, and why then.
 

@@ -1,5 +1,6 @@
 """The loop: step the network, ask the decider, stop. The whole project in one page."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from os import PathLike
@@ -8,12 +9,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy import ndarray
 
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, SpikecutWarning
 from spikecut.pipeline.events import EventBatch, Frame
 from spikecut.pipeline.files.arguments import check_stepping
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.representations.frame_sources import Filters, frames_of
-from spikecut.pipeline.results import Decision, Evidence, Rest, Step, StopReason, Verdict
+from spikecut.pipeline.results import Abstention, Decision, Evidence, Rest, Step, StopReason, Verdict
 
 Frames = Iterable[Frame] | Iterable[EventBatch] | EventBatch | Mapping[str, Any] | ndarray | str | PathLike[str]
 S = TypeVar("S")
@@ -35,18 +36,27 @@ def run(
     as `fit` says (`frame_sources.frames_of`).
     When it stops, neither the network nor the stream is used again. Where the stream's clock was
     reset the network starts from rest, and so does the count of steps. A stream without a single
-    frame yields nothing.
+    frame yields nothing. Where the network's output is not finite there is no decision, and a
+    `SpikecutWarning` says so.
 
     Raises:
-        ModelError: if the network's output is not finite.
         ConfigError: if the network, the decider or the horizon is none; of fit and filters as `frames_of`.
     """
     horizon = check_stepping(model, decider, horizon)
     if horizon < 1:
         raise ConfigError(f"a horizon of {horizon} steps; the network needs at least one")
+    for item in attempt(frames_of(frames, model, fit=fit, filters=filters), model, decider, horizon):
+        if not isinstance(item, Abstention):
+            yield item
+
+
+def attempt(
+    frames: Iterator[Frame], model: SteppedModel[S], decider: CutoffDecider[D], horizon: int
+) -> Iterator[Step | Decision | Abstention]:
+    """The items of `run` on frames; an abstention is the last one where the network's output is not finite."""
     steps = segment = 0
     last: Decision | None = None
-    for frame in frames_of(frames, model, fit=fit, filters=filters):
+    for frame in frames:
         if steps == 0 or frame.segment != segment:
             state: S | None = None
             memory: D | None = None
@@ -57,6 +67,10 @@ def run(
         pixels = frame.pixels[None]
         output, state = model.step(pixels, state)
         total = total + output
+        if not np.isfinite(total).all():
+            warn_of_abstention(steps)
+            yield Abstention(steps, frame)
+            return
         verdict, memory = decider.decide(Evidence(np.array([steps]), output, total, pixels), memory)
         label, score = int(verdict.label[0]), float(verdict.score[0])
         yield Step(steps - 1, frame, output[0], total[0], score)
@@ -72,6 +86,16 @@ def run(
             break
     if last is not None:
         yield last
+
+
+def warn_of_abstention(step: int) -> None:
+    """Warns that a window ends without an answer."""
+    warnings.warn(
+        f"step {step}: the network's output is not finite: no answer from this window, the next begins at rest "
+        "(the checkpoint is damaged, or its training diverged)",
+        SpikecutWarning,
+        stacklevel=3,
+    )
 
 
 def remaining(verdict: Verdict, lane: int) -> tuple[int, ...] | None:
@@ -91,22 +115,23 @@ def watch(
     """Decision after decision: every `horizon` bins of the stream are one window with one answer.
 
     Between an early answer and the end of its window the network rests, and the bins that pass are
-    handed on as `Rest`. `fit` and `filters` are those of `run`.
+    handed on as `Rest`; so are those of a window without an answer, because the output is not finite.
+    `fit` and `filters` are those of `run`.
     """
     horizon = check_stepping(model, decider, horizon)
     stream = frames_of(frames, model, fit=fit, filters=filters)
     while True:
-        decision: Decision | None = None
+        n_steps: int | None = None
         segment = 0
-        for item in run(stream, model, decider, horizon=horizon):
-            yield item
-            if isinstance(item, Decision):
-                decision = item
-            else:
+        for item in attempt(stream, model, decider, horizon):
+            if not isinstance(item, Step):
+                n_steps = item.steps
+            if not isinstance(item, Decision):
                 segment = item.frame.segment
-        if decision is None:
+            yield Rest(item.frame) if isinstance(item, Abstention) else item
+        if n_steps is None:
             return
-        for frame in islice(stream, horizon - decision.steps):
+        for frame in islice(stream, horizon - n_steps):
             if frame.segment != segment:
                 stream = chain([frame], stream)
                 break

@@ -200,7 +200,7 @@ def test_frames_take_no_fit_and_no_filter_and_a_wrong_one_is_a_sentence() -> Non
     frames = list(CountBinner(DVS128, 1_000, downsample=2).bins([BATCH]))
     for options in ({"fit": "crop"}, {"filters": ["flip:x"]}):
         with pytest.raises(ConfigError, match="for events; frames are counted already"):
-            list(run(frames, Network(), never(5), horizon=5, **options))  # type: ignore[arg-type]
+            list(run(frames, Network(), never(5), horizon=5, **options))
     wrong: Any = {"filters": "flip:x"}
     with pytest.raises(ConfigError, match="filters: found 'flip:x'; expected a list of filters"):
         list(run([BATCH], Network(), never(5), horizon=5, **wrong))

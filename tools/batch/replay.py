@@ -82,6 +82,7 @@ def run_replay(options: "Replay") -> int:
     n_batch = options.batch_size
     one_pass(examples.first(n_batch), stepper, card, rules["none"].cutoff, n_batch)  # warm: compiled, allocated
     passes = [one_pass(examples, stepper, card, rule.cutoff, n_batch, name=name) for name, rule in rules.items()]
+    passes = _answered_by_all(passes)
     n_damaged = complain(passes[0].fates)
     say_fits(examples.fits, examples.reading)
     warn_of_fits(rules, str(examples.fits))
@@ -99,6 +100,17 @@ def run_replay(options: "Replay") -> int:
             file=sys.stderr,
         )
     return 3 if n_damaged else 0
+
+
+def _answered_by_all(passes: Sequence[Pass]) -> list[Pass]:
+    """The passes without recordings that one of them has no answer to, because the network's output was not finite."""
+    common = set.intersection(*(set(one.items) for one in passes))
+    kept = []
+    for one in passes:
+        pairs = [pair for pair in zip(one.items, one.decisions, strict=True) if pair[0] in common]
+        items, decisions = tuple(item for item, _ in pairs), tuple(decision for _, decision in pairs)
+        kept.append(dataclasses.replace(one, items=items, decisions=decisions))
+    return kept
 
 
 def _report(

@@ -61,6 +61,11 @@ def tonic(path: Path) -> None:
     np.save(path, np.stack([values["x"], values["y"], values["p"], values["t"] // 1_000], 1))
 
 
+def archive(path: Path) -> None:
+    values = columns(CALTECH)
+    np.savez(path, t=values["t"], x=values["x"], y=values["y"], p=values["p"])
+
+
 def text(path: Path) -> None:
     np.savetxt(path, np.stack(list(columns(CALTECH).values()), 1), "%d", ",", header="t_us,x,y,p", comments="")
 
@@ -78,14 +83,14 @@ FILES: dict[str, tuple[SensorSize, Callable[[Path], object]]] = {
     "columns.h5": (CALTECH, hdf5),
     "rows.npy": (CALTECH, structured),
     "tonic.npy": (DVS128, tonic),
-    "columns.npz": (CALTECH, lambda path: np.savez(path, **columns(CALTECH))),
+    "columns.npz": (CALTECH, archive),
     "lines.csv": (CALTECH, text),
 }
 
 
 @pytest.fixture(params=FILES)
 def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    path = tmp_path / request.param
+    path: Path = tmp_path / request.param
     FILES[request.param][1](path)
     return path
 
