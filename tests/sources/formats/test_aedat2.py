@@ -239,7 +239,7 @@ def test_cifar10_dvs_is_read_as_public_loaders_read_it(tmp_path: Path) -> None:
         b"# Timestamps tick is 1 us\r\n# created Fri Jul 15 10:27:18 CST 2016\r\n"
     )
     path = file_of(tmp_path, *zip(address.tolist(), t.tolist(), strict=True), header=header)
-    found = check_source(open_recording(path))
+    found = check_source(open_recording(path, sensor=DVS128))
     theirs = {"x": 127 - ((address & 0x7F00) >> 8), "y": 127 - ((address & 0xFE) >> 1), "p": 1 - (address & 1)}
     assert found.t.tolist() == t.tolist()
     assert found.x.tolist() == theirs["y"].tolist()
