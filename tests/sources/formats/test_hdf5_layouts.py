@@ -19,6 +19,7 @@ from spikecut.pipeline.errors import (
     EnvironmentProblem,
     InUse,
     SpikecutError,
+    SpikecutWarning,
     UnknownFormat,
     UnsupportedVersion,
 )
@@ -123,9 +124,9 @@ def test_events_of_every_layout_come_out_as_they_are_however_they_are_cut(
         assert check_source(open_recording(path, batch_events=batch_events, **given)) == found
 
 
-def test_what_no_file_states_is_asked_for_and_never_guessed(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="how large its sensor is"):
-        open_recording(made(tmp_path, v2e).rename(tmp_path / "a.h5").rename(made(tmp_path, tonic_fields)))
+def test_what_no_file_states_is_asked_for_or_assumed_with_a_note(tmp_path: Path) -> None:
+    with pytest.warns(SpikecutWarning, match="states no sensor; 128x128 is assumed"):
+        open_recording(made(tmp_path, v2e))
     with pytest.raises(ConfigError, match="four columns without names"):
         open_recording(made(tmp_path, tonic_table), sensor=DVS128)
 
