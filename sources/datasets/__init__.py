@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 class DatasetKind:
     """One kind of data set: the module that reads it, what a network that looks at it takes, and words for people.
 
-    `module` has `recognise(path) -> bool` and `open_set(path) -> Dataset`; it is imported when it is first used. Where
-    files of text may be its recordings, it has `open_set_with_text(path)` as well, for when their layout is given.
-    `things` is the word for examples, `layout` what lies in the folder.
+    `module` has `recognise(path) -> bool` and `open_set(path) -> Dataset`; it is imported when it is first used.
+    `text_opener` names the function that opens the set where the layout of files of text is given, so that they are
+    recordings, too; None if files of text never are. `things` is the word for examples, `layout` what lies in the
+    folder.
     """
 
     module: str
     input_kind: "InputKind"
     things: str
     layout: str
+    text_opener: str | None = None
 
     def recognises(self, path: Path) -> bool:
         """Whether a folder or file is a data set of this kind."""
@@ -43,12 +45,11 @@ class DatasetKind:
         """
         from spikecut.sources.datasets.base import Dataset
 
-        module = import_module(self.module)
-        opener = getattr(module, "open_set_with_text", module.open_set) if text else module.open_set
-        dataset: Dataset = opener(path)
+        opener = self.text_opener if text and self.text_opener else "open_set"
+        dataset: Dataset = getattr(import_module(self.module), opener)(path)
         if lacking := [name for name in vars(Dataset) if not name.startswith("_") and not hasattr(dataset, name)]:
             raise ConfigError(
-                f"{self.module}.open_set gave a {type(dataset).__name__} without {', '.join(lacking)}",
+                f"{self.module}.{opener} gave a {type(dataset).__name__} without {', '.join(lacking)}",
                 hint="spikecut.sources.datasets.base.Dataset says what a data set has; see docs/extending.md",
             )
         return dataset
@@ -68,7 +69,7 @@ DATASETS = {
         "sessions of DVS128 Gesture, as published or as Tonic keeps them",
     ),
     "class folders": DatasetKind(
-        "spikecut.sources.datasets.class_folders", "events", "recordings", "<class>/<recording>"
+        "spikecut.sources.datasets.class_folders", "events", "recordings", "<class>/<recording>", "open_set_with_text"
     ),
 }
 _FALLBACK: "dict[InputKind, str]" = {"events": "class folders", "images": "images"}

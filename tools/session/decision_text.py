@@ -84,8 +84,10 @@ def as_object(
     return json.dumps(fields | {name: one for name, one in (reading or {}).items() if one})
 
 
-def summary_object(score: Score) -> dict[str, Any]:
-    """The summary of `summary_text` as an object for programs."""
+def summary_object(score: Score | None) -> dict[str, Any]:
+    """The summary of `summary_text` as an object for programs; without labels every number of the score is None."""
+    if score is None:
+        return dict.fromkeys(summary_object(Score()))
     delays = sorted(score.delays_us)
     return {
         "gestures": score.n_labels,

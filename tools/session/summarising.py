@@ -33,17 +33,20 @@ class Report:
             self._print(item)
 
     def finish(self, *, complete: bool) -> Summary:
-        """The summary of the run; prints the score of a labelled session if it is `complete`."""
+        """The summary of the run; prints the score of a labelled session if it is `complete`.
+
+        In JSON the summary is printed, too, where nothing was decided, always with the same keys.
+        """
         card, tally = self.stream.network.card, self.tally
         score: Score | None = None
-        dropped = {"dropped": tally.lost.events_by_cause()} if tally.lost else {}
         if self._matcher is not None and complete:
             self._print_missed(1 << 62)
             score = self._matcher.score(tally.sensor_us / 6e7)
-            summary = {"summary": lines.summary_object(score) | dropped}
-            print(json.dumps(summary) if self.as_json else lines.summary_text(score))
-        elif self.as_json and dropped and not self._n_decisions:
-            print(json.dumps({"summary": dropped}))
+            if not self.as_json:
+                print(lines.summary_text(score))
+        if self.as_json and (score is not None or not self._n_decisions):
+            counts = {"decisions": self._n_decisions, "dropped": tally.lost.events_by_cause()}
+            print(json.dumps({"summary": lines.summary_object(score) | counts}))
         n_bins = tally.sensor_us // card.spec.step_us
         return Summary(tally.n_events, n_bins, self._n_steps, self._n_decisions, tally.sensor_us, score)
 

@@ -31,6 +31,8 @@ def test_a_session_is_named_as_it_happens_and_scored(session: Path, capsys: pyte
     *decisions, last = said(capsys.readouterr().out)
     summary = last["summary"]
     assert isinstance(summary, dict)
+    assert summary["decisions"] == len(decisions)
+    assert summary["dropped"] == {}
     assert summary["gestures"] == summary["right"] + summary["wrong"] + summary["missed"] == 3
     assert summary["right"] >= 2
     first = [d for d in decisions if d["outcome"] in ("right", "wrong")]

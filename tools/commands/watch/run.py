@@ -39,9 +39,9 @@ class Run(FitOptions, ReadingOptions):
     """Show the run in these views, too: NAME, or NAME=FILE for views that write one (window, video=out.mp4)."""
     overwrite: Overwrite = False
     json: bool = False
-    """Print one JSON object for each decision; after a labelled session, or if events were left out
-    and nothing was decided, also a summary. Their key `dropped` counts
-    the events that were left out so far, by cause."""
+    """Print one JSON object for each decision. After a labelled session, and if nothing was decided, a
+    last line {"summary": ...} has always the same keys; without labels those of the score are null.
+    `dropped` counts the events that were left out so far, by cause."""
 
     @classmethod
     def more_help(cls) -> str:
