@@ -3,13 +3,16 @@
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jaxtyping import Int64
 from numpy import bincount, flatnonzero, int64, ndarray, zeros
 
 from spikecut.pipeline.errors import SpikecutWarning, printable
 from spikecut.pipeline.events import SensorSize
-from spikecut.sources.formats.reading.ordering import Chunk
+
+if TYPE_CHECKING:  # what it is loaded with takes long, and `open` needs none of it
+    from spikecut.sources.formats.reading.chunks import Chunk
 
 KNOWN_SENSORS = tuple(
     SensorSize(*size)
@@ -22,7 +25,7 @@ ENOUGH = 10_000_000  # events from which a sensor is inferred where a file may b
 NO_PIXEL = 65_535  # what decoders make of coordinates that are none, such as -3 and NaN
 
 
-def inferred(path: Path, chunks: Iterable[Chunk], kind: str, n_most: int | None = ENOUGH) -> SensorSize:
+def inferred(path: Path, chunks: "Iterable[Chunk]", kind: str, n_most: int | None = ENOUGH) -> SensorSize:
     """The sensor by the pixels of the first `n_most` events, or of all; warns that it is assumed.
 
     `kind` names what states no sensor, such as "an array".
