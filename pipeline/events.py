@@ -93,7 +93,7 @@ class EventBatch:
     lost: DropCounts = NOTHING_LOST
 
     def __post_init__(self) -> None:
-        n = len(self.t) if isinstance(self.t, ndarray) and self.t.ndim else 0
+        n = getattr(self.t, "size", 0)
         for name, column, dtype in zip("txyp", (self.t, self.x, self.y, self.p), _COLUMN_DTYPES, strict=True):
             if not isinstance(column, ndarray):
                 raise unexpected(name, column, f"an array of {dtype}, or EventBatch.from_structured(columns)")
