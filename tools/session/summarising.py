@@ -35,7 +35,7 @@ class Report:
     def finish(self, *, complete: bool) -> Summary:
         """The summary of the run; prints the score of a labelled session if it is `complete`.
 
-        In JSON the summary is printed, too, where nothing was decided, always with the same keys.
+        In JSON it is printed, too, where events were left out and nothing was decided, always with the same keys.
         """
         card, tally = self.stream.network.card, self.tally
         score: Score | None = None
@@ -44,7 +44,7 @@ class Report:
             score = self._matcher.score(tally.sensor_us / 6e7)
             if not self.as_json:
                 print(lines.summary_text(score))
-        if self.as_json and (score is not None or not self._n_decisions):
+        if self.as_json and (score is not None or (tally.lost and not self._n_decisions)):
             counts = {"decisions": self._n_decisions, "dropped": tally.lost.events_by_cause()}
             print(json.dumps({"summary": lines.summary_object(score) | counts}))
         n_bins = tally.sensor_us // card.spec.step_us

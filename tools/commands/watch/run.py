@@ -39,8 +39,8 @@ class Run(FitOptions, ReadingOptions):
     """Show the run in these views, too: NAME, or NAME=FILE for views that write one (window, video=out.mp4)."""
     overwrite: Overwrite = False
     json: bool = False
-    """Print one JSON object for each decision. After a labelled session, and if nothing was decided, a
-    last line {"summary": ...} has always the same keys; without labels those of the score are null.
+    """Print one JSON object for each decision. After a labelled session, or if events were left out and
+    nothing was decided, a last line {"summary": ...} has always the same keys; without labels those of the score are null.
     `dropped` counts the events that were left out so far, by cause."""
 
     @classmethod
