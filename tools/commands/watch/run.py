@@ -40,8 +40,8 @@ class Run(FitOptions, ReadingOptions):
     overwrite: Overwrite = False
     json: bool = False
     """Print one JSON object for each decision. After a labelled session, or if events were left out and
-    nothing was decided, a last line {"summary": ...} has always the same keys; without labels those of the score are null.
-    `dropped` counts the events that were left out so far, by cause."""
+    nothing was decided, a last line {"summary": ...} has always the same keys; without labels those of the
+    score are null. `dropped` counts the events that were left out so far, by cause."""
 
     @classmethod
     def more_help(cls) -> str:
