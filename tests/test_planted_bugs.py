@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from planted_bugs import Bug, copied, listed, misplaced, planted, tried
+from planted_bugs import _PROCESSES, Bug, copied, listed, misplaced, planted, tried
 
 ROOMS = ("pipeline/", "models/", "sources/")
 
@@ -38,6 +38,7 @@ def test_a_bug_that_no_longer_fits_is_told_with_the_reason(tmp_path: Path) -> No
 
 
 def test_a_bug_counts_as_noticed_where_a_test_fails_and_not_where_nothing_can_be_imported(tmp_path: Path) -> None:
+    _PROCESSES.set_forkserver_preload(["pytest"])  # nothing else is needed here
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "code_of_mine.py").write_text("A, B = 1, 1\n")
     (tmp_path / "test_code.py").write_text("from code_of_mine import A\n\n\ndef test_a() -> None:\n    assert A == 1\n")

@@ -26,7 +26,9 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("words", [["info"], ["run", "--once", "--model", "nmnist"]])
+@pytest.mark.parametrize(
+    "words", [["info"], pytest.param(["run", "--once", "--model", "nmnist"], marks=pytest.mark.slow)]
+)
 def test_commands_work_where_no_machine_code_can_be_cached(
     installation: Path, tmp_path: Path, words: list[str]
 ) -> None:

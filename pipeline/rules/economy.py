@@ -57,9 +57,9 @@ def fit_economy(recorded: RecordedOutputs, weight: float = 0.8, n_groups: int | 
         if not 1 <= n_groups <= len(recorded):
             raise ConfigError(f"{n_groups} groups of {len(recorded)} recordings")
         return _economy(recorded, weight, n_groups)
-    most = min(10, int(len(recorded) ** 0.5))
+    most, right = min(10, int(len(recorded) ** 0.5)), recorded.correct(MEAN)
     rules = [_economy(recorded, weight, groups) for groups in range(1, most + 1)]
-    return min(rules, key=lambda rule: mean_cost(recorded, _economy_stops(recorded, rule), weight))
+    return min(rules, key=lambda rule: mean_cost(right, _economy_stops(recorded, rule), weight))
 
 
 def fit_economy_within(recorded: RecordedOutputs, tolerance: float) -> CutoffDecider[Any]:

@@ -75,7 +75,7 @@ def cheapest_within(
     return best[1]
 
 
-def mean_cost(recorded: RecordedOutputs, stops: Int64[ndarray, " N"], weight: float) -> float:
-    """The mean of `weight` [wrong] + (1 - `weight`) t/T, for answers of the mean readout."""
-    right = recorded.correct(MEAN)[np.arange(len(stops)), stops - 1]
-    return float((weight * ~right + (1 - weight) * stops / recorded.horizon).mean())
+def mean_cost(right: Bool[ndarray, "N T"], stops: Int64[ndarray, " N"], weight: float) -> float:
+    """The mean of `weight` [wrong] + (1 - `weight`) t/T, where `right` says which answers of each step are."""
+    answered = right[np.arange(len(stops)), stops - 1]
+    return float((weight * ~answered + (1 - weight) * stops / right.shape[1]).mean())

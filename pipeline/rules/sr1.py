@@ -18,7 +18,7 @@ from spikecut.pipeline.rules.thresholds import ThresholdCutoff, sr1
 
 def fit_sr1(recorded: RecordedOutputs, weight: float = 0.8) -> ThresholdCutoff:
     """The cheapest of ten values from -1 to 1 for each of the three gammas."""
-    p = np.sort(softmax(recorded.logits(MEAN)), axis=2)
+    p, right = np.sort(softmax(recorded.logits(MEAN)), axis=2), recorded.correct(MEAN)
     first, lead = p[:, :, -1], p[:, :, -1] - p[:, :, -2]
     time = np.arange(1, recorded.horizon + 1) / recorded.horizon
     best, chosen = np.inf, (0.0, 0.0, 1.0)
@@ -27,7 +27,7 @@ def fit_sr1(recorded: RecordedOutputs, weight: float = 0.8) -> ThresholdCutoff:
         mixed = g1 * first + g2 * lead
         for g3 in values:
             stop = mixed + g3 * time > 0
-            cost = mean_cost(recorded, first_stops(stop), weight)
+            cost = mean_cost(right, first_stops(stop), weight)
             if cost < best - 1e-12:
                 best, chosen = cost, (g1, g2, g3)
     return sr1(chosen, recorded.horizon)

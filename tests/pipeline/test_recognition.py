@@ -123,7 +123,7 @@ def test_what_is_remembered_of_a_long_stream_is_a_few_numbers() -> None:
     for _ in islice(items, 2_000):
         pass
     tracemalloc.start()
-    for _ in islice(items, 20_000):
+    for _ in islice(items, 8_000):
         pass
     now, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()

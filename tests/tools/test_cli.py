@@ -254,7 +254,8 @@ def test_a_reader_who_had_enough_is_no_error(digits: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+    ("number", "code", "word"),
+    [(signal.SIGINT, 130, "interrupted"), pytest.param(signal.SIGTERM, 143, "terminated", marks=pytest.mark.slow)],
 )
 def test_an_interrupted_training_says_how_to_go_on(
     number: int, code: int, word: str, digits: Path, tmp_path: Path

@@ -111,7 +111,9 @@ def test_the_published_split_is_that_of_the_published_names(one: PublishedSet) -
         assert hashlib.sha256(text.encode()).hexdigest() == one.splits[part]  # type: ignore[index]
 
 
-@pytest.mark.parametrize("one", [N_CALTECH101, CIFAR10_DVS], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "one", [N_CALTECH101, pytest.param(CIFAR10_DVS, marks=pytest.mark.slow)], ids=lambda one: one.name
+)
 def test_a_complete_copy_is_called_so(one: PublishedSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     header = b"#!AER-DAT2.0\r\n" if one is CIFAR10_DVS else b"\1\1\0\0\7"
     for name, n in one.counts[None].items():
