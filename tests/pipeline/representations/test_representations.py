@@ -117,7 +117,7 @@ def test_events_outside_the_sensor_are_counted_and_written_nowhere(name: str, sl
         ("counts", {"step_us": 0}, "at least 1"),
         ("counts", {"n_events": -3}, "at least 1"),
         ("voxel", {"step_us": 10, "bins_per_slice": 0}, "expected 1 to 1000"),
-        ("voxel", {"step_us": 10, "polarity": "both"}, "signed or split"),
+        ("voxel", {"step_us": 10, "polarity": "both"}, "expected 'signed' or 'split'"),
         ("linear_surface", {"step_us": 10, "tau_us": 0}, "at least 1 us"),
         ("counts", {"step_us": 10, "tau": 0}, "unexpected keyword argument 'tau'"),
     ],
