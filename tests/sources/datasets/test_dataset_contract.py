@@ -70,7 +70,7 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Callable[[], D
 @pytest.fixture
 def _few_gestures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawn people perform two gestures each, where all of their events are wanted."""
-    whole = drawn_people.drawn_session
+    whole = drawn_session
     monkeypatch.setattr(
         drawn_people, "drawn_session", lambda *user, quick: replace(whole(*user, quick=quick), order=(3, 0))
     )
