@@ -20,7 +20,7 @@ from spikecut.sources.datasets.reading import readings
 from spikecut.sources.formats.atis import write_atis
 from spikecut.sources.simulation import drawn_people
 from spikecut.sources.simulation.drawn_people import DrawnPeople
-from spikecut.sources.simulation.gestures import DrawnSession
+from spikecut.sources.simulation.gestures import DrawnSession, drawn_session
 
 from picture_layouts import encoded, write_folders
 from source_contract import DVS128, pattern
