@@ -63,7 +63,13 @@ def compared(case: str, network: nn.Module, spec: NetworkSpec, frames: Sequence[
                 _turn(model, frames, range(begin, min(begin + _TURN, len(frames))), states, times, name, horizon)
     norse = float(np.median(times["norse"]))
     return [
-        Row(case, name, float(np.median(t)), (float(np.quantile(t, 0.25)), float(np.quantile(t, 0.75))), norse / np.median(t))
+        Row(
+            case,
+            name,
+            float(np.median(t)),
+            (float(np.quantile(t, 0.25)), float(np.quantile(t, 0.75))),
+            norse / np.median(t),
+        )
         for name, t in times.items()
     ]
 
@@ -196,7 +202,9 @@ def main(arguments: Sequence[str] = ()) -> None:
             else:
                 low, high = row.quartiles
                 spread = f"{low:,.0f} to {high:,.0f}"
-                print(f"  {row.case:<26}{row.engine:<8}{row.us:>9,.0f} us  ({spread}){row.times_norse:>8.1f}x", flush=True)
+                print(
+                    f"  {row.case:<26}{row.engine:<8}{row.us:>9,.0f} us  ({spread}){row.times_norse:>8.1f}x", flush=True
+                )
 
 
 if __name__ == "__main__":

@@ -161,6 +161,19 @@ _OWN_CHOICE = Implied("")
 
 
 @dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """How a network is stepped."""
+
+    engine: Annotated[
+        str,
+        tyro.conf.arg(
+            metavar="auto|norse|events|dense|onnx",
+            help="What steps the network: Norse, only what fires (events), or all of it, fast (dense, onnx).",
+        ),
+    ] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
 class FitOptions:
     """The flag of commands that show recordings of any sensor to a network."""
 

@@ -42,7 +42,14 @@ def _onnx(network: nn.Module, spec: NetworkSpec) -> SteppedModel[Any]:
     return stepper(network, spec)
 
 
+def _auto(network: nn.Module, spec: NetworkSpec) -> SteppedModel[Any]:
+    from spikecut.models.engines.auto import stepper
+
+    return stepper(network, spec)
+
+
 ENGINES: dict[str, Engine] = {
+    "auto": Engine(_auto, "by events or densely, whichever the load of a stream makes faster"),
     "norse": Engine(NetworkStepper, "PyTorch and Norse, every layer at every step"),
     "events": Engine(_events, "only what is not 0: spikes are scattered through kernels, the cost follows the events"),
     "dense": Engine(_dense, "PyTorch, every layer at every step, folded and in few passes"),

@@ -11,7 +11,7 @@ from spikecut.models.dense_form import STEP, state_shapes
 from spikecut.models.engines.lane_by_lane import Lane, LaneByLane
 from spikecut.models.engines.lowering import lowered
 from spikecut.models.export.onnx import FRAME, onnx_model
-from spikecut.models.graph import Shape
+from spikecut.models.graph import Graph, Shape
 from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.errors import EnvironmentProblem
 
@@ -41,7 +41,15 @@ def stepper(network: nn.Module, spec: NetworkSpec) -> OnnxStepper:
         EnvironmentProblem: if onnx or onnxruntime is not installed.
         ModelError: if the network has no lowered form.
     """
-    graph = lowered(network, spec)
+    return stepper_of(lowered(network, spec))
+
+
+def stepper_of(graph: Graph) -> OnnxStepper:
+    """An `OnnxStepper` of a lowered network.
+
+    Raises:
+        EnvironmentProblem: if onnx or onnxruntime is not installed.
+    """
     return OnnxStepper(onnx_model(graph).SerializeToString(), graph.entry.shape, state_shapes(graph))
 
 

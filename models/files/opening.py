@@ -22,7 +22,7 @@ _LARGE = 250_000_000
 SHIPPED = Path(__file__).parent.parent / "weights"
 
 
-def load(model: str | Path, *, engine: str = "norse") -> tuple[SteppedModel[Any], ModelCard]:
+def load(model: str | Path, *, engine: str = "auto") -> tuple[SteppedModel[Any], ModelCard]:
     """A network ready to be stepped: a shipped one by its name, any other by the path of its weights.
 
     `nets.py`, or `nets.py:small`, is a file that makes it with `from_norse`: this one is executed. `engine` is a name
@@ -35,7 +35,7 @@ def load(model: str | Path, *, engine: str = "norse") -> tuple[SteppedModel[Any]
     check_path(model, "a network, or its name,")
     weights, make = locate(model), engine_called(engine).make
     if weights.suffix != ".safetensors":
-        if engine != "norse":
+        if engine not in ("auto", "norse"):
             raise ConfigError(f"{weights}: engine {engine!r}; networks of Python files are stepped by 'norse'")
         return load_file(*_python_file(weights))
     card = read_card(weights.with_suffix(".json"))

@@ -101,10 +101,10 @@ def test_a_layer_that_nobody_counts_is_named() -> None:
 def test_half_the_steps_cost_what_the_first_half_of_the_window_did() -> None:
     stepper, _ = network()
     seen = recordings(4, 6)
-    full, half = costs_of({"none": never(6), "fixed": fixed(3, 6)}, seen, stepper, 6, 1, 0)
+    full, half = costs_of({"none": never(6), "fixed": fixed(3, 6)}, seen, (stepper, stepper), 6, 1, 0)
     assert (full.steps, half.steps) == (6, 3)
     beginnings = [frames[:3] for frames in seen]
-    (alone,) = costs_of({"none": never(3)}, beginnings, stepper, 3, 1, 0)
+    (alone,) = costs_of({"none": never(3)}, beginnings, (stepper, stepper), 3, 1, 0)
     assert half.additions_m == pytest.approx(alone.additions_m)
     assert half.multiplications_m == pytest.approx(alone.multiplications_m)
     assert 0 < half.operations_m < full.operations_m
@@ -122,7 +122,7 @@ class Grants:
 def test_asking_a_policy_costs_multiplications_once() -> None:
     stepper, _ = network()
     planned = Planned("abc", 6, cost=0.5, planner=Grants())
-    constant, asked = costs_of({"a": fixed(3, 6), "b": planned}, recordings(4, 6), stepper, 6, 1, 2_000_000)
+    constant, asked = costs_of({"a": fixed(3, 6), "b": planned}, recordings(4, 6), (stepper, stepper), 6, 1, 2_000_000)
     assert asked.steps == constant.steps == 3
     assert asked.additions_m == constant.additions_m
     assert asked.multiplications_m == pytest.approx(constant.multiplications_m + 1.0)

@@ -28,7 +28,7 @@ from spikecut.pipeline.rules.observed import equal_cost_confidence
 from spikecut.pipeline.rules.reference import Reference, quantiles_of
 from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.rules.step_budget import Planned
-from spikecut.tools.batch.outputs import Gathered, gather, refuse_trained_on
+from spikecut.tools.batch.outputs import Gathered, Named, gather, refuse_trained_on
 from spikecut.tools.cutoff_lookup import available, beside, called, find_cutoff, policy_of
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.time_unit import pace_of
@@ -79,7 +79,7 @@ def _calibrate(
     targets: dict[str, Path],
 ) -> int:
     """Fits and writes the cutoffs that passed the checks."""
-    gathered = gather(options.folder, options.model, options.part, read_options(options), policy)
+    gathered = gather(options.folder, Named(options.model, options.engine), options.part, read_options(options), policy)
     refuse_trained_on(gathered, options.force)
     if options.outputs:
         gathered.save(options.outputs, overwrite=options.overwrite)
@@ -212,7 +212,7 @@ def reference_of(gathered: Gathered, cutoff: CutoffDecider[Any]) -> Reference | 
 
 def _add_statistics(options: "Calibrate") -> int:
     """Adds the statistics of recordings to the cutoffs beside the network, which are not fitted anew."""
-    gathered = gather(options.folder, options.model, options.part, read_options(options))
+    gathered = gather(options.folder, Named(options.model, options.engine), options.part, read_options(options))
     if gathered.statistics is None:
         raise ConfigError("--statistics-only: these examples have no events", hint="pictures have no statistics")
     folder = options.out or (gathered.weights.parent if gathered.weights.parent != opening.SHIPPED else Path())

@@ -20,7 +20,7 @@ from spikecut.models.synaptic_operations import Operations, counting
 from spikecut.pipeline.errors import EmptyRecording
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.files.atomic_files import claimed, refuse_existing, write_text
-from spikecut.pipeline.protocols import CutoffDecider
+from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.results import Decision
 from spikecut.pipeline.rules.step_budget import policy_cost
 from spikecut.pipeline.rules.thresholds import never
@@ -71,7 +71,8 @@ def run_cost(options: "CostOptions") -> int:
 def _measure(options: "CostOptions") -> int:
     n, rounds = options.n, options.rounds
     weights = opening.locate(options.model)
-    stepper, card = opening.load(weights)
+    stepper, card = opening.load(weights, engine=options.engine)
+    counted, _ = opening.load(weights, engine="norse")
     rules = {"none": unfitted(card)} | with_fixed(cutoffs_for(options.cutoff, weights, card))
     fates: list[Fate] = []
     reading = read_options(options)
@@ -82,9 +83,9 @@ def _measure(options: "CostOptions") -> int:
     recordings = [frames for frames, fate in zip(read, fates, strict=True) if frames and fate.error is None]
     if not recordings:
         raise EmptyRecording(options.folder, f"none of its {len(read)} recordings could be read")
-    dense = macs_of_step(stepper, card.spec)
+    dense = macs_of_step(counted, card.spec)
     deciders = {name: rule.cutoff for name, rule in rules.items()}
-    costs = costs_of(deciders, recordings, stepper, card.horizon, rounds, dense)
+    costs = costs_of(deciders, recordings, (stepper, counted), card.horizon, rounds, dense)
     report = {
         "model": card.name,
         "network": card.weights_sha256,
@@ -92,6 +93,7 @@ def _measure(options: "CostOptions") -> int:
         "part": options.part,
         "seed": options.seed,
         "horizon": card.horizon,
+        "engine": options.engine,
         "machine": processor(),
         "dense_m_per_step": dense / 1e6,
         "rules": [_row(cost, full=costs[0]) for cost in costs],
@@ -121,16 +123,19 @@ def _row(cost: Cost, full: Cost) -> dict[str, Any]:
 def costs_of(
     rules: dict[str, CutoffDecider[Any]],
     recordings: Sequence[list[Frame]],
-    stepper: Any,
+    steppers: tuple[SteppedModel[Any], Any],
     horizon: int,
     rounds: int,
     dense: int,
 ) -> list[Cost]:
-    """The cost of every rule on the same recordings, given one by one; operations are counted in `stepper.network`.
+    """The cost of every rule on the same recordings, given one by one.
+
+    Of the `steppers` the first is timed, and operations are counted in the `network` of the second.
 
     A policy's cost is given in steps, of `dense` operations each: it is an ANN, and multiplies.
     """
-    additions, multiplications = _operations(recordings, stepper, horizon)
+    stepper, counted = steppers
+    additions, multiplications = _operations(recordings, counted, horizon)
     stops = {name: np.zeros(len(recordings), np.int64) for name in rules}
     seconds = {name: float("inf") for name in rules}
     for _ in range(rounds):

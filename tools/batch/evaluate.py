@@ -31,7 +31,7 @@ from spikecut.pipeline.recorded import Sweep
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import policy_cost
 from spikecut.tools.batch.evaluation_files import write_evaluation
-from spikecut.tools.batch.outputs import Gathered, gather, overlap_text
+from spikecut.tools.batch.outputs import Gathered, Named, gather, overlap_text
 from spikecut.tools.cutoff_lookup import cutoffs_for, equal_cost_name, shared_policy, warn_of_fits, with_equal_cost
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.time_unit import pace_of
@@ -68,7 +68,13 @@ def run_evaluate(options: "Evaluate") -> int:
 def _evaluate(options: "Evaluate", target: Path) -> int:
     weights = opening.locate(options.model)
     rules = with_equal_cost(cutoffs_for(options.cutoff, weights, opening.card_of(weights)))
-    gathered = gather(options.folder, options.model, options.part, read_options(options), shared_policy(rules.values()))
+    gathered = gather(
+        options.folder,
+        Named(options.model, options.engine),
+        options.part,
+        read_options(options),
+        shared_policy(rules.values()),
+    )
     rows, sweeps = _assessed(gathered, rules, options.seed)
     whole = anytime(gathered.recorded)
     curves = [curve(gathered.recorded, score, seed=options.seed) for score in CURVES]

@@ -83,9 +83,17 @@ class Look:
     seed: int
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A network by its name, and the engine that steps it."""
+
+    model: str
+    engine: str = "auto"
+
+
 def gather(
     data: Path,
-    model: str,
+    network: Named,
     part: Part,
     reading: ReadOptions = DEFAULTS,
     policy: PolicyPlanner | None = None,
@@ -100,11 +108,11 @@ def gather(
         DamagedOutputs: if the file cannot be read, or holds something else.
         ConfigError: if the file belongs to another network or another policy.
     """
-    weights = opening.locate(model)
+    weights = opening.locate(network.model)
     check_name(data)
     if data.is_file() and not is_dataset(data):
         return _from_file(data, weights, policy)
-    stepper, card = opening.load(weights)
+    stepper, card = opening.load(weights, engine=network.engine)
     examples = examples_of(data, card, part, reading)
     for note in examples.notes:
         print(printable(f"note: {note}"), file=sys.stderr)

@@ -73,7 +73,7 @@ def run_replay(options: "Replay") -> int:
         EmptyRecording: if no recording could be read.
     """
     weights = opening.locate(options.model)
-    stepper, card = opening.load(weights)
+    stepper, card = opening.load(weights, engine=options.engine)
     examples = examples_of(options.folder, card, options.part, read_options(options))
     for note in examples.notes:
         print(printable(f"note: {note}"), file=sys.stderr)

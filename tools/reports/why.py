@@ -65,7 +65,7 @@ def run_why(options: "Why") -> int:
     refuse_existing(save, overwrite=overwrite)
     reading = read_options(options)
     weights = opening.locate(options.model or network_for(path, reading))
-    stepper, card = opening.load(weights)
+    stepper, card = opening.load(weights, engine=options.engine)
     frames, title, image, fit = _WINDOWS[card.spec.input_kind](path, card, start_s, reading)
     if not frames:
         raise EmptyRecording(path, f"no events from {start_s:g} s on")

@@ -73,7 +73,7 @@ def open_network(options: "Run") -> OpenNetwork:
         ModelError: if there is no such network or cutoff, or they do not belong together.
     """
     weights = locate(options.model or network_for(options.file, read_options(options)))
-    stepper, card = load(weights)
+    stepper, card = load(weights, engine=options.engine)
     fitted = find_cutoff(options.cutoff, weights, card)
     return OpenNetwork(card, stepper, fitted.cutoff, fitted)
 

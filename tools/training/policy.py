@@ -21,7 +21,7 @@ from spikecut.pipeline.files.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.rules.step_budget import budgets
 from spikecut.sources.datasets.base import INPUTS
 from spikecut.sources.datasets.digests import digests_of_policy
-from spikecut.tools.batch.outputs import Look, gather
+from spikecut.tools.batch.outputs import Look, Named, gather
 from spikecut.tools.cutoff_lookup import policy_beside
 from spikecut.tools.machine import commit, processor
 from spikecut.tools.reading_options import read_options
@@ -51,14 +51,14 @@ def _train(options: "Policy", weights: Path, target: Path) -> int:
     data, plan = options.folder, options.plan
     if data.suffix == ".npz":
         raise ConfigError(f"{data}: a policy looks at recordings", hint="give the folder that they are in")
-    stepper, card = opening.load(weights)
+    stepper, card = opening.load(weights, engine="norse")
     step_macs = macs_of_step(stepper, card.spec)
     spec = policy_spec(card, options.look, options.width, step_macs)
     macs = macs_of_policy(spec)
     made_by, console, started = commit(), Console(stderr=True), time.monotonic()
 
     look = Look(spec.look, plan.recordings, plan.seed)
-    gathered = gather(data, options.model, options.part, read_options(options), look=look)
+    gathered = gather(data, Named(options.model), options.part, read_options(options), look=look)
     frames, right = gathered.first, gathered.recorded.correct()
     assert frames is not None
     share = right[:, spec.look - 1].mean()

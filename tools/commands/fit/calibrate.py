@@ -9,6 +9,7 @@ import tyro
 from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import (
     BesideNetwork,
+    EngineOptions,
     FitOptions,
     Model,
     NoDefault,
@@ -29,7 +30,7 @@ _CHOOSING = (
 
 @own_flags_first
 @dataclass(frozen=True)
-class Calibrate(FitOptions, ReadingOptions):
+class Calibrate(EngineOptions, FitOptions, ReadingOptions):
     """Fit cutoffs on held-out recordings for a tolerated loss: with Learn then Test, or with other rules.
 
     $ spikecut calibrate Train --model runs/nmnist/nmnist.safetensors --part calibration

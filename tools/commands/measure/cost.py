@@ -8,6 +8,7 @@ from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import (
     Count,
     Cutoffs,
+    EngineOptions,
     FitOptions,
     Labelled,
     Model,
@@ -22,7 +23,7 @@ from spikecut.tools.options import (
 
 @own_flags_first
 @dataclass(frozen=True)
-class Cost(FitOptions, ReadingOptions):
+class Cost(EngineOptions, FitOptions, ReadingOptions):
     """Stop recordings one at a time, as in a stream: time and synaptic operations with every cutoff and with none.
 
     $ spikecut cost N-MNIST/Test --model nmnist

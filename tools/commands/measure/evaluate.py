@@ -9,6 +9,7 @@ import tyro
 from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import (
     Cutoffs,
+    EngineOptions,
     FitOptions,
     IntervalSeed,
     Json,
@@ -22,7 +23,7 @@ from spikecut.tools.options import (
 
 @own_flags_first
 @dataclass(frozen=True)
-class Evaluate(FitOptions, ReadingOptions):
+class Evaluate(EngineOptions, FitOptions, ReadingOptions):
     """Compare all fitted cutoffs on one pass of the network: accuracy against time, with intervals.
 
     $ spikecut evaluate drawn_test --model gestures --out runs/evaluation

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from spikecut.tools.options import (
     Count,
+    EngineOptions,
     FitOptions,
     IntervalSeed,
     Json,
@@ -19,7 +20,7 @@ from spikecut.tools.options import (
 
 @own_flags_first
 @dataclass(frozen=True)
-class Replay(FitOptions, ReadingOptions):
+class Replay(EngineOptions, FitOptions, ReadingOptions):
     """Classify a folder of labelled recordings: accuracy, steps and time, with and without cutoff.
 
     $ spikecut replay N-MNIST/Test --model nmnist

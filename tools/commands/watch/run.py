@@ -7,12 +7,20 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 
 from spikecut.pipeline.files.atomic_files import refuse_existing
-from spikecut.tools.options import FitOptions, ModelOfSensor, NoDefault, Overwrite, ReadingOptions, own_flags_first
+from spikecut.tools.options import (
+    EngineOptions,
+    FitOptions,
+    ModelOfSensor,
+    NoDefault,
+    Overwrite,
+    ReadingOptions,
+    own_flags_first,
+)
 
 
 @own_flags_first
 @dataclass(frozen=True)
-class Run(FitOptions, ReadingOptions):
+class Run(EngineOptions, FitOptions, ReadingOptions):
     """Classify a recording as early as the evidence allows: one line for each decision.
 
     $ spikecut run user24_led.aedat --speed 1

@@ -9,6 +9,7 @@ import tyro
 from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import (
     Cutoffs,
+    EngineOptions,
     FileOptions,
     FitOptions,
     Json,
@@ -21,7 +22,7 @@ from spikecut.tools.options import (
 
 @own_flags_first
 @dataclass(frozen=True)
-class Why(FitOptions, FileOptions):
+class Why(EngineOptions, FitOptions, FileOptions):
     """Show the evidence over time in one recording, and where every fitted cutoff stops with which answer.
 
     $ spikecut why seven.bin

@@ -1,0 +1,186 @@
+"""The engine that chooses: by events while few fire, by dense convolutions while many do.
+
+Both keep the same membranes and traces, so a lane is handed over between two steps.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64, Num
+from numpy import ndarray
+from torch import nn
+
+from spikecut.models.dense_form import STEP, state_shapes
+from spikecut.models.engines.events.program import Room
+from spikecut.models.engines.events.stepper import EventStepper
+from spikecut.models.engines.lane_by_lane import Lane, LaneByLane
+from spikecut.models.engines.lowering import lowered
+from spikecut.models.engines.norse import NetworkStepper
+from spikecut.models.graph import Graph
+from spikecut.models.spec import NetworkSpec
+from spikecut.pipeline.errors import ModelError
+from spikecut.pipeline.protocols import SteppedModel
+
+# Shares of synaptic operations above which a dense step is faster: `python -m benchmarks.engines`, noise of 10 to 60 %.
+_BREAK_EVEN_ONNX, _BREAK_EVEN_TORCH = 0.2, 0.45
+_SMOOTHED, _LOOK = 0.2, 32  # the weight of a step in a lane's mean load; dense steps between two looks at the load
+
+
+@dataclass(slots=True, eq=False)
+class Lanes:
+    """The state of some lanes: `rows` as `EventStepper` keeps them, or for a lane that is dense its tensors.
+
+    `load` is the mean share of all synaptic operations that were needed, `dense_steps` how many steps a lane has been
+    dense since its load was last looked at.
+    """
+
+    rows: Float32[ndarray, "B numbers"]
+    tensors: list[Lane | None]
+    load: Float32[ndarray, " B"]
+    dense_steps: Int64[ndarray, " B"]
+
+
+class AutoStepper:
+    """Steps each lane by events or densely, whichever its load makes faster, with hysteresis.
+
+    `make_dense` makes the dense engine when it is first needed; `break_even` is the share of synaptic operations above
+    which that one is faster. The choice depends on the lane alone: it gives the same in any batch, on any machine.
+    """
+
+    def __init__(self, graph: Graph, make_dense: Callable[[Graph], LaneByLane], break_even: float) -> None:
+        self.graph, self.make_dense, self.break_even = graph, make_dense, break_even
+        self.events = EventStepper(graph)
+        self._dense: LaneByLane | None = None
+        self._operations = np.float32(max(1, graph.dense_operations))
+
+    @property
+    def n_outputs(self) -> int:
+        return self.graph.n_outputs
+
+    def step(self, frames: Num[ndarray, "B C H W"], state: Lanes | None) -> tuple[Float32[ndarray, "B K"], Lanes]:
+        """One step for every lane. The state is changed and handed back.
+
+        Raises:
+            ModelError: if the frames have another size than the network was made for.
+        """
+        if state is None:
+            n = len(frames)
+            rows = np.zeros((n, self.events.program.n_state), np.float32)
+            state = Lanes(rows, [None] * n, np.zeros(n, np.float32), np.zeros(n, np.int64))
+        if state.tensors.count(None) == len(state.tensors):
+            output, state.rows = self.events.step(frames, state.rows)
+            self._judge(state, slice(None))
+            return output, state
+        return self._mixed(frames, state)
+
+    def _mixed(self, frames: Num[ndarray, "B C H W"], state: Lanes) -> tuple[Float32[ndarray, "B K"], Lanes]:
+        """A step of which some lanes are dense; one long dense is stepped by events, to see its load."""
+        output = np.empty((len(frames), self.n_outputs), np.float32)
+        dense = self.dense
+        for lane, tensors in enumerate(state.tensors):
+            if tensors is not None and state.dense_steps[lane] >= _LOOK:
+                state.rows[lane] = row_of(dense.arrays(tensors), self.events.program.rooms, self.graph)
+                state.tensors[lane] = None
+        by_events = np.array([tensors is None for tensors in state.tensors])
+        for lane, tensors in enumerate(state.tensors):
+            if tensors is not None:
+                output[lane : lane + 1], (state.tensors[lane],) = dense.step(frames[lane : lane + 1], [tensors])
+                state.dense_steps[lane] += 1
+        if by_events.any():
+            output[by_events], state.rows[by_events] = self.events.step(frames[by_events], state.rows[by_events])
+            self._judge(state, by_events)
+        return output, state
+
+    def _judge(self, state: Lanes, stepped: Any) -> None:
+        """Takes the load of a step by events into the means, and makes lanes dense whose mean is above the break-even.
+
+        A lane that was dense comes back below 0.8 of it: so far back that the next moments do not change it again.
+        """
+        load = self.events.operations / self._operations
+        back = state.dense_steps[stepped] > 0
+        mean = np.where(back, load, state.load[stepped] + np.float32(_SMOOTHED) * (load - state.load[stepped]))
+        state.load[stepped] = mean
+        if mean.max() <= 0.8 * self.break_even:
+            state.dense_steps[stepped] = 0
+            return
+        for lane in np.arange(len(state.load))[stepped].tolist():
+            limit = 0.8 * self.break_even if state.dense_steps[lane] else self.break_even
+            state.dense_steps[lane] = 0
+            if state.load[lane] > limit:
+                arrays = tensors_of(state.rows[lane], self.events.program.rooms, self.graph)
+                state.tensors[lane] = self.dense.lane(arrays)
+
+    @property
+    def dense(self) -> LaneByLane:
+        """The dense engine."""
+        if self._dense is None:
+            self._dense = self.make_dense(self.graph)
+        return self._dense
+
+    def select(self, state: Lanes, lanes: Int64[ndarray, " L"]) -> Lanes:
+        """The state of the lanes that go on, exact to the bit; -1 is a lane at rest."""
+        tensors = [state.tensors[lane] if lane >= 0 else None for lane in lanes.tolist()]
+        chosen = Lanes(state.rows[lanes], tensors, state.load[lanes], state.dense_steps[lanes])
+        for part in (chosen.rows, chosen.load, chosen.dense_steps):
+            part[lanes < 0] = 0
+        return chosen
+
+    def copy(self, state: Lanes) -> Lanes:
+        """A state to come back to."""
+        return Lanes(state.rows.copy(), list(state.tensors), state.load.copy(), state.dense_steps.copy())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return AutoStepper, (self.graph, self.make_dense, self.break_even)
+
+
+def tensors_of(row: Float32[ndarray, " numbers"], rooms: tuple[Room, ...], graph: Graph) -> tuple[ndarray, ...]:
+    """The state of a lane as dense engines keep it, from that of the event-driven one."""
+    parts: list[ndarray] = []
+    for room in rooms:
+        channels, height, width = room.stage.shape
+        block = row[room.at : room.at + room.size].reshape(height, width, 1 + room.n_traces, channels)
+        planes = block.transpose(2, 3, 0, 1).reshape(1, -1, height, width)
+        parts.append(np.ascontiguousarray(planes[:, :channels]))
+        if room.n_traces:
+            parts.append(np.ascontiguousarray(planes[:, channels:]))
+    if STEP in state_shapes(graph):
+        parts.append(np.array([row[-1]], np.int64))
+    return tuple(parts)
+
+
+def row_of(lane: tuple[ndarray, ...], rooms: tuple[Room, ...], graph: Graph) -> Float32[ndarray, " numbers"]:
+    """The state of a lane as the event-driven engine keeps it: the inverse of `tensors_of`."""
+    parts, blocks = iter(lane), []
+    for room in rooms:
+        channels, height, width = room.stage.shape
+        planes = [np.asarray(next(parts)) for _ in range(1 + (room.n_traces > 0))]
+        block = np.concatenate(planes, 1).reshape(1 + room.n_traces, channels, height, width)
+        blocks.append(block.transpose(2, 3, 0, 1).ravel())
+    step = np.asarray(next(parts), np.float32) if STEP in state_shapes(graph) else np.zeros(1, np.float32)
+    return np.concatenate([*blocks, step], dtype=np.float32)
+
+
+def stepper(network: nn.Module, spec: NetworkSpec) -> SteppedModel[Any]:
+    """An `AutoStepper` of a trained network; Norse steps a network that has no lowered form."""
+    try:
+        graph = lowered(network, spec)
+    except ModelError:
+        return NetworkStepper(network, spec)
+    if find_spec("onnx") and find_spec("onnxruntime"):
+        return AutoStepper(graph, _by_onnx, _BREAK_EVEN_ONNX)
+    return AutoStepper(graph, _by_torch, _BREAK_EVEN_TORCH)
+
+
+def _by_onnx(graph: Graph) -> LaneByLane:
+    from spikecut.models.engines.onnx import stepper_of
+
+    return stepper_of(graph)
+
+
+def _by_torch(graph: Graph) -> LaneByLane:
+    from spikecut.models.engines.dense import DenseStepper
+
+    return DenseStepper(graph)
