@@ -256,7 +256,7 @@ def test_cells_architectures_and_engines_of_ones_own_inherit_the_contracts(tmp_p
 
 @pytest.mark.usefixtures("toy_networks")
 def test_commands_step_with_the_engine_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row in the place of Norse's is what `run` steps with."""
+    """A row in the place of the default is what commands step with."""
     steps = []
 
     class Counted(NetworkStepper):
@@ -264,7 +264,7 @@ def test_commands_step_with_the_engine_of_the_table(monkeypatch: pytest.MonkeyPa
             steps.append(len(frames))
             return super().step(frames, state)
 
-    monkeypatch.setitem(ENGINES, "norse", Engine(Counted, "counts its steps"))
+    monkeypatch.setitem(ENGINES, "auto", Engine(Counted, "counts its steps"))
     write_corners(Path("data"))
     Path("toy.toml").write_text(toy_recipe("shallow"))
     assert main(["train", "toy.toml", "--data", "data", "--out", "out", "--epochs", "1"]) == 0

@@ -27,16 +27,16 @@ SAME = BEFORE["made_with"] == observed.made_with()
 CUTOFFS, OWN = observed.cutoffs(), observed.own_cutoffs()
 
 
-def agree(now: Any, before: Any) -> bool:
+def agree(now: Any, before: Any, *, same: bool = SAME) -> bool:
     """Equal to the bit; on another machine, floats nearly so. Through JSON, which keeps every digit of a float."""
     now = json.loads(json.dumps(now))
-    if SAME or isinstance(now, str | int | None):
+    if same or isinstance(now, str | int | None):
         return bool(now == before)
     if isinstance(now, float):
         return now == pytest.approx(before, rel=1e-4, abs=1e-6)
     if isinstance(now, dict):
-        return now.keys() == before.keys() and all(agree(now[name], before[name]) for name in now)
-    return len(now) == len(before) and all(map(agree, now, before))
+        return now.keys() == before.keys() and all(agree(now[name], before[name], same=same) for name in now)
+    return len(now) == len(before) and all(agree(one, two, same=same) for one, two in zip(now, before, strict=True))
 
 
 def nearly_all(now: Sequence[Any], before: Sequence[Any]) -> bool:
@@ -73,6 +73,27 @@ def test_a_stream_is_still_stopped_where_it_was(name: str) -> None:
 def test_the_command_still_says_what_it_said(name: str | None) -> None:
     before = BEFORE["told"][name] if name else BEFORE["default"]["run"]
     assert nearly_all(observed.told(observed.NETWORK, *(["--cutoff", name] if name else [])), before)
+
+
+@pytest.mark.parametrize("name", BEFORE["stopped"])
+def test_a_stream_is_stopped_where_it_was_by_the_engine_that_commands_choose(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observed, "ENGINE", "auto")
+    now, before = observed.stopped(observed.NETWORK, CUTOFFS[name]), BEFORE["stopped"][name]
+    assert sum(not agree(one, two, same=False) for one, two in zip(now, before, strict=True)) <= (
+        0 if SAME else max(1, len(before) // 20)
+    )
+
+
+def test_the_shipped_networks_decide_as_they_did_by_the_engine_that_commands_choose(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(observed, "ENGINE", "auto")
+    now = observed.shipped()
+    if now["drawn digits"] != BEFORE["shipped"]["drawn digits"] and not SAME:
+        pytest.skip("the digits are drawn otherwise here: other floats")
+    assert [what for what in now if not agree(now[what], BEFORE["shipped"][what], same=False)] == []
 
 
 def test_rules_that_really_stop_are_replayed_as_before() -> None:
