@@ -9,6 +9,7 @@ from spikecut.pipeline.events import SensorSize
 
 InputKind = Literal["events", "images"]
 INPUT_KINDS: dict[int, InputKind] = {2: "events", 3: "images"}  # by the channels of a frame
+CHANNELS: dict[int, tuple[str, ...]] = {2: ("off", "on"), 3: ("red", "green", "blue")}
 _WIDEST, _LARGEST = 2**16, 2**24  # of a layer; of the products of neighbouring layers, which are its kernels
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from spikecut.models.card import ModelCard
 from spikecut.models.dense_form import STEP, FoldedPath, fan_out, folded_paths, membrane, state_shapes
 from spikecut.models.graph import Dynamics, Entry, Graph, Path, Pool, Shape
+from spikecut.models.spec import CHANNELS
 from spikecut.pipeline.errors import EnvironmentProblem
 
 OPSET, IR_VERSION = 17, 8
@@ -57,7 +58,7 @@ def facts_of(card: ModelCard) -> dict[str, Any]:
         "network": card.name,
         "classes": list(card.classes),
         "step_us": spec.step_us,
-        "channels": ["off", "on"] if spec.input_kind == "events" else ["red", "green", "blue"],
+        "channels": list(CHANNELS[spec.inputs]),
         "frame": [spec.frame.width, spec.frame.height],
         "sensor": [card.sensor.width, card.sensor.height],
         "horizon": card.horizon,
