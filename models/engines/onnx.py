@@ -11,9 +11,9 @@ from spikecut.models.dense_form import STEP, state_shapes
 from spikecut.models.engines.lane_by_lane import Lane, LaneByLane
 from spikecut.models.engines.lowering import lowered
 from spikecut.models.export.onnx import FRAME, onnx_model
+from spikecut.models.export.onnx_file import session_of
 from spikecut.models.graph import Graph, Shape
 from spikecut.models.spec import NetworkSpec
-from spikecut.pipeline.errors import EnvironmentProblem
 
 
 class OnnxStepper(LaneByLane):
@@ -21,7 +21,7 @@ class OnnxStepper(LaneByLane):
 
     def __init__(self, model: bytes, frame: Shape, shapes: dict[str, tuple[int, ...]]) -> None:
         self.model, self.shapes = model, shapes
-        self.session = opened(model)
+        self.session = session_of(model)
         rest = tuple(np.zeros((1, *shape), np.int64 if name == STEP else np.float32) for name, shape in shapes.items())
         super().__init__(frame, self.session.get_outputs()[0].shape[1], rest)
 
@@ -51,22 +51,3 @@ def stepper_of(graph: Graph) -> OnnxStepper:
         EnvironmentProblem: if onnx or onnxruntime is not installed.
     """
     return OnnxStepper(onnx_model(graph).SerializeToString(), graph.entry.shape, state_shapes(graph))
-
-
-def opened(model: bytes) -> Any:
-    """The session of an ONNX model: one thread, which does not spin.
-
-    Raises:
-        EnvironmentProblem: if onnxruntime is not installed.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise EnvironmentProblem(
-            "the package onnxruntime is not installed", hint="pip install spikecut[onnx]"
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

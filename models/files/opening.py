@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from spikecut.models.architectures.networks import build, plain
 from spikecut.models.card import ModelCard
@@ -38,6 +39,27 @@ def load(model: str | Path, *, engine: str = "auto") -> tuple[SteppedModel[Any],
         if engine not in ("auto", "norse"):
             raise ConfigError(f"{weights}: engine {engine!r}; networks of Python files are stepped by 'norse'")
         return load_file(*_python_file(weights))
+    network, card = _built(weights)
+    return make(network, card.spec), card
+
+
+def load_module(model: str | Path) -> tuple[nn.Module, ModelCard]:
+    """The trained module of a network with a file of weights, its weights plain; see `load`.
+
+    Raises:
+        ModelError: if there is none, or it has no file of weights, or weights and card do not belong together.
+    """
+    check_path(model, "a network, or its name,")
+    weights = locate(model)
+    if weights.suffix != ".safetensors":
+        raise ModelError(
+            f"{weights}: a network of a Python file; expected one with a file of weights",
+            hint="torch.onnx.export exports a module of your own",
+        )
+    return _built(weights)
+
+
+def _built(weights: Path) -> tuple[nn.Module, ModelCard]:
     card = read_card(weights.with_suffix(".json"))
     tensors = read_weights(weights, card)
     try:
@@ -48,7 +70,7 @@ def load(model: str | Path, *, engine: str = "auto") -> tuple[SteppedModel[Any],
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise ModelError(f"{weights}: the weights do not fit the card: {in_a_line(error)}") from error
-    return make(network, card.spec), card
+    return network, card
 
 
 def _may_be_large(spec: NetworkSpec) -> bool:

@@ -7,6 +7,7 @@ whose fields are the flags and the keys of `--config`, and whose `run` imports w
 from spikecut.tools.commands.files.convert import Convert
 from spikecut.tools.commands.files.cut import Cut
 from spikecut.tools.commands.files.data import Data
+from spikecut.tools.commands.files.export import Export
 from spikecut.tools.commands.files.simulate import Simulate
 from spikecut.tools.commands.fit.calibrate import Calibrate
 from spikecut.tools.commands.fit.combine import Combine
@@ -41,6 +42,7 @@ COMMANDS: dict[str, type[Command]] = {
     "report": Report,
     "results": Results,
     "why": Why,
+    "export": Export,
     "simulate": Simulate,
     "data": Data,
 }

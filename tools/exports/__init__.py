@@ -1,0 +1,1 @@
+"""Networks written for other programs, and such files compared with their networks."""
