@@ -40,7 +40,9 @@ def load(model: str | Path, *, engine: str = "auto") -> tuple[SteppedModel[Any],
             raise ConfigError(f"{weights}: engine {engine!r}; networks of Python files are stepped by 'norse'")
         return load_file(*_python_file(weights))
     network, card = _built(weights)
-    return make(network, card.spec), card
+    stepper: Any = make(network, card.spec)
+    stepper.spec = card.spec  # what frames it reads, for `frames_of`
+    return stepper, card
 
 
 def load_module(model: str | Path) -> tuple[nn.Module, ModelCard]:
