@@ -4,7 +4,7 @@ Both keep the same membranes and traces, so a lane is handed over between two st
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -25,22 +25,23 @@ from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.protocols import SteppedModel
 
 # Shares of synaptic operations above which a dense step is faster: `python -m benchmarks.engines`, noise of 10 to 60 %.
-_BREAK_EVEN_ONNX, _BREAK_EVEN_TORCH = 0.2, 0.45
-_SMOOTHED, _LOOK = 0.2, 32  # the weight of a step in a lane's mean load; dense steps between two looks at the load
+_BREAK_EVEN_ONNX, _BREAK_EVEN_TORCH = 0.25, 0.5
+_HEAVY, _LOOK = 4, 32  # heavy steps on end that make a lane dense; dense steps between two looks at its load
 
 
 @dataclass(slots=True, eq=False)
 class Lanes:
     """The state of some lanes: `rows` as `EventStepper` keeps them, or for a lane that is dense its tensors.
 
-    `load` is the mean share of all synaptic operations that were needed, `dense_steps` how many steps a lane has been
-    dense since its load was last looked at.
+    `heavy` counts how many steps on end needed more synaptic operations than the break-even, `dense_steps` for how many
+    steps a lane has been dense since its load was last looked at. While `calm` no lane is dense or near it.
     """
 
     rows: Float32[ndarray, "B numbers"]
     tensors: list[Lane | None]
-    load: Float32[ndarray, " B"]
+    heavy: Int64[ndarray, " B"]
     dense_steps: Int64[ndarray, " B"]
+    calm: bool = True
 
 
 class AutoStepper:
@@ -54,7 +55,7 @@ class AutoStepper:
         self.graph, self.make_dense, self.break_even = graph, make_dense, break_even
         self.events = EventStepper(graph)
         self._dense: LaneByLane | None = None
-        self._operations = np.float32(max(1, graph.dense_operations))
+        self._most = break_even * graph.dense_operations
 
     @property
     def n_outputs(self) -> int:
@@ -69,12 +70,13 @@ class AutoStepper:
         if state is None:
             n = len(frames)
             rows = np.zeros((n, self.events.program.n_state), np.float32)
-            state = Lanes(rows, [None] * n, np.zeros(n, np.float32), np.zeros(n, np.int64))
-        if state.tensors.count(None) == len(state.tensors):
-            output, state.rows = self.events.step(frames, state.rows)
-            self._judge(state, slice(None))
-            return output, state
-        return self._mixed(frames, state)
+            state = Lanes(rows, [None] * n, np.zeros(n, np.int64), np.zeros(n, np.int64))
+        if not state.calm:
+            return self._mixed(frames, state)
+        output, state.rows = self.events.step(frames, state.rows)
+        if self.events.most_operations > self._most:
+            self._judge(state, np.arange(len(frames)))
+        return output, state
 
     def _mixed(self, frames: Num[ndarray, "B C H W"], state: Lanes) -> tuple[Float32[ndarray, "B K"], Lanes]:
         """A step of which some lanes are dense; one long dense is stepped by events, to see its load."""
@@ -84,34 +86,29 @@ class AutoStepper:
             if tensors is not None and state.dense_steps[lane] >= _LOOK:
                 state.rows[lane] = row_of(dense.arrays(tensors), self.events.program.rooms, self.graph)
                 state.tensors[lane] = None
-        by_events = np.array([tensors is None for tensors in state.tensors])
+        by_events = np.array([lane for lane, tensors in enumerate(state.tensors) if tensors is None], np.int64)
         for lane, tensors in enumerate(state.tensors):
             if tensors is not None:
                 output[lane : lane + 1], (state.tensors[lane],) = dense.step(frames[lane : lane + 1], [tensors])
                 state.dense_steps[lane] += 1
-        if by_events.any():
+        if len(by_events):
             output[by_events], state.rows[by_events] = self.events.step(frames[by_events], state.rows[by_events])
             self._judge(state, by_events)
         return output, state
 
-    def _judge(self, state: Lanes, stepped: Any) -> None:
-        """Takes the load of a step by events into the means, and makes lanes dense whose mean is above the break-even.
+    def _judge(self, state: Lanes, lanes: Int64[ndarray, " L"]) -> None:
+        """Makes lanes dense that were heavy for some steps; one that was dense and looked at stays so above 0.8 of it.
 
-        A lane that was dense comes back below 0.8 of it: so far back that the next moments do not change it again.
+        So the load must fall by a fifth before a lane comes back, and the next moments do not change it again.
         """
-        load = self.events.operations / self._operations
-        back = state.dense_steps[stepped] > 0
-        mean = np.where(back, load, state.load[stepped] + np.float32(_SMOOTHED) * (load - state.load[stepped]))
-        state.load[stepped] = mean
-        if mean.max() <= 0.8 * self.break_even:
-            state.dense_steps[stepped] = 0
-            return
-        for lane in np.arange(len(state.load))[stepped].tolist():
-            limit = 0.8 * self.break_even if state.dense_steps[lane] else self.break_even
-            state.dense_steps[lane] = 0
-            if state.load[lane] > limit:
+        for lane, work in zip(lanes.tolist(), self.events.operations.tolist(), strict=True):
+            back = state.dense_steps[lane] > 0
+            state.heavy[lane] = state.heavy[lane] + 1 if work > self._most else 0
+            if state.heavy[lane] >= _HEAVY or (back and work > 0.8 * self._most):
                 arrays = tensors_of(state.rows[lane], self.events.program.rooms, self.graph)
                 state.tensors[lane] = self.dense.lane(arrays)
+            state.dense_steps[lane] = 0
+        state.calm = not state.heavy.any() and state.tensors.count(None) == len(state.tensors)
 
     @property
     def dense(self) -> LaneByLane:
@@ -123,14 +120,20 @@ class AutoStepper:
     def select(self, state: Lanes, lanes: Int64[ndarray, " L"]) -> Lanes:
         """The state of the lanes that go on, exact to the bit; -1 is a lane at rest."""
         tensors = [state.tensors[lane] if lane >= 0 else None for lane in lanes.tolist()]
-        chosen = Lanes(state.rows[lanes], tensors, state.load[lanes], state.dense_steps[lanes])
-        for part in (chosen.rows, chosen.load, chosen.dense_steps):
+        chosen = Lanes(state.rows[lanes], tensors, state.heavy[lanes], state.dense_steps[lanes], state.calm)
+        for part in (chosen.rows, chosen.heavy, chosen.dense_steps):
             part[lanes < 0] = 0
         return chosen
 
     def copy(self, state: Lanes) -> Lanes:
         """A state to come back to."""
-        return Lanes(state.rows.copy(), list(state.tensors), state.load.copy(), state.dense_steps.copy())
+        return replace(
+            state,
+            rows=state.rows.copy(),
+            tensors=list(state.tensors),
+            heavy=state.heavy.copy(),
+            dense_steps=state.dense_steps.copy(),
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return AutoStepper, (self.graph, self.make_dense, self.break_even)

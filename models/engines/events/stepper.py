@@ -14,7 +14,7 @@ from spikecut.pipeline.errors import ModelError
 
 _Scratch = tuple[ndarray, ndarray, ndarray, ndarray, ndarray]
 State = Float32[ndarray, "B numbers"]
-_COMPILED = (np.uint8, np.float32)  # others are converted
+_COMPILED = "Bf"  # uint8 and float32; others are converted
 
 
 class EventStepper:
@@ -43,7 +43,7 @@ class EventStepper:
         if frames.shape[1:] != self.graph.entry.shape:
             raise ModelError(f"frames of shape {frames.shape[1:]} for a network made for {self.graph.entry.shape}")
         program, lanes = self.program, len(frames)
-        if frames.dtype not in _COMPILED:
+        if frames.dtype.char not in _COMPILED:
             frames = frames.astype(np.float32)
         flat = np.ascontiguousarray(frames).reshape(lanes, -1)
         per = 8 // flat.itemsize
@@ -52,14 +52,21 @@ class EventStepper:
         if state is None:
             state = np.zeros((lanes, program.n_state), np.float32)
         output, work = np.empty((lanes, program.n_outputs), np.float32), np.empty(lanes, np.int64)
-        step(program.instructions, program.lists, program.floats, flat, words, state, self._scratch(), output, work)
-        self._local.work = work
+        scratch = self._scratch()
+        most = step(program.instructions, program.lists, program.floats, flat, words, state, scratch, output, work)
+        self._local.work, self._local.most = work, most
         return output, state
 
     @property
     def operations(self) -> Int64[ndarray, " B"]:
         work: ndarray = self._local.work
         return work
+
+    @property
+    def most_operations(self) -> int:
+        """The most `operations` of a lane."""
+        most: int = self._local.most
+        return most
 
     def select(self, state: State, lanes: Int64[ndarray, " L"]) -> Float32[ndarray, "L numbers"]:
         """The state of the lanes that go on, exact to the bit; -1 is a lane at rest, all zeros."""

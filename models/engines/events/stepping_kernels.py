@@ -23,15 +23,19 @@ def step(
     scratch: tuple[_Array, _Array, _Array, _Array, _Array],
     output: _Array,
     work: _Array,
-) -> None:
+) -> int:
     """Steps every lane: `frames (B, C * H * W)` and `state (B, n)`, which it changes, to `output (B, K)`.
 
     `words` is the memory of the frames as words of 8 bytes, `(B, 0)` where a plane fills no whole number of them. The
-    last number of a lane's state counts its steps. `work (B,)` gets the synaptic operations. See `program.Program`.
+    last number of a lane's state counts its steps. `work (B,)` gets the synaptic operations; the most of them are
+    returned. See `program.Program`.
     """
+    most = 0
     for lane in range(frames.shape[0]):
         work[lane] = _step_lane(program, lists, floats, frames[lane], words[lane], state[lane], scratch, output[lane])
         state[lane, state.shape[1] - 1] += 1
+        most = max(most, work[lane])
+    return most
 
 
 @compiled(nogil=True)
