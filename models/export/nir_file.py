@@ -28,7 +28,7 @@ class NirFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self.nir = nir_module()
+        self.nir, self.path = nir_module(), path
         try:
             graph = self.nir.read(path)
             text = graph.metadata[FACTS]
@@ -47,7 +47,17 @@ class NirFile:
     def step(
         self, frame: Float32[ndarray, "1 C H W"], state: dict[str, Tensor] | None
     ) -> tuple[Float32[ndarray, "1 K"], dict[str, Tensor]]:
-        """One step of one lane; None is rest."""
+        """One step of one lane; None is rest.
+
+        Raises:
+            ModelError: if its nodes do not fit one another.
+        """
+        try:
+            return self._stepped(frame, state)
+        except (RuntimeError, KeyError, IndexError, ValueError, TypeError) as error:
+            raise ModelError(f"{self.path}: cannot be stepped: {in_a_line(error)}") from error
+
+    def _stepped(self, frame: ndarray, state: dict[str, Tensor] | None) -> tuple[ndarray, dict[str, Tensor]]:
         outputs: dict[str, Tensor] = {}
         after: dict[str, Tensor] = {}
         with torch.inference_mode():
@@ -62,8 +72,8 @@ class NirFile:
 
     def membranes(self, state: dict[str, Tensor]) -> list[ndarray]:
         """The membranes of every stage, after the reset."""
-        n_stages = sum(name.startswith(CELLS) for name in self.nodes)
-        return [state[f"{CELLS}{stage + 1}"].numpy() for stage in range(n_stages)]
+        names = sorted((name for name in state if name.startswith(CELLS)), key=lambda name: (len(name), name))
+        return [state[name].numpy() for name in names]
 
     def _fired(self, node: Any, x: Tensor, v: Tensor | None) -> tuple[Tensor, Tensor]:
         v = torch.zeros_like(x) if v is None else v

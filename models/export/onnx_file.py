@@ -42,6 +42,7 @@ class OnnxFile:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
             self.session = session_of(limited_bytes(path, "weights-bytes"))
             stored = self.session.get_modelmeta().custom_metadata_map
@@ -63,10 +64,17 @@ class OnnxFile:
     def step(
         self, frame: Float32[ndarray, "1 C H W"], state: dict[str, ndarray] | None
     ) -> tuple[Float32[ndarray, "1 K"], dict[str, ndarray]]:
-        """One step of one lane; None is rest."""
+        """One step of one lane; None is rest.
+
+        Raises:
+            ModelError: if ONNX Runtime cannot run it.
+        """
         state = self.rest if state is None else state
-        output, *after = self.session.run(None, {FRAME: frame, **state})
-        return output, dict(zip(state, after, strict=True))
+        try:
+            output, *after = self.session.run(None, {FRAME: frame, **state})
+            return output, dict(zip(state, after, strict=True))
+        except Exception as error:  # of ONNX Runtime
+            raise ModelError(f"{self.path}: cannot be stepped: {in_a_line(error)}") from error
 
     def membranes(self, state: dict[str, ndarray]) -> list[ndarray]:
         """The membranes of every stage, after the reset."""

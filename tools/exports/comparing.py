@@ -14,6 +14,7 @@ from spikecut.models.engines.dense import DenseStepper
 from spikecut.models.engines.lowering import lowered
 from spikecut.models.engines.norse import NetworkStepper
 from spikecut.models.spec import NetworkSpec
+from spikecut.pipeline.errors import ModelError
 
 DENSITIES = (0.02, 0.1, 0.3, 0.0, 0.6)  # of the pixels that have events
 CLOSE = 1e-3  # of the largest membrane, or output
@@ -53,7 +54,11 @@ class Comparison:
 
 
 def compared(file: Stepped, network: nn.Module, spec: NetworkSpec, n_steps: int, horizon: int, seed: int) -> Comparison:
-    """Decisions against Norse; outputs and membranes against the engine `dense`, whose state has the same form."""
+    """Decisions against Norse; outputs and membranes against the engine `dense`, whose state has the same form.
+
+    Raises:
+        ModelError: if the file cannot be stepped, or has another number of outputs or cells.
+    """
     graph = lowered(network, spec)
     norse, dense, names = NetworkStepper(network, spec), DenseStepper(graph), list(state_shapes(graph))
     places = [names.index(membrane(at)) for at in range(len(graph.stages))]
@@ -65,16 +70,28 @@ def compared(file: Stepped, network: nn.Module, spec: NetworkSpec, n_steps: int,
             decided, states[0] = norse.step(frame, states[0])
             wanted, states[1] = dense.step(frame, states[1])
             output, states[2] = file.step(frame.astype(np.float32), states[2])
+            if output.shape != wanted.shape or not np.isfinite(output).all():
+                raise ModelError(f"outputs {output.tolist()}; expected {graph.n_outputs} finite numbers")
             totals += decided[0], output[0]
             apart = max(apart, float(np.abs(wanted - output).max() / max(np.abs(wanted).max(), 1e-6)))
             tensors = dense.arrays(states[1][0])
-            for place, mine in zip(places, file.membranes(states[2]), strict=True):
-                theirs = tensors[place].reshape(mine.shape)
-                flipped += int((np.abs(mine - theirs) > CLOSE * max(1.0, float(np.abs(theirs).max()))).sum())
-                membranes += mine.size
+            theirs = [tensors[place].reshape(-1) for place in places]
+            flipped += _n_apart([one.reshape(-1) for one in file.membranes(states[2])], theirs)
+            membranes += sum(one.size for one in theirs)
         worst, spikes, n_clips = max(worst, 0.0 if flipped else apart), spikes + flipped, n_clips + 1
         decisions += int(totals[0].argmax() != totals[1].argmax())
     return Comparison(n_steps, n_clips, worst, spikes, membranes, decisions)
+
+
+def _n_apart(mine: list[ndarray], theirs: list[ndarray]) -> int:
+    """How many membranes are not close to one another."""
+    sizes = [one.size for one in mine], [one.size for one in theirs]
+    if sizes[0] != sizes[1]:
+        raise ModelError(f"layers of {sizes[0]} cells; those of the network have {sizes[1]}")
+    return sum(
+        int((~(np.abs(one - other) <= CLOSE * max(1.0, float(np.abs(other).max())))).sum())
+        for one, other in zip(mine, theirs, strict=True)
+    )
 
 
 def drawn_clips(spec: NetworkSpec, n_steps: int, length: int, seed: int) -> Iterator[list[UInt8[ndarray, "1 C H W"]]]:

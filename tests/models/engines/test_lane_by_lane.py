@@ -48,28 +48,41 @@ def differs(graph: Graph, mine: tuple[Any, ...], twin: tuple[Any, ...]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("engine", LANE_BY_LANE)
-def test_every_step_is_that_of_double_precision(engine: str, name: str) -> None:
+def n_that_differ(engine: str, name: str, n_steps: int) -> int:
+    """Steps in which a spike differs, of `n_steps` at each density."""
     spec, stepper = NETWORKS[name], engine_of(engine, name)
     graph = lowered(network_of(name), spec)
-    n_steps, n_differ = 0, 0
+    n_differ = 0
     for density in DENSITIES:
         state = None
-        for frame in frames_for(spec, n_steps=4, density=density, seed=round(100 * density)):
+        for frame in frames_for(spec, n_steps, density=density, seed=round(100 * density)):
             output, (lane,) = stepper.step(frame, [stepper.lane(lane_of(graph, state))])
             mine = stepper.arrays(lane)
             twin, state = naive_network.step(graph, frame[0], state)
             after = lane_of(graph, state)
-            n_steps += 1
             if differs(graph, mine, after):
                 n_differ += 1
                 continue
             for one, other in zip(mine, after, strict=True):
                 np.testing.assert_allclose(one, other, rtol=1e-4, atol=ROUNDING * max(1, np.abs(other).max()))
             np.testing.assert_allclose(output[0], twin, rtol=1e-4, atol=1e-5 * np.abs(twin).max())
-    print(f"{engine} {name}: {n_differ} of {n_steps} steps differ")
-    assert n_differ <= 0.1 * n_steps
+    return n_differ
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("engine", LANE_BY_LANE)
+def test_every_step_is_that_of_double_precision(engine: str, name: str) -> None:
+    assert n_that_differ(engine, name, n_steps=4) <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("engine", LANE_BY_LANE)
+def test_of_five_hundred_steps_at_most_two_have_another_spike(engine: str, name: str) -> None:
+    """Measured: none, of 16,000 steps of both engines."""
+    n_differ = n_that_differ(engine, name, n_steps=100)
+    print(f"{engine} {name}: {n_differ} of 500 steps")
+    assert n_differ <= 2
 
 
 @pytest.mark.parametrize("engine", LANE_BY_LANE)

@@ -54,6 +54,33 @@ def test_a_file_that_computes_something_else_is_different(tmp_path: Path, capsys
     assert "against nmnist: different." in capsys.readouterr().out
 
 
+def test_a_file_that_cannot_be_stepped_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nir = pytest.importorskip("nir", reason="nir is not installed")
+    path = tmp_path / "nmnist.nir"
+    assert main(["export", "--model", "nmnist", "--out", str(path)]) == 0
+    graph = nir.read(path)
+    graph.nodes["linear_readout"].weight = graph.nodes["linear_readout"].weight[:, :100]
+    nir.write(path, graph)
+    capsys.readouterr()
+    assert main(["export", "--model", "nmnist", "--check", str(path)]) == 2
+    assert "nmnist.nir: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_outputs_that_are_no_numbers_are_refused(
+    value: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "nmnist.onnx"
+    assert main(["export", "--model", "nmnist", "--out", str(path)]) == 0
+    model: Any = onnx.load(path)
+    bias = [one for one in model.graph.initializer if list(one.dims) == [10]][-1]
+    bias.CopyFrom(onnx.numpy_helper.from_array(np.full(10, value, np.float32), bias.name))
+    onnx.save(model, path)
+    capsys.readouterr()
+    assert main(["export", "--model", "nmnist", "--check", str(path)]) == 2
+    assert "expected 10 finite numbers" in capsys.readouterr().err
+
+
 def test_a_file_of_other_weights_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "n.onnx"
     assert main(["export", "--model", "nmnist", "--out", str(path)]) == 0
