@@ -3,9 +3,12 @@
 A convolution or a linear layer does work for every synapse behind an input that is not 0. If all such inputs are one
 number, they are spikes, and the work is additions; if they are graded (counts of events, averages of spikes, pixels),
 it is multiplications and additions. So count Davies et al. (Loihi, IEEE Micro 38(1), 2018) and NeuroBench
-(Yik et al., arXiv 2304.04640, section "synaptic operations"); cells, pooling and normalisation are not counted.
+(Yik et al., arXiv 2304.04640, section "synaptic operations"); pooling and normalisation are not counted. Windows are
+counted where they lie within the map (at a border an input has fewer synapses). Beside them: the spikes of the cells,
+and the updates of their membranes, one a cell and step.
 """
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,16 +18,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spikecut.models.cells.base import CellLayer
 from spikecut.pipeline.errors import ModelError
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from norse.torch.module.snn import SNNCell
 
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """Operations of layers: `additions` behind spikes, `multiplications` behind graded inputs, `dense` behind all."""
+    """Operations of layers: `additions` behind spikes, `multiplications` behind graded inputs, `dense` behind all.
+
+    And of cells: their `spikes`, and the `updates` of their membranes.
+    """
 
     additions: int = 0
     multiplications: int = 0
     dense: int = 0
+    spikes: int = 0
+    updates: int = 0
 
     @property
     def effective(self) -> int:
@@ -36,12 +49,14 @@ class Operations:
             self.additions + other.additions,
             self.multiplications + other.multiplications,
             self.dense + other.dense,
+            self.spikes + other.spikes,
+            self.updates + other.updates,
         )
 
 
 @contextmanager
 def counting(network: nn.Module) -> Iterator[list[Operations]]:
-    """While it lasts, every convolution and linear layer that is called adds what it did to the list that is given.
+    """While it lasts, every layer of weights or cells that is called adds what it did to the list that is given.
 
     It counts the whole batch. The network computes what it always does.
 
@@ -60,7 +75,11 @@ def counting(network: nn.Module) -> Iterator[list[Operations]]:
     def note(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         done.append(of_layer(layer, inputs[0], output))
 
+    def note_cells(layer: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Any]) -> None:
+        done.append(Operations(spikes=int(output[0].count_nonzero()), updates=output[0].numel()))
+
     hooks = [m.register_forward_hook(note) for m in network.modules() if isinstance(m, counted)]
+    hooks += [m.register_forward_hook(note_cells) for m in network.modules() if isinstance(m, CellLayer | SNNCell)]
     try:
         yield done
     finally:

@@ -87,10 +87,12 @@ def test_counting_changes_no_output_and_ends() -> None:
     before, _ = stepper.step(frames, None)
     with counting(stepper.network) as done:
         during, _ = stepper.step(frames, None)
-    assert len(done) == 3
+    assert [one.dense > 0 for one in done] == [True, False, True, False, True]  # layers of weights, and of cells
+    assert [one.updates for one in done] == [0, 3 * 8 * 8, 0, 4 * 4 * 4, 0]
+    assert all(one.spikes <= one.updates for one in done)
     assert np.array_equal(before, during)
     stepper.step(frames, None)
-    assert len(done) == 3
+    assert len(done) == 5
 
 
 def test_a_layer_that_nobody_counts_is_named() -> None:

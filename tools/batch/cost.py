@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from spikecut.models.synaptic_operations import Operations, counting
 from spikecut.pipeline.errors import EmptyRecording
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.files.atomic_files import claimed, refuse_existing, write_text
+from spikecut.pipeline.lanes import leaves
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.results import Decision
 from spikecut.pipeline.rules.step_budget import policy_cost
@@ -39,13 +40,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Means over recordings: steps made, milliseconds of the loop, millions of operations by kind."""
+    """Means over recordings: steps made, milliseconds of the loop, millions of operations by kind, and of cells.
+
+    `updates_m` are the updates of membranes, one a cell and step.
+    """
 
     rule: str
     steps: float
     ms: float
     additions_m: float
     multiplications_m: float
+    spikes_m: float
+    updates_m: float
 
     @property
     def operations_m(self) -> float:
@@ -96,6 +102,7 @@ def _measure(options: "CostOptions") -> int:
         "engine": options.engine,
         "machine": processor(),
         "dense_m_per_step": dense / 1e6,
+        "state_bytes": _state_bytes(stepper, recordings[0][0]),
         "rules": [_row(cost, full=costs[0]) for cost in costs],
     }
     if examples.fits.used:
@@ -114,6 +121,8 @@ def _row(cost: Cost, full: Cost) -> dict[str, Any]:
         "ms": cost.ms,
         "additions_m": cost.additions_m,
         "multiplications_m": cost.multiplications_m,
+        "spikes_m": cost.spikes_m,
+        "updates_m": cost.updates_m,
         "x_steps": full.steps / cost.steps,
         "x_time": full.ms / cost.ms,
         "x_operations": full.operations_m / max(cost.operations_m, 1e-12),
@@ -135,7 +144,7 @@ def costs_of(
     A policy's cost is given in steps, of `dense` operations each: it is an ANN, and multiplies.
     """
     stepper, counted = steppers
-    additions, multiplications = _operations(recordings, counted, horizon)
+    counts = _operations(recordings, counted, horizon)
     stops = {name: np.zeros(len(recordings), np.int64) for name in rules}
     seconds = {name: float("inf") for name in rules}
     for _ in range(rounds):
@@ -149,32 +158,44 @@ def costs_of(
     costs = []
     for name, at in stops.items():
         until = at[:, None] - 1
-        added, multiplied = (np.take_along_axis(one.cumsum(1), until, 1).mean() for one in (additions, multiplications))
+        added, multiplied, spikes, updates = (
+            float(np.take_along_axis(one.cumsum(1), until, 1).mean()) for one in counts
+        )
         policy = policy_cost(rules[name]) * dense / 1e6
         ms = 1e3 * seconds[name] / len(recordings)
-        costs.append(Cost(name, float(at.mean()), ms, float(added), float(multiplied) + policy))
+        costs.append(Cost(name, float(at.mean()), ms, added, multiplied + policy, spikes, updates))
     return costs
 
 
-def _operations(
-    recordings: Sequence[list[Frame]], stepper: Any, horizon: int
-) -> tuple[Float64[ndarray, "N T"], Float64[ndarray, "N T"]]:
-    """Additions and multiplications of every step of every recording, in millions."""
-    additions, multiplications = np.zeros((2, len(recordings), horizon))
+def _operations(recordings: Sequence[list[Frame]], stepper: Any, horizon: int) -> Float64[ndarray, "4 N T"]:
+    """Additions, multiplications, spikes and updates of membranes: of each recording and step, in millions."""
+    counts = np.zeros((4, len(recordings), horizon))
     with counting(stepper.network) as done:
         for i, frames in enumerate(recordings):
             for t, _ in enumerate(run(frames, stepper, never(horizon), horizon=horizon)):
                 step = sum(done, Operations())
                 if done:  # the decision comes after the last step, without another
-                    additions[i, t], multiplications[i, t] = step.additions / 1e6, step.multiplications / 1e6
+                    counts[:, i, t] = step.additions, step.multiplications, step.spikes, step.updates
                 done.clear()
-    return additions, multiplications
+    return counts / 1e6
+
+
+def _state_bytes(stepper: SteppedModel[Any], frame: Frame) -> int:
+    """What one stream keeps between two steps of this engine, in bytes."""
+    _, state = stepper.step(frame.pixels[None], None)
+    return _size(state)
+
+
+def _size(state: Any) -> int:
+    if is_dataclass(state) and not isinstance(state, type):
+        return sum(_size(getattr(state, field.name)) for field in fields(state))
+    return sum(int(getattr(leaf, "nbytes", 0)) for leaf in leaves(state))
 
 
 def _print(report: dict[str, Any]) -> None:
     title = f"{report['model']}, {report['n']} recordings ({report['part']}), one at a time; {report['machine']}"
     table = Table(title=title, box=None, padding=(0, 1), pad_edge=False, header_style="bold")
-    for column in ("rule", "steps", "x", "time", "x", "additions", "multiplications", "x"):
+    for column in ("rule", "steps", "x", "time", "x", "additions", "multiplications", "x", "spikes"):
         table.add_column(column, justify="left" if column == "rule" else "right", no_wrap=True)
     for row in report["rules"]:
         full = row["rule"] == "none"
@@ -187,12 +208,16 @@ def _print(report: dict[str, Any]) -> None:
             f"{row['additions_m']:.2f} M",
             f"{row['multiplications_m']:.2f} M",
             "" if full else f"{row['x_operations']:.2f}",
+            f"{row['spikes_m'] * 1e3:,.1f} k",
         )
+    updates = next(row["updates_m"] / row["steps"] for row in report["rules"])
+    kept = f"{report['state_bytes']:,} bytes (engine {report['engine']})"
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(table)
     console.print(
         f"A step through every synapse would be {report['dense_m_per_step']:.2f} M multiplications. Counted are those "
         "behind inputs\nthat are not 0: additions behind spikes, multiplications behind graded inputs. "
+        f"A step updates\n{updates * 1e6:,.0f} membranes; between two steps a stream keeps {kept}.\n"
         "x: times less than the full window.",
         style="dim",
     )
