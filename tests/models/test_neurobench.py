@@ -30,7 +30,9 @@ class _AllSteps(nn.Module):
         return total
 
 
-@pytest.mark.parametrize("name", ["compact", "vgg-compact", "vggsnn-woap", "vgg-gesture", "resnet19", "compact-qcfs", "vgg16"])
+@pytest.mark.parametrize(
+    "name", ["compact", "vgg-compact", "vggsnn-woap", "vgg-gesture", "resnet19", "compact-qcfs", "vgg16"]
+)
 def test_neurobench_counts_the_same_operations(name: str) -> None:
     from neurobench.benchmarks import Benchmark
     from neurobench.models import TorchModel
