@@ -34,18 +34,16 @@ class _AllSteps(nn.Module):
     "name", ["compact", "vgg-compact", "vggsnn-woap", "vgg-gesture", "resnet19", "compact-qcfs", "vgg16"]
 )
 def test_neurobench_counts_the_same_operations(name: str) -> None:
-    from neurobench.benchmarks import Benchmark
-    from neurobench.models import TorchModel
-
+    benchmarks, models = pytest.importorskip("neurobench.benchmarks"), pytest.importorskip("neurobench.models")
     network, frames = plain(network_of(name)), frames_for(NETWORKS[name], 3)
     clip = torch.stack([torch.from_numpy(frame).float() for frame in frames], 1)
     with torch.inference_mode():
         with counting(network) as done:
             _AllSteps(network)(clip)
         ours = sum(done, Operations())
-        model = TorchModel(_AllSteps(network))
+        model = models.TorchModel(_AllSteps(network))
         loader = DataLoader(TensorDataset(clip, torch.zeros(1, dtype=torch.int64)))
-        found = Benchmark(model, loader, [], [], [[], [neurobench.SynapticOperations]]).run(quiet=True)
+        found = benchmarks.Benchmark(model, loader, [], [], [[], [neurobench.SynapticOperations]]).run(quiet=True)
     theirs = found["SynapticOperations"]
     assert theirs["Effective_ACs"] + theirs["Effective_MACs"] == pytest.approx(ours.effective, rel=1e-6)
     assert 0.8 * ours.dense < theirs["Dense"] <= ours.dense  # it leaves out the zeros around a map
