@@ -93,7 +93,7 @@ def of_layer(layer: nn.Conv2d | nn.Linear, x: Tensor, output: Tensor) -> Operati
     >>> import torch
     >>> layer, spikes = nn.Linear(4, 3), torch.tensor([[1.0, 0.0, 1.0, 0.0]])
     >>> of_layer(layer, spikes, layer(spikes))
-    Operations(additions=6, multiplications=0, dense=12)
+    Operations(additions=6, multiplications=0, dense=12, spikes=0, updates=0)
     """
     there = x.detach() != 0
     values = x.detach()[there]
