@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.timing import best_seconds
+from benchmarks.parts.timing import best_seconds
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.pipeline.filters.parsing import filter_from
 from spikecut.pipeline.protocols import Binner

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.binning import events
-from benchmarks.timing import best_seconds
+from benchmarks.parts.timing import best_seconds
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.formats import FORMATS

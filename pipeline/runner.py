@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, SpikecutWarning
 from spikecut.pipeline.events import EventBatch, Frame
+from spikecut.pipeline.evidence.probability import all_finite
 from spikecut.pipeline.files.arguments import check_stepping
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.representations.frame_sources import Filters, frames_of
@@ -67,7 +68,7 @@ def attempt(
         pixels = frame.pixels[None]
         output, state = model.step(pixels, state)
         total = total + output
-        if not np.isfinite(total).all():
+        if not all_finite(total):
             warn_of_abstention(steps)
             yield Abstention(steps, frame)
             return

@@ -1,8 +1,19 @@
 """Softmax, and its negative logarithm, however large the logits are. The last axis is that of classes."""
 
+import math
+
 import numpy as np
 from jaxtyping import Float, Float32, Float64
 from numpy import ndarray
+
+
+def all_finite(values: Float32[ndarray, "B K"]) -> bool:
+    """Whether no value is infinite or none at all (NaN).
+
+    >>> all_finite(np.float32([[1, 2]])), all_finite(np.float32([[1, np.inf]])), all_finite(np.float32([[3e38, 3e38]]))
+    (True, False, True)
+    """
+    return math.isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())  # a sum of squares may overflow
 
 
 def softmax(logits: Float[ndarray, "... K"]) -> Float[ndarray, "... K"]:
@@ -11,8 +22,8 @@ def softmax(logits: Float[ndarray, "... K"]) -> Float[ndarray, "... K"]:
     >>> softmax(np.log(np.array([[1, 3]], np.float32))).round(6)
     array([[0.25, 0.75]], dtype=float32)
     """
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+    weights = np.exp(logits - np.maximum.reduce(logits, axis=-1, keepdims=True))
+    return np.asarray(weights / np.add.reduce(weights, axis=-1, keepdims=True))
 
 
 def negative_log_softmax(logits: Float32[ndarray, "... K"]) -> Float64[ndarray, "... K"]:

@@ -46,7 +46,8 @@ def largest_probability(logits: Logits, steps: Int64[ndarray, " B"], weights: tu
     >>> largest_probability(np.log(np.array([[1, 3]], np.float32)), np.array([1])).round(6)
     array([0.75], dtype=float32)
     """
-    return np.asarray(softmax(logits).max(axis=1), np.float32)
+    weights = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))  # the largest is exactly 1
+    return np.asarray(1 / np.add.reduce(weights, axis=1), np.float32)
 
 
 def certainty(logits: Logits, steps: Int64[ndarray, " B"], weights: tuple[float, ...] = ()) -> Scores:

@@ -26,6 +26,7 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.evidence.probability import all_finite
 from spikecut.pipeline.evidence.readout import SUM, Readout
 from spikecut.pipeline.evidence.scores import SCORES
 from spikecut.pipeline.files.arguments import finite, kind_of, steps_of, whole
@@ -90,7 +91,7 @@ def check(evidence: Evidence, horizon: int) -> None:
     Raises:
         ModelError: naming the step.
     """
-    if not np.isfinite(evidence.total).all():
+    if not all_finite(evidence.total):
         raise ModelError(
             f"step {evidence.steps.min()}: the network's output is not finite",
             hint="the checkpoint is damaged, or its training diverged",

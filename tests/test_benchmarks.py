@@ -1,0 +1,30 @@
+"""Every benchmark of engines and streams runs, tiny, and prints what it measured; no time is looked at."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import streams
+from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.sources.formats.aedat3 import write_aedat3
+
+
+def rows(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    """The rows that a benchmark printed as JSON."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+
+
+def recording(folder: Path) -> Path:
+    """A second of random events of a DVS128, as AEDAT 3.1. Seeded."""
+    rng, n, file = np.random.default_rng(0), 20_000, folder / "events.aedat"
+    t, (x, y) = np.sort(rng.integers(0, 1_000_000, n)), rng.integers(0, 128, (2, n)).astype(np.uint16)
+    p = rng.integers(0, 2, n).astype(np.uint8)
+    write_aedat3(file, [EventBatch(t, x, y, p, 0, 1_000_000, SensorSize(128, 128))])
+    return file
+
+
+def test_streams_takes_more_and_more_streams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    streams.main([str(recording(tmp_path)), "--quick", "--json", "--seconds", "0.2", "--counts", "2", "3", "--clock", "cpu"])
+    assert [row["streams"] for row in rows(capsys)] == [2, 3]
