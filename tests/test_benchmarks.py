@@ -26,5 +26,7 @@ def recording(folder: Path) -> Path:
 
 
 def test_streams_takes_more_and_more_streams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    streams.main([str(recording(tmp_path)), "--quick", "--json", "--seconds", "0.2", "--counts", "2", "3", "--clock", "cpu"])
+    streams.main(
+        [str(recording(tmp_path)), "--quick", "--json", "--seconds", "0.2", "--counts", "2", "3", "--clock", "cpu"]
+    )
     assert [row["streams"] for row in rows(capsys)] == [2, 3]
