@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from benchmarks import streams
+
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources.formats.aedat3 import write_aedat3
 
