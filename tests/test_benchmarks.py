@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import streams
+from benchmarks import end_to_end, streams
 
+import spikecut
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources.formats.aedat3 import write_aedat3
 
@@ -30,3 +31,13 @@ def test_streams_takes_more_and_more_streams(tmp_path: Path, capsys: pytest.Capt
         [str(recording(tmp_path)), "--quick", "--json", "--seconds", "0.2", "--counts", "2", "3", "--clock", "cpu"]
     )
     assert [row["streams"] for row in rows(capsys)] == [2, 3]
+
+
+def test_end_to_end_compares_the_labels_of_the_ways(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "events.npy"
+    (batch,) = spikecut.open_recording(recording(tmp_path))
+    np.save(file, batch.to_structured())
+    end_to_end.main([str(file), "--json", "--rounds", "1"])
+    script, to_horizon, stepped, early = rows(capsys)
+    assert script["labels"] == to_horizon["labels"] == stepped["labels"]
+    assert script["steps"] == stepped["steps"] == 50 >= early["steps"]

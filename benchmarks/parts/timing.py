@@ -14,3 +14,15 @@ def best_seconds(contenders: Mapping[str, Callable[[], object]], rounds: int) ->
             if turn:
                 best[name] = min(best[name], time.process_time() - started)
     return best
+
+
+def seconds_of_rounds(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """The process time of each contender in each of several rounds, after one round to warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(rounds + 1):
+        for name, run in contenders.items():
+            started = time.process_time()
+            run()
+            if turn:
+                seconds[name].append(time.process_time() - started)
+    return seconds
