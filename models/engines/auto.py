@@ -167,14 +167,13 @@ def row_of(lane: tuple[ndarray, ...], rooms: tuple[Room, ...], graph: Graph) -> 
 
 
 def stepper(network: nn.Module, spec: NetworkSpec) -> SteppedModel[Any]:
-    """An `AutoStepper` of a trained network; Norse steps a network that has no lowered form."""
+    """An `AutoStepper` of a trained network; Norse steps a network that cannot be stepped by events."""
+    by_onnx = find_spec("onnx") and find_spec("onnxruntime")
+    make_dense, break_even = (_by_onnx, _BREAK_EVEN_ONNX) if by_onnx else (_by_torch, _BREAK_EVEN_TORCH)
     try:
-        graph = lowered(network, spec)
+        return AutoStepper(lowered(network, spec), make_dense, break_even)
     except ModelError:
         return NetworkStepper(network, spec)
-    if find_spec("onnx") and find_spec("onnxruntime"):
-        return AutoStepper(graph, _by_onnx, _BREAK_EVEN_ONNX)
-    return AutoStepper(graph, _by_torch, _BREAK_EVEN_TORCH)
 
 
 def _by_onnx(graph: Graph) -> LaneByLane:

@@ -31,7 +31,7 @@ def test_a_cell_that_is_nearly_right_gets_the_right_one(spec: NetworkSpec) -> No
 
 
 def test_an_engine_that_is_nearly_right_gets_the_right_one() -> None:
-    with pytest.raises(ConfigError, match="expected norse") as caught:
+    with pytest.raises(ConfigError, match="expected auto or norse") as caught:
         engine_called("nosre")
     assert caught.value.hint == "did you mean 'norse'?"
 

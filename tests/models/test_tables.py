@@ -68,5 +68,5 @@ def test_a_spec_that_no_row_answers_is_refused(change: dict[str, object], messag
 
 
 def test_an_unknown_engine_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(ConfigError, match="engine 'nurse'; expected norse or "):
+    with pytest.raises(ConfigError, match="engine 'nurse'; expected auto or norse or "):
         opening.load("nmnist", engine="nurse")

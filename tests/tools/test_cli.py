@@ -111,7 +111,7 @@ def test_replay_says_when_recordings_trained_the_network(
     import dataclasses
     import hashlib
 
-    stepper, card = opening.load("nmnist")
+    stepper, card = opening.load("nmnist", engine="norse")
     assert isinstance(stepper, NetworkStepper)
     seen = hashlib.sha256((digits / "0" / "drawn_000.bin").read_bytes()).hexdigest()[:16]
     checkpoint.save(tmp_path, dataclasses.replace(card, trained_on=(seen,)), stepper.network)

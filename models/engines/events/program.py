@@ -19,6 +19,7 @@ from spikecut.models.engines.events.stepping_kernels import (
     SIGNAL,
 )
 from spikecut.models.graph import Graph, Path, Pool, Shape, Stage
+from spikecut.pipeline.errors import ModelError
 
 _COLUMNS = 17
 _LANES_OF_A_VECTOR = 16
@@ -60,7 +61,18 @@ class Program:
 
 
 def program_of(graph: Graph) -> Program:
-    """The program of a graph."""
+    """The program of a graph.
+
+    Raises:
+        ModelError: for traces whose currents have a scale for every step, or several paths with traces into one stage.
+    """
+    for stage in graph.stages:
+        traced = [path for path in stage.paths if path.trace_leaks]
+        if len(traced) > 1 or any(path.scales for path in traced):
+            raise ModelError(
+                "traces whose currents have a scale for every step, or traces of two paths, have no lowered form for it",
+                hint="engine 'dense' steps them",
+            )
     return _Writer(graph).written()
 
 
