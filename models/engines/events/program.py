@@ -70,7 +70,7 @@ def program_of(graph: Graph) -> Program:
         traced = [path for path in stage.paths if path.trace_leaks]
         if len(traced) > 1 or any(path.scales for path in traced):
             raise ModelError(
-                "traces whose currents have a scale for every step, or traces of two paths, have no lowered form for it",
+                "traces whose currents have a scale for every step, or of two paths, have no lowered form for it",
                 hint="engine 'dense' steps them",
             )
     return _Writer(graph).written()
