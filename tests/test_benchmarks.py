@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import end_to_end, streams
+from benchmarks import end_to_end, startup, streams
 
 import spikecut
 from spikecut.pipeline.events import EventBatch, SensorSize
@@ -41,3 +41,10 @@ def test_end_to_end_compares_the_labels_of_the_ways(tmp_path: Path, capsys: pyte
     script, to_horizon, stepped, _ = rows(capsys)
     assert script["labels"] == to_horizon["labels"] == stepped["labels"]
     assert script["steps"] == stepped["steps"] == 50
+
+
+@pytest.mark.slow  # processes that load everything
+def test_startup_sees_a_line_before_a_decision(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    startup.main([str(recording(tmp_path)), "--json", "--rounds", "1"])
+    _, _, line, decision = rows(capsys)
+    assert (line["what"], decision["what"]) == ("a line on the screen", "the first decision")

@@ -5,6 +5,7 @@ A command is a dataclass of the table `COMMANDS`; it imports what it needs when 
 
 import contextlib
 import functools
+import gc
 import inspect
 import operator
 import os
@@ -36,6 +37,7 @@ from spikecut.tools.commands import COMMANDS
 from spikecut.tools.config import with_config, without_limits
 from spikecut.tools.flags import check_words
 from spikecut.tools.options import Command
+from spikecut.tools.quick_start import load_blas, load_norse
 
 OK, USAGE, DAMAGED, UNREADABLE, ENVIRONMENT, INTERRUPTED, TERMINATED = 0, 2, 3, 4, 5, 130, 143
 
@@ -65,6 +67,8 @@ def main(argv: list[str] | None = None) -> int:
     0 fine, 2 usage, 3 finished but some input was damaged, 4 nothing readable, 5 environment (an output that
     cannot be written, too), 130 interrupted, 143 terminated.
     """
+    if argv is None:  # our own process
+        gc.set_threshold(50_000, 20, 20)  # imports make objects that stay; garbage among them is rare
     try:
         with _terminable(), _notes():
             return _main(sys.argv[1:] if argv is None else argv)
@@ -104,10 +108,14 @@ def _main(argv: list[str]) -> int:
     )
     if refuse_early := getattr(command, "refuse_early", None):
         refuse_early()
+    load_blas()
     if command.uses_torch:
+        if "torch" not in sys.modules:
+            print(f"spikecut {words[0]}: loading PyTorch and Norse ...", file=sys.stderr, flush=True)
         import torch
 
         torch.set_num_threads(1)  # more threads lose on networks of this size, and badly on a busy machine
+        load_norse()
     return int(command.run())
 
 

@@ -2,7 +2,6 @@
 
 import sys
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,14 +31,11 @@ if TYPE_CHECKING:
     from spikecut.pipeline.runner import run, watch
     from spikecut.sources import open_recording
 
+    __version__: str
+
 from spikecut.moved import MovedFinder
 
 sys.meta_path.append(MovedFinder())
-
-try:
-    __version__ = version("spikecut")
-except PackageNotFoundError:  # run from a checkout that was never installed
-    __version__ = "0+unknown"
 
 _HOMES = {
     "spikecut.models.files.norse_network": "from_norse",
@@ -98,9 +94,21 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Each public name is loaded from its home when it is first used, so that `import spikecut` is instant."""
+    if name == "__version__":
+        return _version()
     if name == "load_network":
         return import_module("spikecut.models.files.opening").load
     for home, names in _HOMES.items():
         if name in names.split():
             return getattr(import_module(home), name)
     raise AttributeError(f"module 'spikecut' has no attribute {name!r}")
+
+
+def _version() -> str:
+    """The version that was installed; what reads it takes as long to load as all the rest of this module."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("spikecut")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "0+unknown"
