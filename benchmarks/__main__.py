@@ -4,11 +4,11 @@ import platform
 
 import torch
 
-from benchmarks import binning, deciding, demo_speed, filtering, pictures, pixel, reading, training
+from benchmarks import binning, deciding, stopping, filtering, pictures, pixel, reading, training
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     print(f"Python {platform.python_version()}, {platform.machine()}, one thread; ratios within this run\n")
-    for part in (binning, filtering, pixel, reading, deciding, demo_speed, training, pictures):
+    for part in (binning, filtering, pixel, reading, deciding, stopping, training, pictures):
         part.main()
         print()

@@ -1,17 +1,23 @@
-"""Engines beside one another: a step of one lane, one thread, every row a ratio to Norse within this run.
+"""Engines and other libraries beside one another: a step of one lane, one thread, every row a ratio to engine `norse`.
 
-    python -m benchmarks.engines [--json] [--data FOLDER] [--quick]
+    python -m benchmarks.engines [--json] [--quick] [--data N-MNIST] [--peers FOLDER] [--case WORD ...]
 
-Engines take turns, a few steps each; the median over the steps of each one's fastest of several passes. Networks:
-`gestures` on a drawn gesture (simulated), `nmnist` on recordings of N-MNIST where `--data` has them, else on drawn
-digits, five layers at 3 % firing, and noise from 0 to 60 % of the pixels.
+All take turns, 25 steps each over the same frames; a time is the median over the steps of each one's fastest of four
+passes, beside it the quartiles over the steps. Cases: `gestures` on a drawn session, `nmnist` on recordings of N-MNIST
+(`--data`, a folder or a .zip; else drawn digits), noise of 0 to 60 % of the pixels, five layers at 3 % firing.
+`--peers` is the folder `site-packages` of an environment with spikingjelly, snntorch and sinabs (pip install --no-deps,
+and pbr and loguru); what is missing is left out with the reason. A line a case says what a step must do: synaptic
+operations, and bytes of state that are read and written.
 """
 
 import argparse
 import json
-import platform
+import site
+import sys
+import tempfile
 import time
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,193 +27,173 @@ import torch
 from numpy import ndarray
 from torch import nn
 
-from spikecut.models.architectures.networks import build, plain
-from spikecut.models.cells.base import CellLayer
+from benchmarks.parts.networks import at_firing, digit_frames, digits_in, five_layers, gesture_frames, noise
+from benchmarks.parts.peers import PEERS
+from benchmarks.parts.report import machine
 from spikecut.models.engines import ENGINES
-from spikecut.models.files.checkpoint import read_card, read_weights
-from spikecut.models.files.opening import locate
+from spikecut.models.engines.events.stepper import EventStepper
+from spikecut.models.engines.lowering import lowered
+from spikecut.models.files.opening import load_module
 from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.errors import EnvironmentProblem
-from spikecut.pipeline.events import SensorSize
-from spikecut.pipeline.protocols import SteppedModel
-from spikecut.sources.simulation.gestures import drawn_session
 
 DENSITIES = (0.0, 0.01, 0.03, 0.1, 0.3, 0.6)
 _TURN, _PASSES = 25, 4
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """A network and the frames that it steps; it is at rest again every `horizon` steps."""
+
+    name: str
+    network: nn.Module
+    spec: NetworkSpec
+    frames: Sequence[ndarray]
+    horizon: int
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One engine on one stream: microseconds a step (median), their quartiles, and Norse's time over its own."""
+    """One contender: microseconds a step (median, quartiles), Norse's time over its own, and the best's."""
 
     case: str
     engine: str
     us: float
     quartiles: tuple[float, float]
     times_norse: float
+    share_of_best: float
 
 
-def compared(case: str, network: nn.Module, spec: NetworkSpec, frames: Sequence[ndarray], horizon: int) -> list[Row]:
-    """All engines that are installed, in turns over the same frames."""
-    models: dict[str, SteppedModel[Any]] = {}
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a step of a case must do: synaptic operations (median), those of a dense step, bytes of state."""
+
+    case: str
+    operations: int
+    dense_operations: int
+    state_bytes: int
+
+
+def contenders(case: Case, *, with_compiler: bool) -> Iterator[tuple[str, Any]]:
+    """All engines and peers that can step the case; the others are left out with a reason."""
     for name, engine in ENGINES.items():
         try:
-            models[name] = engine.make(network, spec)
+            yield name, engine.make(case.network, case.spec)
         except EnvironmentProblem as problem:
-            print(f"  {name}: left out, {problem}", flush=True)
-    times = {name: np.full(len(frames), np.inf) for name in models}
+            _left_out(name, problem)
+    for name, make in PEERS.items():
+        if name == "torch.compile" and not with_compiler:
+            continue
+        try:
+            stepper = make(case.network)
+            stepper.step(case.frames[0], stepper.step(case.frames[0], None)[1])
+            yield f"{name} (peer)", stepper
+        except Exception as problem:  # whatever another library raises
+            _left_out(name, problem)
+
+
+def _left_out(name: str, problem: Exception) -> None:
+    print(f"  {name}: left out, {type(problem).__name__}: {str(problem).splitlines()[0][:90]}", flush=True)
+
+
+def compared(case: Case, *, with_compiler: bool = False) -> list[Row]:
+    """All contenders in turns over the frames of a case."""
+    models = dict(contenders(case, with_compiler=with_compiler))
+    times = {name: np.full(len(case.frames), np.inf) for name in models}
     for _ in range(_PASSES):
         states: dict[str, Any] = dict.fromkeys(models)
-        for begin in range(0, len(frames), _TURN):
+        for begin in range(0, len(case.frames), _TURN):
+            turn = range(begin, min(begin + _TURN, len(case.frames)))
             for name, model in models.items():
-                _turn(model, frames, range(begin, min(begin + _TURN, len(frames))), states, times, name, horizon)
-    norse = float(np.median(times["norse"]))
+                states[name] = _timed(case, model, turn, states[name], times[name])
+    medians = {name: float(np.median(t)) for name, t in times.items()}
+    best = min(us for name, us in medians.items() if name in ENGINES)
     return [
         Row(
-            case,
+            case.name,
             name,
-            float(np.median(t)),
+            medians[name],
             (float(np.quantile(t, 0.25)), float(np.quantile(t, 0.75))),
-            norse / np.median(t),
+            medians["norse"] / medians[name],
+            best / medians[name],
         )
         for name, t in times.items()
     ]
 
 
-def _turn(
-    model: SteppedModel[Any],
-    frames: Sequence[ndarray],
-    steps: Iterable[int],
-    states: dict[str, Any],
-    times: dict[str, ndarray],
-    name: str,
-    horizon: int,
-) -> None:
-    state = states[name]
-    for t in steps:
+def _timed(case: Case, model: Any, turn: range, state: Any, least_us: ndarray) -> Any:
+    """The state after the steps of a turn; keeps the least time of each step."""
+    for t in turn:
         begun = time.perf_counter()
-        _, state = model.step(frames[t], None if t % horizon == 0 else state)
-        times[name][t] = min(times[name][t], (time.perf_counter() - begun) * 1e6)
-    states[name] = state
+        _, state = model.step(case.frames[t], None if t % case.horizon == 0 else state)
+        least_us[t] = min(least_us[t], (time.perf_counter() - begun) * 1e6)
+    return state
 
 
-def shipped(name: str) -> tuple[nn.Module, NetworkSpec, int]:
-    """A shipped network with its weights, and its horizon."""
-    weights = locate(name)
-    card = read_card(weights.with_suffix(".json"))
-    network = plain(build(card.spec))
-    network.load_state_dict(read_weights(weights, card))
-    return network, card.spec, card.horizon
+def work_of(case: Case) -> Work:
+    """Counts what the event-driven engine does."""
+    graph = lowered(case.network, case.spec)
+    stepper, state, operations = EventStepper(graph), None, []
+    for t, frame in enumerate(case.frames):
+        _, state = stepper.step(frame, None if t % case.horizon == 0 else state)
+        operations.append(int(stepper.operations[0]))
+    return Work(case.name, int(np.median(operations)), graph.dense_operations, 4 * stepper.program.n_state)
 
 
-def gesture_frames(n: int) -> list[ndarray]:
-    """Frames of a drawn session, from its first gesture on."""
-    from spikecut.pipeline.representations.frame_sources import frames_of
-
-    network, _ = __import__("spikecut").load_network("gestures", engine="norse")
-    frames = []
-    for frame in frames_of(drawn_session(700), network):
-        frames.append(frame.pixels[None])
-        if len(frames) == n:
-            break
-    return frames
-
-
-def noise(spec: NetworkSpec, density: float, n: int) -> list[ndarray]:
-    """Frames of which so many pixels have an event. Seeded."""
-    rng = np.random.default_rng(0)
-    shape = (1, spec.inputs, spec.frame.height, spec.frame.width)
-    return [(rng.random(shape) < density).astype(np.uint8) for _ in range(n)]
-
-
-def five_layers() -> tuple[nn.Module, NetworkSpec]:
-    """Five convolutions for 128 x 128 pixels, 207 million multiplications a step, of which about 3 % of cells fire."""
-    spec = NetworkSpec("compact", (32, 64, 128, 128, 128), 11, 10_000, SensorSize(128, 128))
-    torch.manual_seed(0)
-    return build(spec).eval(), spec
-
-
-def at_firing(network: nn.Module, spec: NetworkSpec, share: float, frames: Sequence[ndarray]) -> nn.Module:
-    """Biases every convolution, from the first on, so that this share of its cells fires on the frames."""
-    layers = list(plain(network).children())
-    with torch.no_grad():
-        for at, layer in enumerate(layers):
-            if not isinstance(layer, nn.Conv2d):
-                continue
-            low, high = -8.0, 8.0
-            for _ in range(14):
-                middle = (low + high) / 2
-                layer.bias.fill_(middle)  # type: ignore[union-attr]
-                fired = _firing(layers[: at + 2], frames)
-                low, high = (middle, high) if fired < share else (low, middle)
-    return network
-
-
-def _firing(layers: Sequence[nn.Module], frames: Sequence[ndarray]) -> float:
-    """The share of cells of the last layer that fire, over all frames."""
-    states: list[Any] = [None] * len(layers)
-    fired = 0.0
-    for frame in frames:
-        x = torch.from_numpy(frame.astype(np.float32))
-        for at, layer in enumerate(layers):
-            if isinstance(layer, CellLayer):
-                x, states[at] = layer(x, states[at])
-            else:
-                x = layer(x)
-        fired += float((x > 0).float().mean())
-    return fired / len(frames)
-
-
-def rows(data: Path | None, *, quick: bool) -> Iterable[list[Row]]:
-    """The tables, one case after another."""
+def cases(data: Path | None, *, quick: bool) -> Iterator[Case]:
+    """The cases, each made when it comes."""
     n = 75 if quick else 300
-    network, spec, horizon = shipped("gestures")
-    yield compared("gestures, drawn", network, spec, gesture_frames(n), horizon)
-    digits, digit_spec, digit_horizon = shipped("nmnist")
-    yield compared("nmnist", digits, digit_spec, _digit_frames(digit_spec, data, n), digit_horizon)
+    gestures, card = load_module("gestures")
+    yield Case("gestures, drawn session", gestures, card.spec, gesture_frames(card.spec, n), card.horizon)
+    digits, digit_card = load_module("nmnist")
+    with tempfile.TemporaryDirectory() as folder:
+        frames = digit_frames(digit_card.spec, digits_in(data, Path(folder)), n, digit_card.horizon)
+    yield Case(f"nmnist, {'N-MNIST' if data else 'drawn digits'}", digits, digit_card.spec, frames, digit_card.horizon)
     for density in DENSITIES[1::2] if quick else DENSITIES:
-        yield compared(f"gestures, noise {density:.0%}", network, spec, noise(spec, density, 75), horizon)
+        yield Case(f"gestures, noise {density:.0%}", gestures, card.spec, noise(card.spec, density, 75), card.horizon)
     if not quick:
-        five, five_spec = five_layers()
-        frames = noise(five_spec, 0.03, 50)
-        yield compared("five layers, 3 % firing", at_firing(five, five_spec, 0.03, frames[:8]), five_spec, frames, 50)
+        five, spec = five_layers()
+        frames = noise(spec, 0.03, 50)
+        yield Case("five layers, 3 % firing", at_firing(five, spec, 0.03, frames[:8]), spec, frames, 50)
 
 
-def _digit_frames(spec: NetworkSpec, data: Path | None, n: int) -> list[ndarray]:
-    if data is None:
-        return noise(spec, 0.03, n)
-    from spikecut.pipeline.representations.frame_sources import frames_of
-
-    network, _ = __import__("spikecut").load_network("nmnist", engine="norse")
-    frames: list[ndarray] = []
-    for path in sorted(data.rglob("*.bin")):
-        frames += [frame.pixels[None] for frame in frames_of(path, network)][:30]
-        if len(frames) >= n:
-            break
-    return frames[:n]
+def shown(row: Row) -> str:
+    """A row for people."""
+    low, high = row.quartiles
+    spread = f"({low:,.0f} to {high:,.0f})"
+    best = f"  {row.share_of_best:.2f} of the best engine" if row.engine in ENGINES else ""
+    return f"  {row.case:<24}{row.engine:<21}{row.us:>8,.0f} us {spread:<20}{row.times_norse:>7.1f}x{best}"
 
 
-def main(arguments: Sequence[str] = ()) -> None:
+def main(arguments: Sequence[str] = ("--quick",)) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--data", type=Path, help="a folder with recordings of N-MNIST (.bin)")
+    parser.add_argument("--quick", action="store_true", help="fewer frames and densities, no torch.compile")
+    parser.add_argument("--data", type=Path, help="recordings of N-MNIST: a folder or a .zip")
+    parser.add_argument("--peers", type=Path, help="the site-packages of an environment with other libraries")
+    parser.add_argument("--case", nargs="+", default=[""], help="only cases whose name has one of these words")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    print(f"engines: a step of one lane; torch {torch.__version__}, numpy {np.__version__}, {platform.machine()}")
-    for table in rows(chosen.data, quick=chosen.quick):
-        for row in table:
-            if chosen.json:
-                print(json.dumps(asdict(row)), flush=True)
-            else:
-                low, high = row.quartiles
-                spread = f"{low:,.0f} to {high:,.0f}"
-                print(
-                    f"  {row.case:<26}{row.engine:<8}{row.us:>9,.0f} us  ({spread}){row.times_norse:>8.1f}x", flush=True
-                )
+    warnings.simplefilter("ignore")
+    if chosen.peers:
+        site.addsitedir(str(chosen.peers))
+    packages = ("numpy", "numba", "torch", "norse", "onnxruntime", "spikingjelly", "snntorch", "sinabs")
+    print(f"engines: a step of one lane; {machine(packages)}", flush=True)
+    for case in cases(chosen.data, quick=chosen.quick):
+        if not any(word in case.name for word in chosen.case):
+            continue
+        work = work_of(case)
+        if chosen.json:
+            print(json.dumps(asdict(work)), flush=True)
+        else:
+            print(
+                f"  {case.name}: {work.operations:,} synaptic operations a step of {work.dense_operations:,}, "
+                f"{work.state_bytes / 1000:,.0f} kB of state",
+                flush=True,
+            )
+        for row in compared(case, with_compiler="noise" not in case.name and not chosen.quick):
+            print(json.dumps(asdict(row)) if chosen.json else shown(row), flush=True)
 
 
 if __name__ == "__main__":
-    import sys
-
     main(sys.argv[1:])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import end_to_end, startup, streams
+from benchmarks import end_to_end, engines, startup, stopping, streams
 
 import spikecut
 from spikecut.pipeline.events import EventBatch, SensorSize
@@ -48,3 +48,17 @@ def test_startup_sees_a_line_before_a_decision(tmp_path: Path, capsys: pytest.Ca
     startup.main([str(recording(tmp_path)), "--json", "--rounds", "1"])
     _, _, line, decision = rows(capsys)
     assert (line["what"], decision["what"]) == ("a line on the screen", "the first decision")
+
+
+def test_engines_compares_every_installed_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    engines.main(["--quick", "--json", "--case", "noise 1%"])
+    work, *compared = rows(capsys)
+    assert work["dense_operations"] == 9_912_832
+    assert {"auto", "norse", "events", "dense", "Norse (peer)"} <= {row["engine"] for row in compared}
+
+
+def test_stopping_saves_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    stopping.main(["--json", "--engine", "events", "--rounds", "1", "--each", "1"])
+    (row,) = rows(capsys)
+    assert isinstance(row["fewer_steps"], float)
+    assert row["fewer_steps"] > 1

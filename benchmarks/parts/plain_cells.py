@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from spikecut.models.architectures.networks import fold, plain
 from spikecut.models.cells.lif import LIFCell
-from spikecut.models.layers import sequential
+from spikecut.models.layers import FrameDropout, sequential
 
 MakeCell = Callable[[Tensor, float], nn.Module]  # of the leaks a step (C, 1, 1) or one, and the length of a step in s
 
@@ -30,6 +30,7 @@ def with_cells(network: nn.Module, make: MakeCell, *, folded: bool = True) -> li
     return [
         make(torch.sigmoid(layer.leak_logit.detach()), layer.dt) if isinstance(layer, LIFCell) else layer
         for layer in layers
+        if not isinstance(layer, FrameDropout)  # of training
     ]
 
 
