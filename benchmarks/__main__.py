@@ -1,14 +1,57 @@
-"""`make bench`: every comparison that needs no data, one thread, best of several alternating runs."""
+"""`make bench`: the short form of every comparison that needs no data, one after another, printed as it is measured.
 
-import platform
+One thread. `python -m benchmarks WORD ...` runs only the parts with such a name; `python -m benchmarks.NAME --help` says
+what the long form of a part takes.
+"""
+
+import sys
+import time
+from collections.abc import Callable
 
 import torch
 
-from benchmarks import binning, deciding, stopping, filtering, pictures, pixel, reading, training
+from benchmarks import (
+    binning,
+    deciding,
+    end_to_end,
+    engines,
+    filtering,
+    pictures,
+    pixel,
+    reading,
+    startup,
+    stopping,
+    streams,
+    training,
+)
+from benchmarks.parts.report import machine
+
+PARTS: dict[str, Callable[[], object]] = {
+    "engines": engines.main,
+    "streams": lambda: streams.main(["--quick", "--counts", "25", "50", "100", "150", "200"]),
+    "end_to_end": end_to_end.main,
+    "startup": startup.main,
+    "stopping": lambda: stopping.main(["--engine", "auto", "norse", "--rounds", "3"]),
+    "binning": binning.main,
+    "filtering": filtering.main,
+    "pixel": pixel.main,
+    "reading": reading.main,
+    "deciding": deciding.main,
+    "training": training.main,
+    "pictures": pictures.main,
+}
+
+
+def main(words: list[str]) -> None:
+    torch.set_num_threads(1)
+    print(f"{machine()}; ratios within this run\n", flush=True)
+    for name, part in PARTS.items():
+        if words and not any(word in name for word in words):
+            continue
+        started = time.perf_counter()
+        part()
+        print(f"  [{name}: {time.perf_counter() - started:.0f} s]\n", flush=True)
+
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    print(f"Python {platform.python_version()}, {platform.machine()}, one thread; ratios within this run\n")
-    for part in (binning, filtering, pixel, reading, deciding, stopping, training, pictures):
-        part.main()
-        print()
+    main(sys.argv[1:])
