@@ -1,7 +1,7 @@
-"""`make bench`: the short form of every comparison that needs no data, one after another, printed as it is measured.
+"""`make bench`: the short form of comparisons that need no data, one after another, printed as it is measured.
 
-One thread. `python -m benchmarks WORD ...` runs only the parts with such a name; `python -m benchmarks.NAME --help` says
-what the long form of a part takes.
+One thread. `python -m benchmarks WORD ...` runs the parts with such a name; training and pictures, which take minutes,
+only so. `python -m benchmarks.NAME --help` says what the long form of a part takes.
 """
 
 import sys
@@ -31,7 +31,7 @@ PARTS: dict[str, Callable[[], object]] = {
     "streams": lambda: streams.main(["--quick", "--counts", "25", "50", "100", "150", "200"]),
     "end_to_end": end_to_end.main,
     "startup": startup.main,
-    "stopping": lambda: stopping.main(["--engine", "auto", "norse", "--rounds", "3"]),
+    "stopping": lambda: stopping.main(["--rounds", "3"]),
     "binning": binning.main,
     "filtering": filtering.main,
     "pixel": pixel.main,
@@ -40,13 +40,14 @@ PARTS: dict[str, Callable[[], object]] = {
     "training": training.main,
     "pictures": pictures.main,
 }
+LONG = ("training", "pictures")
 
 
 def main(words: list[str]) -> None:
     torch.set_num_threads(1)
     print(f"{machine()}; ratios within this run\n", flush=True)
     for name, part in PARTS.items():
-        if words and not any(word in name for word in words):
+        if not any(word in name for word in words) and (words or name in LONG):
             continue
         started = time.perf_counter()
         part()

@@ -56,7 +56,6 @@ def attempt(
 ) -> Iterator[Step | Decision | Abstention]:
     """The items of `run` on frames; an abstention is the last one where the network's output is not finite."""
     steps = segment = 0
-    last: Decision | None = None
     for frame in frames:
         if steps == 0 or frame.segment != segment:
             state: S | None = None
@@ -73,20 +72,15 @@ def attempt(
             yield Abstention(steps, frame)
             return
         verdict, memory = decider.decide(Evidence(np.array([steps]), output, total, pixels), memory)
-        label, score = int(verdict.label[0]), float(verdict.score[0])
+        is_sure, score = bool(verdict.stop[0]), float(verdict.score[0])
         yield Step(steps - 1, frame, output[0], total[0], score)
-        reason = (
-            StopReason.cutoff
-            if verdict.stop[0]
-            else StopReason.horizon
-            if steps == horizon
-            else StopReason.end_of_stream
-        )
-        last = Decision(label, steps, reason, score, start_us, frame.end_us, n_events, total[0], remaining(verdict, 0))
-        if reason is not StopReason.end_of_stream:
+        if is_sure or steps == horizon:
             break
-    if last is not None:
-        yield last
+    if steps:
+        reason = StopReason.horizon if steps == horizon else StopReason.end_of_stream
+        reason = StopReason.cutoff if is_sure else reason
+        label, end_us, classes = int(verdict.label[0]), frame.end_us, remaining(verdict, 0)
+        yield Decision(label, steps, reason, score, start_us, end_us, n_events, total[0], classes)
 
 
 def warn_of_abstention(step: int) -> None:
