@@ -70,10 +70,19 @@ class NirFile:
                     outputs[name] = self._passed(node, x)
         return outputs["output"].numpy(), after
 
-    def membranes(self, state: dict[str, Tensor]) -> list[ndarray]:
-        """The membranes of every stage, after the reset."""
-        names = sorted((name for name in state if name.startswith(CELLS)), key=lambda name: (len(name), name))
-        return [state[name].numpy() for name in names]
+    def state_of(self, tensors: dict[str, ndarray]) -> dict[str, Tensor]:
+        """The state that the membranes of a network are; cells without memory are at rest."""
+        return {
+            name: _array(tensors.get(_membrane(name), np.zeros(node.v_threshold.shape))).view(
+                1, *node.v_threshold.shape
+            )
+            for name, node in self.nodes.items()
+            if isinstance(node, self.nir.LIF | self.nir.IF)
+        }
+
+    def tensors(self, state: dict[str, Tensor]) -> dict[str, ndarray]:
+        """The membranes of a state, by the names of `dense_form.state_shapes`."""
+        return {_membrane(name): tensor.numpy() for name, tensor in state.items() if name.startswith(CELLS)}
 
     def _fired(self, node: Any, x: Tensor, v: Tensor | None) -> tuple[Tensor, Tensor]:
         v = torch.zeros_like(x) if v is None else v
@@ -102,6 +111,11 @@ class NirFile:
         if isinstance(node, nir.Input | nir.Output):
             return x
         raise ModelError(f"a NIR node {type(node).__name__}; expected one that spikecut writes")
+
+
+def _membrane(name: str) -> str:
+    """The tensor that a node of cells keeps."""
+    return f"membrane_{name.removeprefix(CELLS)}"
 
 
 def _array(values: Any) -> Tensor:

@@ -76,6 +76,10 @@ class OnnxFile:
         except Exception as error:  # of ONNX Runtime
             raise ModelError(f"{self.path}: cannot be stepped: {in_a_line(error)}") from error
 
-    def membranes(self, state: dict[str, ndarray]) -> list[ndarray]:
-        """The membranes of every stage, after the reset."""
-        return [tensor for name, tensor in state.items() if name.startswith("membrane_")]
+    def state_of(self, tensors: dict[str, ndarray]) -> dict[str, ndarray]:
+        """The state that the tensors of a network are."""
+        return tensors
+
+    def tensors(self, state: dict[str, ndarray]) -> dict[str, ndarray]:
+        """The tensors of a state, by the names of `dense_form.state_shapes`."""
+        return state

@@ -104,5 +104,5 @@ def text_of(result: Comparison) -> str:
     verdict = "the same" if result.same else "different"
     return (
         f"{verdict}. Over {result.n_steps} steps in {result.n_clips} clips outputs differ by {result.outputs:.1g} of "
-        f"the largest, {result.spikes:,} of {result.membranes:,} membranes, {result.decisions} decisions."
+        f"the largest, spikes at {result.n_differ} of the steps, {result.decisions} decisions."
     )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from engine_networks import NETWORKS, frames_for, network_of
 
-from spikecut.models.dense_form import membrane, state_shapes
+from spikecut.models.dense_form import state_shapes
 from spikecut.models.engines.dense import DenseStepper
 from spikecut.models.engines.lowering import lowered
 from spikecut.models.engines.norse import NetworkStepper
@@ -36,15 +36,16 @@ def test_a_nir_file_gives_the_spikes_and_outputs_of_its_network(name: str, tmp_p
     path = tmp_path / "a.nir"
     path.write_bytes(nir_bytes(graph, spec.step_us, {"step_us": spec.step_us}))
     file, dense, mine, theirs = NirFile(path), DenseStepper(graph), None, None
-    places = [list(state_shapes(graph)).index(membrane(at)) for at in range(len(graph.stages))]
+    names = list(state_shapes(graph))
     varied = []
     for frame in frames_for(spec, n_steps=8, density=0.2):
         output, mine = file.step(frame.astype(np.float32), mine)
         wanted, theirs = dense.step(frame, theirs)
         np.testing.assert_allclose(output, wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max())
-        arrays = dense.arrays(theirs[0])
-        for place, one in zip(places, file.membranes(mine), strict=True):
-            np.testing.assert_allclose(one.reshape(-1), arrays[place].reshape(-1), atol=2e-5 * np.abs(one).max() + 1e-6)
+        arrays, membranes = dict(zip(names, dense.arrays(theirs[0]), strict=True)), file.tensors(mine)
+        assert membranes.keys() == arrays.keys()
+        for key, one in membranes.items():
+            np.testing.assert_allclose(one.reshape(-1), arrays[key].reshape(-1), atol=2e-5 * np.abs(one).max() + 1e-6)
         varied.append(output)
     assert np.std(varied, 0).max() > 0
 
