@@ -59,6 +59,6 @@ def test_engines_compares_every_installed_engine(capsys: pytest.CaptureFixture[s
 
 def test_stopping_saves_steps(capsys: pytest.CaptureFixture[str]) -> None:
     stopping.main(["--json", "--engine", "events", "--rounds", "1", "--each", "1"])
-    (row,) = rows(capsys)
+    row, _ = rows(capsys)
     assert isinstance(row["fewer_steps"], float)
     assert row["fewer_steps"] > 1
