@@ -61,7 +61,7 @@ def started(words: Sequence[str]) -> Start:
     begun = time.perf_counter()
     first = dict.fromkeys(("out", "err"), float("inf"))
     with subprocess.Popen(
-        [sys.executable, "-m", "spikecut", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "spikecut", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
     ) as process:
         selector = DefaultSelector()
         for stream, name in ((process.stdout, "out"), (process.stderr, "err")):
@@ -80,6 +80,11 @@ def started(words: Sequence[str]) -> Start:
         raise RuntimeError(f"spikecut {' '.join(words)} ended with {code}")
     cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
     return Start(min(first.values()), first["out"], ended, cpu_s)
+
+
+def _environment() -> dict[str, str]:
+    """That of this process; Python may keep the byte code of modules, as an installation has it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def rows(file: Path, rounds: int) -> Iterator[Row]:
