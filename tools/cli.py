@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     cannot be written, too), 130 interrupted, 143 terminated.
     """
     if argv is None:  # our own process
-        gc.set_threshold(50_000, 20, 20)  # imports make objects that stay; garbage among them is rare
+        gc.disable()  # while modules load: what they make stays
     try:
         with _terminable(), _notes():
             return _main(sys.argv[1:] if argv is None else argv)
@@ -116,6 +116,9 @@ def _main(argv: list[str]) -> int:
 
         torch.set_num_threads(1)  # more threads lose on networks of this size, and badly on a busy machine
         load_norse()
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
     return int(command.run())
 
 
