@@ -16,7 +16,7 @@ from torch import nn
 from spikecut.models.dense_form import STEP, state_shapes
 from spikecut.models.engines.events.program import Room
 from spikecut.models.engines.events.stepper import EventStepper
-from spikecut.models.engines.lane_by_lane import Lane, LaneByLane
+from spikecut.models.engines.lane_by_lane import Lane, LaneByLane, frames_it_reads
 from spikecut.models.engines.lowering import lowered
 from spikecut.models.engines.norse import NetworkStepper
 from spikecut.models.graph import Graph
@@ -136,7 +136,7 @@ class AutoStepper:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AutoStepper, (self.graph, self.make_dense, self.break_even)
+        return AutoStepper, (self.graph, self.make_dense, self.break_even), frames_it_reads(self)
 
 
 def tensors_of(row: Float32[ndarray, " numbers"], rooms: tuple[Room, ...], graph: Graph) -> tuple[ndarray, ...]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spikecut.models.dense_form import STEP, FoldedPath, folded_paths, state_shapes
-from spikecut.models.engines.lane_by_lane import Lane, LaneByLane
+from spikecut.models.engines.lane_by_lane import Lane, LaneByLane, frames_it_reads
 from spikecut.models.engines.lowering import lowered
 from spikecut.models.graph import Dynamics, Entry, Graph, Pool
 from spikecut.models.spec import NetworkSpec
@@ -57,7 +57,7 @@ class DenseStepper(LaneByLane):
         return tuple(_last(torch.from_numpy(array)) for array in arrays)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return DenseStepper, (self.graph,)
+        return DenseStepper, (self.graph,), frames_it_reads(self)
 
 
 def stepper(network: nn.Module, spec: NetworkSpec) -> DenseStepper:

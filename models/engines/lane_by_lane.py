@@ -59,3 +59,8 @@ class LaneByLane(ABC):
     def copy(self, state: list[Lane]) -> list[Lane]:
         """A state to come back to."""
         return list(state)
+
+
+def frames_it_reads(stepper: object) -> dict[str, Any]:
+    """What a stepper that was loaded says of its frames, to be pickled with it."""
+    return {name: value for name, value in vars(stepper).items() if name == "spec"}

@@ -8,7 +8,7 @@ from numpy import ndarray
 from torch import nn
 
 from spikecut.models.dense_form import STEP, state_shapes
-from spikecut.models.engines.lane_by_lane import Lane, LaneByLane
+from spikecut.models.engines.lane_by_lane import Lane, LaneByLane, frames_it_reads
 from spikecut.models.engines.lowering import lowered
 from spikecut.models.export.onnx import FRAME, onnx_model
 from spikecut.models.export.onnx_file import session_of
@@ -31,7 +31,7 @@ class OnnxStepper(LaneByLane):
         return output, tuple(after)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return OnnxStepper, (self.model, self.frame, self.shapes)
+        return OnnxStepper, (self.model, self.frame, self.shapes), frames_it_reads(self)
 
 
 def stepper(network: nn.Module, spec: NetworkSpec) -> OnnxStepper:

@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from spikecut.models.engines.events.program import Program, program_of
 from spikecut.models.engines.events.stepping_kernels import step
+from spikecut.models.engines.lane_by_lane import frames_it_reads
 from spikecut.models.graph import Graph
 from spikecut.pipeline.errors import ModelError
 
@@ -93,7 +94,7 @@ class EventStepper:
         return scratch
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return EventStepper, (self.graph,)
+        return EventStepper, (self.graph,), frames_it_reads(self)
 
 
 _NO_WORDS = np.empty((1, 0), np.uint64)

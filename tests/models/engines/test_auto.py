@@ -13,6 +13,7 @@ from spikecut.models.engines.auto import AutoStepper, row_of, tensors_of
 from spikecut.models.engines.dense import DenseStepper
 from spikecut.models.engines.events.stepper import EventStepper
 from spikecut.models.engines.lowering import lowered
+from spikecut.models.files.opening import load
 
 
 def changing(name: str, n_steps: int, lanes: int = 1) -> list[ndarray]:
@@ -87,6 +88,12 @@ def test_state_is_handed_over_and_back_to_the_bit() -> None:
         back = row_of(dense.arrays(dense.lane(arrays)), rooms, graph)
         np.testing.assert_array_equal(back[:-1], state.rows[0][:-1])
         assert back[-1] == any(path.scales for path in graph.paths)  # steps are counted where they matter
+
+
+@pytest.mark.parametrize("engine", ["auto", "events", "dense", "norse"])
+def test_a_loaded_network_still_says_what_frames_it_reads_when_it_was_pickled(engine: str) -> None:
+    stepper, card = load("nmnist", engine=engine)
+    assert pickle.loads(pickle.dumps(stepper)).spec == card.spec
 
 
 def test_it_can_be_pickled_with_lanes_of_both_kinds() -> None:
