@@ -51,5 +51,5 @@ def _watch_imports(kernel: Any, function: Any) -> None:
 
 
 def _stamp(file: Path) -> tuple[int, int]:
-    found = file.stat()
-    return found.st_mtime_ns, found.st_size
+    status = file.stat()
+    return status.st_mtime_ns, status.st_size
