@@ -119,6 +119,10 @@ class AutoStepper:
 
     def select(self, state: Lanes, lanes: Int64[ndarray, " L"]) -> Lanes:
         """The state of the lanes that go on, exact to the bit; -1 is a lane at rest."""
+        if state.calm:  # what is usual, and what a batch does after every decision
+            n = len(lanes)
+            rows = self.events.select(state.rows, lanes)
+            return Lanes(rows, [None] * n, np.zeros(n, np.int64), np.zeros(n, np.int64))
         tensors = [state.tensors[lane] if lane >= 0 else None for lane in lanes.tolist()]
         chosen = Lanes(state.rows[lanes], tensors, state.heavy[lanes], state.dense_steps[lanes], state.calm)
         for part in (chosen.rows, chosen.heavy, chosen.dense_steps):
