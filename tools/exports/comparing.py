@@ -1,6 +1,6 @@
 """Compares an exported file with its network, step by step over drawn frames."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from spikecut.models.dense_form import state_shapes
 from spikecut.models.engines.dense import DenseStepper
 from spikecut.models.engines.lowering import lowered
 from spikecut.models.engines.norse import NetworkStepper
-from spikecut.models.spec import NetworkSpec
+from spikecut.models.spec import InputKind, NetworkSpec
 from spikecut.pipeline.errors import ModelError
 
 DENSITIES = (0.02, 0.1, 0.3, 0.0, 0.6)  # of the pixels that have events
@@ -97,9 +97,20 @@ def drawn_clips(spec: NetworkSpec, n_steps: int, length: int, seed: int) -> Iter
     rng = np.random.default_rng(seed)
     shape = (1, spec.inputs, spec.frame.height, spec.frame.width)
     for at, start in enumerate(range(0, n_steps, length)):
-        n_frames = min(length, n_steps - start)
-        if spec.input_kind == "images":
-            yield [rng.integers(0, 256, shape, np.uint8)] * n_frames
-        else:
-            rate = -np.log1p(-DENSITIES[at % len(DENSITIES)])
-            yield [rng.poisson(rate, shape).astype(np.uint8) for _ in range(n_frames)]
+        yield _CLIPS[spec.input_kind](rng, shape, min(length, n_steps - start), at)
+
+
+def _counts(rng: np.random.Generator, shape: tuple[int, ...], n_frames: int, at: int) -> list[ndarray]:
+    rate = -np.log1p(-DENSITIES[at % len(DENSITIES)])
+    return [rng.poisson(rate, shape).astype(np.uint8) for _ in range(n_frames)]
+
+
+def _picture(rng: np.random.Generator, shape: tuple[int, ...], n_frames: int, at: int) -> list[ndarray]:
+    """A picture, shown at every step."""
+    return [rng.integers(0, 256, shape, np.uint8)] * n_frames
+
+
+_CLIPS: dict[InputKind, Callable[[np.random.Generator, tuple[int, ...], int, int], list[ndarray]]] = {
+    "events": _counts,
+    "images": _picture,
+}
