@@ -1,7 +1,7 @@
 """A network stepped by plain PyTorch: gains folded into kernels, channels last, few passes over the membranes.
 
 Comparisons write numbers instead of booleans, and resets multiply instead of choosing: both are several times faster
-in PyTorch 2 on a CPU. `torch.compile` was tried: it takes a minute at the start and gains 0 to 15 %.
+in PyTorch 2 on a CPU. `torch.compile` was tried: it compiles long at every start, and gains little.
 """
 
 from collections.abc import Iterator
