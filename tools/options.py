@@ -174,6 +174,26 @@ class EngineOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExecutorOptions:
+    """Where the recordings of a run are worked on; `tools.batch.executors.executor_of` makes it of them."""
+
+    jobs: Annotated[
+        int | None,
+        Within(1, 1024),
+        tyro.conf.arg(help="How many processes work at a time. Default: 1.", help_behavior_hint=""),
+    ] = None
+    executor: Annotated[
+        str | None,
+        tyro.conf.arg(
+            metavar="inline|local",
+            help="What runs them: this process (inline), or a pool of processes that survives killed ones (local). "
+            "Default: inline for one job, local for more.",
+            help_behavior_hint="",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class FitOptions:
     """The flag of commands that show recordings of any sensor to a network."""
 

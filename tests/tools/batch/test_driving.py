@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, SpikecutWarning
 from spikecut.tools.batch.driving import Done, Quarantined, drive
-from spikecut.tools.batch.executors import EXECUTORS, executor_for
+from spikecut.tools.batch.executors import EXECUTORS, executor_for, executor_of
 from spikecut.tools.batch.executors.base import Batch, Executor, Failed, Finished, Lost, Outcome, Work
 from spikecut.tools.batch.executors.inline import Inline
 from spikecut.tools.batch.executors.local import Local
+from spikecut.tools.flags import flags_of
+from spikecut.tools.options import ExecutorOptions
 
 import tiny_works
 from tiny_works import Unready, batch_of, batches
@@ -213,6 +215,9 @@ def test_every_item_ends_once_and_only_guilty_ones_in_quarantine(
 def test_executors_are_chosen_by_the_number_of_jobs_or_by_name() -> None:
     assert executor_for() == executor_for(1, "inline") == Inline()
     assert (executor_for(3), executor_for(1, "local")) == (Local(3), Local(1))
+    assert executor_of(ExecutorOptions()) == Inline()
+    assert executor_of(ExecutorOptions(jobs=3)) == Local(3)
+    assert [flag.shown for flag in flags_of(ExecutorOptions)] == ["--jobs", "--executor"]
     with pytest.raises(ConfigError, match="2 jobs in one process"):
         executor_for(2, "inline")
     with pytest.raises(ConfigError, match="no executor 'locla'") as error:

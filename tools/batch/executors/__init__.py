@@ -9,6 +9,7 @@ from spikecut.pipeline.files.strict import did_you_mean
 from spikecut.tools.batch.executors.base import Executor
 from spikecut.tools.batch.executors.inline import Inline
 from spikecut.tools.batch.executors.local import Local
+from spikecut.tools.options import ExecutorOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ EXECUTORS: dict[str, ExecutorKind] = {
     "inline": ExecutorKind(lambda jobs: Inline()),
     "local": ExecutorKind(Local),
 }
+
+
+def executor_of(options: ExecutorOptions) -> Executor:
+    """The executor of a command's flags; see `executor_for`."""
+    return executor_for(options.jobs or 1, options.executor)
 
 
 def executor_for(jobs: int = 1, name: str | None = None) -> Executor:
