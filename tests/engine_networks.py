@@ -36,6 +36,7 @@ NETWORKS: dict[str, NetworkSpec] = {
     "vggsnn-woap": _events("vggsnn-woap", *(4,) * 8, side=48, normalisation="tebn", tebn_steps=4),
     "vgg-compact": _picture("vgg-compact", 8, 8, 16),
     "vgg-compact-qcfs": _picture("vgg-compact", 8, 8, 16, levels=4),
+    "vgg-compact-log": _events("vgg-compact-log", 8, 8, 16, normalisation="batch"),
     "vgg16": _picture("vgg16", 4, 4, 6, 6, 8, 16, levels=4),
     "resnet18": _picture("resnet18", 4, 8, 8, 12, levels=4),
     "resnet19": _picture("resnet19", 4, 8, 8),

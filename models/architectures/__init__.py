@@ -64,6 +64,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     "vgg-gesture": _paper("vgg-gesture", "DVS128 Gesture, 128 x 128 (Wu et al.)"),
     "vggsnn-woap": _paper("vggsnn-woap", "CIFAR10-DVS, 48 x 48, without pooling (Deng et al., arXiv 2202.11946)"),
     "vgg-compact": Architecture(vgg_compact, "a VGG that a CPU can train: stages of equal width, any number of them"),
+    "vgg-compact-log": Architecture(
+        partial(vgg_compact, of_logarithm=True), "the same on logarithms of the counts of events", inputs=(EVENTS,)
+    ),
     "vgg16": _image("vgg16", "thirteen convolutions, two dense layers (Bu et al., ICLR 2022; Wu et al.)"),
     "resnet18": _image("resnet18", "a 3 x 3 stem, four stages of two blocks (He et al., arXiv 1512.03385; Wu et al.)"),
     "resnet19": _image("resnet19", "stages of three, three and two blocks (Li et al., arXiv 2304.01230)"),

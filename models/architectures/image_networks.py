@@ -53,7 +53,7 @@ def picture_net(spec: NetworkSpec) -> nn.Module:
     return layered(spec, table(*widths_of(spec, own)), leak=0.5)
 
 
-def vgg_compact(spec: NetworkSpec) -> nn.Module:
+def vgg_compact(spec: NetworkSpec, *, of_logarithm: bool = False) -> nn.Module:
     """A VGG that a CPU can train: a convolution for each of `spec.channels`, any number of them.
 
     Neighbours of the same width are a stage, and after each stage the frame is halved; leaks are learned. Without
@@ -68,4 +68,4 @@ def vgg_compact(spec: NetworkSpec) -> nn.Module:
         layers.append(Conv(width))
         if widths[at + 1 : at + 2] != (width,):
             layers.append(Pool.MAXIMUM)
-    return layered(spec, layers, leak=0.5, learned=True)
+    return layered(spec, layers, leak=0.5, learned=True, of_logarithm=of_logarithm)

@@ -8,7 +8,7 @@ from torch import nn
 
 from spikecut.models.architectures.normalisation import Window, convolution, normalised
 from spikecut.models.cells import cell_for, cell_of, pooling_for
-from spikecut.models.layers import Averaged, Colours, Residual, sequential
+from spikecut.models.layers import Averaged, Colours, LogCounts, Residual, sequential
 from spikecut.models.spec import InputKind, NetworkSpec
 from spikecut.pipeline.errors import ModelError
 
@@ -54,15 +54,18 @@ class Pool(Enum):
 Layer = Conv | Dense | Block | Pool
 
 
-def layered(spec: NetworkSpec, layers: Iterable[Layer], *, leak: float, learned: bool = False) -> nn.Module:
+def layered(
+    spec: NetworkSpec, layers: Iterable[Layer], *, leak: float, learned: bool = False, of_logarithm: bool = False
+) -> nn.Module:
     """The network of a table, up to its linear readout, with fresh weights as the papers draw them.
 
-    `leak` is the share that a cell takes of its input, `learned` from there or kept.
+    `leak` is the share that a cell takes of its input, `learned` from there or kept. The first convolution sees the
+    frame, or logarithms of its counts.
 
     Raises:
         ModelError: for a frame that is too small.
     """
-    made: list[nn.Module] = first_layers(spec)
+    made: list[nn.Module] = [*([LogCounts()] if of_logarithm else []), *first_layers(spec)]
     n_in, height, width = spec.inputs, spec.frame.height, spec.frame.width
     for layer in layers:
         if isinstance(layer, Conv):

@@ -13,6 +13,7 @@ from spikecut.models.architectures.networks import NetworkSpec, build, unfolded
 from spikecut.models.cells import learn_with
 from spikecut.models.spec import InputKind
 from spikecut.models.training.augment import augment
+from spikecut.models.training.distillation import Teacher, taught
 from spikecut.models.training.distributed import (
     average_gradients,
     average_of,
@@ -61,6 +62,7 @@ class TrainingRun:
             raise ModelError(f"a batch of {plan.batch_size} leaves nothing for some of {n_processes()} processes")
         self.spec, self.plan, self.device = spec, plan, torch.device(device)
         self.epoch, self.made_of = 0, dict(made_of or {})
+        self.teacher: Teacher | None = None
         self.generator = torch.Generator().manual_seed(plan.seed)
         with torch.random.fork_rng():
             torch.manual_seed(plan.seed)
@@ -84,6 +86,10 @@ class TrainingRun:
         except (KeyError, RuntimeError) as error:
             raise ModelError(f"these weights are not those of a {self.spec.architecture!r} network: {error}") from error
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
+
+    def learn_from(self, teacher: nn.Module) -> None:
+        """Takes a trained network of the same frames and classes as teacher (`plan.distillation`)."""
+        self.teacher = Teacher(teacher.to(self.device).eval(), self.plan.bfloat16)
 
     def train_epoch(self, frames: Tensor, labels: Tensor) -> float:
         """One pass over recordings `(N, T, 2, H, W)`, or images `(N, 1, 3, H, W)`; returns the mean loss.
@@ -120,8 +126,23 @@ class TrainingRun:
         return average_of(sum(losses) / len(losses))
 
     def _varied(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
-        """Inputs and targets of a batch with this epoch's augmentation."""
-        return _VARIED[self.spec.input_kind](self, frames, labels)
+        """Inputs and targets of a batch with this epoch's augmentation.
+
+        Raises:
+            ModelError: if the plan needs a teacher and there is none.
+        """
+        shown, targets = _VARIED[self.spec.input_kind](self, frames, labels)
+        if share := self.plan.distillation:
+            if self.teacher is None:
+                raise ModelError(f"distillation is {share} without a teacher", hint="TrainingRun.learn_from takes it")
+            targets = taught(targets, self.teacher.answer(shown.to(self.device)).cpu(), share)
+        return self._windows(shown, self._n_steps), targets
+
+    @property
+    def _n_steps(self) -> int:
+        """How many steps are shown in this epoch."""
+        early = self.epoch < round(self.plan.short_share * self.plan.epochs)
+        return self.plan.short_window if early else self.plan.window
 
     def _varied_images(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
         shown, labels = augment_pictures(frames[:, 0].to(self.device), labels, self.plan.pictures, self.generator)
@@ -129,13 +150,13 @@ class TrainingRun:
 
     def _varied_windows(self, frames: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
         how = self.plan.augmentation
-        window = self._windows(retimed(frames, how.rate, how.delay_steps, self.generator))
+        window = self._windows(retimed(frames, how.rate, how.delay_steps, self.generator), self.plan.window)
         varied, labels = augment(window.float(), labels, how, self.generator)
         return mixed(varied, labels, how.mix, self.spec.n_classes, self.generator)
 
     def _loss(self, frames: Tensor, targets: Targets) -> Tensor:
         plan = self.plan
-        steps = None if self.spec.levels else plan.window
+        steps = None if self.spec.levels else self._n_steps
         if not (plan.rcs or plan.rate):
             return plan.loss(outputs_of(self.network, frames, steps=steps, bfloat16=plan.bfloat16), targets)
         outputs, layers = outputs_and_layers(self.network, frames, steps=steps, bfloat16=plan.bfloat16)
@@ -149,13 +170,14 @@ class TrainingRun:
             loss = loss + plan.rate * rate_loss([layer.activity() for layer in layers], plan.rate_target)
         return loss
 
-    def _windows(self, frames: Tensor) -> Tensor:
-        spare = frames.shape[1] - self.plan.window
-        if spare == 0:
+    def _windows(self, frames: Tensor, n_steps: int) -> Tensor:
+        """As many steps in a row of each recording; fewer there are only of an image, whose one frame stands still."""
+        spare = frames.shape[1] - n_steps
+        if spare <= 0:
             return frames
         late, start = torch.rand(2, len(frames), generator=self.generator)
         starts = torch.where(late < 0.5, 0, (start * (spare + 1)).long())
-        steps = starts[:, None] + torch.arange(self.plan.window)
+        steps = starts[:, None] + torch.arange(n_steps)
         return frames[torch.arange(len(frames))[:, None], steps]
 
     def _made_for(self) -> str:

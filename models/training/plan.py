@@ -23,6 +23,12 @@ class TrainingPlan:
     that type while training, and their outputs are kept in it, in about half the time; weights, statistics,
     membranes and every evaluation stay in float32. `rcs` and `rate` are the weights of the two regularisers
     beside the loss (`regularisation`), `rate_target` the spikes a cell and step that cost nothing.
+
+    In the first epochs, the share `short_share` of them, only `short_window` steps in a row of each window are shown;
+    every second showing begins anywhere in it. What is seen in a step is learned in a fraction of the time, and
+    the epochs with whole windows add what needs them. `distillation` is the share of every target that comes from a
+    teacher (`distillation`), which sees the whole window in every epoch.
+
     `augmentation` varies recordings of events, `pictures` pictures.
 
     Raises:
@@ -41,6 +47,9 @@ class TrainingPlan:
     rcs: float = 0.0
     rate: float = 0.0
     rate_target: float = 0.0
+    short_window: int = 0
+    short_share: float = 0.0
+    distillation: float = 0.0
     surrogate: Surrogate = field(default_factory=Surrogate)
     augmentation: Augmentation = field(default_factory=Augmentation)
     pictures: PictureAugmentation = field(default_factory=PictureAugmentation)
@@ -49,6 +58,14 @@ class TrainingPlan:
         for name, least in (("window", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0)):
             if (value := getattr(self, name)) < least:
                 raise ConfigError(f"training: {name} is {value}; expected {least} or more")
+        if not 0 <= self.short_window < self.window or (self.short_window > 0) != (self.short_share > 0):
+            raise ConfigError(
+                f"training: short_window {self.short_window}, short_share {self.short_share}; expected less than the "
+                f"{self.window} steps of a window and a share of the epochs, or 0 of both"
+            )
+        for name in ("short_share", "distillation"):
+            if not 0 <= (value := getattr(self, name)) <= 1:
+                raise ConfigError(f"training: {name} is {value}; expected a share, from 0 to 1")
         if not 0 < self.averaging <= 1:
             raise ConfigError(f"training: averaging is {self.averaging}; expected a share above 0, to 1")
         if not 0 < self.learning_rate < 1:

@@ -28,12 +28,19 @@ def network_is_finished(run: Path, recipe: Recipe, source: Path | None, reading:
     if before is None:
         print(f"warning: {weights} does not say what it was made of; it is taken as it is", file=sys.stderr)
         return True
-    now = made_of(with_classes(recipe, source, reading), source, reading=reading)
+    teacher = teacher_of(run, recipe)
+    known = opening.card_of(teacher).weights_sha256 if teacher and teacher.exists() else before.get("teacher", "")
+    now = made_of(with_classes(recipe, source, reading), source, reading=reading, teacher=known)
     if others := differences(defaults() | before, defaults() | now):
         raise ConfigError(
             f"{weights} was made of something else: {others}", hint="choose another --out, or ask for the same again"
         )
     return True
+
+
+def teacher_of(run: Path, recipe: Recipe) -> Path | None:
+    """The weights of the teacher in the folder of a run; None if the recipe has none."""
+    return run / "teacher" / f"{Path(recipe.teacher).stem}.safetensors" if recipe.teacher else None
 
 
 def policy_is_finished(weights: Path, plan: PolicyPlan) -> bool:

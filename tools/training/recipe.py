@@ -66,7 +66,9 @@ class Recipe:
     one. `transforms` are Tonic's, by name and arguments, on the events of the training examples alone; they are drawn
     once for the whole training. `fit` says how recordings of other sensors than `sensor` are shown: crop, squeeze or
     X,Y,WxH; without it they are refused. `filters` act on the events of all recordings of training, fitting and
-    evaluation, behind those of `--filter`; words as there, such as refractory:1ms.
+    evaluation, behind those of `--filter`; words as there, such as refractory:1ms. `teacher` is the recipe of a network
+    that is trained first, on the same frames, and then gives the share `training.distillation` of the targets: a
+    shipped one's name, or a .toml file beside this one.
 
     With `inputs = 3` in `network` the recipe is for pictures: `sensor` is the size that they are resized to, and keys
     for events are left out.
@@ -88,6 +90,7 @@ class Recipe:
     drawn_users: int = 0
     drawn_judges: int = 0
     counterpart: str = ""
+    teacher: str = ""
     published: str = ""
     onset: Onset | None = None
     transforms: tuple[dict[str, Any], ...] = ()
@@ -103,6 +106,11 @@ class Recipe:
                 raise ConfigError(f"{name} is {value}; expected {lowest} or more")
         if self.counterpart and self.counterpart not in COUNTERPARTS:
             raise ConfigError(f"counterpart {self.counterpart!r}; expected one of {', '.join(COUNTERPARTS)}")
+        if (self.teacher != "") != (self.training.distillation > 0):
+            raise ConfigError(
+                f"teacher {self.teacher!r} with training.distillation {self.training.distillation:g}",
+                hint="a teacher gives a share of the targets above 0; without one the share is 0",
+            )
         check_fit(self.fit)
         filters_from(self.filters)
         _CHECKS[self.network.input_kind](self)
@@ -131,6 +139,8 @@ def _check_images(recipe: Recipe) -> None:
     others = [name for name, value in usual.items() if getattr(recipe, name) != value]
     if recipe.training.augmentation != Augmentation():
         others.append("training.augmentation")
+    if recipe.training.short_window:
+        others.append("training.short_window")
     if others:
         raise ConfigError(f"{others[0]} with inputs = 3: it is for events", hint="training.pictures varies pictures")
     if recipe.network.step_us != 1_000:
@@ -169,6 +179,8 @@ def read_recipe(named: str | Path) -> Recipe:
             classes = table.get("classes", [])
             n_classes = len(classes) if isinstance(classes, list) else 0
             table["network"] = {**network, "n_classes": n_classes, "frame": network.get("frame", _frame(table))}
+        if isinstance(teacher := table.get("teacher"), str) and teacher.endswith(".toml"):
+            table["teacher"] = str(path.parent / teacher)
         recipe = typed(Recipe, {**table, "name": path.stem}, special=_sizes)
         if recipe.classes:
             build(recipe.network)

@@ -28,8 +28,8 @@ _CLOCK = "seconds.txt"  # of the epochs done, beside the state of the training
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
-    """The network that is trained further."""
+class _Trained:
+    """A trained network: the one that is trained further, or the teacher."""
 
     weights: Path
     card: "ModelCard"
@@ -41,11 +41,12 @@ def train(options: "Train") -> Path:
     Every tenth recording or session of the train part is kept out to show progress; it chooses nothing:
     the network kept is the averaged one after the last epoch. The accuracy in the card is measured on
     the test part, once, at the end. With `start` the weights of a trained network are trained further; the
-    card then has its history too.
+    card then has its history too. `teacher` gives a share of the targets.
 
     Raises:
-        ConfigError: if the folder has other classes than the recipe, `start` is not a network of spikecut, or `out`
-            holds an earlier run and `resume` is not set.
+        ConfigError: if the folder has other classes than the recipe, `start` or `teacher` is not a network of
+            spikecut, the recipe wants a teacher and there is none or the other way round, or `out` holds an earlier
+            run and `resume` is not set.
         ModelError: if it is set, and the earlier run was made of something else.
     """
     from spikecut.models.training.distributed import leads
@@ -55,24 +56,27 @@ def train(options: "Train") -> Path:
 
 
 def _train(options: "Train") -> Path:
-    from spikecut.models.files import checkpoint
+    from spikecut.models.files import checkpoint, opening
     from spikecut.models.training.distributed import leads
     from spikecut.models.training.epochs import TrainingRun
 
     made_by, console = commit(), Console(stderr=True, quiet=not leads())
     out, state = options.out, options.out / _STATE
     recipe = planned(read_recipe(options.recipe), options.epochs, options.learning_rate, options.seed)
-    start = _started_from(options.start)
+    start, teacher = _trained("start", options.start), _trained("teacher", options.teacher)
     if state.exists() and not options.resume:
         raise ConfigError(f"{out} holds an earlier run", hint="--resume goes on with it; or choose another folder")
     out.mkdir(parents=True, exist_ok=True)
     reading = read_options(options)
     recipe, material = material_for(recipe, options.data, out, reading)
     device = device_for(options.device)
-    made = made_of(recipe, options.data, start.card.weights_sha256 if start else "", reading)
+    teacher_sha256 = _checked(teacher, recipe).card.weights_sha256 if teacher or recipe.teacher else ""
+    made = made_of(recipe, options.data, start.card.weights_sha256 if start else "", reading, teacher_sha256)
     run = TrainingRun(recipe.network, recipe.training, len(material.fit[1]), device, made_of=made)
     if start:
         run.start_from(checkpoint.read_weights(start.weights, start.card))
+    if teacher:
+        run.learn_from(opening.load_module(teacher.weights)[0])
     if options.resume and state.exists():
         run.resume(state)
         console.print(f"going on after epoch {run.epoch} of {recipe.training.epochs}")
@@ -80,14 +84,14 @@ def _train(options: "Train") -> Path:
     if leads():
         metrics = _tested(run, material, console)
         made_on = {"seconds": round(seconds), "machine": processor(device), "commit": made_by}
-        provenance = _provenance(options, recipe, material, made, start) | made_on
+        provenance = _provenance(options, recipe, material, made, start) | _taught_by(teacher) | made_on
         digests = material.digests + (start.card.trained_on if start else ())
         checkpoint.save(out, _card(recipe, metrics, provenance, digests), run.averaged())
     return out / f"{recipe.name}.safetensors"
 
 
-def _started_from(named: str | None) -> _Start | None:
-    """The network to train further.
+def _trained(flag: str, named: str | None) -> _Trained | None:
+    """The network that a flag names.
 
     Raises:
         ConfigError: if spikecut did not make it.
@@ -98,17 +102,53 @@ def _started_from(named: str | None) -> _Start | None:
         return None
     weights = opening.locate(named)
     if weights.suffix != ".safetensors":
-        raise ConfigError(f"--start {named}: a network of another make", hint="its own code trains it")
-    return _Start(weights, checkpoint.read_card(weights.with_suffix(".json")))
+        raise ConfigError(f"--{flag} {named}: a network of another make", hint="its own code trains it")
+    return _Trained(weights, checkpoint.read_card(weights.with_suffix(".json")))
+
+
+def _checked(teacher: _Trained | None, recipe: Recipe) -> _Trained:
+    """The teacher, which the recipe wants and which sees the same frames.
+
+    Raises:
+        ConfigError: if there is none, the recipe wants none, or it has other classes or frames.
+    """
+    if teacher is None:
+        raise ConfigError(
+            f"recipe {recipe.name!r} learns from a teacher",
+            hint=f"spikecut recipe trains both; or --teacher WEIGHTS of spikecut train {recipe.teacher}",
+        )
+    if not recipe.teacher:
+        raise ConfigError(f"recipe {recipe.name!r} has no teacher", hint="leave out --teacher")
+    card, network = teacher.card, recipe.network
+    theirs, ours = (
+        (card.classes, card.spec.frame, card.spec.step_us),
+        (recipe.classes, network.frame, network.step_us),
+    )
+    if theirs != ours:
+        raise ConfigError(
+            f"teacher {teacher.weights}: {len(card.classes)} classes, frames of {card.spec.frame}, steps of "
+            f"{card.spec.step_us} us; recipe {recipe.name!r} has {len(recipe.classes)}, {network.frame}, "
+            f"{network.step_us} us, or classes of other names",
+            hint=f"spikecut train {recipe.teacher} on the same data",
+        )
+    return teacher
+
+
+def _taught_by(teacher: _Trained | None) -> dict[str, Any]:
+    """The teacher in the provenance of a network."""
+    if teacher is None:
+        return {}
+    return {"teacher": {"weights_sha256": teacher.card.weights_sha256, **teacher.card.provenance}}
 
 
 def _provenance(
-    options: "Train", recipe: Recipe, material: Material, made: dict[str, Any], start: _Start | None
+    options: "Train", recipe: Recipe, material: Material, made: dict[str, Any], start: _Trained | None
 ) -> dict[str, Any]:
     """The provenance of a network: its data and settings, and how to repeat it."""
     plan = recipe.training
     flags = f"{'' if options.data is None else '--data DIR '}--epochs {plan.epochs}"
     flags += f" --learning-rate {plan.learning_rate:g}" + (f" --start {start.weights.name}" if start else "")
+    flags += f" --teacher {Path(options.teacher).name}" if options.teacher else ""
     history = {"weights_sha256": start.card.weights_sha256, **start.card.provenance} if start else {}
     return {
         "title": recipe.title,

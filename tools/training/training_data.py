@@ -87,10 +87,13 @@ def check_parts(recipe: Recipe, data: Path, parts: Iterable[Division], reading: 
             )
 
 
-def made_of(recipe: Recipe, data: Path | None, start: str = "", reading: ReadOptions = DEFAULTS) -> dict[str, str]:
-    """Everything that determines a network, by name: the recipe's training keys, the data, and the first weights.
+def made_of(
+    recipe: Recipe, data: Path | None, start: str = "", reading: ReadOptions = DEFAULTS, teacher: str = ""
+) -> dict[str, str]:
+    """Everything that determines a network, by name: the recipe's training keys, the data, first weights, teacher.
 
-    The data are identified by a digest of names and contents of the train part. The recipe is one with its classes.
+    The data are identified by a digest of names and contents of the train part, first weights and teacher by the
+    SHA-256 of their weights. The recipe is one with its classes.
     """
     things = ("sensor", "classes", "downsample", "spare_steps", "transforms", "onset")
     settings = {name: str(getattr(recipe, name)) for name in things} | {"default cutoff": recipe.deciding.default}
@@ -106,13 +109,13 @@ def made_of(recipe: Recipe, data: Path | None, start: str = "", reading: ReadOpt
         identity = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
     options = reading_for(replace(recipe, fit="")) if data is None else reading_for(recipe, reading)
     given = options.given
-    read_with = {"reading": given} if given else {}
+    read_with = ({"reading": given} if given else {}) | ({"teacher": teacher} if teacher else {})
     return settings | read_with | {"data": identity, "first weights": start or "fresh"}
 
 
 def defaults() -> dict[str, str]:
     """The default of every key of `made_of`: the values of keys that did not exist when an older card was written."""
-    settings = {"reading": ""}
+    settings = {"reading": "", "teacher": ""}
     for name, table in (("network", NetworkSpec), ("training", TrainingPlan)):
         for one in fields(table):
             if one.default is not MISSING:

@@ -85,8 +85,9 @@ CONVERTED = replace(SPEC, normalisation="batch", levels=4)
         (TEBN, replace(PLAN, rcs=0.01, rate=0.1, rate_target=0.05, surrogate=Surrogate("arctan", 0.8))),
         (SPEC, replace(PLAN, loss=Loss(0.5, 0.5, 0.1, tet_lambda=0.01, label_smoothing=0.1), bfloat16=True)),
         (CONVERTED, replace(PLAN, rcs=0.01, rate=0.1, bfloat16=True)),
+        (SPEC, replace(PLAN, short_window=2, short_share=0.6)),
     ],
-    ids=["plain", "tebn", "regularised", "mixed", "converted"],
+    ids=["plain", "tebn", "regularised", "mixed", "converted", "short"],
 )
 def test_a_killed_run_goes_on_as_if_it_had_not_been(spec: NetworkSpec, plan: TrainingPlan, tmp_path: Path) -> None:
     """Weights, their average and the statistics of batch normalisation, to the bit."""

@@ -104,7 +104,7 @@ def run_recipe(options: Recipe) -> int:
     code = 0
     for seed in options.seed:
         if not finished[seed]:
-            _train(options, source, seed)
+            _train(options, by_seed[seed], source, seed)
         weights = out / f"seed{seed}" / f"{recipe.name}.safetensors"
         code |= _fit(options, recipe, weights, (source, fit_on), seed)
         code |= _evaluate(_fitted(options, recipe), weights, test_on, seed)
@@ -112,21 +112,31 @@ def run_recipe(options: Recipe) -> int:
     return code
 
 
-def _train(options: Recipe, source: Path | None, seed: int) -> None:
-    from spikecut.tools.training.train import train
+def _train(options: Recipe, recipe: "NetworkRecipe", source: Path | None, seed: int) -> None:
+    """Trains the network of one seed, and before it its teacher, if the recipe has one and it is not finished."""
+    from spikecut.tools.reading_options import read_options
+    from spikecut.tools.training.finished import network_is_finished, teacher_of
+    from spikecut.tools.training.recipe import read_recipe
+    from spikecut.tools.training.train import planned, train
 
-    train(
-        Train(
-            recipe=options.recipe,
-            out=options.out / f"seed{seed}",
-            data=source,
-            epochs=options.epochs,
-            seed=seed,
-            resume=True,
-            device=options.device,
-            **_reading(options),
-        )
+    run = options.out / f"seed{seed}"
+    teacher = teacher_of(run, recipe)
+    own = Train(
+        recipe=options.recipe,
+        out=run,
+        data=source,
+        epochs=options.epochs,
+        teacher=str(teacher) if teacher else None,
+        seed=seed,
+        resume=True,
+        device=options.device,
+        **_reading(options),
     )
+    if teacher:
+        first = planned(read_recipe(recipe.teacher), options.epochs, None, seed)
+        if not network_is_finished(teacher.parent, first, source, read_options(options)):
+            train(replace(own, recipe=recipe.teacher, out=teacher.parent, teacher=None))
+    train(own)
 
 
 def _fitted(options: Recipe, recipe: "NetworkRecipe") -> dict[str, Any]:

@@ -38,6 +38,8 @@ class Train(FileOptions):
     """The highest learning rate of the schedule. Default: the recipe's."""
     start: Annotated[str | None, NoDefault] = None
     """Continue from this network (a shipped network's name or a .safetensors file). Default: new random weights."""
+    teacher: Annotated[str | None, NoDefault] = None
+    """The trained network that gives a share of the targets, where the recipe says that there is a teacher."""
     seed: Seed = 0
     """The random seed of weights, order and augmentation."""
     threads: Threads = 1
