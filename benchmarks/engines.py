@@ -4,7 +4,8 @@
 
 All take turns, 25 steps each over the same frames; a time is the median over the steps of each one's fastest of four
 passes, beside it the quartiles over the steps. Cases: `gestures` on a drawn session, `nmnist` on recordings of N-MNIST
-(`--data`, a folder or a .zip; else drawn digits), noise of 0 to 60 % of the pixels, five layers at 3 % firing.
+(`--data`, a folder or a .zip; else drawn digits), both on noise of 0 to 60 % of the pixels, and five layers for 128 x
+128 pixels of whose cells 3 % fire: on a recording (`--recording`; else a drawn session) and on noise of 3 %.
 `--peers` is the folder `site-packages` of an environment with spikingjelly, snntorch and sinabs (pip install --no-deps,
 and pbr and loguru); what is missing is left out with the reason. A line a case says what a step must do: synaptic
 operations, and bytes of state that are read and written.
@@ -27,7 +28,15 @@ import torch
 from numpy import ndarray
 from torch import nn
 
-from benchmarks.parts.networks import at_firing, digit_frames, digits_in, five_layers, gesture_frames, noise
+from benchmarks.parts.networks import (
+    at_firing,
+    digit_frames,
+    digits_in,
+    five_layers,
+    gesture_frames,
+    noise,
+    recording_frames,
+)
 from benchmarks.parts.peers import PEERS
 from benchmarks.parts.report import machine
 from spikecut.models.engines import ENGINES
@@ -140,7 +149,7 @@ def work_of(case: Case) -> Work:
     return Work(case.name, int(np.median(operations)), graph.dense_operations, 4 * stepper.program.n_state)
 
 
-def cases(data: Path | None, *, quick: bool) -> Iterator[Case]:
+def cases(data: Path | None, recording: Path | None, *, quick: bool) -> Iterator[Case]:
     """The cases, each made when it comes."""
     n = 75 if quick else 300
     gestures, card = load_module("gestures")
@@ -149,12 +158,19 @@ def cases(data: Path | None, *, quick: bool) -> Iterator[Case]:
     with tempfile.TemporaryDirectory() as folder:
         frames = digit_frames(digit_card.spec, digits_in(data, Path(folder)), n, digit_card.horizon)
     yield Case(f"nmnist, {'N-MNIST' if data else 'drawn digits'}", digits, digit_card.spec, frames, digit_card.horizon)
-    for density in DENSITIES[1::2] if quick else DENSITIES:
-        yield Case(f"gestures, noise {density:.0%}", gestures, card.spec, noise(card.spec, density, 75), card.horizon)
-    if not quick:
-        five, spec = five_layers()
-        frames = noise(spec, 0.03, 50)
-        yield Case("five layers, 3 % firing", at_firing(five, spec, 0.03, frames[:8]), spec, frames, 50)
+    for name, network, of in (("gestures", gestures, card), ("nmnist", digits, digit_card)):
+        for density in DENSITIES[1::2] if quick else DENSITIES:
+            frames = noise(of.spec, density, 75)
+            yield Case(f"{name}, noise {density:.0%}", network, of.spec, frames, of.horizon)
+    if quick:
+        return
+    five, spec = five_layers()
+    stream = recording_frames(spec, recording, 50) if recording else gesture_frames(spec, 50)
+    for name, frames in (
+        (f"five layers, {recording.name if recording else 'drawn session'}", stream),
+        ("five layers, noise 3%", noise(spec, 0.03, 50)),
+    ):
+        yield Case(name, at_firing(five, 0.03, frames[10:18]), spec, frames, 50)
 
 
 def shown(row: Row) -> str:
@@ -170,6 +186,7 @@ def main(arguments: Sequence[str] = ("--quick",)) -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="fewer frames and densities, no torch.compile")
     parser.add_argument("--data", type=Path, help="recordings of N-MNIST: a folder or a .zip")
+    parser.add_argument("--recording", type=Path, help="what the five layers see besides noise")
     parser.add_argument("--peers", type=Path, help="the site-packages of an environment with other libraries")
     parser.add_argument("--case", nargs="+", default=[""], help="only cases whose name has one of these words")
     chosen = parser.parse_args(arguments)
@@ -179,7 +196,7 @@ def main(arguments: Sequence[str] = ("--quick",)) -> None:
         site.addsitedir(str(chosen.peers))
     packages = ("numpy", "numba", "torch", "norse", "onnxruntime", "spikingjelly", "snntorch", "sinabs")
     print(f"engines: a step of one lane; {machine(packages)}", flush=True)
-    for case in cases(chosen.data, quick=chosen.quick):
+    for case in cases(chosen.data, chosen.recording, quick=chosen.quick):
         if not any(word in case.name for word in chosen.case):
             continue
         work = work_of(case)

@@ -16,6 +16,7 @@ from spikecut.models.cells.base import CellLayer
 from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.events import SensorSize
+from spikecut.pipeline.fit import fit_for
 from spikecut.sources import open_recording
 from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.sources.simulation.gestures import drawn_session
@@ -53,6 +54,13 @@ def digits_in(data: Path | None, folder: Path) -> list[Path]:
     return sorted(data.rglob("*.bin"))
 
 
+def recording_frames(spec: NetworkSpec, path: Path, n: int) -> list[ndarray]:
+    """The first frames of a recording; a sensor of another size is squeezed into the frame."""
+    recording = open_recording(path)
+    bins = fit_for("squeeze", recording.sensor, spec.frame).binner(spec.step_us).bins(recording)
+    return [frame.pixels[None] for frame in islice(bins, n)]
+
+
 def noise(spec: NetworkSpec, density: float, n: int) -> list[ndarray]:
     """Frames of which so many pixels have an event. Seeded."""
     rng = np.random.default_rng(0)
@@ -61,25 +69,28 @@ def noise(spec: NetworkSpec, density: float, n: int) -> list[ndarray]:
 
 
 def five_layers() -> tuple[nn.Module, NetworkSpec]:
-    """Five convolutions for 128 x 128 pixels, 207 million multiplications a step, of which about 3 % of cells fire."""
+    """Five convolutions for 128 x 128 pixels: 208 million multiplications in a dense step."""
     spec = NetworkSpec("compact", (32, 64, 128, 128, 128), 11, 10_000, SensorSize(128, 128))
     torch.manual_seed(0)
     return build(spec).eval(), spec
 
 
-def at_firing(network: nn.Module, spec: NetworkSpec, share: float, frames: Sequence[ndarray]) -> nn.Module:
-    """Biases every convolution, from the first on, so that this share of its cells fires on the frames."""
+def at_firing(network: nn.Module, share: float, frames: Sequence[ndarray]) -> nn.Module:
+    """Scales the kernels of every convolution, from the first on, until this share of its cells fires on the frames.
+
+    Without biases nothing fires where nothing comes in, as in a trained network.
+    """
     layers = list(plain(network).children())
     with torch.no_grad():
         for at, layer in enumerate(layers):
             if not isinstance(layer, nn.Conv2d):
                 continue
-            low, high = -8.0, 8.0
+            layer.bias.zero_()  # type: ignore[union-attr]
+            kernel, low, high = layer.weight.clone(), -8.0, 8.0
             for _ in range(14):
                 middle = (low + high) / 2
-                layer.bias.fill_(middle)  # type: ignore[union-attr]
-                fired = _firing(layers[: at + 2], frames)
-                low, high = (middle, high) if fired < share else (low, middle)
+                layer.weight.copy_(kernel * 2**middle)
+                low, high = (middle, high) if _firing(layers[: at + 2], frames) < share else (low, middle)
     return network
 
 

@@ -6,6 +6,7 @@ Both keep the same membranes and traces, so a lane is handed over between two st
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from numpy import ndarray
 from torch import nn
 
 from spikecut.models.dense_form import STEP, state_shapes
-from spikecut.models.engines.events.program import Room
+from spikecut.models.engines.events.memory import zeros
+from spikecut.models.engines.events.program import Program, Room
 from spikecut.models.engines.events.stepper import EventStepper
 from spikecut.models.engines.lane_by_lane import Lane, LaneByLane, frames_it_reads
 from spikecut.models.engines.lowering import lowered
@@ -24,8 +26,6 @@ from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.protocols import SteppedModel
 
-# Shares of synaptic operations above which a dense step is faster: `python -m benchmarks.engines`, noise of 10 to 60 %.
-_BREAK_EVEN_ONNX, _BREAK_EVEN_TORCH = 0.25, 0.5
 _HEAVY, _LOOK = 4, 32  # heavy steps on end that make a lane dense; dense steps between two looks at its load
 
 
@@ -47,15 +47,15 @@ class Lanes:
 class AutoStepper:
     """Steps each lane by events or densely, whichever its load makes faster, with hysteresis.
 
-    `make_dense` makes the dense engine when it is first needed; `break_even` is the share of synaptic operations above
-    which that one is faster. The choice depends on the lane alone: it gives the same in any batch, on any machine.
+    `make_dense` makes the dense engine when it is first needed; `break_even` is the number of synaptic operations a
+    step above which that one is faster. The choice depends on the lane alone: it is the same in any batch, on any
+    machine.
     """
 
     def __init__(self, graph: Graph, make_dense: Callable[[Graph], LaneByLane], break_even: float) -> None:
         self.graph, self.make_dense, self.break_even = graph, make_dense, break_even
         self.events = EventStepper(graph)
         self._dense: LaneByLane | None = None
-        self._most = break_even * graph.dense_operations
 
     @property
     def n_outputs(self) -> int:
@@ -69,12 +69,12 @@ class AutoStepper:
         """
         if state is None:
             n = len(frames)
-            rows = np.zeros((n, self.events.program.n_state), np.float32)
+            rows = zeros(n, self.events.program.n_state)
             state = Lanes(rows, [None] * n, np.zeros(n, np.int64), np.zeros(n, np.int64))
         if not state.calm:
             return self._mixed(frames, state)
         output, state.rows = self.events.step(frames, state.rows)
-        if self.events.most_operations > self._most:
+        if self.events.most_operations > self.break_even:
             self._judge(state, np.arange(len(frames)))
         return output, state
 
@@ -84,7 +84,7 @@ class AutoStepper:
         dense = self.dense
         for lane, tensors in enumerate(state.tensors):
             if tensors is not None and state.dense_steps[lane] >= _LOOK:
-                state.rows[lane] = row_of(dense.arrays(tensors), self.events.program.rooms, self.graph)
+                state.rows[lane] = row_of(dense.arrays(tensors), self.events.program, self.graph)
                 state.tensors[lane] = None
         by_events = np.array([lane for lane, tensors in enumerate(state.tensors) if tensors is None], np.int64)
         for lane, tensors in enumerate(state.tensors):
@@ -103,8 +103,8 @@ class AutoStepper:
         """
         for lane, work in zip(lanes.tolist(), self.events.operations.tolist(), strict=True):
             back = state.dense_steps[lane] > 0
-            state.heavy[lane] = state.heavy[lane] + 1 if work > self._most else 0
-            if state.heavy[lane] >= _HEAVY or (back and work > 0.8 * self._most):
+            state.heavy[lane] = state.heavy[lane] + 1 if work > self.break_even else 0
+            if state.heavy[lane] >= _HEAVY or (back and work > 0.8 * self.break_even):
                 arrays = tensors_of(state.rows[lane], self.events.program.rooms, self.graph)
                 state.tensors[lane] = self.dense.lane(arrays)
             state.dense_steps[lane] = 0
@@ -124,10 +124,8 @@ class AutoStepper:
             rows = self.events.select(state.rows, lanes)
             return Lanes(rows, [None] * n, np.zeros(n, np.int64), np.zeros(n, np.int64))
         tensors = [state.tensors[lane] if lane >= 0 else None for lane in lanes.tolist()]
-        chosen = Lanes(state.rows[lanes], tensors, state.heavy[lanes], state.dense_steps[lanes], state.calm)
-        for part in (chosen.rows, chosen.heavy, chosen.dense_steps):
-            part[lanes < 0] = 0
-        return chosen
+        heavy, dense_steps = (np.where(lanes >= 0, part[lanes], 0) for part in (state.heavy, state.dense_steps))
+        return Lanes(self.events.select(state.rows, lanes), tensors, heavy, dense_steps, state.calm)
 
     def copy(self, state: Lanes) -> Lanes:
         """A state to come back to."""
@@ -158,24 +156,32 @@ def tensors_of(row: Float32[ndarray, " numbers"], rooms: tuple[Room, ...], graph
     return tuple(parts)
 
 
-def row_of(lane: tuple[ndarray, ...], rooms: tuple[Room, ...], graph: Graph) -> Float32[ndarray, " numbers"]:
+def row_of(lane: tuple[ndarray, ...], program: Program, graph: Graph) -> Float32[ndarray, " numbers"]:
     """The state of a lane as the event-driven engine keeps it: the inverse of `tensors_of`."""
-    parts, blocks = iter(lane), []
-    for room in rooms:
+    row, parts = np.zeros(program.n_state, np.float32), iter(lane)
+    for room in program.rooms:
         channels, height, width = room.stage.shape
         planes = [np.asarray(next(parts)) for _ in range(1 + (room.n_traces > 0))]
         block = np.concatenate(planes, 1).reshape(1 + room.n_traces, channels, height, width)
-        blocks.append(block.transpose(2, 3, 0, 1).ravel())
-    step = np.asarray(next(parts), np.float32) if STEP in state_shapes(graph) else np.zeros(1, np.float32)
-    return np.concatenate([*blocks, step], dtype=np.float32)
+        row[room.at : room.at + room.size] = block.transpose(2, 3, 0, 1).ravel()
+    if STEP in state_shapes(graph):
+        row[-1] = np.asarray(next(parts))[0]
+    return row
 
 
 def stepper(network: nn.Module, spec: NetworkSpec) -> SteppedModel[Any]:
-    """An `AutoStepper` of a trained network; Norse steps a network that cannot be stepped by events."""
-    by_onnx = find_spec("onnx") and find_spec("onnxruntime")
-    make_dense, break_even = (_by_onnx, _BREAK_EVEN_ONNX) if by_onnx else (_by_torch, _BREAK_EVEN_TORCH)
+    """An `AutoStepper` of a trained network; Norse steps a network that cannot be stepped by events.
+
+    The break-even points follow what the engines' steps took in `python -m benchmarks.engines`: a dense step costs
+    ONNX Runtime 0.36 of an operation by events for each of its own, and spares 16 for each number of the state, which
+    it passes over once less; plain torch 0.25, and 2.5 million for the calls of its operators.
+    """
     try:
-        return AutoStepper(lowered(network, spec), make_dense, break_even)
+        graph = lowered(network, spec)
+        if find_spec("onnx") and find_spec("onnxruntime"):
+            n_state = sum(prod(shape) for shape in state_shapes(graph).values())
+            return AutoStepper(graph, _by_onnx, 0.36 * graph.dense_operations - 16 * n_state)
+        return AutoStepper(graph, _by_torch, 0.25 * graph.dense_operations + 2.5e6)
     except ModelError:
         return NetworkStepper(network, spec)
 

@@ -14,6 +14,8 @@ from spikecut.pipeline.compiled import compiled
 LOGARITHMS = 1024  # of whole numbers from 0 on, in a table
 _Array = np.ndarray[Any, Any]
 _NONE = np.float32(0)
+_PAIRS, _FOURS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
+_PAIR, _HALF = np.uint64(0xFFFF), np.uint64(0xFFFFFFFF)
 
 
 @compiled(nogil=True)
@@ -50,13 +52,15 @@ def enter_pixels(
                     x = (x - floats[centred + c]) * floats[centred + channels + c]
                 if x != _NONE:
                     channel[n] = c
-                    value[n] = _logarithm(x, floats, logs) if logs >= 0 else x
+                    value[n] = x
                     n += 1
             first[pixel + 1] = n
         done = begin + per
     while done < pixels:
         done += 1
         first[done] = n
+    if logs >= 0:
+        _take_logarithms(value, n, floats, logs)
 
 
 @compiled(nogil=True)
@@ -79,26 +83,19 @@ def enter_squares(
     squares = np.uint64(tall * wide)
     for i in range(squares * np.uint64(channels)):
         sums[i] = _NONE
-    pixels = _pixels_with_events(frame, words, places)
-    for at in range(pixels):
-        i = places[at]
-        _add_pixel(np.uint32(i), np.float32(frame[i]), (channels, height, width), side, sums)
-    filled, n = np.uint64(0), np.uint64(channels)
-    for one in range(squares * n):
-        places[filled] = one
-        filled += np.uint64(sums[one] != _NONE)
-    done = np.uint64(0)
-    for entry in range(filled):
-        place = np.uint64(places[entry])
-        square = place // n
-        while done < square:
-            done += np.uint64(1)
-            first[done] = entry
-        channel[entry] = place - square * n
-        value[entry] = _logarithm(sums[place], floats, logs) if logs >= 0 else sums[place]
-    while done < squares:
-        done += np.uint64(1)
-        first[done] = filled
+    if frame.itemsize == 1 and words.shape[0] and width % 8 == 0 and 8 % side == 0:
+        _add_words(words, _planes_with_events(words, 1, words.shape[0], places), places, shape, side, sums)
+    else:
+        _add_pixels(frame, _pixels_with_events(frame, words, places), places, shape, side, sums)
+    n, at = np.uint64(0), np.uint64(0)
+    for square in range(squares):
+        for c in range(channels):
+            channel[n], value[n] = c, sums[at]
+            n += np.uint64(sums[at] != _NONE)  # without a branch, since none could be foreseen
+            at += np.uint64(1)
+        first[square + np.uint64(1)] = n
+    if logs >= 0:
+        _take_logarithms(value, n, floats, logs)
 
 
 @compiled(nogil=True)
@@ -135,19 +132,54 @@ def _pixels_with_events(frame: _Array, words: _Array, places: _Array) -> int:
 
 
 @compiled(nogil=True)
-def _add_pixel(at: np.uint32, x: np.float32, shape: tuple[int, int, int], side: int, sums: _Array) -> None:
+def _add_words(words: _Array, n: int, places: _Array, shape: tuple[int, int, int], side: int, sums: _Array) -> None:
+    """Adds words of eight bytes, each of one line, to their squares of 2, 4 or 8 pixels, a square in one addition.
+
+    The byte of the first pixel is the lowest of the word, as little-endian machines have it.
+    """
     height, width, by, channels = np.uint32(shape[1]), np.uint32(shape[2]), np.uint32(side), np.uint32(shape[0])
-    line = at // width
-    c = line // height
-    row, column = (line - c * height) // by, (at - line * width) // by
-    wide = width // by
-    if row < height // by and column < wide:
-        sums[np.uint64((row * wide + column) * channels + c)] += x
+    tall, wide, whole, bits_of = height // by, width // by, np.uint32(8) // by, np.uint64(8 * side)
+    mask = _PAIR if side == 2 else _HALF
+    for i in range(n):
+        bits, begin = words[places[i]], np.uint32(8 * places[i])
+        line = begin // width
+        c = line // height
+        row, column = (line - c * height) // by, (begin - line * width) // by
+        if row >= tall:
+            continue
+        bits = (bits & _PAIRS) + ((bits >> np.uint64(8)) & _PAIRS)
+        if side > 2:
+            bits = (bits & _FOURS) + ((bits >> np.uint64(16)) & _FOURS)
+        if side > 4:
+            bits = (bits & _HALF) + (bits >> np.uint64(32))
+        at = np.uint64((row * wide + column) * channels + c)
+        for _ in range(min(whole, wide - column)):
+            sums[at] += np.float32(np.int64(bits & mask))
+            at += np.uint64(channels)
+            bits >>= bits_of
 
 
 @compiled(nogil=True)
-def _logarithm(x: np.float32, floats: _Array, logs: int) -> np.float32:
-    whole = int(x)
-    if 0 <= whole < LOGARITHMS and np.float32(whole) == x:
-        return np.float32(floats[logs + whole])
-    return np.float32(math.log1p(x))
+def _add_pixels(frame: _Array, n: int, places: _Array, shape: tuple[int, int, int], side: int, sums: _Array) -> None:
+    """Adds pixels to their squares, one after the other."""
+    height, width, by, channels = np.uint32(shape[1]), np.uint32(shape[2]), np.uint32(side), np.uint32(shape[0])
+    tall, wide = height // by, width // by
+    for i in range(n):
+        at = np.uint32(places[i])
+        line = at // width
+        c = line // height
+        row, column = (line - c * height) // by, (at - line * width) // by
+        if row < tall and column < wide:
+            sums[np.uint64((row * wide + column) * channels + c)] += np.float32(frame[at])
+
+
+@compiled(nogil=True)
+def _take_logarithms(value: _Array, n: int, floats: _Array, logs: int) -> None:
+    """`ln(1 + n)` of each value, whole numbers from the table."""
+    for entry in range(n):
+        x = value[entry]
+        whole = int(x)
+        if 0 <= whole < LOGARITHMS and np.float32(whole) == x:
+            value[entry] = floats[logs + whole]
+        else:
+            value[entry] = np.float32(math.log1p(x))

@@ -8,6 +8,7 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from spikecut.models.engines.events.entry_kernels import LOGARITHMS
+from spikecut.models.engines.events.memory import NUMBERS, zeros
 from spikecut.models.engines.events.stepping_kernels import (
     BIAS,
     DECAY,
@@ -22,7 +23,6 @@ from spikecut.models.graph import Graph, Path, Pool, Shape, Stage
 from spikecut.pipeline.errors import ModelError
 
 _COLUMNS = 17
-_LANES_OF_A_VECTOR = 16
 _Pooled = dict[tuple[int, tuple[Pool, ...]], int]  # the list of a signal behind some pools
 
 
@@ -47,8 +47,8 @@ class Program:
 
     A row of `instructions` is: operation; the list that it writes and the one that it reads, rows of `lists`, which are
     places of (pixels' beginnings, entries); where `floats` has factors for the steps, and how many; then its own.
-    A lane's state is `n_state` numbers, the last of them its steps. `scratch` are sizes: of all lists' beginnings, of
-    all entries, and of the room for sums.
+    A lane's state is `n_state` numbers, whole cache lines, the last of them its steps. `scratch` are sizes: of all
+    lists' beginnings, of all entries, and of the room for sums.
     """
 
     instructions: Int64[ndarray, "n 17"]
@@ -123,9 +123,9 @@ class _Writer:
         return Program(
             np.array([row + [0] * (_COLUMNS - len(row)) for row in self.rows], np.int64),
             np.array(self.lists, np.int64),
-            np.concatenate(self.floats, dtype=np.float32),
+            np.concatenate(self.floats, out=zeros(1, self.n_floats)[0]),
             tuple(rooms),
-            at + 1,
+            (at // NUMBERS + 1) * NUMBERS,
             graph.n_outputs,
             (self.n_first, self.n_entries, self.most_sums),
         )
@@ -138,7 +138,7 @@ class _Writer:
     def _numbers(self, values: Sequence[float] | ndarray) -> int:
         """Puts numbers among the floats; returns their place. Every block begins at a whole vector."""
         block = np.asarray(values, np.float32).ravel()
-        block = np.pad(block, (0, -len(block) % _LANES_OF_A_VECTOR))
+        block = np.pad(block, (0, -len(block) % NUMBERS))
         self.floats.append(block)
         self.n_floats += len(block)
         return self.n_floats - len(block)
@@ -217,7 +217,7 @@ class _Writer:
     def _readout(self, path: Path, pooled: _Pooled) -> None:
         given, of = self._pooled(path, pooled)
         assert path.kernel is not None
-        n = len(path.bias) + -len(path.bias) % _LANES_OF_A_VECTOR
+        n = len(path.bias) + -len(path.bias) % NUMBERS
         kernel = np.zeros((1, n, *path.kernel.shape[2:]), np.float32)
         kernel[:, : len(path.bias)] = path.kernel
         bias = self._numbers(np.pad(path.bias, (0, n - len(path.bias))))

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, Num
 from numpy import ndarray
 
+from spikecut.models.engines.events.memory import zeros
 from spikecut.models.engines.events.program import Program, program_of
 from spikecut.models.engines.events.stepping_kernels import step
 from spikecut.models.engines.lane_by_lane import frames_it_reads
@@ -51,7 +52,7 @@ class EventStepper:
         plane = frames.shape[2] * frames.shape[3]
         words = flat.view(np.uint64) if plane % per == 0 else _NO_WORDS[:1].repeat(lanes, 0)
         if state is None:
-            state = np.zeros((lanes, program.n_state), np.float32)
+            state = zeros(lanes, program.n_state)
         output, work = np.empty((lanes, program.n_outputs), np.float32), np.empty(lanes, np.int64)
         scratch = self._scratch()
         most = step(program.instructions, program.lists, program.floats, flat, words, state, scratch, output, work)
@@ -71,8 +72,9 @@ class EventStepper:
 
     def select(self, state: State, lanes: Int64[ndarray, " L"]) -> Float32[ndarray, "L numbers"]:
         """The state of the lanes that go on, exact to the bit; -1 is a lane at rest, all zeros."""
-        chosen: ndarray = state[lanes]
-        chosen[lanes < 0] = 0
+        chosen = zeros(len(lanes), state.shape[1])
+        going = lanes >= 0
+        chosen[going] = state[lanes[going]]
         return chosen
 
     def copy(self, state: State) -> State:

@@ -193,3 +193,27 @@ def test_frames_of_another_size_are_refused() -> None:
     engine = EventStepper(lowered(network_of("compact"), NETWORKS["compact"]))
     with pytest.raises(ModelError, match=r"\(2, 30, 34\) for a network made for \(2, 34, 34\)"):
         engine.step(np.zeros((1, 2, 30, 34), np.uint8), None)
+
+
+@pytest.mark.parametrize("side", [2, 3, 4, 8])
+@pytest.mark.parametrize("width", [16, 21, 24])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_squares_of_a_frame_are_summed_whatever_their_side_and_the_kind_of_numbers(
+    side: int, width: int, dtype: type
+) -> None:
+    rng = np.random.default_rng(side * width)
+    frame = (rng.random((2, 25, width)) < 0.3) * rng.integers(0, 255, (2, 25, width))
+    tall, wide = 25 // side, width // side
+    cut = frame[:, : tall * side, : wide * side]
+    expected = cut.reshape(2, tall, side, wide, side).sum((2, 4)).transpose(1, 2, 0)
+    flat = frame.astype(dtype).ravel()
+    words = flat.view(np.uint64) if 25 * width * flat.itemsize % 8 == 0 else np.empty(0, np.uint64)
+    sums, places = np.empty(2 * tall * wide + 1, np.float32), np.empty(4 * flat.size, np.int32)
+    first, channel = np.zeros(tall * wide + 1, np.int64), np.empty(2 * tall * wide + 1, np.int64)
+    value = np.empty(2 * tall * wide + 1, np.float32)
+    entry_kernels.enter_squares(flat, words, (2, 25, width), side, value, -1, sums, places, first, channel, value)
+    dense = np.zeros((tall * wide, 2))
+    for square in range(tall * wide):
+        for entry in range(first[square], first[square + 1]):
+            dense[square, channel[entry]] = value[entry]
+    np.testing.assert_array_equal(dense.reshape(tall, wide, 2), expected)
