@@ -60,7 +60,7 @@ def enter_pixels(
         done += 1
         first[done] = n
     if logs >= 0:
-        _take_logarithms(value, n, floats, logs)
+        _take_logarithms(value, int(n), floats, logs)
 
 
 @compiled(nogil=True)
@@ -95,7 +95,7 @@ def enter_squares(
             at += np.uint64(1)
         first[square + np.uint64(1)] = n
     if logs >= 0:
-        _take_logarithms(value, n, floats, logs)
+        _take_logarithms(value, int(n), floats, logs)
 
 
 @compiled(nogil=True)
