@@ -206,7 +206,7 @@ def test_squares_of_a_frame_are_summed_whatever_their_side_and_the_kind_of_numbe
     tall, wide = 25 // side, width // side
     cut = frame[:, : tall * side, : wide * side]
     expected = cut.reshape(2, tall, side, wide, side).sum((2, 4)).transpose(1, 2, 0)
-    flat = frame.astype(dtype).ravel()
+    flat: ndarray = frame.astype(dtype).ravel()
     words = flat.view(np.uint64) if 25 * width * flat.itemsize % 8 == 0 else np.empty(0, np.uint64)
     sums, places = np.empty(2 * tall * wide + 1, np.float32), np.empty(4 * flat.size, np.int32)
     first, channel = np.zeros(tall * wide + 1, np.int64), np.empty(2 * tall * wide + 1, np.int64)

@@ -92,4 +92,4 @@ def test_a_plan_that_cannot_be_is_refused() -> None:
         {"distillation": -0.1},
     ):
         with pytest.raises(ConfigError, match="training: "):
-            replace(PLAN, **wrong)  # type: ignore[arg-type]
+            replace(PLAN, **wrong)

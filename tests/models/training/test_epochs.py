@@ -348,7 +348,7 @@ def test_a_mirror_makes_a_right_hand_a_left_one_and_an_inversion_exchanges_on_an
 def test_a_longer_recording_is_shown_from_its_beginning_or_from_a_random_step() -> None:
     run = TrainingRun(SPEC, TrainingPlan(window=4, epochs=1, batch_size=20, augmentation=STILL), 100)
     frames = torch.arange(9).view(1, 9, 1, 1, 1).expand(200, 9, 2, 8, 8)
-    shown = run._windows(frames)[:, :, 0, 0, 0]
+    shown = run._windows(frames, 4)[:, :, 0, 0, 0]
     assert (shown.diff(dim=1) == 1).all()
     starts = shown[:, 0].bincount(minlength=6).tolist()
     assert len(starts) == 6
