@@ -13,8 +13,9 @@ from pathlib import Path
 
 from spikecut.pipeline.errors import ConfigError, SpikecutWarning
 from spikecut.tools.batch.driving import drive
+from spikecut.tools.batch.executors import executor_of
 from spikecut.tools.batch.executors.base import Batch, Do
-from spikecut.tools.batch.executors.local import Local
+from spikecut.tools.options import ExecutorOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ _BEHAVIOUR: dict[str, Callable[[Path], None]] = {
     "hiccup": _hiccup,
     "full": _full,
     "deaf": _deaf,
+    "slow": lambda path: time.sleep(0.3),
     "sleeps": lambda path: time.sleep(100),
     "loud": _loud,
 }
@@ -96,7 +98,16 @@ def batches(items: list[str], size: int = 4) -> Iterator[Batch]:
         yield batch_of(tuple(items[at : at + size]))
 
 
-def main() -> None:
+def main(executor: str = "local") -> None:
     """A driver for tests that kill it: FOLDER ITEM ITEM, two workers, an item each."""
-    for _ in drive(Work(Path(sys.argv[1])), batches(sys.argv[2:], 1), Local(2), rebatch=batch_of):
+    chosen = executor_of(ExecutorOptions(jobs=2, executor=executor))
+    for _ in drive(Work(Path(sys.argv[1])), batches(sys.argv[2:], 1), chosen, rebatch=batch_of):
         pass
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

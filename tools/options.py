@@ -180,14 +180,25 @@ class ExecutorOptions:
     jobs: Annotated[
         int | None,
         Within(1, 1024),
-        tyro.conf.arg(help="How many processes work at a time. Default: 1.", help_behavior_hint=""),
+        tyro.conf.arg(
+            help="How many processes work at a time. Default: 1; on a Ray cluster as many as it has CPUs.",
+            help_behavior_hint="",
+        ),
     ] = None
     executor: Annotated[
         str | None,
         tyro.conf.arg(
-            metavar="inline|local",
-            help="What runs them: this process (inline), or a pool of processes that survives killed ones (local). "
-            "Default: inline for one job, local for more.",
+            metavar="inline|local|ray",
+            help="What works: this process (inline), processes of this machine that may be killed (local), or Ray on "
+            "one machine or many (ray). Default: inline for one job, local for more.",
+            help_behavior_hint="",
+        ),
+    ] = None
+    address: Annotated[
+        str | None,
+        tyro.conf.arg(
+            metavar="HOST:PORT",
+            help="The address of a Ray cluster, in a trusted network only. Default: Ray is started on this machine.",
             help_behavior_hint="",
         ),
     ] = None

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, SpikecutWarning
 from spikecut.tools.batch.driving import Done, Quarantined, drive
-from spikecut.tools.batch.executors import EXECUTORS, executor_for, executor_of
+from spikecut.tools.batch.executors import EXECUTORS, executor_of
 from spikecut.tools.batch.executors.base import Batch, Executor, Failed, Finished, Lost, Outcome, Work
 from spikecut.tools.batch.executors.inline import Inline
 from spikecut.tools.batch.executors.local import Local
@@ -25,7 +25,7 @@ from spikecut.tools.flags import flags_of
 from spikecut.tools.options import ExecutorOptions
 
 import tiny_works
-from tiny_works import Unready, batch_of, batches
+from tiny_works import Unready, batch_of, batches, is_running
 
 BOTH = pytest.mark.parametrize("executor", [Inline(), Local(2)], ids=["inline", "local"])
 PLAIN = [f"item-{n:02}" for n in range(11)]
@@ -136,13 +136,6 @@ def test_warnings_of_workers_reach_the_driver_and_their_prints_stay_out_of_its_r
     assert (out, err) == ("", "a word on stdout\n")
 
 
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 @pytest.mark.parametrize("blow", ["SIGKILL to the driver", "SIGINT to the terminal"])
 def test_no_worker_outlives_its_driver(tmp_path: Path, blow: str) -> None:
     """One worker sleeps in Python, the other in native code that lets no thread of Python run."""
@@ -212,20 +205,29 @@ def test_every_item_ends_once_and_only_guilty_ones_in_quarantine(
         assert fates[item] == "raises" or one.attempts == 3
 
 
-def test_executors_are_chosen_by_the_number_of_jobs_or_by_name() -> None:
-    assert executor_for() == executor_for(1, "inline") == Inline()
-    assert (executor_for(3), executor_for(1, "local")) == (Local(3), Local(1))
-    assert executor_of(ExecutorOptions()) == Inline()
+def test_executors_are_chosen_by_the_number_of_jobs_by_name_or_by_an_address() -> None:
+    assert executor_of(ExecutorOptions()) == executor_of(ExecutorOptions(jobs=1)) == Inline()
     assert executor_of(ExecutorOptions(jobs=3)) == Local(3)
-    assert [flag.shown for flag in flags_of(ExecutorOptions)] == ["--jobs", "--executor"]
-    with pytest.raises(ConfigError, match="2 jobs in one process"):
-        executor_for(2, "inline")
-    with pytest.raises(ConfigError, match="no executor 'locla'") as error:
-        executor_for(2, "locla")
-    assert "local" in str(error.value.hint)
+    assert executor_of(ExecutorOptions(executor="local")) == Local(1)
+    assert [flag.shown for flag in flags_of(ExecutorOptions)] == ["--jobs", "--executor", "--address"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        (ExecutorOptions(jobs=2, executor="inline"), "2 jobs in one process", "--executor local"),
+        (ExecutorOptions(executor="locla"), "no executor 'locla'", "did you mean 'local'"),
+        (ExecutorOptions(executor="local", address="auto"), "local takes no --address", "--executor ray"),
+    ],
+)
+def test_an_executor_that_cannot_be_is_refused(options: ExecutorOptions, message: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
+        executor_of(options)
+    assert hint in str(error.value.hint)
 
 
 def test_an_executor_whose_package_is_missing_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(EXECUTORS, "local", dataclasses.replace(EXECUTORS["local"], needs="no_such_package"))
-    with pytest.raises(EnvironmentProblem, match="no_such_package is not installed"):
-        executor_for(2)
+    monkeypatch.setitem(EXECUTORS, "ray", dataclasses.replace(EXECUTORS["ray"], needs="no_such_package"))
+    with pytest.raises(EnvironmentProblem, match="no_such_package is not installed") as error:
+        executor_of(ExecutorOptions(address="auto"))
+    assert error.value.hint == "pip install 'spikecut[ray]'"

@@ -6,6 +6,8 @@ comes back: a batch may be done twice (its worker was killed after it had writte
 """
 
 import errno
+import os
+import socket
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -83,7 +85,10 @@ Outcome = Finished | Failed | Lost
 class Workers(Protocol):
     """Processes that have begun one work."""
 
-    n_wanted: int  # as many batches keep all of them busy
+    @property
+    def n_wanted(self) -> int:
+        """As many batches keep all of them busy."""
+        ...
 
     def submit(self, batch: Batch) -> None:
         """Takes a batch; returns at once."""
@@ -106,15 +111,20 @@ class Executor(Protocol):
         ...
 
 
-def attempt(do: Do, batch: Batch, worker: str) -> Finished | Failed:
-    """Does one batch; an error becomes a value that can be sent to another process."""
+def this_worker() -> str:
+    """The name of this process: its machine and number."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def attempt(do: Do, batch: Batch) -> Finished | Failed:
+    """Does one batch in this process; an error becomes a value that can be sent to another."""
     try:
-        return Finished(batch, do(batch), worker)
+        return Finished(batch, do(batch), this_worker())
     except Exception as error:
-        return failure(batch, error, worker)
+        return failure(batch, error)
 
 
-def failure(batch: Batch, error: Exception, worker: str) -> Failed:
+def failure(batch: Batch, error: Exception) -> Failed:
     """What is kept of an error: its class, its message with the line that raised it, and whether it ends the run."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
@@ -127,7 +137,7 @@ def failure(batch: Batch, error: Exception, worker: str) -> Failed:
         batch,
         type(error).__name__,
         in_a_line(error) + place,
-        worker,
+        this_worker(),
         passing=isinstance(error, OSError | MemoryError),
         ends=ends,
     )

@@ -3,7 +3,6 @@
 An item that ends its process ends the run here; `local` and `ray` survive it.
 """
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,4 +32,4 @@ class _Here:
         self._waiting.append(batch)
 
     def next_outcome(self) -> Finished | Failed:
-        return attempt(self._do, self._waiting.popleft(), str(os.getpid()))
+        return attempt(self._do, self._waiting.popleft())

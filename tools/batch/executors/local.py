@@ -91,7 +91,7 @@ class _Pool:
     """Workers that are started as they are needed, and replaced."""
 
     def __init__(self, pickled: bytes, jobs: int) -> None:
-        self.n_wanted = jobs
+        self._jobs = jobs
         self._pickled = pickled
         self._workers: list[_Worker] = []
         self._waiting: deque[Batch] = deque()
@@ -130,10 +130,14 @@ class _Pool:
                 worker.process.wait(max(0, end - time.monotonic()))
         self.kill()
 
+    @property
+    def n_wanted(self) -> int:
+        return self._jobs
+
     def _hire(self) -> None:
         """Starts workers for batches that none is there for."""
         n_batches = len(self._waiting) + sum(worker.batch is not None for worker in self._workers)
-        while len(self._workers) < min(n_batches, self.n_wanted):
+        while len(self._workers) < min(n_batches, self._jobs):
             self._workers.append(_Worker(self._pickled))
 
     def _assign(self) -> None:

@@ -16,12 +16,11 @@ import threading
 import warnings
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
 from spikecut.pipeline.errors import EnvironmentProblem, SpikecutError, SpikecutWarning, in_a_line
-from spikecut.tools.batch.executors.base import Batch, Do, Failed, Finished, Work, attempt, failure
+from spikecut.tools.batch.executors.base import Batch, Do, Work, attempt, failure, this_worker
 from spikecut.tools.quick_start import load_blas
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -38,7 +37,7 @@ def serve(fd: int) -> None:
     threading.Thread(target=_receive, args=(pipe, inbox), daemon=True).start()
     do = _begun(pipe, inbox.get())
     while do is not None and (batch := inbox.get()) is not None:
-        pipe.send_bytes(_done(do, batch))
+        pipe.send_bytes(done(do, batch))
 
 
 def _receive(pipe: Connection, inbox: "queue.SimpleQueue[Any]") -> None:
@@ -59,33 +58,34 @@ def _die_with_driver() -> None:
 
 def _begun(pipe: Connection, pickled: bytes) -> Do | None:
     """Begins the work and reports it: None is well, an error ends the run."""
-    problem: SpikecutError | None = None
-    do = None
-    try:
-        load_blas()
-        work: Work = pickle.loads(pickled)
-        do = work.begin()
-    except SpikecutError as error:
-        problem = error
-    except Exception as error:
-        problem = EnvironmentProblem(f"a worker cannot begin: {type(error).__name__}: {in_a_line(error)}")
+    do, problem = begun(pickled)
     pipe.send(problem)
     return do
 
 
-def _done(do: Do, batch: Batch) -> bytes:
-    """What became of a batch, as bytes for the pipe; a value that cannot be sent is an error of its batch."""
-    outcome = noted(do, batch)
+def begun(pickled: bytes) -> tuple[Do | None, SpikecutError | None]:
+    """Begins a work that came from another process: the function that does a batch, or the error that ends the run."""
     try:
-        return bytes(ForkingPickler.dumps(outcome))
+        load_blas()
+        work: Work = pickle.loads(pickled)
+        return work.begin(), None
+    except SpikecutError as error:
+        return None, error
     except Exception as error:
-        return bytes(ForkingPickler.dumps(failure(batch, error, outcome.worker)))
+        text = f"the worker {this_worker()} cannot begin: {type(error).__name__}: {in_a_line(error)}"
+        return None, EnvironmentProblem(text)
 
 
-def noted(do: Do, batch: Batch) -> Finished | Failed:
-    """Does a batch in another process than the driver's: its warnings come back with the outcome."""
+def done(do: Do, batch: Batch) -> bytes:
+    """The outcome of a batch, pickled for the driver's process, with the warnings that were given meanwhile.
+
+    A value that cannot be pickled is an error of its batch.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SpikecutWarning)
-        outcome = attempt(do, batch, str(os.getpid()))
+        outcome = attempt(do, batch)
     texts = dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, SpikecutWarning))
-    return replace(outcome, notes=tuple(texts))
+    try:
+        return pickle.dumps(replace(outcome, notes=tuple(texts)))
+    except Exception as error:
+        return pickle.dumps(failure(batch, error))
