@@ -119,20 +119,28 @@ class RecordedOutputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sweep:
-    """The stops of a rule on recorded outputs: the steps, counted from 1, the labels, and the prediction sets."""
+    """The stops of a rule on recorded outputs: the steps, counted from 1, the labels, and the prediction sets.
+
+    `scores` are those at the stop, `fired` says whether the rule stopped, or the recording ended before it did.
+    """
 
     stops: Int64[ndarray, " N"]
     labels: Int64[ndarray, " N"]
     sets: Bool[ndarray, "N K"] | None = None
+    scores: Float32[ndarray, " N"] | None = None
+    fired: Bool[ndarray, " N"] | None = None
 
 
-def sweep(recorded: RecordedOutputs, decider: CutoffDecider[Any]) -> Sweep:
+def sweep(recorded: RecordedOutputs, decider: CutoffDecider[Any], lengths: Int64[ndarray, " N"] | None = None) -> Sweep:
     """Evaluates a rule at every step of recorded outputs, and keeps its first stop, at the latest the horizon.
 
+    Where `lengths` says how many steps each recording has, its stop is at the latest the last of them.
     Computed afterwards from full-length outputs: good for fitting and plotting, no evidence of time saved.
     """
     outputs, n = recorded.outputs, len(recorded)
+    last = np.full(n, recorded.horizon) if lengths is None else lengths
     stops, labels = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    scores, fired = np.zeros(n, np.float32), np.zeros(n, np.bool_)
     sets: Bool[ndarray, "N K"] | None = None
     state, totals = None, np.zeros_like(outputs[:, 0])
     plans = None if recorded.plans is None else recorded.plans.logits
@@ -140,14 +148,15 @@ def sweep(recorded: RecordedOutputs, decider: CutoffDecider[Any]) -> Sweep:
         totals = totals + outputs[:, t]
         evidence = Evidence(np.full(n, t + 1), outputs[:, t], totals, plans=plans)
         verdict, state = decider.decide(evidence, state)
-        now = (stops == 0) & (verdict.stop | (t + 1 == recorded.horizon))
+        now = (stops == 0) & (verdict.stop | (t + 1 == last))
         stops[now], labels[now] = t + 1, verdict.label[now]
+        scores[now], fired[now] = verdict.score[now], verdict.stop[now]
         if verdict.sets is not None:
             sets = np.zeros_like(verdict.sets) if sets is None else sets
             sets[now] = verdict.sets[now]
         if stops.all():
             break
-    return Sweep(stops, labels, sets)
+    return Sweep(stops, labels, sets, scores, fired)
 
 
 def first_stops(stop: Bool[ndarray, "N T"]) -> Int64[ndarray, " N"]:

@@ -4,6 +4,7 @@
 """
 
 import math
+import shlex
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -117,6 +118,22 @@ def check_words(command: str, words: Sequence[str], options: type) -> None:
     _check_positional(command, loose, [flag for flag in flags if flag.positional])
     if missing := [flag.shown for flag in named.values() if flag.required and flag.field not in given]:
         raise ConfigError(f"spikecut {command}: {missing[0]} is missing", hint=f"spikecut {command} --help explains it")
+
+
+def command_line(command: str, options: Any) -> str:
+    """The command line that gives these options, as a shell takes it; defaults are left out."""
+    values = {field.name: (getattr(options, field.name), field.default) for field in fields(options)}
+    positional, named = list[str](), list[str]()
+    for flag in flags_of(type(options)):
+        value, default = values[flag.field]
+        if flag.positional:
+            positional += map(str, value if isinstance(value, tuple) else [value])
+        elif value is not None and (value != default or type(value) is not type(default)):
+            if isinstance(value, bool):
+                named.append(flag.shown if value else f"--no-{flag.name}")
+            else:
+                named += [flag.shown, *map(str, value if isinstance(value, tuple) else [value])]
+    return shlex.join(["spikecut", command, *positional, *named])
 
 
 def expected(flag: Flag) -> str:

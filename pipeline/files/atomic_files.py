@@ -37,7 +37,7 @@ def new_file(
     refuse_existing(path, overwrite=overwrite)
     target = Path(os.path.realpath(path) if os.path.islink(path) else path)
     partial = partial_of(target, visible=keep_partial)
-    with _problems_of(target), _unless_claimed(target, make_folder=make_folder):
+    with problems_of(target), _unless_claimed(target, make_folder=make_folder):
         partial.unlink(missing_ok=True)
         finished = False
         try:
@@ -67,7 +67,7 @@ def new_folder(path: str | PathLike[str]) -> Iterator[Path]:
     target = Path(path).resolve()
     _refuse_filled(target)
     partial = partial_of(target)
-    with _problems_of(target), _unless_claimed(target, make_folder=False):
+    with problems_of(target), _unless_claimed(target, make_folder=False):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         try:
@@ -119,7 +119,7 @@ def claimed(*paths: str | PathLike[str], wait: bool = False) -> Iterator[None]:
     keys = [_key(Path(path)) for path in paths]
     with ExitStack() as stack:
         for _, _, target in keys:
-            with _problems_of(target):
+            with problems_of(target):
                 stack.enter_context(_lock(target, wait=wait))
         _CLAIMED.update(keys)
         try:
@@ -238,7 +238,7 @@ def _refuse_filled(path: Path) -> None:
 
 
 @contextmanager
-def _problems_of(path: Path) -> Iterator[None]:
+def problems_of(path: Path) -> Iterator[None]:
     """Errors of the operating system become errors of ours that name the file of the user."""
     try:
         yield

@@ -11,6 +11,8 @@ from scipy.stats import binomtest, bootstrap
 
 from spikecut.pipeline.errors import ConfigError
 
+_AT_ONCE = 20_000_000  # resampled values in memory
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -85,6 +87,7 @@ def _bootstrap(
         paired=True,
         vectorized=True,
         n_resamples=draws,
+        batch=None if len(data[0]) * draws <= _AT_ONCE else max(1, _AT_ONCE // len(data[0])),
         confidence_level=level,
         method="percentile",
         rng=rng,

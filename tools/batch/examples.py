@@ -24,6 +24,7 @@ from spikecut.sources.datasets.digests import digests_of
 from spikecut.sources.datasets.parts import Part
 from spikecut.sources.datasets.reading import Fate, readings
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
+from spikecut.tools.batch.run_folder.manifest import ids_of
 from spikecut.tools.frame_streams import named, view_of
 
 
@@ -52,6 +53,10 @@ class Examples:
     def digests(self) -> list[str]:
         """One for every source; every byte is read for it, once."""
         return digests_of(self.sources)
+
+    def ids(self, folder: Path) -> list[str]:
+        """A name for each that does not depend on where the data set's folder lies."""
+        return ids_of(self.members, folder)
 
     def that_trained(self, card: ModelCard) -> list[Source]:
         """The sources that shaped a network's weights, known by their content.

@@ -1,39 +1,46 @@
-"""`spikecut replay`: a folder of labelled recordings, with every cutoff and without; the network really stops."""
+"""`spikecut replay`: a folder of labelled recordings, with every cutoff and without.
+
+One pass over all recordings answers for every rule. Time saved is measured afterwards, on a sample of the recordings:
+there the network really stops, and its answers are compared with those of the pass.
+"""
 
 import dataclasses
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from rich.console import Console
-from rich.table import Table
-
 from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
-from spikecut.pipeline.errors import EmptyRecording, printable
-from spikecut.pipeline.metrics.intervals import Estimate, bootstrap_mean, bootstrap_ratio, wilson
+from spikecut.pipeline.errors import ConfigError, EmptyRecording, printable
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.replay import replay
 from spikecut.pipeline.results import Decision
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
-from spikecut.pipeline.rules.step_budget import policy_cost
 from spikecut.pipeline.rules.thresholds import fixed
 from spikecut.sources.datasets.reading import Fate
-from spikecut.tools.batch.examples import Examples, complain, examples_of
+from spikecut.tools.batch.examples import Examples, examples_of
+from spikecut.tools.batch.executors import executor_of
+from spikecut.tools.batch.outcomes import Outcomes, overlap
 from spikecut.tools.batch.outputs import overlap_text
+from spikecut.tools.batch.replay_report import Timing, print_table, rows_of
+from spikecut.tools.batch.replay_run import Replayed, replay_all, run_card
+from spikecut.tools.batch.replay_work import FULL, ReplayWork
+from spikecut.tools.batch.run_folder.folder import RunFolder, open_run
+from spikecut.tools.batch.run_folder.manifest import items_of
 from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted, warn_of_fits, with_equal_cost
+from spikecut.tools.flags import command_line
 from spikecut.tools.frame_streams import say_fits
 from spikecut.tools.reading_options import read_options
-from spikecut.tools.time_unit import Pace, pace_of
+from spikecut.tools.time_unit import pace_of
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.measure.replay import Replay
 
-Labels = np.ndarray[Any, np.dtype[np.int64]]
+_MOST_LINES = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,73 +78,166 @@ def run_replay(options: "Replay") -> int:
 
     Raises:
         EmptyRecording: if no recording could be read.
+        ConfigError: if the run folder was begun with another configuration.
     """
     weights = opening.locate(options.model)
-    stepper, card = opening.load(weights, engine=options.engine)
+    card = opening.card_of(weights)
     examples = examples_of(options.folder, card, options.part, read_options(options))
     for note in examples.notes:
         print(printable(f"note: {note}"), file=sys.stderr)
-    n_trained_on = len(examples.that_trained(card))
-    rules = {"none": unfitted(card)} | with_fixed(with_equal_cost(cutoffs_for(options.cutoff, weights, card)))
-    n_batch = options.batch_size
-    one_pass(examples.first(n_batch), stepper, card, rules["none"].cutoff, n_batch)  # warm: compiled, allocated
-    passes = [one_pass(examples, stepper, card, rule.cutoff, n_batch, name=name) for name, rule in rules.items()]
-    passes = _answered_by_all(passes)
-    n_damaged = complain(passes[0].fates)
-    say_fits(examples.fits, examples.reading)
-    warn_of_fits(rules, str(examples.fits))
-    if not passes[0].decisions:
-        raise EmptyRecording(options.folder, f"none of its {len(examples)} {pace_of(card.spec).things} could be read")
-    report = _report(options, card, examples, rules, passes, n_trained_on)
+    rules = _rules(options, weights, card)
+    work = ReplayWork(
+        weights=weights,
+        engine=options.engine,
+        folder=options.folder,
+        part=options.part,
+        reading=examples.reading,
+        rules=rules,
+        watched=_watched(rules, card),
+        lanes=options.batch_size,
+        parts=None if options.out is None else options.out / "parts",
+        stops=options.stop is not None,
+        digests=options.out is not None or bool(card.trained_on),
+        examples=examples,
+    )
+    with _kept(options, work, card) as run:
+        replayed = _interruptible(options, work, run)
+        outcomes = replayed.outcomes
+        n_bad = _complain(replayed, examples, options.folder, run)
+        say_fits(replayed.fits, examples.reading)
+        warn_of_fits(rules, str(replayed.fits))
+        if not len(outcomes):
+            what = pace_of(card.spec).things
+            raise EmptyRecording(options.folder, f"none of its {len(examples)} {what} could be read")
+        timing = _timed(options, work, card, outcomes)
+        n_trained_on = len(overlap(outcomes, card.trained_on))
+        report = _report(options, card, replayed, rules, timing) | {"n_trained_on": n_trained_on}
+        if run is not None:
+            run.note("report", **report)
     if options.json:
         print(json.dumps(report))
     else:
-        _print(report, pace_of(card.spec))
+        print_table(report, pace_of(card.spec))
     if n_trained_on:
         print(
             f"warning: {overlap_text(n_trained_on, card)} trained the network: its accuracy here says nothing. "
             "Use --part test.",
             file=sys.stderr,
         )
-    return 3 if n_damaged else 0
+    return 3 if n_bad else 0
 
 
-def _answered_by_all(passes: Sequence[Pass]) -> list[Pass]:
-    """The passes without recordings that one of them has no answer to, because the network's output was not finite."""
-    common = set.intersection(*(set(one.items) for one in passes))
-    kept = []
-    for one in passes:
-        pairs = [pair for pair in zip(one.items, one.decisions, strict=True) if pair[0] in common]
-        items, decisions = tuple(item for item, _ in pairs), tuple(decision for _, decision in pairs)
-        kept.append(dataclasses.replace(one, items=items, decisions=decisions))
-    return kept
+def _rules(options: "Replay", weights: Any, card: ModelCard) -> dict[str, FittedCutoff]:
+    """The rules of the pass, the full window first; with `--stop` the one that really stops."""
+    if options.stop is None:
+        compared = with_equal_cost(cutoffs_for(options.cutoff, weights, card))
+        return {FULL: unfitted(card)} | with_fixed(compared)
+    if options.cutoff:
+        raise ConfigError("--stop and --cutoff", hint="--stop RULE computes nothing but the answers of one rule")
+    return cutoffs_for([options.stop], weights, card) or {FULL: unfitted(card)}
+
+
+def _watched(rules: Mapping[str, FittedCutoff], card: ModelCard) -> str:
+    """The rule whose answers progress shows: the network's default, or the last."""
+    return card.default_cutoff if card.default_cutoff in rules else list(rules)[-1]
+
+
+@contextmanager
+def _kept(options: "Replay", work: ReplayWork, card: ModelCard) -> Iterator[RunFolder | None]:
+    """The run folder, if the results are kept."""
+    examples = work.examples
+    if options.out is None or examples is None:
+        yield None
+        return
+    ids = examples.ids(options.folder)
+    labels = [card.classes[label] for label in examples.labels]
+    items = items_of(examples.members, ids, labels)
+    about = run_card(work, card, command_line("replay", options))
+    with open_run(options.out, about, items, retry_quarantined=options.retry_quarantined) as run:
+        yield run
+
+
+def _interruptible(options: "Replay", work: ReplayWork, run: RunFolder | None) -> Replayed:
+    """The pass; an interruption says how far it came, and how to go on."""
+    try:
+        return replay_all(work, run, executor_of(options))
+    except KeyboardInterrupt:
+        if run is None:
+            print("nothing is kept: --out RUN makes a run that can be gone on with", file=sys.stderr)
+        else:
+            n, done = len(run.items), len(run.done())
+            print(f"{run.path}: {done} of {n} are done. This goes on from there:", file=sys.stderr)
+            print(f"  {command_line('replay', options)}", file=sys.stderr)
+            run.note("interrupted", n_done=done)
+        raise
+
+
+def _complain(replayed: Replayed, examples: Examples, folder: Any, run: RunFolder | None) -> int:
+    """Says on stderr which recordings could not be read or were damaged; returns how many."""
+    outcomes = replayed.outcomes
+    places = dict(zip(examples.ids(folder), (member.place for member in examples.members), strict=True))
+    lines = [f"quarantined: {fault.message}" for fault in replayed.faults]
+    hurt = ((item, int(n)) for item, n in zip(outcomes.items, outcomes.dropped, strict=True) if n)
+    lines += [f"damaged: {places[item]}: {n} events lost" for item, n in hurt]
+    most = len(lines) if run is None else _MOST_LINES
+    for line in lines[:most]:
+        print(printable(line), file=sys.stderr)
+    if run is not None and len(lines) > most:
+        more = len(lines) - most
+        print(f"and {more} more: {run.path / 'quarantine.jsonl'} and the column dropped of its parts", file=sys.stderr)
+    return len(lines)
+
+
+def _timed(options: "Replay", work: ReplayWork, card: ModelCard, outcomes: Outcomes) -> Timing:
+    """Really stops with every rule, on a sample of whole sources; answers unlike those of the pass are counted."""
+    examples = work.examples
+    if options.timed == 0 or work.stops or examples is None:
+        return Timing(0, {})
+    sample = examples if options.timed >= len(examples) else examples.drawn(options.timed, options.seed)
+    ids, n_batch = sample.ids(options.folder), options.batch_size
+    stepper, _ = opening.load(work.weights, engine=options.engine)
+    one_pass(sample.first(n_batch), stepper, card, work.rules[FULL].cutoff, n_batch)  # warm: compiled, allocated
+    wall_s: dict[str, float] = {}
+    answered, n_unlike = len(ids), 0
+    for name, rule in work.rules.items():
+        stopped = one_pass(sample, stepper, card, rule.cutoff, n_batch, name=name)
+        wall_s[name], answered = stopped.wall_s, min(answered, len(stopped.items))
+        answers = {ids[at]: decision for at, decision in zip(stopped.items, stopped.decisions, strict=True)}
+        n_unlike += _unlike(answers, outcomes, name, card.classes)
+    if n_unlike:
+        print(f"warning: {n_unlike} answers of the pass are not those of a network that stops", file=sys.stderr)
+    return Timing(answered, wall_s, n_unlike)
+
+
+def _unlike(answers: Mapping[str, Decision], outcomes: Outcomes, rule: str, classes: Sequence[str]) -> int:
+    """How many answers of a network that really stopped have another label or step than those of the pass."""
+    at = outcomes.of(rule)
+    passed = zip(outcomes.items, outcomes.pred[at], outcomes.steps[at].tolist(), strict=True)
+    both = ((answers[item], (label, steps)) for item, label, steps in passed if item in answers)
+    return sum((classes[one.label], one.steps) != other for one, other in both)
 
 
 def _report(
-    options: "Replay",
-    card: ModelCard,
-    examples: Examples,
-    rules: dict[str, FittedCutoff],
-    passes: Sequence[Pass],
-    n_trained_on: int,
+    options: "Replay", card: ModelCard, replayed: Replayed, rules: dict[str, FittedCutoff], timing: Timing
 ) -> dict[str, Any]:
-    """The object of `--json`: the first pass is that of the full window."""
-    rows = [
-        _row(one, rules[one.name], _constant(rules[one.name], rules), passes, examples.labels, options.seed)
-        for one in passes
-    ]
+    """The object of `--json`: the first rule is the full window."""
+    outcomes, constants = replayed.outcomes, {name: _constant(rule, rules) for name, rule in rules.items()}
     return {
         "model": card.name,
         "folder": str(options.folder),
         "part": options.part,
-        "n": len(passes[0].decisions),
-        "n_unreadable": len(examples) - len(passes[0].decisions),
-        "n_trained_on": n_trained_on,
+        "n": len(outcomes),
+        "n_unreadable": replayed.n_items - len(outcomes),
+        "n_trained_on": 0,
         "seed": options.seed,
         "step_us": card.spec.step_us,
         "horizon": card.horizon,
-        "rules": rows,
-        **({"fit": str(examples.fits)} if examples.fits.used else {}),
+        "rules": rows_of(outcomes, rules, constants, timing, options.seed),
+        "n_timed": timing.n,
+        "n_unlike": timing.n_unlike,
+        **({"stopped_by": options.stop} if options.stop else {}),
+        **({"fit": str(replayed.fits)} if replayed.fits.used else {}),
+        **({"run": str(options.out)} if options.out else {}),
     }
 
 
@@ -153,7 +253,7 @@ def with_fixed(rules: dict[str, FittedCutoff]) -> dict[str, FittedCutoff]:
     return both
 
 
-def _constant(rule: FittedCutoff, rules: dict[str, FittedCutoff]) -> str | None:
+def _constant(rule: FittedCutoff, rules: Mapping[str, FittedCutoff]) -> str | None:
     """The name of the constant that a rule is compared with: of a fitted one its name, or its number of steps."""
     if not (steps := _equal_steps(rule)):
         return None
@@ -163,86 +263,3 @@ def _constant(rule: FittedCutoff, rules: dict[str, FittedCutoff]) -> str | None:
 
 def _equal_steps(rule: FittedCutoff) -> int:
     return int(rule.observed.get("equal_fixed_steps", 0))
-
-
-def _row(
-    this: Pass,
-    rule: FittedCutoff,
-    beside: str | None,
-    passes: Sequence[Pass],
-    labels: Labels,
-    seed: int,
-) -> dict[str, Any]:
-    rng = np.random.default_rng(seed)
-    full, constant = passes[0], next((p for p in passes if p.name == beside), None)
-    right = _right(this, labels)
-    cost = policy_cost(rule.cutoff)
-    steps, ms = _steps(this), np.array([d.latency_us / 1000 for d in this.decisions])
-    return {
-        "rule": this.name,
-        "promise": rule.promise,
-        "accuracy": _triple(wilson(int(right.sum()), len(this.items))),
-        "n_right": int(right.sum()),
-        "loss_points": _triple(bootstrap_mean(100 * (_right(full, labels) - right), rng)),
-        "mean_steps": _triple(bootstrap_mean(steps, rng)),
-        "mean_ms": _triple(bootstrap_mean(ms, rng)),
-        "earlier_than_full": _triple(bootstrap_ratio(_steps(full), steps + cost, rng)),
-        "earlier_than_fixed": _triple(bootstrap_ratio(_steps(constant), steps + cost, rng)) if constant else None,
-        "fixed": beside,
-        "executed_steps": int(steps.sum()),
-        "policy_cost": round(cost, 4),
-        "wall_s": round(this.wall_s, 4),
-        "faster_than_full": round(full.wall_s / this.wall_s, 3),
-    }
-
-
-def _right(this: Pass, labels: Labels) -> np.ndarray[Any, np.dtype[np.float64]]:
-    pairs = zip(this.items, this.decisions, strict=True)
-    return np.array([decision.label == labels[item] for item, decision in pairs], np.float64)
-
-
-def _steps(this: Pass) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.array([d.steps for d in this.decisions], np.float64)
-
-
-def _triple(estimate: Estimate) -> list[float]:
-    return [round(estimate.value, 4), round(estimate.low, 4), round(estimate.high, 4)]
-
-
-def _print(report: dict[str, Any], pace: Pace) -> None:
-    title = f"{report['model']}, {report['n']} {pace.things} ({report['part']}); 95 % intervals, seed {report['seed']}"
-    table = Table(title=title, box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="bold")
-    for column in ("rule", "right", "loss", "steps", "time", "x full", "x fixed", "x wall"):
-        table.add_column(column, justify="left" if column == "rule" else "right", no_wrap=True)
-    for row in report["rules"]:
-        full = row["rule"] == "none"
-        right = [100 * share for share in row["accuracy"]]
-        table.add_row(
-            "full window" if full else row["rule"],
-            f"{right[0]:.1f} %\n{right[1]:.1f}–{right[2]:.1f}",
-            "" if full else _cell(row["loss_points"], ".1f"),
-            f"{row['mean_steps'][0]:.2f}" + (f" + {row['policy_cost']:.2f}" if row["policy_cost"] else ""),
-            _cell(row["mean_ms"], ".1f", " ms") if pace.unit == "ms" else _cell(row["mean_steps"], ".2f", " steps"),
-            "" if full else _cell(row["earlier_than_full"], ".1f"),
-            "" if full or not row["earlier_than_fixed"] else _cell(row["earlier_than_fixed"], ".2f"),
-            "" if full else f"{row['faster_than_full']:.1f}",
-        )
-    console = Console(width=None if sys.stdout.isatty() else 100)
-    console.print(table)
-    console.print(
-        "loss: points of accuracy against the full window. x full: how many times earlier than it, x fixed:\n"
-        f"than the shortest constant that lost no more on the {pace.things} the rule was fitted on.\n"
-        "x wall: how many times less wall time than the full window took, in this one pass."
-        + (
-            "\nsteps + a policy's cost in steps, which the x count."
-            if any(row["policy_cost"] for row in report["rules"])
-            else ""
-        ),
-        style="dim",
-    )
-
-
-def _cell(triple: list[float], form: str, unit: str = "") -> str:
-    """A figure, and below it its interval where it has one."""
-    value, low, high = triple
-    return f"{value:{form}}{unit}" + ("" if low == high else f"\n{low:{form}}–{high:{form}}")

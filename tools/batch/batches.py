@@ -1,0 +1,37 @@
+"""How the recordings of a run are divided into batches: whole sources, so that each is opened once, in a fixed way.
+
+The division depends on the data set alone, not on the number of processes or on what is done already: the same
+recordings make the same parts in every run.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from itertools import groupby
+
+from spikecut.sources.datasets.base import Example
+from spikecut.tools.batch.executors.base import Batch
+from spikecut.tools.batch.run_folder.parts import key_of
+
+_LEAST, _MOST, _WANTED = 8, 64, 32  # recordings of a batch, and how many batches a small data set is divided into
+
+
+def batch_of(run_key: str, items: Sequence[str]) -> Batch:
+    """The batch of some items of a run."""
+    return Batch(key_of(run_key, items), tuple(sorted(items)))
+
+
+def batches_of(
+    run_key: str, ids: Sequence[str], members: Sequence[Example], finished: Collection[str] = ()
+) -> Iterator[Batch]:
+    """All batches of a run; of those that are done in part what is left."""
+    size = min(_MOST, max(_LEAST, -(-len(ids) // _WANTED)))
+    gathered: list[str] = []
+    at = 0
+    for _, group in groupby(members, key=lambda member: id(member.source)):
+        n = len(list(group))
+        gathered += ids[at : at + n]
+        at += n
+        if len(gathered) >= size or at == len(ids):
+            left = [item for item in gathered if item not in finished]
+            if left:
+                yield batch_of(run_key, left)
+            gathered = []

@@ -1,0 +1,73 @@
+"""The run card, `run.json`: what a run was asked for, and with what. What changes an answer makes its key."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spikecut.pipeline.errors import ConfigError, ModelError
+from spikecut.pipeline.files.atomic_files import write_text
+from spikecut.pipeline.files.strict import read_json
+from spikecut.tools.batch.run_folder.manifest import Item
+
+_KIND, _VERSION = "spikecut run", 1
+_MOST_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class RunCard:
+    """What a run was asked for.
+
+    `answers` is all that changes an answer, values of JSON by their names; a run folder goes on only with the same.
+    `about` is what people and programs want to know beside it, such as the names of the classes.
+    """
+
+    answers: Mapping[str, Any]
+    about: Mapping[str, Any]
+
+    def key(self, items: Sequence[Item]) -> str:
+        """The SHA-256 of all that changes an answer, and of the names and labels of the recordings."""
+        what = [self.answers, [[item.item_id, item.label] for item in items]]
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+    def save(self, path: Path, key: str) -> None:
+        """Writes `run.json`."""
+        document = {"kind": _KIND, "version": _VERSION, "run_key": key, **self.about, "answers": dict(self.answers)}
+        write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+    def check_same(self, stored: Mapping[str, Any], run: Path) -> None:
+        """Refuses to go on in a folder of a run that was asked for something else.
+
+        Raises:
+            ConfigError: naming what changed, there and now.
+        """
+        before, now = stored["answers"], json.loads(json.dumps(dict(self.answers)))
+        changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        if changed:
+            texts = (f"{name}: {_shown(before.get(name))} there, {_shown(now.get(name))} now" for name in changed)
+            raise ConfigError(
+                f"{run}: this run was begun with another configuration: {'; '.join(texts)}",
+                hint="give another folder for --out, or the flags that the run was begun with",
+            )
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """`run.json` as it is written.
+
+    Raises:
+        ModelError: if it cannot be read, or is something else.
+    """
+    try:
+        raw = read_json(path, _MOST_BYTES)
+    except (OSError, ConfigError) as error:
+        raise ModelError(f"{path}: no run card: {error}", hint="spikecut replay --out makes a run folder") from error
+    if raw.get("kind") != _KIND or raw.get("version") != _VERSION or not isinstance(raw.get("answers"), dict):
+        raise ModelError(f"{path}: no run card of version {_VERSION}", hint="spikecut replay --out makes a run folder")
+    return raw
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

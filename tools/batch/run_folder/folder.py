@@ -1,0 +1,177 @@
+"""A run folder that is written: begun or gone on with, filled part by part, and closed when nothing is missing.
+
+`run.json`, `manifest.parquet`, `parts/`, `quarantine.jsonl`, `events.log.jsonl`, `lock`, and at last `_SUCCESS`
+(docs/replay.md). Workers write parts; everything else is written by the one process that holds the lock.
+"""
+
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
+from spikecut.pipeline.files.atomic_files import problems_of, write_text
+from spikecut.tools.batch.run_folder.card import RunCard, read_card
+from spikecut.tools.batch.run_folder.journal import append_line, lines_of
+from spikecut.tools.batch.run_folder.lock import driver_of
+from spikecut.tools.batch.run_folder.manifest import Item, check_same, read_manifest, write_manifest
+from spikecut.tools.batch.run_folder.parquet import pyarrow
+from spikecut.tools.batch.run_folder.parts import parts_in, whole_parts
+
+CARD, MANIFEST, PARTS, SUCCESS = "run.json", "manifest.parquet", "parts", "_SUCCESS"
+QUARANTINE, LOG = "quarantine.jsonl", "events.log.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A recording that is left out: what happened, at which attempt, in which process."""
+
+    item_id: str
+    error_class: str
+    message: str
+    attempts: int = 1
+    worker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run folder that this process writes. `key` names the run, `items` are its recordings."""
+
+    path: Path
+    key: str
+    items: tuple[Item, ...]
+
+    @property
+    def parts(self) -> Path:
+        """The folder of the parts."""
+        return self.path / PARTS
+
+    def done(self) -> frozenset[str]:
+        """The recordings that readable parts hold; parts that have to be done again are removed."""
+        done: set[str] = set()
+        for path, table in whole_parts(self.parts, frozenset(item.item_id for item in self.items)):
+            if table is None:
+                path.unlink(missing_ok=True)
+                self.note("part removed", part=path.name)
+            else:
+                done.update(table.columns["item_id"])
+        return frozenset(done)
+
+    def quarantined(self) -> dict[str, Fault]:
+        """The recordings that are left out; of several lines about one the last counts."""
+        return faults_in(self.path)
+
+    def quarantine(self, fault: Fault) -> None:
+        """Leaves a recording out, with the reason."""
+        append_line(self.path / QUARANTINE, asdict(fault))
+
+    def note(self, event: str, **about: Any) -> None:
+        """Adds a line to the log, with the time: the one file in which times of the machine stand."""
+        append_line(self.path / LOG, {"time": _now(), "event": event, **about})
+
+    def complete(self) -> None:
+        """Writes `_SUCCESS` if every recording is in exactly one part or in quarantine.
+
+        Raises:
+            EnvironmentProblem: if one is missing, because a part was removed or damaged meanwhile.
+        """
+        done, left_out = self.done(), set(self.quarantined())
+        missing = [item.item_id for item in self.items if item.item_id not in done and item.item_id not in left_out]
+        if missing:
+            raise EnvironmentProblem(
+                f"{self.path}: {len(missing)} recordings are in no part, {missing[0]} among them",
+                hint="parts were removed or damaged while the run went on; the same command makes them again",
+            )
+        document = {
+            "n_items": len(self.items),
+            "n_done": len(done),
+            "n_quarantined": len(left_out - done),
+            "parts": {path.name: _digest(path) for path in parts_in(self.parts)},
+        }
+        write_text(self.path / SUCCESS, json.dumps(document, indent=1) + "\n", overwrite=True)
+
+
+@contextmanager
+def open_run(
+    path: Path, card: RunCard, items: Sequence[Item], *, retry_quarantined: bool = False
+) -> Iterator[RunFolder]:
+    """Begins a run, or goes on with the one that a folder holds; it is locked while the block runs.
+
+    With `retry_quarantined` what was left out is tried again.
+
+    Raises:
+        ConfigError: if the folder holds something else, or a run with another configuration or of other data.
+        InUse: if another process is writing it.
+        EnvironmentProblem: if it cannot be written, or pyarrow is missing.
+    """
+    pyarrow()
+    if path.exists() and not (path / CARD).is_file() and _is_foreign(path):
+        raise ConfigError(f"{path} holds something else than a run", hint="give a folder that is new or empty")
+    with problems_of(path):
+        (path / PARTS).mkdir(parents=True, exist_ok=True)
+    with driver_of(path) as before:
+        run = RunFolder(path, card.key(items), tuple(items))
+        if (path / CARD).is_file():
+            _go_on(run, card, retry_quarantined)
+        else:
+            write_manifest(path / MANIFEST, items)
+            card.save(path / CARD, run.key)
+        for partial in run.parts.glob(".*.tmp"):
+            partial.unlink(missing_ok=True)
+        run.note("driver", pid=os.getpid(), host=socket.gethostname(), **({"took_over": before} if before else {}))
+        yield run
+
+
+def faults_in(path: Path) -> dict[str, Fault]:
+    """The recordings that a run has left out."""
+    faults = {}
+    for line in lines_of(path / QUARANTINE):
+        if isinstance(item_id := line.get("item_id"), str):
+            texts = (str(line.get(name, "")) for name in ("error_class", "message", "worker"))
+            error_class, message, worker = texts
+            attempts = line.get("attempts")
+            faults[item_id] = Fault(item_id, error_class, message, attempts if isinstance(attempts, int) else 1, worker)
+    return faults
+
+
+def _go_on(run: RunFolder, card: RunCard, retry_quarantined: bool) -> None:
+    """Checks that a folder's run is the one that is wanted, and empties its quarantine if that is to be tried again."""
+    card.check_same(read_card(run.path / CARD), run.path)
+    mended = run.quarantined().keys() if retry_quarantined else ()
+    if anew := check_same(read_manifest(run.path / MANIFEST), run.items, run.path, mended):
+        run.note("files written anew", items=anew)
+    if mended:
+        run.note("quarantine tried again", items=sorted(mended))
+        (run.path / SUCCESS).unlink(missing_ok=True)
+        write_manifest(run.path / MANIFEST, run.items)
+        (run.path / QUARANTINE).unlink()
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a folder without a run card holds anything but what a run that was killed at once has left."""
+    if not path.is_dir():
+        return True
+    return any(one.name not in (PARTS, MANIFEST, "lock") and not one.name.startswith(".") for one in path.iterdir())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def counts_of(path: Path) -> Mapping[str, int]:
+    """How many recordings a run has, has done and has left out, from its files; for a run that may be unfinished."""
+    items = read_manifest(path / MANIFEST)
+    known = frozenset(item.item_id for item in items)
+    done = {one for _, table in whole_parts(path / PARTS, known) if table for one in table.columns["item_id"]}
+    return {"n_items": len(items), "n_done": len(done), "n_quarantined": len(set(faults_in(path)) - done)}
