@@ -7,13 +7,16 @@ draws for every share alike.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TypeVar, cast
 
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, distributed, nn
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -42,6 +45,15 @@ def leader_first() -> Iterator[None]:
     yield
     if _joined() and leads():
         distributed.barrier()
+
+
+def from_leader(make: Callable[[], T]) -> T:
+    """What `make` returns in the leading process, sent to all others, where it is not called."""
+    if not _joined():
+        return make()
+    values = [make() if leads() else None]
+    distributed.broadcast_object_list(values)
+    return cast(T, values[0])
 
 
 def n_processes() -> int:

@@ -180,6 +180,10 @@ def _drawing_for(seed: int, name: str) -> Iterator[None]:
 
 
 def _complain(examples: Sequence[Example], lost: Sequence[int], what: str) -> None:
+    from spikecut.models.training.distributed import leads
+
+    if not leads():
+        return
     pairs = list(zip(examples, lost, strict=True))
     if damaged := [f"{example.name}: {n:,}" for example, n in pairs if n > 0]:
         print(printable(f"{what}: events lost: {some(damaged)}"), file=sys.stderr)

@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from spikecut.models.training.epochs import TrainingPlan
 from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.pipeline.files.atomic_files import new_file
 from spikecut.sources.datasets import DATASETS, open_dataset
-from spikecut.sources.datasets.base import INPUTS, Dataset, sources_of
+from spikecut.sources.datasets.base import INPUTS, Dataset, Example, sources_of
 from spikecut.sources.datasets.digests import digests_of, digests_of_training
 from spikecut.sources.datasets.parts import Division, watched_apart
 from spikecut.sources.datasets.tonic import Transform, composed
@@ -135,6 +135,8 @@ def _things(recipe: Recipe) -> str:
 
 
 def _from_data(data: Path, recipe: Recipe, reading: ReadOptions) -> Material:
+    from spikecut.models.training.distributed import leads
+
     dataset = _opened(recipe, data, reading)
     check_parts(recipe, data, ("train", "test"), reading)
     _check_classes(data, recipe, dataset.classes)
@@ -147,16 +149,33 @@ def _from_data(data: Path, recipe: Recipe, reading: ReadOptions) -> Material:
             f"watched; the other {len(used)} do not fill one batch of {batch}",
             hint=f"a smaller batch_size, or more {_things(recipe)}",
         )
-    for note in dataset.notes_on("train", view_for(recipe, reading)):
-        print(printable(f"note: {note}"), file=sys.stderr)
-    fit = pack_examples(used, recipe, "train", reading, transform=_transform(recipe))
-    watch = pack_examples([member for member in members if id(member.source) in watched], recipe, "watch", reading)
+    if leads():
+        for note in dataset.notes_on("train", view_for(recipe, reading)):
+            print(printable(f"note: {note}"), file=sys.stderr)
+    fit, watch = _packed_once(used, [one for one in members if id(one.source) in watched], recipe, reading)
     origin = {
         **dataset.provenance(recipe.licence, recipe.attribution),
         "recordings": {"train": len(fit[1]), "watched": len(watch[1])},
     }
     test = partial(pack_examples, dataset.examples("test"), recipe, "test", reading)
     return Material(fit, watch, test, origin, digests_of_training(dataset, kind))
+
+
+def _packed_once(
+    used: Sequence[Example], watched: Sequence[Example], recipe: Recipe, reading: ReadOptions
+) -> tuple[tuple[Frames, Labels], tuple[Frames, Labels]]:
+    """What trains and what is watched. Of several processes the leading one packs, and all others map its frames.
+
+    Transformed frames are not kept on disk: the leading process sends them.
+    """
+    from spikecut.models.training.distributed import from_leader, leader_first
+
+    fit = None
+    if transform := _transform(recipe):
+        fit = from_leader(lambda: pack_examples(used, recipe, "train", reading, transform=transform))
+    with leader_first():
+        fit = fit or pack_examples(used, recipe, "train", reading)
+        return fit, pack_examples(watched, recipe, "watch", reading)
 
 
 def _check_classes(data: Path, recipe: Recipe, classes: tuple[str, ...]) -> None:

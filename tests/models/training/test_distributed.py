@@ -10,7 +10,15 @@ import torch
 
 from spikecut.models.files import opening
 from spikecut.models.training import epochs as training
-from spikecut.models.training.distributed import average_of, leader_first, leads, n_processes, share_of, together
+from spikecut.models.training.distributed import (
+    average_of,
+    from_leader,
+    leader_first,
+    leads,
+    n_processes,
+    share_of,
+    together,
+)
 from spikecut.models.training.epochs import TrainingPlan, TrainingRun
 from spikecut.pipeline.errors import ModelError
 from spikecut.sources.simulation.drawn_digits import write_digits
@@ -54,11 +62,23 @@ def test_the_command_under_torchrun_keeps_one_network_and_says_so_once(tmp_path:
     assert "2 processes" in str(card.provenance["machine"])
 
 
+@pytest.mark.slow
+def test_two_processes_pack_their_data_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second has the frames of the first, also where a transform draws and nothing is kept on disk."""
+    monkeypatch.setenv("SPIKECUT_CACHE", str(tmp_path / "cache"))
+    write_digits(tmp_path / "data", 60, seed=0)
+    torchrun(str(Path(__file__).parents[2] / "pack_together.py"), str(tmp_path / "data"), str(tmp_path))
+    for name, packed in (("plain", "train\nwatch\n"), ("transformed", "train\n")):  # the watched frames are kept by now
+        first, second = (tmp_path / f"{name}-{rank}" for rank in (0, 1))
+        assert (first.read_text(), second.read_text()) == (packed, "")
+        assert first.with_suffix(".sha").read_text() == second.with_suffix(".sha").read_text()
+
+
 def test_alone_everything_is_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     batch = torch.arange(5)
     with together(), leader_first():
-        assert (leads(), n_processes(), average_of(0.3)) == (True, 1, 0.3)
+        assert (leads(), n_processes(), average_of(0.3), from_leader(lambda: 7)) == (True, 1, 0.3, 7)
         assert torch.equal(share_of(batch), batch)
 
 
