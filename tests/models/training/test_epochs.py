@@ -300,7 +300,7 @@ def test_a_recording_that_is_faster_goes_on_into_its_spare_steps() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "augment", watched)
-        patch.setattr(run, "_windows", lambda frames: frames[:, :4])
+        patch.setattr(run, "_windows", lambda frames, n_steps: frames[:, :n_steps])
         run.train_epoch(torch.ones(100, 8, 2, 8, 8), torch.zeros(100, dtype=torch.int64))
     assert min(shown.min().item() for shown in seen) >= 0.5
     assert max(shown.max().item() for shown in seen) > 1.2
