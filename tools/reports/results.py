@@ -78,6 +78,7 @@ def _method(chapter: Chapter, seed: int) -> dict[str, Any]:
         "marks": [f"{t}" if unit.unit == "steps" else f"{t} ({t * unit.factor:g} ms)" for t in marks],
         "accuracy": [f"{100 * by_step[t - 1]:.1f} %" for t in marks],
         "rules": [_rule_cells(chapter, rule, seed) for rule in _shared_rules(runs)],
+        "promised": _promised(chapter, seed),
         "planned": _planned(chapter, seed),
         "cost": _cost([run.cost for run in runs if run.cost]),
     }
@@ -170,6 +171,17 @@ def _planned(chapter: Chapter, seed: int) -> list[tuple[str, str]]:
         names = rule, equal_cost_name(rule)
         planned, decided = (np.array([run.right[name] for run in chapter.runs], np.float64) for name in names)
         gains.append((rule, _points(over_seeds(planned - decided, chapter.first.groups, seed))))
+    return gains
+
+
+def _promised(chapter: Chapter, seed: int) -> list[tuple[str, str, str]]:
+    """Learn then Test against the constant of the same promise: the rule, that constant, and how much later it is."""
+    gains = []
+    for rule in (name for name in _shared_rules(chapter.runs) if name.startswith("ltt-")):
+        constant = rule.replace("ltt-", "ltt_fixed-")
+        if all(constant in run.stops for run in chapter.runs):
+            later, sooner = (np.array([run.stops[one] for run in chapter.runs], np.float64) for one in (constant, rule))
+            gains.append((rule, f"{later.mean():.3g}", _plain(ratio(later, sooner, chapter.first.groups, seed), ".2f")))
     return gains
 
 
