@@ -95,8 +95,3 @@ def state_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
     if any(path.scales for path in graph.paths):
         shapes[STEP] = ()
     return shapes
-
-
-def fan_out(folded: FoldedPath) -> float:
-    """The synapses behind an input of a path, away from the borders; 0 for a shortcut."""
-    return 0.0 if folded.kernel is None else folded.kernel[:, 0].size / folded.path.stride**2

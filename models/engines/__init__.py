@@ -63,6 +63,6 @@ def engine_called(name: str) -> Engine:
     Raises:
         ConfigError: if there is none.
     """
-    if name not in ENGINES:
-        raise ConfigError(f"engine {name!r}; expected {' or '.join(ENGINES)}", hint=did_you_mean(name, ENGINES))
+    if not isinstance(name, str) or name not in ENGINES:
+        raise ConfigError(f"engine {name!r}; expected {' or '.join(ENGINES)}", hint=did_you_mean(str(name), ENGINES))
     return ENGINES[name]

@@ -18,7 +18,7 @@ from spikecut.models.dense_form import STEP, state_shapes
 from spikecut.models.engines.events.memory import zeros
 from spikecut.models.engines.events.program import Program, Room
 from spikecut.models.engines.events.stepper import EventStepper
-from spikecut.models.engines.lane_by_lane import Lane, LaneByLane, frames_it_reads
+from spikecut.models.engines.lane_by_lane import Lane, LaneByLane, check_frames, frames_it_reads
 from spikecut.models.engines.lowering import lowered
 from spikecut.models.engines.norse import NetworkStepper
 from spikecut.models.graph import Graph
@@ -65,8 +65,9 @@ class AutoStepper:
         """One step for every lane. The state is changed and handed back.
 
         Raises:
-            ModelError: if the frames have another size than the network was made for.
+            ModelError: if the frames have another size than the network was made for, or are not as many as the lanes.
         """
+        check_frames(frames, self.graph.entry.shape, None if state is None else len(state.tensors))
         if state is None:
             n = len(frames)
             rows = zeros(n, self.events.program.n_state)

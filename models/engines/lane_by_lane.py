@@ -32,10 +32,9 @@ class LaneByLane(ABC):
         """One step for every lane.
 
         Raises:
-            ModelError: if the frames have another size than the network was made for.
+            ModelError: if the frames have another size than the network was made for, or are not as many as the lanes.
         """
-        if frames.shape[1:] != self.frame:
-            raise ModelError(f"frames of shape {frames.shape[1:]} for a network made for {self.frame}")
+        check_frames(frames, self.frame, None if state is None else len(state))
         pixels = np.ascontiguousarray(frames, np.float32)
         lanes = [self.rest] * len(frames) if state is None else state
         outputs, after = np.empty((len(frames), self.n_outputs), np.float32), []
@@ -59,6 +58,18 @@ class LaneByLane(ABC):
     def copy(self, state: list[Lane]) -> list[Lane]:
         """A state to come back to."""
         return list(state)
+
+
+def check_frames(frames: Num[ndarray, "B C H W"], shape: Shape, n_lanes: int | None) -> None:
+    """Refuses frames that are not `shape`, or of another number than the lanes of a state; None is rest.
+
+    Raises:
+        ModelError: naming both.
+    """
+    if frames.shape[1:] != shape:
+        raise ModelError(f"frames of shape {frames.shape[1:]} for a network made for {shape}")
+    if n_lanes is not None and len(frames) != n_lanes:
+        raise ModelError(f"{len(frames)} frames for a state of {n_lanes} lanes; expected one for each")
 
 
 def frames_it_reads(stepper: object) -> dict[str, Any]:

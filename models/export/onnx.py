@@ -11,20 +11,18 @@ from typing import Any
 import numpy as np
 
 from spikecut.models.card import ModelCard
-from spikecut.models.dense_form import STEP, FoldedPath, fan_out, folded_paths, membrane, state_shapes
+from spikecut.models.dense_form import STEP, FoldedPath, folded_paths, membrane, state_shapes
 from spikecut.models.graph import Dynamics, Entry, Graph, Path, Pool, Shape
 from spikecut.models.spec import CHANNELS
 from spikecut.pipeline.errors import EnvironmentProblem
 
 OPSET, IR_VERSION = 17, 8
-FRAME, OUTPUT, OPERATIONS, AFTER = "frame", "output", "operations", "_after"
+FRAME, OUTPUT, AFTER = "frame", "output", "_after"
 _LANES = "batch"
 
 
-def onnx_model(graph: Graph, facts: Mapping[str, Any] | None = None, *, watched: bool = False) -> Any:
+def onnx_model(graph: Graph, facts: Mapping[str, Any] | None = None) -> Any:
     """The `onnx.ModelProto` of a step, for any number of lanes; `facts` become its metadata, each as JSON.
-
-    With `watched` there is an output `operations` (B,): spikes times fan-out, an estimate of synaptic operations.
 
     Raises:
         EnvironmentProblem: if the package `onnx` is not installed.
@@ -44,10 +42,6 @@ def onnx_model(graph: Graph, facts: Mapping[str, Any] | None = None, *, watched:
         model.op("Add", STEP, model.constant(np.int64(1)), out=STEP + AFTER)
     for name, shape in states.items():
         model.output(name + AFTER, shape)
-    if watched:
-        counts = [_operations(model, graph, signals, folded) for part in paths for folded in part if fan_out(folded)]
-        model.op("Identity", model.total(counts), out=OPERATIONS)
-        model.output(OPERATIONS, ())
     return model.finished({"state": list(states), **(facts or {})})
 
 
@@ -207,10 +201,3 @@ def _cells(model: _Model, cells: Dynamics, state: str, currents: list[str]) -> s
     lost = model.op("Mul", spikes, v if cells.subtract is None else model.number(cells.subtract))
     model.op("Sub", v, lost, out=state + AFTER)  # faster than Where
     return spikes if cells.amplitude == 1 else model.op("Mul", spikes, model.number(cells.amplitude))
-
-
-def _operations(model: _Model, graph: Graph, signals: list[str], folded: FoldedPath) -> str:
-    """The inputs of a path that are not 0, times the synapses behind each."""
-    there = model.op("Abs", model.op("Sign", _signal(model, graph, signals, folded.path)))
-    counted = model.op("ReduceSum", there, model.constant(np.array([1, 2, 3], np.int64)), keepdims=0)
-    return model.op("Mul", counted, model.number(fan_out(folded)))

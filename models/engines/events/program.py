@@ -64,8 +64,12 @@ def program_of(graph: Graph) -> Program:
     """The program of a graph.
 
     Raises:
-        ModelError: for traces whose currents have a scale for every step, or several paths with traces into one stage.
+        ModelError: for traces whose currents have a scale for every step, several paths with traces into one stage, or
+            the maximum of centred pixels: a list has no zeros, which are more than what is negative.
     """
+    centred = [path for path in graph.paths if path.source == 0 and graph.entry.mean]
+    if any(pool.kind == "max" for path in centred for pool in path.pools):
+        raise ModelError("the maximum of centred pixels has no form by events", hint="engine 'dense' steps it")
     for stage in graph.stages:
         traced = [path for path in stage.paths if path.trace_leaks]
         if len(traced) > 1 or any(path.scales for path in traced):

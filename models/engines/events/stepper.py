@@ -1,5 +1,6 @@
 """The event-driven engine as a `SteppedModel`."""
 
+import math
 import threading
 from typing import Any
 
@@ -10,13 +11,13 @@ from numpy import ndarray
 from spikecut.models.engines.events.memory import zeros
 from spikecut.models.engines.events.program import Program, program_of
 from spikecut.models.engines.events.stepping_kernels import step
-from spikecut.models.engines.lane_by_lane import frames_it_reads
+from spikecut.models.engines.lane_by_lane import check_frames, frames_it_reads
 from spikecut.models.graph import Graph
 from spikecut.pipeline.errors import ModelError
 
 _Scratch = tuple[ndarray, ndarray, ndarray, ndarray, ndarray]
-State = Float32[ndarray, "B numbers"]
-_COMPILED = "Bf"  # uint8 and float32; others are converted
+State = Float32[ndarray, "lanes numbers"]
+_COMPILED = (np.dtype(np.uint8), np.dtype(np.float32))  # other frames are converted, as are those of another byte order
 
 
 class EventStepper:
@@ -30,6 +31,7 @@ class EventStepper:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.program: Program = program_of(graph)
+        self._numbers = math.prod(graph.entry.shape)  # of a frame
         self._local = threading.local()
 
     @property
@@ -40,14 +42,16 @@ class EventStepper:
         """One step for every lane. The state is changed and handed back.
 
         Raises:
-            ModelError: if the frames have another size than the network was made for.
+            ModelError: if the frames have another size than the network was made for, or are not as many as the lanes,
+                or the state is of another network.
         """
-        if frames.shape[1:] != self.graph.entry.shape:
-            raise ModelError(f"frames of shape {frames.shape[1:]} for a network made for {self.graph.entry.shape}")
+        check_frames(frames, self.graph.entry.shape, None if state is None else len(state))
         program, lanes = self.program, len(frames)
-        if frames.dtype.char not in _COMPILED:
+        if state is not None and state.shape[1] != program.n_state:
+            raise ModelError(f"a state of {state.shape[1]} numbers a lane; that of this network has {program.n_state}")
+        if frames.dtype not in _COMPILED:
             frames = frames.astype(np.float32)
-        flat = np.ascontiguousarray(frames).reshape(lanes, -1)
+        flat = np.ascontiguousarray(frames).reshape(lanes, self._numbers)
         per = 8 // flat.itemsize
         plane = frames.shape[2] * frames.shape[3]
         words = flat.view(np.uint64) if plane % per == 0 else _NO_WORDS[:1].repeat(lanes, 0)

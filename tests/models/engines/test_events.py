@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Any
 
 import naive_network
 import numpy as np
@@ -10,13 +11,18 @@ from engine_networks import NETWORKS, frames_for, network_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy import ndarray
+from torch import nn
 
+from spikecut.models.engines import ENGINES
 from spikecut.models.engines.events import entry_kernels, layer_kernels
 from spikecut.models.engines.events.program import tapped
 from spikecut.models.engines.events.stepper import EventStepper
 from spikecut.models.engines.lowering import lowered
 from spikecut.models.graph import Graph, Path, Pool
+from spikecut.models.layers import Colours, sequential
+from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.errors import ModelError
+from spikecut.pipeline.events import SensorSize
 
 
 @pytest.mark.parametrize("density", [0.0, 0.03, 0.6])
@@ -187,6 +193,44 @@ def test_it_can_be_copied_and_pickled() -> None:
     expected, _ = engine.step(frame, None)
     for twin in (pickle.loads(pickle.dumps(engine)), copy.deepcopy(engine)):
         np.testing.assert_array_equal(twin.step(frame, None)[0], expected)
+
+
+def test_frames_of_another_byte_order_and_batches_without_a_lane_are_stepped() -> None:
+    engine = EventStepper(lowered(network_of("compact"), NETWORKS["compact"]))
+    frame = frames_for(NETWORKS["compact"], 1)[0]
+    np.testing.assert_array_equal(engine.step(frame.astype(">f4"), None)[0], engine.step(frame, None)[0])
+    output, state = engine.step(frame[:0], None)
+    assert output.shape == (0, 5)
+    resting = engine.select(state, np.array([-1]))
+    np.testing.assert_array_equal(engine.step(frame, resting)[0], engine.step(frame, None)[0])
+
+
+@pytest.mark.parametrize("engine", ["auto", "events", "dense"])
+def test_frames_that_are_not_as_many_as_the_lanes_are_refused(engine: str) -> None:
+    model: Any = ENGINES[engine].make(network_of("compact"), NETWORKS["compact"])
+    frames = frames_for(NETWORKS["compact"], 1, lanes=3)[0]
+    for first, then in ((frames[:1], frames), (frames, frames[:1])):
+        _, state = model.step(first, None)
+        with pytest.raises(ModelError, match=f"{len(then)} frames for a state of {len(first)} lanes"):
+            model.step(then, state)
+
+
+def test_a_state_of_another_network_is_refused() -> None:
+    one, other = (EventStepper(lowered(network_of(name), NETWORKS[name])) for name in ("compact", "compact-odd"))
+    _, state = one.step(frames_for(NETWORKS["compact"], 1)[0], None)
+    with pytest.raises(ModelError, match="numbers a lane; that of this network has"):
+        other.step(frames_for(NETWORKS["compact-odd"], 1)[0], state)
+
+
+def test_the_maximum_of_negative_pixels_is_left_to_other_engines() -> None:
+    spec = NetworkSpec("compact", (2,), 3, 10_000, SensorSize(4, 4), inputs=3)
+    network = sequential(Colours(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 3))
+    with pytest.raises(ModelError, match="maximum of centred pixels"):
+        ENGINES["events"].make(network, spec)
+    frame = np.arange(48, dtype=np.uint8).reshape(1, 3, 4, 4) % 8
+    wanted, _ = ENGINES["norse"].make(network, spec).step(frame, None)
+    for engine in ("auto", "dense"):
+        np.testing.assert_allclose(ENGINES[engine].make(network, spec).step(frame, None)[0], wanted, rtol=1e-5)
 
 
 def test_frames_of_another_size_are_refused() -> None:

@@ -54,22 +54,6 @@ def test_several_lanes_at_once_are_the_lanes_one_by_one() -> None:
     np.testing.assert_array_equal(state[STEP], [6, 6, 6])
 
 
-def test_operations_are_spikes_times_fan_out() -> None:
-    spec, graph = NETWORKS["compact"], lowered(network_of("compact"), NETWORKS["compact"])
-    model = onnx_model(graph, watched=True)
-    assert model.graph.output[-1].name == "operations"
-    session = session_of(model.SerializeToString())
-    frame = np.zeros((2, 2, 34, 34), np.float32)
-    frame[1, 0, 5, 5], frame[1, 1, 7, 9] = 1, 3
-    rest = {name: np.zeros((2, *shape), np.float32) for name, shape in state_shapes(graph).items()}
-    *_, operations = session.run(None, {"frame": frame, **rest})
-    assert operations[1] - operations[0] >= 2 * 8 * 9  # two inputs, eight kernels of 3 x 3
-    frame[:] = frames_for(spec, n_steps=1, lanes=2, density=0.6)[0]
-    *_, busy = session.run(None, {"frame": frame, **rest})
-    assert (busy > operations).all()
-    assert (busy <= graph.dense_operations * 1.1).all()
-
-
 def test_the_consumer_of_the_docs_says_the_class_from_the_file_alone(tmp_path: Path) -> None:
     """In a process of its own, which loads neither spikecut nor torch."""
     network, card = load_module("gestures")
