@@ -57,7 +57,7 @@ ENGINES: dict[str, Engine] = {
 }
 
 
-def engine_called(name: str) -> Engine:
+def engine_called(name: object) -> Engine:
     """The engine of this name.
 
     Raises:
