@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import naive_network
@@ -213,6 +214,23 @@ def test_frames_that_are_not_as_many_as_the_lanes_are_refused(engine: str) -> No
         _, state = model.step(first, None)
         with pytest.raises(ModelError, match=f"{len(then)} frames for a state of {len(first)} lanes"):
             model.step(then, state)
+
+
+def test_threads_that_share_a_network_do_not_share_its_lists() -> None:
+    engine = EventStepper(lowered(network_of("traces"), NETWORKS["traces"]))
+    streams = [frames_for(NETWORKS["traces"], 30, density=density) for density in (0.02, 0.2, 0.5, 0.1)]
+
+    def outputs(frames: list[ndarray]) -> ndarray:
+        state, every = None, []
+        for frame in frames:
+            output, state = engine.step(frame, state)
+            every.append(output)
+        return np.concatenate(every)
+
+    with ThreadPoolExecutor(len(streams)) as pool:
+        together = list(pool.map(outputs, streams))
+    for frames, one in zip(streams, together, strict=True):
+        np.testing.assert_array_equal(one, outputs(frames))
 
 
 def test_a_state_of_another_network_is_refused() -> None:
