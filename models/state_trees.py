@@ -17,6 +17,13 @@ def cloned(tree: Any) -> Any:
     return mapped(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, tree)
 
 
+def n_lanes(tree: Any) -> int | None:
+    """How many lanes a tree holds whose tensors all have them first; None where it has no tensor: rest."""
+    lengths: list[int] = []
+    mapped(lambda leaf: lengths.append(len(leaf)) if isinstance(leaf, Tensor) else None, tree)
+    return lengths[0] if lengths else None
+
+
 def containers_anew(tree: Any) -> Any:
     """The same leaves in containers of their own, for modules that write into the list that they are given."""
     return mapped(lambda leaf: leaf, tree)
@@ -40,6 +47,8 @@ def take_or_rest(tree: Any, lanes: Tensor) -> Any:
     def chosen(leaf: Any) -> Any:
         if not isinstance(leaf, Tensor):
             return leaf
+        if not len(leaf):  # a batch without lanes: all that come are at rest
+            return leaf.new_zeros((len(lanes), *leaf.shape[1:]))
         kept = leaf.index_select(0, index)
         return kept.index_fill_(0, resting, 0) if len(resting) else kept
 

@@ -11,10 +11,10 @@ from numpy import ndarray
 from torch import nn
 
 from spikecut.models.architectures.networks import State, fold, forward_step, plain
+from spikecut.models.engines.lane_by_lane import check_frames
 from spikecut.models.pickling import to_bytes
 from spikecut.models.spec import NetworkSpec
-from spikecut.models.state_trees import cloned, take_or_rest
-from spikecut.pipeline.errors import ModelError
+from spikecut.models.state_trees import cloned, n_lanes, take_or_rest
 
 
 class NetworkStepper:
@@ -36,11 +36,10 @@ class NetworkStepper:
         """One step for every lane.
 
         Raises:
-            ModelError: if the frames have another size than the network was made for.
+            ModelError: if the frames have another size than the network was made for, or are not as many as the lanes.
         """
         expected = (self.spec.inputs, self.spec.frame.height, self.spec.frame.width)
-        if frames.shape[1:] != expected:
-            raise ModelError(f"frames of shape {frames.shape[1:]} for a network made for {expected}")
+        check_frames(frames, expected, n_lanes(state))
         with torch.inference_mode():
             pixels = torch.from_numpy(np.ascontiguousarray(frames, np.float32))
             output, state = forward_step(self.network, pixels, state)

@@ -100,7 +100,7 @@ def _measure(options: "CostOptions") -> int:
         "part": options.part,
         "seed": options.seed,
         "horizon": card.horizon,
-        "engine": options.engine,
+        "engine": "norse" if type(stepper) is type(counted) else options.engine,
         "machine": processor(),
         "dense_m_per_step": dense / 1e6,
         "state_bytes": kept,

@@ -28,7 +28,7 @@ def decay(state: _Array, at: int, pixels: int, channels: int, n_traces: int, flo
     for _ in range(pixels):
         for i in range(whole):
             v = floats[decays + i] * state[one + i] + floats[biases + i]
-            state[one + i] = v if abs(v) > _TINY else _NONE
+            state[one + i] = _NONE if abs(v) <= _TINY else v  # what is no number stays so
         trace = one
         for _ in range(n_traces):
             trace += n
@@ -182,7 +182,7 @@ def fire(
                         for c in range(n):
                             u = state[v + c]
                             hits[c] += np.int32(u > threshold)
-                            state[v + c] = u if u <= threshold else (_NONE if subtract < _NONE else u - subtract)
+                            state[v + c] = (_NONE if subtract < _NONE else u - subtract) if u > threshold else u
             if left_out and (y1 - top < side or x1 - left < side):
                 continue
             if fired:

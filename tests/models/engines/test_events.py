@@ -206,7 +206,7 @@ def test_frames_of_another_byte_order_and_batches_without_a_lane_are_stepped() -
     np.testing.assert_array_equal(engine.step(frame, resting)[0], engine.step(frame, None)[0])
 
 
-@pytest.mark.parametrize("engine", ["auto", "events", "dense"])
+@pytest.mark.parametrize("engine", ["auto", "events", "dense", "norse"])
 def test_frames_that_are_not_as_many_as_the_lanes_are_refused(engine: str) -> None:
     model: Any = ENGINES[engine].make(network_of("compact"), NETWORKS["compact"])
     frames = frames_for(NETWORKS["compact"], 1, lanes=3)[0]
@@ -279,3 +279,29 @@ def test_squares_of_a_frame_are_summed_whatever_their_side_and_the_kind_of_numbe
         for entry in range(first[square], first[square + 1]):
             dense[square, channel[entry]] = value[entry]
     np.testing.assert_array_equal(dense.reshape(tall, wide, 2), expected)
+
+
+@pytest.mark.parametrize("engine", ["auto", "events", "dense", "norse"])
+def test_a_batch_without_lanes_takes_in_lanes_at_rest(engine: str) -> None:
+    model: Any = ENGINES[engine].make(network_of("compact"), NETWORKS["compact"])
+    frame = frames_for(NETWORKS["compact"], 1)[0]
+    _, state = model.step(frame, None)
+    nothing = model.select(state, np.empty(0, np.int64))
+    resting = model.select(nothing, np.array([-1]))
+    np.testing.assert_array_equal(model.step(frame, resting)[0], model.step(frame, None)[0])
+
+
+def test_a_pixel_that_is_no_number_spoils_the_same_cells_in_all_engines() -> None:
+    frames = frames_for(NETWORKS["compact"], 8, density=0.3)
+    frames[1] = frames[1].astype(np.float32)
+    frames[1][0, :, 3:6, 3:6] = np.nan
+    outputs = []
+    for engine in ("norse", "dense", "events"):
+        model: Any = ENGINES[engine].make(network_of("compact"), NETWORKS["compact"])
+        state, rows = None, []
+        for frame in frames:
+            output, state = model.step(frame, state)
+            rows.append(output[0])
+        outputs.append(np.stack(rows))
+    for one in outputs[1:]:
+        np.testing.assert_allclose(one, outputs[0], rtol=1e-4, atol=1e-4)
