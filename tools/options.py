@@ -45,6 +45,14 @@ ModelOfSensor = Annotated[
         help=f"{_NETWORK}file is executed). Default: the shipped network for the sensor.", help_behavior_hint=""
     ),
 ]
+ModelOfData = Annotated[
+    str | None,
+    tyro.conf.arg(
+        help=f"{_NETWORK}file is executed). Default: the network that knows the classes of the data, shipped or beside "
+        "it.",
+        help_behavior_hint="",
+    ),
+]
 Labelled = tyro.conf.Positional[
     Annotated[
         Path,

@@ -28,6 +28,7 @@ from spikecut.pipeline.rules.observed import equal_cost_confidence
 from spikecut.pipeline.rules.reference import Reference, quantiles_of
 from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.rules.step_budget import Planned
+from spikecut.tools.batch.network_choice import network_for_data
 from spikecut.tools.batch.outputs import Gathered, Named, gather, refuse_trained_on
 from spikecut.tools.cutoff_lookup import available, beside, called, find_cutoff, policy_of
 from spikecut.tools.reading_options import read_options
@@ -60,7 +61,7 @@ def run_calibrate(options: "Calibrate") -> int:
     parse_temperatures(options.temperature, 1)  # refused before the network runs
     if options.outputs and options.outputs.suffix != ".npz":
         raise ConfigError(f"--outputs {options.outputs}: expected the name of an .npz file", hint="NAME.npz")
-    weights = opening.locate(options.model)
+    weights = _network(options)
     folder = options.out or (weights.parent if weights.parent != opening.SHIPPED else Path())
     policy = None
     if any(RULES[rule].plans for rule in wanted):
@@ -69,17 +70,19 @@ def run_calibrate(options: "Calibrate") -> int:
     targets = _targets(options, folder, weights, rules)
     wishes_of_rules = _wanted(rules, wishes, options.simultaneous)
     with claimed(*targets.values(), *([options.outputs] if options.outputs else [])):
-        return _calibrate(options, policy, wishes_of_rules, targets)
+        return _calibrate(options, weights, policy, wishes_of_rules, targets)
 
 
 def _calibrate(
     options: "Calibrate",
+    weights: Path,
     policy: PolicyPlanner | None,
     wishes_of_rules: Sequence[tuple[str, Wish]],
     targets: dict[str, Path],
 ) -> int:
     """Fits and writes the cutoffs that passed the checks."""
-    gathered = gather(options.folder, Named(options.model, options.engine), options.part, read_options(options), policy)
+    network = Named(str(weights), options.engine)
+    gathered = gather(options.folder, network, options.part, read_options(options), policy)
     refuse_trained_on(gathered, options.force)
     if options.outputs:
         gathered.save(options.outputs, overwrite=options.overwrite)
@@ -96,6 +99,10 @@ def _calibrate(
     for line in dict.fromkeys(f"{name.partition('-')[0]}: {cutoff.promise}" for name, cutoff in fitted.items()):
         print(line, file=sys.stderr)
     return 3 if gathered.n_damaged else 0
+
+
+def _network(options: "Calibrate") -> Path:
+    return network_for_data(options.model, options.folder, text=read_options(options).text is not None)
 
 
 def _targets(options: "Calibrate", folder: Path, weights: Path, rules: Sequence[str]) -> dict[str, Path]:
@@ -212,7 +219,8 @@ def reference_of(gathered: Gathered, cutoff: CutoffDecider[Any]) -> Reference | 
 
 def _add_statistics(options: "Calibrate") -> int:
     """Adds the statistics of recordings to the cutoffs beside the network, which are not fitted anew."""
-    gathered = gather(options.folder, Named(options.model, options.engine), options.part, read_options(options))
+    network = Named(str(_network(options)), options.engine)
+    gathered = gather(options.folder, network, options.part, read_options(options))
     if gathered.statistics is None:
         raise ConfigError("--statistics-only: these examples have no events", hint="pictures have no statistics")
     folder = options.out or (gathered.weights.parent if gathered.weights.parent != opening.SHIPPED else Path())

@@ -31,6 +31,7 @@ from spikecut.pipeline.recorded import Sweep
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import policy_cost
 from spikecut.tools.batch.evaluation_files import write_evaluation
+from spikecut.tools.batch.network_choice import network_for_data, shown_name
 from spikecut.tools.batch.outputs import Gathered, Named, gather, overlap_text
 from spikecut.tools.cutoff_lookup import cutoffs_for, equal_cost_name, shared_policy, warn_of_fits, with_equal_cost
 from spikecut.tools.reading_options import read_options
@@ -66,13 +67,14 @@ def run_evaluate(options: "Evaluate") -> int:
 
 
 def _evaluate(options: "Evaluate", target: Path) -> int:
-    weights = opening.locate(options.model)
+    reading = read_options(options)
+    weights = network_for_data(options.model, options.folder, text=reading.text is not None)
     rules = with_equal_cost(cutoffs_for(options.cutoff, weights, opening.card_of(weights)))
     gathered = gather(
         options.folder,
-        Named(options.model, options.engine),
+        Named(str(weights), options.engine),
         options.part,
-        read_options(options),
+        reading,
         shared_policy(rules.values()),
     )
     rows, sweeps = _assessed(gathered, rules, options.seed)
@@ -102,7 +104,7 @@ def _evaluate(options: "Evaluate", target: Path) -> int:
 def _about(options: "Evaluate", gathered: Gathered, fitted_here: Sequence[str]) -> dict[str, Any]:
     """The network, the recordings, the date and the command line of an evaluation."""
     card, part, seed = gathered.card, gathered.part, options.seed
-    command = ["spikecut", "evaluate", str(options.folder), "--model", options.model, "--part", part]
+    command = ["spikecut", "evaluate", str(options.folder), "--model", shown_name(gathered.weights), "--part", part]
     command += ["--out", str(options.out), "--seed", str(seed)]
     return {
         "kind": "spikecut evaluation",

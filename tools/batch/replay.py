@@ -24,6 +24,7 @@ from spikecut.pipeline.rules.thresholds import fixed
 from spikecut.sources.datasets.reading import Fate
 from spikecut.tools.batch.examples import Examples, examples_of
 from spikecut.tools.batch.executors import executor_of
+from spikecut.tools.batch.network_choice import network_for_data
 from spikecut.tools.batch.outcomes import Outcomes, overlap
 from spikecut.tools.batch.outputs import overlap_text
 from spikecut.tools.batch.replay_report import Timing, print_table, rows_of
@@ -80,9 +81,10 @@ def run_replay(options: "Replay") -> int:
         EmptyRecording: if no recording could be read.
         ConfigError: if the run folder was begun with another configuration.
     """
-    weights = opening.locate(options.model)
+    reading = read_options(options)
+    weights = network_for_data(options.model, options.folder, text=reading.text is not None)
     card = opening.card_of(weights)
-    examples = examples_of(options.folder, card, options.part, read_options(options))
+    examples = examples_of(options.folder, card, options.part, reading)
     for note in examples.notes:
         print(printable(f"note: {note}"), file=sys.stderr)
     rules = _rules(options, weights, card)

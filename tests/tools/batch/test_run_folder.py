@@ -290,6 +290,26 @@ def test_only_labels_are_computed_where_only_one_rule_is_wanted(
     assert main([*words, "--stop", "ltt", "--cutoff", "topk"]) == 2
 
 
+def test_the_rows_of_a_run_are_written_as_csv_whether_it_is_finished_or_not(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, table = tmp_path / "run", tmp_path / "rows.csv"
+    assert replayed(digits, out) == 0
+    capsys.readouterr()
+    assert main(["results", str(out), "--csv", str(table)]) == 0
+    assert capsys.readouterr() == (f"{table}\n", "")
+    rows = pd.read_csv(table, dtype={"label": str, "pred": str})
+    kept = pd.read_parquet(out / "parts").drop(columns="logits")
+    both = [one.sort_values(["item_id", "rule"]).reset_index(drop=True) for one in (rows, kept)]
+    pd.testing.assert_frame_equal(*both, check_dtype=False, rtol=1e-5)
+    (out / "_SUCCESS").unlink()
+    next((out / "parts").iterdir()).unlink()
+    assert main(["results", str(out), "--csv", str(table), "--overwrite"]) == 0
+    assert f"{out} is unfinished: 32 of {N} recordings are done, 0 left out" in capsys.readouterr().err
+    assert len(pd.read_csv(table)) == 32 * 5
+    assert main(["results", str(digits), "--csv", str(tmp_path / "none.csv")]) == 2
+
+
 def test_without_pyarrow_nothing_is_kept_and_the_error_says_what_to_install(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

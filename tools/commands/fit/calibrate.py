@@ -11,7 +11,7 @@ from spikecut.tools.options import (
     BesideNetwork,
     EngineOptions,
     FitOptions,
-    Model,
+    ModelOfData,
     NoDefault,
     Overwrite,
     PartOf,
@@ -42,7 +42,7 @@ class Calibrate(EngineOptions, FitOptions, ReadingOptions):
 
     folder: tyro.conf.Positional[Path]
     """A folder of <class>/<recording>, of DVS128 Gesture, or of pictures; an archive; or a file from --outputs."""
-    model: Model = "nmnist"
+    model: ModelOfData = None
     part: PartOf = "calibration"
     rule: tuple[str, ...] = ("ltt",)
     """The rules to fit; `all` is every rule. ltt (Learn then Test) and conformal promise something about new data."""

@@ -13,7 +13,7 @@ from spikecut.tools.options import (
     FitOptions,
     IntervalSeed,
     Json,
-    Model,
+    ModelOfData,
     Overwrite,
     PartOf,
     ReadingOptions,
@@ -37,7 +37,7 @@ class Evaluate(EngineOptions, FitOptions, ReadingOptions):
     """A folder of <class>/<recording>, of DVS128 Gesture, or of pictures; a picture archive; or an outputs.npz file."""
     out: Path
     """The folder to write the results to."""
-    model: Model = "nmnist"
+    model: ModelOfData = None
     cutoff: Cutoffs = ()
     part: PartOf = "test"
     seed: IntervalSeed = 0

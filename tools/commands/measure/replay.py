@@ -12,7 +12,7 @@ from spikecut.tools.options import (
     IntervalSeed,
     Json,
     Labelled,
-    Model,
+    ModelOfData,
     NoDefault,
     PartOf,
     ReadingOptions,
@@ -37,7 +37,7 @@ class Replay(EngineOptions, FitOptions, ExecutorOptions, ReadingOptions):
     uses_torch: ClassVar[bool] = True
 
     folder: Labelled
-    model: Model = "nmnist"
+    model: ModelOfData = None
     cutoff: Annotated[tuple[str, ...], NoDefault] = ()
     """Rules or files to compare with the full window. Default: all cutoffs beside the network."""
     part: PartOf = "all"
