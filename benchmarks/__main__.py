@@ -1,7 +1,7 @@
 """`make bench`: the short form of comparisons that need no data, one after another, printed as it is measured.
 
-One thread. `python -m benchmarks WORD ...` runs the parts with such a name; training and pictures, which take minutes,
-only so. `python -m benchmarks.NAME --help` says what the long form of a part takes.
+One thread. `python -m benchmarks WORD ...` runs the parts with such a name; replay, training and pictures, which take
+minutes, only so. `python -m benchmarks.NAME --help` says what the long form of a part takes.
 """
 
 import sys
@@ -19,6 +19,7 @@ from benchmarks import (
     pictures,
     pixel,
     reading,
+    replay,
     startup,
     stopping,
     streams,
@@ -37,10 +38,11 @@ PARTS: dict[str, Callable[[], object]] = {
     "pixel": pixel.main,
     "reading": reading.main,
     "deciding": deciding.main,
+    "replay": replay.main,
     "training": training.main,
     "pictures": pictures.main,
 }
-LONG = ("training", "pictures")
+LONG = ("replay", "training", "pictures")
 
 
 def main(words: list[str]) -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import end_to_end, engines, startup, stopping, streams
+from benchmarks import end_to_end, engines, rehearsal, replay, startup, stopping, streams
 
 import spikecut
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources.formats.aedat3 import write_aedat3
+from spikecut.sources.simulation.drawn_digits import write_digits
 
 
 def rows(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -48,6 +49,17 @@ def test_startup_sees_a_line_before_a_decision(tmp_path: Path, capsys: pytest.Ca
     startup.main([str(recording(tmp_path)), "--json", "--rounds", "1"])
     _, _, line, decision = rows(capsys)
     assert (line["what"], decision["what"]) == ("a line on the screen", "the first decision")
+
+
+@pytest.mark.slow  # processes that load everything
+def test_replay_and_rehearsal_print_what_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_digits(tmp_path, 40, seed=0)
+    replay.main([str(tmp_path), "all", "--json", "--rounds", "1"])
+    measured = rows(capsys)
+    assert [row["part"] for row in measured] == ["workers", "overhead", "loop", "loop", "loop", "tiny", "tiny"]
+    assert measured[3]["same_labels"] == 1
+    rehearsal.main([str(tmp_path), "--model", "nmnist", "--json", "--jobs", "1"])
+    assert [(row["rule"], row["n"], row["code"]) for row in rows(capsys)] == [("none", 40, 0), ("ltt", 40, 0)]
 
 
 def test_engines_compares_every_installed_engine(capsys: pytest.CaptureFixture[str]) -> None:
