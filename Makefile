@@ -67,5 +67,10 @@ weights-gestures: $(VENV)/installed ## the same for the gestures, on drawn peopl
 	$(BIN)/spikecut replay runs/drawn_test --model runs/gestures/gestures.safetensors --part test
 	cp runs/gestures/gestures.safetensors runs/gestures/gestures*.json models/weights/
 
+weights-ncaltech101: $(VENV)/installed ## the same for N-Caltech101, simulated from photographs: make weights-ncaltech101 IMAGES=<zip of Caltech-101> (an hour and a half)
+	@test -n "$(IMAGES)" || { echo 'usage: make weights-ncaltech101 IMAGES=path/to/caltech101.zip'; exit 2; }
+	$(BIN)/spikecut recipe ncaltech101 --images $(IMAGES) --out runs/ncaltech101
+	cd runs/ncaltech101/seed0 && cp ncaltech101.safetensors ncaltech101.json $(foreach rule,fixed topk confidence ltt_fixed ltt,$(addsuffix pt.json,$(addprefix ncaltech101.$(rule)-,1 2))) ../../../models/weights/
+
 clean: ## removes the environment and what the demo wrote
 	rm -rf $(VENV) demo build dist *.egg-info src/*.egg-info

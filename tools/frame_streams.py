@@ -36,7 +36,9 @@ def open_for(
 def network_for(path: Path, reading: ReadOptions = DEFAULTS) -> str:
     """The shipped network for the sensor of a recording: N-MNIST's if no sensor is named, gestures for a video.
 
-    For any other sensor it is the network with the largest sensor that lies within.
+    For any other sensor it is, of the networks for streams (with an onset), that with the largest sensor that lies
+    within. Where there is one, a network for recordings of one thing is chosen only for a recording of its own sensor
+    in a folder named after one of its classes: cameras have the sensor of N-Caltech101, too.
     """
     if format_of(path, reading.text).simulated:
         return "gestures"
@@ -45,9 +47,10 @@ def network_for(path: Path, reading: ReadOptions = DEFAULTS) -> str:
         sensor = open_with(path, reading).sensor
     cards = [checkpoint.read_card(p.with_suffix(".json")) for p in sorted(opening.SHIPPED.glob("*.safetensors"))]
     cards = [card for card in cards if not INPUTS[card.spec.input_kind].still]
-    own = next((card.name for card in cards if card.sensor == sensor), None)
-    within = [c for c in cards if c.sensor.width <= sensor.width and c.sensor.height <= sensor.height]
-    return own or max(within, key=lambda card: card.sensor.width, default=cards[-1]).name
+    streams = [c for c in cards if c.onset and c.sensor.width <= sensor.width and c.sensor.height <= sensor.height]
+    named = path.absolute().parent.name
+    own = [c for c in cards if c.sensor == sensor and (c.onset or not streams or named in c.classes)]
+    return (own[0] if own else max(streams, key=lambda card: card.sensor.width, default=cards[-1])).name
 
 
 def say_fits(fits: Fits, reading: ReadOptions) -> None:

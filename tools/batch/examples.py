@@ -19,7 +19,7 @@ from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.fit import Fits
 from spikecut.sources.datasets import open_dataset
-from spikecut.sources.datasets.base import Example, Source, sources_of
+from spikecut.sources.datasets.base import Dataset, Example, Source, sources_of
 from spikecut.sources.datasets.digests import digests_of
 from spikecut.sources.datasets.parts import Part
 from spikecut.sources.datasets.reading import Fate, readings
@@ -106,7 +106,20 @@ def examples_of(folder: Path, card: ModelCard, part: Part, reading: ReadOptions 
     if not members:
         raise ConfigError(f"{folder}: nothing in its {part} part")
     labels = np.array([numbers[member.label] for member in members], np.int64)
-    return Examples(members, labels, dataset.notes_on(part, view_of(card, reading)), reading)
+    notes = (*dataset.notes_on(part, view_of(card, reading)), *_of_simulation(dataset, card))
+    return Examples(members, labels, notes, reading)
+
+
+def _of_simulation(dataset: Dataset, card: ModelCard) -> tuple[str, ...]:
+    """What to know before a network of simulated recordings is believed on others."""
+    if "simulated" not in str(card.provenance.get("data", "")) or "simulated" in dataset.provenance("", "").get(
+        "data", ""
+    ):
+        return ()
+    return (
+        f"{named(card)} learned from simulated recordings, and these do not say that they are simulated: promises of "
+        "cutoffs that were fitted on simulated ones are suspended until `spikecut calibrate` has fitted them on yours",
+    )
 
 
 def complain(fates: Sequence[Fate], *, quiet: bool = False) -> int:

@@ -9,7 +9,9 @@ import pytest
 from spikecut.models.engines.norse import NetworkStepper
 from spikecut.models.files import checkpoint, opening
 from spikecut.pipeline.errors import ConfigError, UnreadableSource
+from spikecut.sources.datasets.class_folders import MADE_BY
 from spikecut.sources.simulation.drawn_digits import write_digits
+from spikecut.tools.batch.examples import examples_of
 from spikecut.tools.batch.network_choice import network_for_data
 
 
@@ -44,6 +46,15 @@ def test_a_network_beside_the_data_is_chosen_and_an_ambiguity_is_named(digits: P
     checkpoint.save(digits, more, stepper.network)
     with pytest.raises(ConfigError, match="all know its classes"):
         network_for_data(None, digits)
+
+
+def test_promises_from_simulated_recordings_are_suspended_on_others(digits: Path) -> None:
+    _, card = opening.load("nmnist")
+    simulated = dataclasses.replace(card, provenance={"data": "counterpart of N-MNIST, seed 0: simulated"})
+    assert not any("suspended" in note for note in examples_of(digits, card, "all").notes)
+    assert any("suspended until" in note for note in examples_of(digits, simulated, "all").notes)
+    (digits / MADE_BY).write_text("counterpart of N-MNIST, seed 1")
+    assert not any("suspended" in note for note in examples_of(digits, simulated, "all").notes)
 
 
 def test_without_a_data_set_the_error_is_about_that(tmp_path: Path) -> None:
