@@ -6,7 +6,6 @@ the threads of Numba and PyTorch do not survive one), connected by one pipe each
 """
 
 import os
-import pickle
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from multiprocessing.connection import wait
 
 from spikecut.pipeline.errors import EnvironmentProblem, SpikecutError
 from spikecut.tools.batch.executors.base import Batch, Lost, Outcome, Work
+from spikecut.tools.batch.executors.worker import packed
 
 _MOST_FAILED_STARTS = 3
 _PATIENCE_S = 5.0  # for workers that have nothing left to do
@@ -37,7 +37,7 @@ class Local:
     @contextmanager
     def workers(self, work: Work) -> Iterator["_Pool"]:
         """The pool; no process of it is left after the context."""
-        pool = _Pool(pickle.dumps(work), self.jobs)
+        pool = _Pool(packed(work), self.jobs)
         try:
             yield pool
         except BaseException:
@@ -49,7 +49,7 @@ class Local:
 class _Worker:
     """A process, the pipe to it, and the batch that it does, if any."""
 
-    def __init__(self, pickled: bytes) -> None:
+    def __init__(self, work: bytes) -> None:
         self.pipe, theirs = Pipe()
         # The interruption of a terminal goes to all of its processes; a worker starts without hearing it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
@@ -64,7 +64,7 @@ class _Worker:
         self.name = f"{socket.gethostname()}:{self.process.pid}"
         self.ready = False
         self.batch: Batch | None = None
-        self.send(pickled)
+        self.send(work)
 
     def send(self, message: object) -> bool:
         """Whether the worker was there to take it."""
@@ -90,9 +90,9 @@ class _Worker:
 class _Pool:
     """Workers that are started as they are needed, and replaced."""
 
-    def __init__(self, pickled: bytes, jobs: int) -> None:
+    def __init__(self, work: bytes, jobs: int) -> None:
         self._jobs = jobs
-        self._pickled = pickled
+        self._work = work
         self._workers: list[_Worker] = []
         self._waiting: deque[Batch] = deque()
         self._n_failed_starts = 0
@@ -138,7 +138,7 @@ class _Pool:
         """Starts workers for batches that none is there for."""
         n_batches = len(self._waiting) + sum(worker.batch is not None for worker in self._workers)
         while len(self._workers) < min(n_batches, self._jobs):
-            self._workers.append(_Worker(self._pickled))
+            self._workers.append(_Worker(self._work))
 
     def _assign(self) -> None:
         for worker in self._workers:

@@ -24,7 +24,7 @@ import spikecut
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, SpikecutError, in_a_line
 from spikecut.pipeline.files.limits import VARIABLE
 from spikecut.tools.batch.executors.base import Batch, Do, Failed, Finished, Lost, Outcome, Work
-from spikecut.tools.batch.executors.worker import begun, done
+from spikecut.tools.batch.executors.worker import begun, done, packed
 
 # Set before Ray is imported, unless the user has: a token, no telemetry, no messages for Ray's own developers.
 _SETTINGS = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -63,11 +63,11 @@ class _Job:
 
 class _Cluster:
     def __init__(self, ray: Any, work: Work, jobs: int | None) -> None:
-        pickled = pickle.dumps(work)
+        work_bytes = packed(work)
         self._ray, self._jobs = ray, jobs
-        self._work = ray.put(pickled)
+        self._work = ray.put(work_bytes)
         limits = os.environ.get(VARIABLE, "")
-        self._job = _Job(sha256(pickled).hexdigest(), spikecut.__version__, os.getcwd(), limits)
+        self._job = _Job(sha256(work_bytes).hexdigest(), spikecut.__version__, os.getcwd(), limits)
         self._task = ray.remote(num_cpus=1, max_retries=0)(_do)
         self._flying: dict[Any, Batch] = {}
 

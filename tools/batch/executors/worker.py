@@ -21,14 +21,14 @@ from typing import Any
 
 from spikecut.pipeline.errors import EnvironmentProblem, SpikecutError, SpikecutWarning, in_a_line
 from spikecut.tools.batch.executors.base import Batch, Do, Work, attempt, failure, this_worker
-from spikecut.tools.quick_start import load_blas
+from spikecut.tools.quick_start import load_blas, load_norse
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _DIES_FIRST = "500"  # of -1000 to 1000: where memory runs out, the kernel ends a worker before the driver
 
 
 def serve(fd: int) -> None:
-    """Begins the work that comes first through the pipe `fd`, then does batch after batch until None comes."""
+    """Begins the work that comes first through the pipe `fd` (see `packed`), then does batches until None comes."""
     os.set_inheritable(fd, False)
     os.dup2(2, 1)  # what is printed here must not get between the results that the driver prints
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -56,17 +56,25 @@ def _die_with_driver() -> None:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _begun(pipe: Connection, pickled: bytes) -> Do | None:
+def _begun(pipe: Connection, received: bytes) -> Do | None:
     """Begins the work and reports it: None is well, an error ends the run."""
-    do, problem = begun(pickled)
+    do, problem = begun(received)
     pipe.send(problem)
     return do
 
 
-def begun(pickled: bytes) -> tuple[Do | None, SpikecutError | None]:
-    """Begins a work that came from another process: the function that does a batch, or the error that ends the run."""
+def packed(work: Work) -> bytes:
+    """A work for another process: whether it will load Norse, as this one has, and the work itself."""
+    return pickle.dumps(("norse" in sys.modules, pickle.dumps(work)))
+
+
+def begun(received: bytes) -> tuple[Do | None, SpikecutError | None]:
+    """Begins a work that another process packed: the function that does a batch, or the error that ends the run."""
     try:
         load_blas()
+        with_norse, pickled = pickle.loads(received)
+        if with_norse:
+            load_norse()  # before the modules of the work load all of it
         work: Work = pickle.loads(pickled)
         return work.begin(), None
     except SpikecutError as error:
