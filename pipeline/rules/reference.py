@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ModelError
@@ -81,6 +82,16 @@ def place_of(value: float, quantiles: Quantiles) -> str:
     return f"{LEVELS[at - 1]} to {LEVELS[at]} %"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamStatistics:
+    """The numbers of one stream: of each bin its events and the share of active pixels; ON events, and its length."""
+
+    counts: Int64[ndarray, " T"]
+    active: Float64[ndarray, " T"]
+    n_on: int
+    us: int
+
+
 class FrameStatistics:
     """Collects the statistics of many streams of frames while a network reads them; one number a bin stays."""
 
@@ -109,19 +120,29 @@ class FrameStatistics:
             self._us[place] += frame.end_us - frame.start_us
             yield frame
 
+    def one(self, at: int) -> StreamStatistics:
+        """Those of one stream."""
+        counts, active = np.array(self._counts[at], np.int64), np.array(self._active[at], np.float64)
+        return StreamStatistics(counts, active, self._on[at], self._us[at])
+
     def of(self, which: Sequence[int], about: str) -> Reference | None:
         """The statistics of the streams `which`; None if they have no events."""
-        used = [i for i in which if self._us[i] and sum(self._counts[i])]
-        if not used:
-            return None
-        counts = np.array([sum(self._counts[i]) for i in used], np.float64)
-        seconds = np.array([self._us[i] for i in used]) / 1e6
-        return Reference(
-            n=len(used),
-            about=about,
-            events_per_bin=quantiles_of([n for i in used for n in self._counts[i]]),
-            active_share=quantiles_of([share for i in used for share in self._active[i]]),
-            rate_hz=quantiles_of(counts / seconds),
-            on_share=quantiles_of(np.minimum(np.array([self._on[i] for i in used]) / counts, 1)),
-            duration_s=quantiles_of(seconds),
-        )
+        return reference_over([self.one(i) for i in which], about)
+
+
+def reference_over(streams: Sequence[StreamStatistics], about: str) -> Reference | None:
+    """The statistics of streams; None if they have no events."""
+    used = [one for one in streams if one.us and one.counts.sum()]
+    if not used:
+        return None
+    counts = np.array([one.counts.sum() for one in used], np.float64)
+    seconds = np.array([one.us for one in used]) / 1e6
+    return Reference(
+        n=len(used),
+        about=about,
+        events_per_bin=quantiles_of(np.concatenate([one.counts for one in used])),
+        active_share=quantiles_of(np.concatenate([one.active for one in used])),
+        rate_hz=quantiles_of(counts / seconds),
+        on_share=quantiles_of(np.minimum(np.array([one.n_on for one in used]) / counts, 1)),
+        duration_s=quantiles_of(seconds),
+    )

@@ -28,9 +28,12 @@ from spikecut.pipeline.rules.observed import equal_cost_confidence
 from spikecut.pipeline.rules.reference import Reference, quantiles_of
 from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.rules.step_budget import Planned
+from spikecut.tools.batch.executors import executor_of
+from spikecut.tools.batch.gathered import Gathered, refuse_trained_on, refuse_unfinished
 from spikecut.tools.batch.network_choice import network_for_data
-from spikecut.tools.batch.outputs import Gathered, Named, gather, refuse_trained_on
+from spikecut.tools.batch.outputs import Named, Passing, gather
 from spikecut.tools.cutoff_lookup import available, beside, called, find_cutoff, policy_of
+from spikecut.tools.flags import command_line
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.time_unit import pace_of
 
@@ -82,8 +85,9 @@ def _calibrate(
 ) -> int:
     """Fits and writes the cutoffs that passed the checks."""
     network = Named(str(weights), options.engine)
-    gathered = gather(options.folder, network, options.part, read_options(options), policy)
+    gathered = gather(options.folder, network, options.part, read_options(options), policy, _passing(options))
     refuse_trained_on(gathered, options.force)
+    refuse_unfinished(gathered, options.force)
     if options.outputs:
         gathered.save(options.outputs, overwrite=options.overwrite)
     gathered = dataclasses.replace(gathered, recorded=read_with(gathered.recorded, options))
@@ -99,6 +103,15 @@ def _calibrate(
     for line in dict.fromkeys(f"{name.partition('-')[0]}: {cutoff.promise}" for name, cutoff in fitted.items()):
         print(line, file=sys.stderr)
     return 3 if gathered.n_damaged else 0
+
+
+def _passing(options: "Calibrate") -> Passing:
+    return Passing(
+        executor=executor_of(options),
+        out=options.keep,
+        command=command_line("calibrate", options),
+        otherwise="--keep RUN makes a run that can be gone on with",
+    )
 
 
 def _network(options: "Calibrate") -> Path:
@@ -220,7 +233,8 @@ def reference_of(gathered: Gathered, cutoff: CutoffDecider[Any]) -> Reference | 
 def _add_statistics(options: "Calibrate") -> int:
     """Adds the statistics of recordings to the cutoffs beside the network, which are not fitted anew."""
     network = Named(str(_network(options)), options.engine)
-    gathered = gather(options.folder, network, options.part, read_options(options))
+    gathered = gather(options.folder, network, options.part, read_options(options), how=_passing(options))
+    refuse_unfinished(gathered, options.force)
     if gathered.statistics is None:
         raise ConfigError("--statistics-only: these examples have no events", hint="pictures have no statistics")
     folder = options.out or (gathered.weights.parent if gathered.weights.parent != opening.SHIPPED else Path())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spikecut.pipeline.files.atomic_files import flush, new_file
-from spikecut.tools.batch.outputs import Gathered
+from spikecut.tools.batch.gathered import Gathered
 
 
 def write_evaluation(

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
-from spikecut.models.files.checkpoint import read_card
+from spikecut.models.files.checkpoint import read_card as read_network_card
 from spikecut.pipeline.errors import ConfigError, ModelError, SpikecutError, printable
 from spikecut.pipeline.outputs_file import load_outputs
 from spikecut.sources.datasets import is_dataset, open_dataset
 from spikecut.sources.datasets.base import Dataset, InputKind
 from spikecut.sources.formats.reading.files import check_name
+from spikecut.tools.batch.run_folder.card import read_card
+from spikecut.tools.batch.run_folder.folder import CARD
 
 _MOST_NAMES = 6
 
@@ -36,8 +38,8 @@ class Candidate:
 def network_for_data(model: str | None, data: Path, *, text: bool = False) -> Path:
     """The weights of the network of that name; without one those of the network that fits a data set, with a note.
 
-    `data` may be a file of recorded outputs: its network is the one that recorded them. With `text` files of text are
-    recordings.
+    `data` may be a file of recorded outputs, or a run that keeps them: its network is the one that recorded them. With
+    `text` files of text are recordings.
 
     Raises:
         ConfigError: if none fits, or several do, naming them.
@@ -47,7 +49,7 @@ def network_for_data(model: str | None, data: Path, *, text: bool = False) -> Pa
         return opening.locate(model)
     check_name(data)
     candidates = list(_candidates(data))
-    recorded = data.is_file() and not is_dataset(data)
+    recorded = (data / CARD).is_file() or (data.is_file() and not is_dataset(data))
     fit = _recorded_by(candidates, data) if recorded else _knowing_classes(candidates, data, text)
     if len(fit) > 1:
         raise ConfigError(
@@ -69,7 +71,7 @@ def _candidates(data: Path) -> Iterator[Candidate]:
     for folder in (opening.SHIPPED, Path(), data if data.is_dir() else data.parent):
         for weights in sorted(folder.glob("*.safetensors")):
             try:
-                card = read_card(weights.with_suffix(".json"))
+                card = read_network_card(weights.with_suffix(".json"))
             except (SpikecutError, OSError):
                 continue
             if (identity := (card.weights_sha256, card.classes)) not in networks:
@@ -78,7 +80,14 @@ def _candidates(data: Path) -> Iterator[Candidate]:
 
 
 def _recorded_by(candidates: list[Candidate], data: Path) -> list[Candidate]:
-    network = load_outputs(data)[1].get("network")
+    """The network that recorded outputs: where the card of their run says, or one of the candidates."""
+    if (data / CARD).is_file():
+        stored = read_card(data / CARD)
+        network, weights = stored["answers"].get("network"), Path(str(stored.get("weights")))
+        if weights.is_file():
+            candidates = [Candidate(weights, opening.card_of(weights)), *candidates]
+    else:
+        network = load_outputs(data)[1].get("network")
     if fit := [one for one in candidates if one.card.weights_sha256 == network]:
         return fit[:1]
     raise ConfigError(f"{data}: none of the networks here recorded these outputs", hint="--model names its network")

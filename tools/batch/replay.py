@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikecut.models.card import ModelCard
@@ -24,13 +25,14 @@ from spikecut.pipeline.rules.thresholds import fixed
 from spikecut.sources.datasets.reading import Fate
 from spikecut.tools.batch.examples import Examples, examples_of
 from spikecut.tools.batch.executors import executor_of
+from spikecut.tools.batch.gathered import overlap_text
 from spikecut.tools.batch.network_choice import network_for_data
-from spikecut.tools.batch.outcomes import Outcomes, overlap
-from spikecut.tools.batch.outputs import overlap_text
+from spikecut.tools.batch.passes.course import complain_of, going_on
+from spikecut.tools.batch.passes.outcomes import Outcomes, overlap
+from spikecut.tools.batch.passes.replay_run import Replayed, replay_all, run_card
+from spikecut.tools.batch.passes.replay_work import FULL, ReplayWork
 from spikecut.tools.batch.replay_report import Timing, print_table, rows_of
-from spikecut.tools.batch.replay_run import Replayed, replay_all, run_card
-from spikecut.tools.batch.replay_work import FULL, ReplayWork
-from spikecut.tools.batch.run_folder.folder import RunFolder, open_run
+from spikecut.tools.batch.run_folder.folder import Opening, RunFolder, open_run
 from spikecut.tools.batch.run_folder.manifest import items_of
 from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted, warn_of_fits, with_equal_cost
 from spikecut.tools.flags import command_line
@@ -40,8 +42,6 @@ from spikecut.tools.time_unit import pace_of
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.measure.replay import Replay
-
-_MOST_LINES = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +103,8 @@ def run_replay(options: "Replay") -> int:
         examples=examples,
     )
     with _kept(options, work, card) as run:
-        replayed = _interruptible(options, work, run)
+        with going_on(run, command_line("replay", options), "--out RUN makes a run that can be gone on with"):
+            replayed = replay_all(work, run, executor_of(options))
         outcomes = replayed.outcomes
         n_bad = _complain(replayed, examples, options.folder, run)
         say_fits(replayed.fits, examples.reading)
@@ -155,39 +156,16 @@ def _kept(options: "Replay", work: ReplayWork, card: ModelCard) -> Iterator[RunF
     labels = [card.classes[label] for label in examples.labels]
     items = items_of(examples.members, ids, labels)
     about = run_card(work, card, command_line("replay", options))
-    with open_run(options.out, about, items, retry_quarantined=options.retry_quarantined) as run:
+    with open_run(options.out, about, items, Opening(options.retry_quarantined)) as run:
         yield run
 
 
-def _interruptible(options: "Replay", work: ReplayWork, run: RunFolder | None) -> Replayed:
-    """The pass; an interruption says how far it came, and how to go on."""
-    try:
-        return replay_all(work, run, executor_of(options))
-    except KeyboardInterrupt:
-        if run is None:
-            print("nothing is kept: --out RUN makes a run that can be gone on with", file=sys.stderr)
-        else:
-            n, done = len(run.items), len(run.done())
-            print(f"{run.path}: {done} of {n} are done. This goes on from there:", file=sys.stderr)
-            print(f"  {command_line('replay', options)}", file=sys.stderr)
-            run.note("interrupted", n_done=done)
-        raise
-
-
-def _complain(replayed: Replayed, examples: Examples, folder: Any, run: RunFolder | None) -> int:
+def _complain(replayed: Replayed, examples: Examples, folder: Path, run: RunFolder | None) -> int:
     """Says on stderr which recordings could not be read or were damaged; returns how many."""
     outcomes = replayed.outcomes
     places = dict(zip(examples.ids(folder), (member.place for member in examples.members), strict=True))
-    lines = [f"quarantined: {fault.message}" for fault in replayed.faults]
-    hurt = ((item, int(n)) for item, n in zip(outcomes.items, outcomes.dropped, strict=True) if n)
-    lines += [f"damaged: {places[item]}: {n} events lost" for item, n in hurt]
-    most = len(lines) if run is None else _MOST_LINES
-    for line in lines[:most]:
-        print(printable(line), file=sys.stderr)
-    if run is not None and len(lines) > most:
-        more = len(lines) - most
-        print(f"and {more} more: {run.path / 'quarantine.jsonl'} and the column dropped of its parts", file=sys.stderr)
-    return len(lines)
+    hurt = {places[item]: int(n) for item, n in zip(outcomes.items, outcomes.dropped, strict=True) if n}
+    return complain_of(replayed.faults, hurt, None if run is None else run.path)
 
 
 def _timed(options: "Replay", work: ReplayWork, card: ModelCard, outcomes: Outcomes) -> Timing:

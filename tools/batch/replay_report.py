@@ -14,7 +14,7 @@ from rich.table import Table
 from spikecut.pipeline.metrics.intervals import Estimate, bootstrap_mean, bootstrap_ratio, wilson
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import policy_cost
-from spikecut.tools.batch.outcomes import Outcomes
+from spikecut.tools.batch.passes.outcomes import Outcomes
 from spikecut.tools.time_unit import Pace
 
 

@@ -1,15 +1,12 @@
 """Two evaluations of the same recordings, paired: differences of the second from the first."""
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
 
-from spikecut.pipeline.errors import ConfigError, ModelError
-from spikecut.pipeline.files.limits import small_text
+from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.metrics.intervals import Estimate, bootstrap_difference, bootstrap_ratio
-from spikecut.tools.reports.evaluation_file import read_evaluation
+from spikecut.tools.reports.run_results import decisions_of
 
 
 def compared(first: Path, second: Path, seed: int) -> str:
@@ -18,7 +15,7 @@ def compared(first: Path, second: Path, seed: int) -> str:
     Raises:
         ConfigError: if they share no rule, or no recording.
     """
-    one, other = _decisions(first), _decisions(second)
+    one, other = decisions_of(first, seed), decisions_of(second, seed)
     rules = [name for name in one if name in other]
     if not rules:
         raise ConfigError(f"{first} and {second} share no rule: {', '.join(one)}; {', '.join(other)}")
@@ -36,21 +33,6 @@ def compared(first: Path, second: Path, seed: int) -> str:
             f"{ratio.value:.2f}x earlier ({ratio.low:.2f} to {ratio.high:.2f})"
         )
     return "\n".join(lines)
-
-
-def _decisions(run: Path) -> dict[str, dict[str, tuple[float, float]]]:
-    """For every rule and recording: whether it was right, and after how many ms."""
-    read_evaluation(run)
-    decisions: dict[str, dict[str, tuple[float, float]]] = {}
-    try:
-        for row in csv.DictReader(io.StringIO(small_text(run / "decisions.csv", "table-bytes"), newline="")):
-            decision = (float(row["truth"] == row["answer"]), float(row["ms"]))
-            decisions.setdefault(row["rule"], {})[row["recording"]] = decision
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise ModelError(
-            f"{run / 'decisions.csv'}: no table of decisions", hint="spikecut evaluate --overwrite"
-        ) from error
-    return decisions
 
 
 def _signed(one: Estimate, form: str) -> str:

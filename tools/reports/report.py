@@ -12,8 +12,9 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.files.atomic_files import claimed, refuse_existing, write_bytes, write_text
 from spikecut.tools.reports import plots
 from spikecut.tools.reports.comparison import compared
-from spikecut.tools.reports.evaluation_file import check_shown, read_evaluation
+from spikecut.tools.reports.evaluation_file import check_shown
 from spikecut.tools.reports.rendering import render
+from spikecut.tools.reports.run_results import evaluation_of
 from spikecut.tools.time_unit import pace_in
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def run_report(options: "Report") -> int:
     assert run is not None
     target = out or run / "report.html"
     refuse_existing(target, overwrite=options.overwrite)
-    evaluation = read_evaluation(run)
+    evaluation = evaluation_of(run, options.seed)
     check_shown(run, evaluation)
     command = ["spikecut", "report", str(run), *(["--out", str(out)] if out else [])]
     with claimed(target):
@@ -83,7 +84,7 @@ def page(evaluation: dict[str, Any], run: Path, folder: Path, command: str) -> s
     return render(
         "report.html",
         evaluation=evaluation,
-        data_name=Path(evaluation["data"]).name,
+        data_name=_data_name(evaluation),
         things=unit.things,
         window=_window(evaluation),
         heads=heads,
@@ -95,6 +96,12 @@ def page(evaluation: dict[str, Any], run: Path, folder: Path, command: str) -> s
         version=spikecut.__version__,
         run=str(run),
     )
+
+
+def _data_name(evaluation: dict[str, Any]) -> str:
+    """The name of the data, and of an unfinished run how far it is."""
+    name, part = Path(evaluation["data"]).name, evaluation.get("unfinished")
+    return f"{name} (unfinished: {part['n_done']} of {part['n_items']} recordings)" if part else name
 
 
 def _figures(evaluation: dict[str, Any], folder: Path) -> dict[str, list[Figure]]:

@@ -21,7 +21,7 @@ from spikecut.pipeline.files.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.rules.step_budget import budgets
 from spikecut.sources.datasets.base import INPUTS
 from spikecut.sources.datasets.digests import digests_of_policy
-from spikecut.tools.batch.outputs import Look, Named, gather
+from spikecut.tools.batch.outputs import Look, Named, Passing, gather
 from spikecut.tools.cutoff_lookup import policy_beside
 from spikecut.tools.machine import commit, processor
 from spikecut.tools.reading_options import read_options
@@ -58,7 +58,7 @@ def _train(options: "Policy", weights: Path, target: Path) -> int:
     made_by, console, started = commit(), Console(stderr=True), time.monotonic()
 
     look = Look(spec.look, plan.recordings, plan.seed)
-    gathered = gather(data, Named(options.model), options.part, read_options(options), look=look)
+    gathered = gather(data, Named(options.model), options.part, read_options(options), how=Passing(look=look))
     frames, right = gathered.first, gathered.recorded.correct()
     assert frames is not None
     share = right[:, spec.look - 1].mean()

@@ -19,10 +19,10 @@ from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.thresholds import confidence, fixed, never, topk
 from spikecut.sources.datasets.base import Example, FrameSpec
 from spikecut.sources.formats.base import DEFAULTS
-from spikecut.tools.batch.decisions import Trail, of_decision, swept
 from spikecut.tools.batch.examples import Examples
 from spikecut.tools.batch.executors.base import Batch
-from spikecut.tools.batch.replay_work import ReplayWork
+from spikecut.tools.batch.passes.decisions import Trail, of_decision, swept
+from spikecut.tools.batch.passes.replay_work import ReplayWork
 from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted
 
 from fakes import Script, frames

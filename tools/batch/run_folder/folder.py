@@ -4,18 +4,19 @@
 (docs/replay.md). Workers write parts; everything else is written by the one process that holds the lock.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
+from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, ModelError
 from spikecut.pipeline.files.atomic_files import problems_of, write_text
 from spikecut.tools.batch.run_folder.card import RunCard, read_card
 from spikecut.tools.batch.run_folder.journal import append_line, lines_of
@@ -97,13 +98,22 @@ class RunFolder:
         write_text(self.path / SUCCESS, json.dumps(document, indent=1) + "\n", overwrite=True)
 
 
-@contextmanager
-def open_run(
-    path: Path, card: RunCard, items: Sequence[Item], *, retry_quarantined: bool = False
-) -> Iterator[RunFolder]:
-    """Begins a run, or goes on with the one that a folder holds; it is locked while the block runs.
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a run folder is opened.
 
-    With `retry_quarantined` what was left out is tried again.
+    With `retry_quarantined` what was left out is tried again. With `anew` a run that was asked for something else, or
+    is of other data, makes room for this one. With `among_others` the folder may hold other files.
+    """
+
+    retry_quarantined: bool = False
+    anew: bool = False
+    among_others: bool = False
+
+
+@contextmanager
+def open_run(path: Path, card: RunCard, items: Sequence[Item], how: Opening = Opening()) -> Iterator[RunFolder]:
+    """Begins a run, or goes on with the one that a folder holds; it is locked while the block runs.
 
     Raises:
         ConfigError: if the folder holds something else, or a run with another configuration or of other data.
@@ -111,21 +121,40 @@ def open_run(
         EnvironmentProblem: if it cannot be written, or pyarrow is missing.
     """
     pyarrow()
-    if path.exists() and not (path / CARD).is_file() and _is_foreign(path):
+    if path.exists() and not (path / CARD).is_file() and not how.among_others and _is_foreign(path):
         raise ConfigError(f"{path} holds something else than a run", hint="give a folder that is new or empty")
     with problems_of(path):
         (path / PARTS).mkdir(parents=True, exist_ok=True)
     with driver_of(path) as before:
         run = RunFolder(path, card.key(items), tuple(items))
         if (path / CARD).is_file():
-            _go_on(run, card, retry_quarantined)
-        else:
+            try:
+                _go_on(run, card, how.retry_quarantined)
+            except (ConfigError, ModelError):
+                if not how.anew:
+                    raise
+                remove_run(path)
+        if not (path / CARD).is_file():
+            remove_run(path)  # what a kill has left of a removal
+            with problems_of(path):
+                run.parts.mkdir(exist_ok=True)
             write_manifest(path / MANIFEST, items)
             card.save(path / CARD, run.key)
         for partial in run.parts.glob(".*.tmp"):
             partial.unlink(missing_ok=True)
         run.note("driver", pid=os.getpid(), host=socket.gethostname(), **({"took_over": before} if before else {}))
         yield run
+
+
+def remove_run(path: Path, but: Collection[str] = ()) -> None:
+    """Removes the files of a run, its card first, `but` those, and leaves what else the folder holds and the lock."""
+    for name in (CARD, SUCCESS, MANIFEST, QUARANTINE, LOG):
+        if name not in but:
+            (path / name).unlink(missing_ok=True)
+    for part in (path / PARTS).glob("*part-*"):
+        part.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # something else lies there
+        (path / PARTS).rmdir()
 
 
 def faults_in(path: Path) -> dict[str, Fault]:

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ _TYPES: Mapping[str, Callable[[Any], Any]] = {
     "int32": lambda arrow: arrow.int32(),
     "int64": lambda arrow: arrow.int64(),
     "float32": lambda arrow: arrow.float32(),
+    "list of int64": lambda arrow: arrow.list_(arrow.int64()),
     "list of float32": lambda arrow: arrow.list_(arrow.float32()),
+    "list of float64": lambda arrow: arrow.list_(arrow.float64()),
 }
 
 
@@ -85,8 +88,8 @@ def write_table(path: Path, table: Table, kinds: Kinds) -> None:
             partial.unlink(missing_ok=True)
 
 
-def read_table(path: Path, kinds: Kinds) -> Table:
-    """Reads columns of a file, which may have more.
+def read_table(path: Path, kinds: Kinds, *, whole: bool = False) -> Table:
+    """Reads columns of a file, which may have more; with `whole` damage to those is noticed, too.
 
     Raises:
         ModelError: if the file is damaged or has other columns.
@@ -95,7 +98,9 @@ def read_table(path: Path, kinds: Kinds) -> Table:
     arrow = pyarrow()
     with path.open("rb") as file:
         try:
-            rows = arrow.parquet.read_table(file, columns=list(kinds), page_checksum_verification=True)
+            rows = arrow.parquet.read_table(
+                file, columns=None if whole else list(kinds), page_checksum_verification=True
+            )
             about = json.loads((rows.schema.metadata or {}).get(_ABOUT, b"{}"))
             return Table({name: _values(rows, name, _TYPES[kind](arrow)) for name, kind in kinds.items()}, about)
         except (arrow.ArrowException, KeyError, ValueError, OSError) as error:
@@ -103,12 +108,15 @@ def read_table(path: Path, kinds: Kinds) -> Table:
 
 
 def _values(rows: Any, name: str, kind: Any) -> Sequence[Any]:
-    """One column: numbers without gaps as an array, everything else as a list."""
-    column = rows.column(name)
+    """One column: numbers as an array, lists of numbers as arrays, both without gaps; everything else as a list."""
+    column = rows.column(name).combine_chunks()
     if column.type != kind:
         raise ValueError(f"column {name} holds {column.type}; expected {kind}")
-    if column.null_count or str(kind) in ("string", "list<element: float>"):
+    if column.null_count or str(kind) == "string":
         values: list[Any] = column.to_pylist()
         return values
-    numbers: Sequence[Any] = column.to_numpy()
-    return numbers
+    if not hasattr(column, "offsets"):
+        numbers: Sequence[Any] = column.to_numpy(zero_copy_only=False)
+        return numbers
+    flat, ends = column.values.to_numpy(zero_copy_only=False), column.offsets.to_numpy()
+    return [flat[start:end] for start, end in pairwise(ends.tolist())]

@@ -34,6 +34,22 @@ KINDS: Kinds = {
 SHORT: Kinds = {name: kind for name, kind in KINDS.items() if name != "logits"}
 
 
+OUTPUTS: Kinds = {  # of a pass that is kept to be evaluated: one row for every recording
+    "item_id": "text",
+    "place": "text",
+    "label": "text",
+    "subject": "text",
+    "sha256": "text",
+    "dropped": "int64",
+    "outputs": "list of float32",
+    "plans": "list of float32",
+    "events": "list of int64",
+    "active": "list of float64",
+    "n_on": "int64",
+    "us": "int64",
+}
+
+
 def key_of(run_key: str, items: Sequence[str]) -> str:
     """The name of the part that some items of a run make: 16 hexadecimal digits.
 
@@ -48,13 +64,13 @@ def path_of(folder: Path, key: str) -> Path:
     return folder / f"part-{key}.parquet"
 
 
-def write_part(folder: Path, key: str, table: Table) -> None:
+def write_part(folder: Path, key: str, table: Table, kinds: Kinds = KINDS) -> None:
     """Writes a part.
 
     Raises:
         EnvironmentProblem: if it cannot be written, such as on a full disk.
     """
-    write_table(path_of(folder, key), table, KINDS)
+    write_table(path_of(folder, key), table, kinds)
 
 
 def parts_in(folder: Path) -> list[Path]:
@@ -72,7 +88,7 @@ def read_part(path: Path, kinds: Kinds = SHORT) -> Table:
 
 
 def whole_parts(folder: Path, items: frozenset[str]) -> Iterator[tuple[Path, Table | None]]:
-    """Every part with its rows, the largest first; None in their place if it has to be done again.
+    """Every part with its items, the largest first; None in their place if it has to be done again.
 
     That is so where the file is damaged, or holds a recording that the run does not know or that another part holds:
     of a batch that was done twice, whole and in halves, one is enough.
@@ -80,7 +96,7 @@ def whole_parts(folder: Path, items: frozenset[str]) -> Iterator[tuple[Path, Tab
     taken: set[str] = set()
     for path in sorted(parts_in(folder), key=lambda path: (-_size(path), path)):
         try:
-            table = read_part(path)
+            table = read_table(path, {"item_id": "text"}, whole=True)
         except (ModelError, OSError):
             yield path, None
             continue

@@ -10,6 +10,7 @@ from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import (
     BesideNetwork,
     EngineOptions,
+    ExecutorOptions,
     FitOptions,
     ModelOfData,
     NoDefault,
@@ -30,7 +31,7 @@ _CHOOSING = (
 
 @own_flags_first
 @dataclass(frozen=True)
-class Calibrate(EngineOptions, FitOptions, ReadingOptions):
+class Calibrate(EngineOptions, ExecutorOptions, FitOptions, ReadingOptions):
     """Fit cutoffs on held-out recordings for a tolerated loss: with Learn then Test, or with other rules.
 
     $ spikecut calibrate Train --model runs/nmnist/nmnist.safetensors --part calibration
@@ -41,7 +42,7 @@ class Calibrate(EngineOptions, FitOptions, ReadingOptions):
     uses_torch: ClassVar[bool] = True
 
     folder: tyro.conf.Positional[Path]
-    """A folder of <class>/<recording>, of DVS128 Gesture, or of pictures; an archive; or a file from --outputs."""
+    """A folder of <class>/<recording>, of DVS128 Gesture, of pictures; an archive; a file from --outputs; or a run."""
     model: ModelOfData = None
     part: PartOf = "calibration"
     rule: tuple[str, ...] = ("ltt",)
@@ -65,13 +66,15 @@ class Calibrate(EngineOptions, FitOptions, ReadingOptions):
     or_never: bool = False
     """If the recordings are too few for a promise, write a rule that never stops early instead of refusing."""
     out: BesideNetwork = None
+    keep: Annotated[Path | None, NoDefault] = None
+    """A run folder that keeps the outputs while they are recorded: the same command goes on after an interruption."""
     outputs: Annotated[Path | None, NoDefault] = None
     """Also write the network's outputs to this .npz file, which calibrate and evaluate read in place of a folder."""
     overwrite: Overwrite = False
     statistics_only: bool = False
     """Only add the statistics of these recordings to the cutoffs beside the network; nothing is fitted."""
     force: bool = False
-    """Also use recordings that trained the network."""
+    """Also use recordings that trained the network, or an unfinished run."""
 
     @classmethod
     def more_help(cls) -> str:

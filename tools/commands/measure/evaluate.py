@@ -10,6 +10,7 @@ from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import (
     Cutoffs,
     EngineOptions,
+    ExecutorOptions,
     FitOptions,
     IntervalSeed,
     Json,
@@ -23,7 +24,7 @@ from spikecut.tools.options import (
 
 @own_flags_first
 @dataclass(frozen=True)
-class Evaluate(EngineOptions, FitOptions, ReadingOptions):
+class Evaluate(EngineOptions, ExecutorOptions, FitOptions, ReadingOptions):
     """Compare all fitted cutoffs on one pass of the network: accuracy against time, with intervals.
 
     $ spikecut evaluate drawn_test --model gestures --out runs/evaluation
@@ -34,9 +35,9 @@ class Evaluate(EngineOptions, FitOptions, ReadingOptions):
     uses_torch: ClassVar[bool] = True
 
     folder: tyro.conf.Positional[Path]
-    """A folder of <class>/<recording>, of DVS128 Gesture, or of pictures; a picture archive; or an outputs.npz file."""
+    """A folder of <class>/<recording>, of DVS128 Gesture, of pictures; a picture archive; an outputs.npz; or a run."""
     out: Path
-    """The folder to write the results to."""
+    """The folder to write the results to. Until they are there it keeps the outputs: the same command goes on."""
     model: ModelOfData = None
     cutoff: Cutoffs = ()
     part: PartOf = "test"

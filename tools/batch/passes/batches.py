@@ -7,6 +7,8 @@ recordings make the same parts in every run.
 from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
+import numpy as np
+
 from spikecut.sources.datasets.base import Example
 from spikecut.tools.batch.executors.base import Batch
 from spikecut.tools.batch.run_folder.parts import key_of
@@ -22,16 +24,16 @@ def batch_of(run_key: str, items: Sequence[str]) -> Batch:
 def batches_of(
     run_key: str, ids: Sequence[str], members: Sequence[Example], finished: Collection[str] = ()
 ) -> Iterator[Batch]:
-    """All batches of a run; of those that are done in part what is left."""
+    """All batches of a run, shuffled, so that what is done early stands for all; of those done in part what is left."""
     size = min(_MOST, max(_LEAST, -(-len(ids) // _WANTED)))
-    gathered: list[str] = []
+    divided: list[list[str]] = [[]]
     at = 0
     for _, group in groupby(members, key=lambda member: id(member.source)):
         n = len(list(group))
-        gathered += ids[at : at + n]
+        if len(divided[-1]) >= size:
+            divided.append([])
+        divided[-1] += ids[at : at + n]
         at += n
-        if len(gathered) >= size or at == len(ids):
-            left = [item for item in gathered if item not in finished]
-            if left:
-                yield batch_of(run_key, left)
-            gathered = []
+    for place in np.random.default_rng(0).permutation(len(divided)).tolist():
+        if left := [item for item in divided[place] if item not in finished]:
+            yield batch_of(run_key, left)

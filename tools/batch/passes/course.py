@@ -1,0 +1,125 @@
+"""Runs a work over the recordings of a data set: what is not done yet is driven in batches, and counted."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spikecut.pipeline.errors import printable
+from spikecut.pipeline.fit import Fits
+from spikecut.sources.datasets.base import Example
+from spikecut.tools.batch.driving import Done, Quarantined, drive
+from spikecut.tools.batch.executors.base import Executor, Work
+from spikecut.tools.batch.passes.batch_reading import BatchResult, fits_of
+from spikecut.tools.batch.passes.batches import batch_of, batches_of
+from spikecut.tools.batch.passes.progress import Progress, shown
+from spikecut.tools.batch.run_folder.folder import QUARANTINE, Fault, RunFolder
+from spikecut.tools.batch.run_folder.parquet import Columns, Kinds
+from spikecut.tools.batch.run_folder.parts import parts_in, read_part
+
+_MOST_LINES = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """One run over all recordings. `run` is the folder that keeps it, None to keep nothing; `what` is its name.
+
+    `faults` are the recordings that are left out, `fits` how other sensors were shown; both fill while it goes.
+    """
+
+    what: str
+    ids: Sequence[str]
+    members: Sequence[Example]
+    executor: Executor
+    run: RunFolder | None = None
+    faults: dict[str, Fault] = field(default_factory=dict)
+    fits: Fits = field(default_factory=Fits)
+
+    def tables(self, work: Work, kinds: Kinds, watched: str = "") -> Iterator[Columns]:
+        """Does what is not done yet, then gives the rows of all recordings, a part or a batch at a time.
+
+        Progress shows the answers of the rule `watched`.
+        """
+        for result in self._results(work, watched):
+            if result.rows is not None:
+                yield result.rows
+        if self.run is None:
+            return
+        for path in parts_in(self.run.parts):
+            table = read_part(path, kinds)
+            for fit in fits_of(table.about):
+                self.fits.add(fit)
+            yield table.columns
+
+    def left_out(self, answered: Sequence[str]) -> tuple[Fault, ...]:
+        """The faults of recordings without an answer, in the order of the data set."""
+        answers = set(answered)
+        return tuple(self.faults[item] for item in self.ids if item in self.faults and item not in answers)
+
+    def _results(self, work: Work, watched: str) -> Iterator[BatchResult]:
+        run = self.run
+        run_key = "" if run is None else run.key
+        self.faults.update({} if run is None else run.quarantined())
+        finished = frozenset() if run is None else run.done() | self.faults.keys()
+        progress = Progress(self.what, len(self.ids), len(finished), watched)
+        batches = batches_of(run_key, self.ids, self.members, finished)
+        with shown(progress) as display:
+            for item in drive(work, batches, self.executor, rebatch=lambda items: batch_of(run_key, items)):
+                faults = _faults(item)
+                for fault in faults:
+                    self.faults[fault.item_id] = fault
+                    if run is not None:
+                        run.quarantine(fault)
+                if isinstance(item, Done):
+                    result: BatchResult = item.value
+                    for fit in result.fits:
+                        self.fits.add(fit)
+                    progress.add(result.n, result.n_right, result.us, len(faults))
+                    if run is not None:
+                        run.note("part", part=item.batch.key, n=result.n, n_quarantined=len(faults))
+                    yield result
+                else:
+                    progress.add(0, 0, 0, len(faults))
+                display.update()
+        if run is not None:
+            run.complete()
+
+
+def _faults(item: Done | Quarantined) -> tuple[Fault, ...]:
+    if isinstance(item, Done):
+        faults: tuple[Fault, ...] = item.value.faults
+        return faults
+    return (Fault(item.item, item.error_class, f"{item.item}: {item.message}", item.attempts, item.worker),)
+
+
+@contextmanager
+def going_on(run: RunFolder | None, command: str, otherwise: str) -> Iterator[None]:
+    """An interruption of the block says how far a run came and how to go on; `otherwise` how one would be kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if run is None:
+            print(f"nothing is kept; {otherwise}", file=sys.stderr)
+        else:
+            n, done = len(run.items), len(run.done())
+            print(f"{run.path}: {done} of {n} are done. This goes on from there:", file=sys.stderr)
+            print(f"  {command}", file=sys.stderr)
+            run.note("interrupted", n_done=done)
+        raise
+
+
+def complain_of(faults: Sequence[Fault], damaged: Mapping[str, int], run: Path | None) -> int:
+    """Says on stderr which recordings were left out, and at which places how many events were lost; returns how many.
+
+    Of a run that is kept no more than a screen: its files hold them all.
+    """
+    lines = [f"quarantined: {fault.message}" for fault in faults]
+    lines += [f"damaged: {place}: {n} events lost" for place, n in damaged.items()]
+    most = len(lines) if run is None else _MOST_LINES
+    for line in lines[:most]:
+        print(printable(line), file=sys.stderr)
+    if run is not None and len(lines) > most:
+        more = f"and {len(lines) - most} more: {run / QUARANTINE}, and the column dropped of its parts"
+        print(printable(more), file=sys.stderr)
+    return len(lines)
