@@ -6,7 +6,7 @@ import numpy as np
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.metrics.intervals import Estimate, bootstrap_difference, bootstrap_ratio
-from spikecut.tools.reports.run_results import decisions_of
+from spikecut.tools.reports.run_results import FULL, answers_of
 
 
 def compared(first: Path, second: Path, seed: int) -> str:
@@ -15,7 +15,7 @@ def compared(first: Path, second: Path, seed: int) -> str:
     Raises:
         ConfigError: if they share no rule, or no recording.
     """
-    one, other = decisions_of(first, seed), decisions_of(second, seed)
+    one, other = _decisions(first, seed), _decisions(second, seed)
     rules = [name for name in one if name in other]
     if not rules:
         raise ConfigError(f"{first} and {second} share no rule: {', '.join(one)}; {', '.join(other)}")
@@ -33,6 +33,15 @@ def compared(first: Path, second: Path, seed: int) -> str:
             f"{ratio.value:.2f}x earlier ({ratio.low:.2f} to {ratio.high:.2f})"
         )
     return "\n".join(lines)
+
+
+def _decisions(run: Path, seed: int) -> dict[str, dict[str, tuple[float, float]]]:
+    """For every rule and recording: whether it was right, and after how many ms."""
+    decisions: dict[str, dict[str, tuple[float, float]]] = {}
+    for one in answers_of(run, seed):
+        if one.rule != FULL:
+            decisions.setdefault(one.rule, {})[one.recording] = (float(one.truth == one.answer), one.ms)
+    return decisions
 
 
 def _signed(one: Estimate, form: str) -> str:

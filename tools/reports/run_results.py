@@ -2,8 +2,9 @@
 
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.files.limits import small_text
@@ -13,8 +14,22 @@ from spikecut.tools.batch.run_folder.manifest import read_manifest
 from spikecut.tools.batch.run_folder.parts import read_part, whole_parts
 from spikecut.tools.reports.evaluation_file import read_evaluation
 
-Decisions = dict[str, dict[str, tuple[float, float]]]  # by rule and recording: 1.0 if right, and after how many ms
+if TYPE_CHECKING:
+    from spikecut.tools.batch.evaluation import Evaluated
+    from spikecut.tools.batch.gathered import Gathered
+
+FULL = "none"  # the rule of the full window
 _READ = ("item_id", "rule", "label", "pred", "t_dec_us")
+
+
+class Answered(NamedTuple):
+    """The answer of one rule to one recording, after so many ms."""
+
+    rule: str
+    recording: str
+    truth: str
+    answer: str
+    ms: float
 
 
 def evaluation_of(run: Path, seed: int) -> dict[str, Any]:
@@ -24,34 +39,39 @@ def evaluation_of(run: Path, seed: int) -> dict[str, Any]:
         ModelError: if there is none, or it is damaged.
         ConfigError: if the run keeps no outputs, or nothing is done yet.
     """
-    return _evaluated(run, seed)[0] if _is_unfinished(run) else read_evaluation(run)
+    return _evaluated(run, seed)[0].document if is_run(run) else read_evaluation(run)
 
 
-def decisions_of(run: Path, seed: int) -> Decisions:
-    """The decisions of an evaluation or of a run of replay, finished or not.
+def answers_of(run: Path, seed: int) -> Iterator[Answered]:
+    """The answers in an evaluation, or in a run, finished or not; of a run also those of the full window.
 
     Raises:
         ModelError: if there are none, or they are damaged.
         ConfigError: if nothing is done yet.
     """
-    if not _is_unfinished(run):
+    if not is_run(run):
         read_evaluation(run)
-        return _from_table(run / "decisions.csv")
-    if read_card(run / CARD)["answers"].get("command") == "replay":
-        return _from_parts(run)
-    header, *rows = _evaluated(run, seed)[1]
-    decisions: Decisions = {}
-    for row in rows:
-        _add(decisions, dict(zip(header, row, strict=True)))
-    return decisions
+        yield from _from_table(run / "decisions.csv")
+    elif read_card(run / CARD)["answers"].get("command") == "replay":
+        yield from _from_parts(run)
+    else:
+        whole, gathered = _evaluated(run, seed)
+        recorded, names = gathered.recorded, gathered.card.classes
+        ms = recorded.horizon * gathered.card.spec.step_us / 1000
+        last = recorded.logits()[:, -1].argmax(axis=1)
+        for name, label, answer in zip(gathered.names, recorded.labels, last, strict=True):
+            yield Answered(FULL, name, names[label], names[answer], ms)
+        header, *rows = whole.tables["decisions.csv"]
+        yield from (_answered(dict(zip(header, row, strict=True))) for row in rows)
 
 
-def _is_unfinished(run: Path) -> bool:
-    return not (run / "evaluation.json").is_file() and (run / CARD).is_file()
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a run and no evaluation: a run of replay, or one of outputs, perhaps unfinished."""
+    return not (folder / "evaluation.json").is_file() and (folder / CARD).is_file()
 
 
-def _evaluated(run: Path, seed: int) -> tuple[dict[str, Any], list[Any]]:
-    """The evaluation of what a run keeps, and its table of decisions; all cutoffs beside the network are applied."""
+def _evaluated(run: Path, seed: int) -> "tuple[Evaluated, Gathered]":
+    """The evaluation of what a run keeps; all cutoffs beside the network are applied."""
     from spikecut.models.files import opening
     from spikecut.tools.batch.evaluation import evaluated
     from spikecut.tools.batch.network_choice import network_for_data
@@ -62,34 +82,28 @@ def _evaluated(run: Path, seed: int) -> tuple[dict[str, Any], list[Any]]:
     rules = with_equal_cost(cutoffs_for((), weights, opening.card_of(weights)))
     gathered = from_run(run, weights, shared_policy(rules.values()))
     stored = read_card(run / CARD)
-    whole = evaluated(gathered, rules, seed, str(stored.get("first_command")), str(stored.get("data")))
-    return whole.document, list(whole.tables["decisions.csv"])
+    return evaluated(gathered, rules, seed, str(stored.get("first_command")), str(stored.get("data"))), gathered
 
 
-def _from_parts(run: Path) -> Decisions:
-    """The decisions of a run of replay; recordings are named by their paths, as in an evaluation."""
+def _from_parts(run: Path) -> Iterator[Answered]:
+    """The answers in a run of replay; recordings are named by their paths, as in an evaluation."""
     items = read_manifest(run / MANIFEST)
     names = {one.item_id: one.path if one.path.endswith(one.item_id) else one.item_id for one in items}
-    decisions: Decisions = {}
     for path, whole in whole_parts(run / PARTS, frozenset(names)):
         if whole is None:
             continue
         columns = read_part(path).columns
         for item, rule, label, answer, time_us in zip(*(columns[name] for name in _READ), strict=True):
-            decisions.setdefault(rule, {})[names[item]] = (float(label == answer), time_us / 1000)
-    return decisions
+            yield Answered(rule, names[item], label, answer, time_us / 1000)
 
 
-def _from_table(path: Path) -> Decisions:
-    decisions: Decisions = {}
+def _from_table(path: Path) -> list[Answered]:
     try:
-        for row in csv.DictReader(io.StringIO(small_text(path, "table-bytes"), newline="")):
-            _add(decisions, row)
+        return [_answered(row) for row in csv.DictReader(io.StringIO(small_text(path, "table-bytes"), newline=""))]
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise ModelError(f"{path}: no table of decisions", hint="spikecut evaluate --overwrite") from error
-    return decisions
 
 
-def _add(decisions: Decisions, row: dict[str, Any]) -> None:
-    """Adds a row of `decisions.csv`."""
-    decisions.setdefault(row["rule"], {})[row["recording"]] = (float(row["truth"] == row["answer"]), float(row["ms"]))
+def _answered(row: dict[str, Any]) -> Answered:
+    """A row of `decisions.csv`."""
+    return Answered(row["rule"], row["recording"], row["truth"], row["answer"], float(row["ms"]))

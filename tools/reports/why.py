@@ -35,6 +35,8 @@ from spikecut.sources.formats.reading.files import check_name
 from spikecut.tools.cutoff_lookup import cutoffs_for, shared_policy
 from spikecut.tools.frame_streams import look_at, network_for, open_for, say_fits
 from spikecut.tools.reading_options import read_options
+from spikecut.tools.reports.run_results import is_run
+from spikecut.tools.reports.why_run import print_wrong
 from spikecut.tools.time_unit import pace_of
 
 if TYPE_CHECKING:
@@ -52,14 +54,18 @@ class Answer:
 
 
 def run_why(options: "Why") -> int:
-    """The command: the network runs through one whole window, and every rule is applied to it.
+    """The command: the network runs through one whole window, and every rule is applied to it; or a run is looked at.
 
     Raises:
-        ConfigError: if the plot exists, or a start is given for a still picture.
+        ConfigError: if the plot exists, a start is given for a still picture, or a figure of a run is wanted.
         EmptyRecording: if no bin is left from the start on.
     """
     path, start_s = options.file, options.start
     check_name(path)
+    if is_run(path):
+        if options.save or start_s:
+            raise ConfigError(f"{path} is a run", hint="--save and --start are for one recording: spikecut why FILE")
+        return print_wrong(path, options.cutoff, as_json=options.json)
     save = options.save or Path(f"why_{path.stem}_{start_s:g}s.png")
     overwrite = options.overwrite or options.save is None
     refuse_existing(save, overwrite=overwrite)

@@ -1,5 +1,6 @@
 """Truths about runs of evaluate and calibrate: they go on, say what is unfinished, and change no figure."""
 
+import csv
 import json
 import os
 import shutil
@@ -77,6 +78,10 @@ def test_an_interrupted_evaluation_goes_on_and_has_the_same_figures(
     assert evaluate(out, partial) == 0
     assert f"16 of its {N} recordings are done" in capsys.readouterr().err
     assert figures(partial)["unfinished"] == {"n_done": 16, "n_items": N}
+    assert main(["why", str(out), "--cutoff", "topk-2pt", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert f"an unfinished run: 16 of its {N} recordings are done" in captured.err
+    assert {one["full_window"] for one in json.loads(captured.out)["wrong"]["topk-2pt"]} <= set("0123456789")
     assert main(["report", str(out)]) == 0
     assert f"(unfinished: 16 of {N} recordings)" in (out / "report.html").read_text()
     capsys.readouterr()
@@ -122,8 +127,23 @@ def test_a_run_of_replay_is_compared_with_an_evaluation(
         f"ltt-2pt              n {N}  right +0.0 (+0.0 to +0.0) points  time +0 (+0 to +0) ms"
         in capsys.readouterr().out
     )
+    rows = {(row["rule"], row["recording"]): row for row in _rows(whole)}
+    assert main(["why", str(run), "--json"]) == 0
+    wrong = json.loads(capsys.readouterr().out)["wrong"]
+    assert wrong["topk-2pt"]
+    for one in wrong["topk-2pt"]:
+        row = rows["topk-2pt", one["recording"]]
+        assert (one["truth"], one["answer"], one["ms"]) == (row["truth"], row["answer"], float(row["ms"]))
+    assert len(wrong["topk-2pt"]) == sum(r["rule"] == "topk-2pt" and r["truth"] != r["answer"] for r in rows.values())
+    assert main(["why", str(run), "--cutoff", "topk-2pt"]) == 0
+    assert "of them right after the full window" in capsys.readouterr().out
+    assert main(["why", str(run), "--save", "why.png"]) == 2
     assert main(["report", str(run)]) == 2
     assert "a run of replay, which keeps no outputs at every step" in capsys.readouterr().err
+
+
+def _rows(out: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((out / "decisions.csv").read_text().splitlines()))
 
 
 def test_an_evaluation_that_is_replaced_begins_anew_where_the_data_has_changed(digits: Path, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ _EVERY_S = 5.0
 class Progress:
     """How far a run is. `n_before` of its `n_all` recordings were done when it was started.
 
-    Of those done since, `n_right` are right, `us` is the sum of their times to the answer of the rule `rule`.
+    Of those done since, `n_right` are right, `us` is the sum of their times to the answer of the rule `rule`. The first
+    `n_warm` of them do not count for the rate: the network was loaded and compiled meanwhile.
     """
 
     what: str
@@ -26,6 +27,7 @@ class Progress:
     n_right: int = 0
     us: int = 0
     n_quarantined: int = 0
+    n_warm: int = 0
 
     def add(self, n_answered: int, n_right: int, us: int, n_quarantined: int) -> None:
         """Counts recordings that are done."""
@@ -41,12 +43,12 @@ class Progress:
         return self.n_before + self.n_new
 
     def line(self, seconds: float) -> str:
-        """All of it in a line; `seconds` have passed since the start.
+        """All of it in a line; `seconds` have passed since the first `n_warm`.
 
         >>> Progress("replay", 400, 100, "ltt-2pt", 100, 98, 90, 9_800_000, 2).line(20)
         'replay: 200 of 400 (50 %), 5.0/s, 40 s left; 91.8 % right after 100 ms (ltt-2pt); 2 quarantined'
         """
-        rate = self.n_new / seconds if seconds > 0 else 0.0
+        rate = (self.n_new - self.n_warm) / seconds if seconds > 0 else 0.0
         parts = f"{self.what}: {self.n_done:,} of {self.n_all:,} ({100 * self.n_done // max(1, self.n_all)} %)"
         if rate:
             parts += f", {rate:,.1f}/s, {_duration((self.n_all - self.n_done) / rate)} left"
@@ -82,6 +84,8 @@ class _Bar:
     started: float
 
     def update(self) -> None:
+        if not self.progress.n_warm:
+            self.progress.n_warm, self.started = self.progress.n_new, time.monotonic()
         text = self.progress.line(time.monotonic() - self.started)
         self.bars.update(self.task, completed=self.progress.n_done, description=text)
 
@@ -93,6 +97,8 @@ class _Lines:
 
     def update(self) -> None:
         now = time.monotonic()
+        if not self.progress.n_warm:
+            self.progress.n_warm, self.started = self.progress.n_new, now
         if now - self._last >= _EVERY_S:
             self._last = now
             print(self.progress.line(now - self.started), file=sys.stderr, flush=True)

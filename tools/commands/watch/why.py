@@ -25,15 +25,19 @@ from spikecut.tools.options import (
 class Why(EngineOptions, FitOptions, FileOptions):
     """Show the evidence over time in one recording, and where every fitted cutoff stops with which answer.
 
+    Of a run of replay, or of evaluate while it is unfinished, the recordings to which early answers were wrong.
+
     $ spikecut why seven.bin
 
     $ spikecut why user24_led.aedat --start 12.5 --save why.png
+
+    $ spikecut why runs/nmnist --cutoff ltt-2pt
     """
 
     uses_torch: ClassVar[bool] = True
 
     file: tyro.conf.Positional[Path]
-    """A recording or a picture; a picture in an archive is cifar-10-python.tar.gz/test_batch/00017."""
+    """A recording or a picture; a picture in an archive is cifar-10-python.tar.gz/test_batch/00017. Or a run folder."""
     model: ModelOfSensor = None
     cutoff: Cutoffs = ()
     start: Seconds = 0.0

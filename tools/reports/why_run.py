@@ -1,0 +1,66 @@
+"""`spikecut why RUN`: the recordings of a run to which early answers were wrong, and what the full window said."""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from spikecut.pipeline.errors import printable
+from spikecut.tools.batch.run_folder.folder import SUCCESS, counts_of
+from spikecut.tools.reports.run_results import FULL, Answered, answers_of
+
+_MOST = 10
+
+
+def print_wrong(run: Path, wanted: Iterable[str], *, as_json: bool) -> int:
+    """Prints of each rule (or of the `wanted`) the wrong answers, those first that the full window has right.
+
+    A table shows 10 of each rule, JSON all. Of an unfinished run stderr says how far it is.
+    """
+    answers = list(answers_of(run, 0))
+    full = {one.recording: one.answer for one in answers if one.rule == FULL}
+    rules = list(dict.fromkeys(one.rule for one in answers if one.rule != FULL or len(full) == len(answers)))
+    rules = [rule for rule in rules if rule in wanted] if (wanted := set(wanted)) else rules
+    wrong = {rule: _wrong((one for one in answers if one.rule == rule), full) for rule in rules}
+    if not (run / SUCCESS).is_file():
+        counts = counts_of(run)
+        done = counts["n_done"] + counts["n_quarantined"]
+        print(f"warning: an unfinished run: {done} of its {counts['n_items']} recordings are done", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"run": str(run), "wrong": wrong}))
+        return 0
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    for rule, rows in wrong.items():
+        lost = sum(row["lost"] for row in rows)
+        title = f"{rule}: {len(rows)} wrong, {lost} of them right after the full window"
+        table = Table(title=title, box=None, padding=(0, 2), header_style="bold", title_justify="left")
+        for column in ("recording", "truth", "answer", "after", "full window"):
+            table.add_column(column, justify="right" if column == "after" else "left")
+        for row in rows[:_MOST]:
+            texts = (printable(str(row[name])) for name in ("recording", "truth", "answer"))
+            table.add_row(*texts, f"{row['ms']:g} ms", printable(str(row["full_window"] or "")))
+        console.print(table)
+        if len(rows) > _MOST:
+            console.print(f"  and {len(rows) - _MOST} more: --json has all", style="dim")
+    console.print("spikecut why RECORDING shows the evidence in one of them.", style="dim")
+    return 0
+
+
+def _wrong(answers: Iterable[Answered], full: dict[str, str]) -> list[dict[str, Any]]:
+    rows = [
+        {
+            "recording": one.recording,
+            "truth": one.truth,
+            "answer": one.answer,
+            "ms": one.ms,
+            "full_window": full.get(one.recording),
+            "lost": full.get(one.recording) == one.truth,
+        }
+        for one in answers
+        if one.answer != one.truth
+    ]
+    return sorted(rows, key=lambda row: (not row["lost"], row["recording"]))
