@@ -14,12 +14,12 @@ from typing import Any
 from spikecut.models.files import opening
 from spikecut.sources.datasets.parts import Part
 from spikecut.sources.formats.base import DEFAULTS
-from spikecut.tools.batch.batches import batches_of
 from spikecut.tools.batch.examples import Examples, examples_of
 from spikecut.tools.batch.executors import EXECUTORS, ExecutorKind
 from spikecut.tools.batch.executors.base import Batch, Executor, Finished, Outcome, Work, Workers
 from spikecut.tools.batch.executors.local import Local
-from spikecut.tools.batch.replay_work import ReplayWork
+from spikecut.tools.batch.passes.batches import batches_of
+from spikecut.tools.batch.passes.replay_work import ReplayWork
 from spikecut.tools.cli import main
 from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted
 

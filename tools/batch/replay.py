@@ -31,9 +31,10 @@ from spikecut.tools.batch.passes.course import complain_of, going_on
 from spikecut.tools.batch.passes.outcomes import Outcomes, overlap
 from spikecut.tools.batch.passes.replay_run import Replayed, replay_all, run_card
 from spikecut.tools.batch.passes.replay_work import FULL, ReplayWork
+from spikecut.tools.batch.passes.sharing import Share, share_of
 from spikecut.tools.batch.replay_report import Timing, print_table, rows_of
 from spikecut.tools.batch.run_folder.folder import Opening, RunFolder, open_run
-from spikecut.tools.batch.run_folder.manifest import items_of
+from spikecut.tools.batch.run_folder.manifest import Item, items_of
 from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted, warn_of_fits, with_equal_cost
 from spikecut.tools.flags import command_line
 from spikecut.tools.frame_streams import say_fits
@@ -84,7 +85,9 @@ def run_replay(options: "Replay") -> int:
     reading = read_options(options)
     weights = network_for_data(options.model, options.folder, text=reading.text is not None)
     card = opening.card_of(weights)
-    examples = examples_of(options.folder, card, options.part, reading)
+    whole = examples_of(options.folder, card, options.part, reading)
+    share = None if options.shard is None else share_of(whole, options.shard)
+    examples = whole if share is None else share.examples
     for note in examples.notes:
         print(printable(f"note: {note}"), file=sys.stderr)
     rules = _rules(options, weights, card)
@@ -102,9 +105,9 @@ def run_replay(options: "Replay") -> int:
         digests=options.out is not None or bool(card.trained_on),
         examples=examples,
     )
-    with _kept(options, work, card) as run:
+    with _kept(options, work, card, share) as run:
         with going_on(run, command_line("replay", options), "--out RUN makes a run that can be gone on with"):
-            replayed = replay_all(work, run, executor_of(options))
+            replayed = replay_all(work, run, executor_of(options), None if share is None else share.batch_size)
         outcomes = replayed.outcomes
         n_bad = _complain(replayed, examples, options.folder, run)
         say_fits(replayed.fits, examples.reading)
@@ -146,18 +149,24 @@ def _watched(rules: Mapping[str, FittedCutoff], card: ModelCard) -> str:
 
 
 @contextmanager
-def _kept(options: "Replay", work: ReplayWork, card: ModelCard) -> Iterator[RunFolder | None]:
-    """The run folder, if the results are kept."""
+def _kept(options: "Replay", work: ReplayWork, card: ModelCard, share: Share | None) -> Iterator[RunFolder | None]:
+    """The run folder, if the results are kept; that of a share has the key of the whole run."""
     examples = work.examples
     if options.out is None or examples is None:
         yield None
         return
-    ids = examples.ids(options.folder)
-    labels = [card.classes[label] for label in examples.labels]
-    items = items_of(examples.members, ids, labels)
     about = run_card(work, card, command_line("replay", options))
-    with open_run(options.out, about, items, Opening(options.retry_quarantined)) as run:
+    if share is not None:
+        about = dataclasses.replace(about, shard=share.shard(about.key(_items(share.whole, options.folder, card))))
+    with open_run(
+        options.out, about, _items(examples, options.folder, card), Opening(options.retry_quarantined)
+    ) as run:
         yield run
+
+
+def _items(examples: Examples, folder: Path, card: ModelCard) -> list[Item]:
+    labels = [card.classes[label] for label in examples.labels]
+    return items_of(examples.members, examples.ids(folder), labels)
 
 
 def _complain(replayed: Replayed, examples: Examples, folder: Path, run: RunFolder | None) -> int:

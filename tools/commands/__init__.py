@@ -16,6 +16,7 @@ from spikecut.tools.commands.fit.recipe import Recipe
 from spikecut.tools.commands.fit.train import Train
 from spikecut.tools.commands.measure.cost import Cost
 from spikecut.tools.commands.measure.evaluate import Evaluate
+from spikecut.tools.commands.measure.join import Join
 from spikecut.tools.commands.measure.replay import Replay
 from spikecut.tools.commands.measure.report import Report
 from spikecut.tools.commands.measure.results import Results
@@ -29,6 +30,7 @@ COMMANDS: dict[str, type[Command]] = {
     "demo": Demo,
     "run": Run,
     "replay": Replay,
+    "join": Join,
     "info": Info,
     "convert": Convert,
     "cut": Cut,

@@ -22,18 +22,35 @@ def batch_of(run_key: str, items: Sequence[str]) -> Batch:
 
 
 def batches_of(
-    run_key: str, ids: Sequence[str], members: Sequence[Example], finished: Collection[str] = ()
+    run_key: str,
+    ids: Sequence[str],
+    members: Sequence[Example],
+    finished: Collection[str] = (),
+    size: int | None = None,
 ) -> Iterator[Batch]:
-    """All batches of a run, shuffled, so that what is done early stands for all; of those done in part what is left."""
-    size = min(_MOST, max(_LEAST, -(-len(ids) // _WANTED)))
-    divided: list[list[str]] = [[]]
-    at = 0
-    for _, group in groupby(members, key=lambda member: id(member.source)):
-        n = len(list(group))
-        if len(divided[-1]) >= size:
-            divided.append([])
-        divided[-1] += ids[at : at + n]
-        at += n
+    """All batches of a run, shuffled, so that what is done early stands for all; of those done in part what is left.
+
+    `size` is that of the whole run where these are a share of it, and then its batches.
+    """
+    divided = divisions(members, size or size_for(len(ids)))
     for place in np.random.default_rng(0).permutation(len(divided)).tolist():
-        if left := [item for item in divided[place] if item not in finished]:
+        start, stop = divided[place]
+        if left := [item for item in ids[start:stop] if item not in finished]:
             yield batch_of(run_key, left)
+
+
+def size_for(n: int) -> int:
+    """The least number of recordings in a batch, but the last, of a run over `n`."""
+    return min(_MOST, max(_LEAST, -(-n // _WANTED)))
+
+
+def divisions(members: Sequence[Example], size: int) -> list[tuple[int, int]]:
+    """Where batches of whole sources begin and end. What begins and ends with a batch is divided as in the whole."""
+    divided: list[tuple[int, int]] = []
+    start = stop = 0
+    for _, group in groupby(members, key=lambda member: id(member.source)):
+        if stop - start >= size:
+            divided.append((start, stop))
+            start = stop
+        stop += len(list(group))
+    return [*divided, (start, stop)]

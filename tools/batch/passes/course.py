@@ -24,6 +24,7 @@ _MOST_LINES = 20
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
     """One run over all recordings. `run` is the folder that keeps it, None to keep nothing; `what` is its name.
+    `batch_size` is that of the whole run where this is a share of it.
 
     `faults` are the recordings that are left out, `fits` how other sensors were shown; both fill while it goes.
     """
@@ -33,6 +34,7 @@ class Course:
     members: Sequence[Example]
     executor: Executor
     run: RunFolder | None = None
+    batch_size: int | None = None
     faults: dict[str, Fault] = field(default_factory=dict)
     fits: Fits = field(default_factory=Fits)
 
@@ -63,7 +65,7 @@ class Course:
         self.faults.update({} if run is None else run.quarantined())
         finished = frozenset() if run is None else run.done() | self.faults.keys()
         progress = Progress(self.what, len(self.ids), len(finished), watched)
-        batches = batches_of(run_key, self.ids, self.members, finished)
+        batches = batches_of(run_key, self.ids, self.members, finished, self.batch_size)
         with shown(progress) as display:
             for item in drive(work, batches, self.executor, rebatch=lambda items: batch_of(run_key, items)):
                 faults = _faults(item)

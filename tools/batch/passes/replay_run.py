@@ -56,11 +56,14 @@ def digest_of(rule: FittedCutoff) -> str:
     return hashlib.sha256(json.dumps(plain(rule.cutoff), sort_keys=True).encode()).hexdigest()
 
 
-def replay_all(work: ReplayWork, run: RunFolder | None, executor: Executor) -> Replayed:
-    """Replays all recordings that a run has not done yet; without a run all of them, and nothing is kept."""
+def replay_all(work: ReplayWork, run: RunFolder | None, executor: Executor, batch_size: int | None = None) -> Replayed:
+    """Replays all recordings that a run has not done yet; without a run all of them, and nothing is kept.
+
+    `batch_size` is that of the whole run where the work is a share of it.
+    """
     examples = work.examples
     assert examples is not None
     ids = examples.ids(work.folder)
-    course = Course("replay", ids, examples.members, executor, run)
+    course = Course("replay", ids, examples.members, executor, run, batch_size)
     outcomes = outcomes_of(course.tables(work, SHORT, work.watched), ids, list(work.rules))
     return Replayed(outcomes, course.left_out(outcomes.items), course.fits, len(ids))

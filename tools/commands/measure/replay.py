@@ -43,6 +43,8 @@ class Replay(EngineOptions, FitOptions, ExecutorOptions, ReadingOptions):
     part: PartOf = "all"
     out: Annotated[Path | None, NoDefault] = None
     """A run folder for the results, which is begun or gone on with. Default: nothing is kept."""
+    shard: Annotated[str | None, NoDefault] = None
+    """Only the I-th of N shares, as I/N, such as 2/4: whole batches, into a run folder that join takes."""
     stop: Annotated[str | None, NoDefault] = None
     """Only classify, really stopped by this rule or file: no full window, no other rules."""
     timed: Annotated[int, Within(0, 10**6)] = 100
