@@ -22,7 +22,7 @@ from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.batch.passes import course, replay_work
 from spikecut.tools.batch.passes.batches import batches_of
 from spikecut.tools.batch.run_folder import lock, parquet
-from spikecut.tools.batch.run_folder.parts import rounded, write_part
+from spikecut.tools.batch.run_folder.parts import KINDS, read_part, rounded, write_part
 from spikecut.tools.cli import main
 
 from full_disk import full_disk
@@ -175,6 +175,19 @@ def test_a_damaged_part_is_done_again(digits: Path, whole: dict[str, bytes], tmp
     assert replayed(digits, out) == 0
     assert parts(out) == whole
     assert counts(out)["n_done"] == N
+
+
+def test_of_a_batch_that_was_done_whole_and_in_halves_one_is_kept(
+    digits: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    assert replayed(digits, out) == 0
+    part = next((out / "parts").iterdir())
+    columns = read_part(part, KINDS).columns
+    half = {name: values[: len(values) // 2] for name, values in columns.items()}
+    write_part(out / "parts", "0123456789abcdef", parquet.Table(half))
+    assert replayed(digits, out) == 0
+    assert parts(out) == whole
 
 
 def test_a_full_disk_ends_a_run_that_goes_on_when_there_is_room(

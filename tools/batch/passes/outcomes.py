@@ -45,11 +45,13 @@ def outcomes_of(tables: Iterable[Columns], order: Sequence[str], rules: Sequence
     pred: list[list[str]] = [[""] * len(order) for _ in rules]
     dropped, digests = np.zeros(len(order), np.int64), [""] * len(order)
     answered = np.zeros(len(order), np.bool_)
+    once: dict[str, str] = {}  # each name of a class in memory once
     for table in tables:
         for row in zip(*(table[name] for name in _READ), strict=True):
             item, rule, label, answer, n_steps, time_us, lost, digest = row
             r, n = number[rule], place[item]
-            pred[r][n], right[r, n], steps[r, n], us[r, n] = answer, label == answer, n_steps, time_us
+            right[r, n], steps[r, n], us[r, n] = label == answer, n_steps, time_us
+            pred[r][n] = once.setdefault(answer, answer)
             dropped[n], digests[n], answered[n] = max(int(dropped[n]), lost), digest, True
     kept = np.flatnonzero(answered)
     picked: Any = kept.tolist()
