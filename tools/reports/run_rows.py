@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from spikecut.pipeline.errors import ConfigError, ModelError, printable
+from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.pipeline.files.atomic_files import new_file
 from spikecut.tools.batch.run_folder.card import read_card
-from spikecut.tools.batch.run_folder.folder import CARD, PARTS, SUCCESS, counts_of
-from spikecut.tools.batch.run_folder.parts import SHORT, parts_in, read_part
+from spikecut.tools.batch.run_folder.folder import CARD, MANIFEST, PARTS, counts_of, unfinished
+from spikecut.tools.batch.run_folder.manifest import read_manifest
+from spikecut.tools.batch.run_folder.parts import SHORT, read_part, whole_parts
 
 
 def write_rows(runs: Sequence[Path], target: Path, *, overwrite: bool) -> int:
@@ -35,7 +36,7 @@ def write_rows(runs: Sequence[Path], target: Path, *, overwrite: bool) -> int:
             for row in _rows(run):
                 writer.writerow([*(str(run) for _ in more), *row])
     for run in runs:
-        if not (run / SUCCESS).is_file():
+        if unfinished(run):
             counts = counts_of(run)
             what = f"{counts['n_done']} of {counts['n_items']} recordings are done, {counts['n_quarantined']} left out"
             print(printable(f"note: {run} is unfinished: {what}"), file=sys.stderr)
@@ -45,13 +46,12 @@ def write_rows(runs: Sequence[Path], target: Path, *, overwrite: bool) -> int:
 
 def _rows(run: Path) -> Iterator[list[Any]]:
     tables = []
-    for path in parts_in(run / PARTS):
-        try:
-            items = read_part(path, {"item_id": "text"}).columns["item_id"]
-        except ModelError as error:
-            print(printable(f"note: passed over: {error}"), file=sys.stderr)
-            continue
-        tables.append((items[0], path))
+    for path, whole in whole_parts(run / PARTS, frozenset(item.item_id for item in read_manifest(run / MANIFEST))):
+        if whole is None:
+            what = "it is damaged, or its recordings are in another part or another run"
+            print(printable(f"note: passed over: {path}: {what}"), file=sys.stderr)
+        else:
+            tables.append((whole.columns["item_id"][0], path))
     for _, path in sorted(tables):
         columns = read_part(path).columns
         for row in zip(*(columns[name] for name in SHORT), strict=True):

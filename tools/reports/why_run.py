@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spikecut.pipeline.errors import printable
-from spikecut.tools.batch.run_folder.folder import SUCCESS, counts_of
+from spikecut.tools.batch.run_folder.folder import unfinished
 from spikecut.tools.reports.run_results import FULL, Answered, answers_of
 
 _MOST = 10
@@ -26,10 +26,9 @@ def print_wrong(run: Path, wanted: Iterable[str], *, as_json: bool) -> int:
     rules = list(dict.fromkeys(one.rule for one in answers if one.rule != FULL or len(full) == len(answers)))
     rules = [rule for rule in rules if rule in wanted] if (wanted := set(wanted)) else rules
     wrong = {rule: _wrong((one for one in answers if one.rule == rule), full) for rule in rules}
-    if not (run / SUCCESS).is_file():
-        counts = counts_of(run)
-        done = counts["n_done"] + counts["n_quarantined"]
-        print(f"warning: an unfinished run: {done} of its {counts['n_items']} recordings are done", file=sys.stderr)
+    if how_far := unfinished(run):
+        n_done, n_items = how_far
+        print(f"warning: an unfinished run: {n_done} of its {n_items} recordings are done", file=sys.stderr)
     if as_json:
         print(json.dumps({"run": str(run), "wrong": wrong}))
         return 0

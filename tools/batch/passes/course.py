@@ -14,6 +14,7 @@ from spikecut.tools.batch.executors.base import Executor, Work
 from spikecut.tools.batch.passes.batch_reading import BatchResult, fits_of
 from spikecut.tools.batch.passes.batches import batch_of, batches_of
 from spikecut.tools.batch.passes.progress import Progress, shown
+from spikecut.tools.batch.passes.same_content import check_same_content
 from spikecut.tools.batch.run_folder.folder import QUARANTINE, Fault, RunFolder
 from spikecut.tools.batch.run_folder.parquet import Columns, Kinds
 from spikecut.tools.batch.run_folder.parts import parts_in, read_part
@@ -64,6 +65,10 @@ class Course:
         run_key = "" if run is None else run.key
         self.faults.update({} if run is None else run.quarantined())
         finished = frozenset() if run is None else run.done() | self.faults.keys()
+        if run is not None:
+            check_same_content(run, self.ids, self.members)
+            if not finished.issuperset(self.ids):
+                run.reopen()
         progress = Progress(self.what, len(self.ids), len(finished), watched)
         batches = batches_of(run_key, self.ids, self.members, finished, self.batch_size)
         with shown(progress) as display:

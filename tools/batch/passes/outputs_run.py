@@ -19,7 +19,7 @@ from spikecut.sources.datasets.base import INPUTS
 from spikecut.tools.batch.gathered import Gathered
 from spikecut.tools.batch.passes.outputs_work import OutputsWork
 from spikecut.tools.batch.run_folder.card import RunCard, read_card
-from spikecut.tools.batch.run_folder.folder import CARD, MANIFEST, PARTS, SUCCESS, faults_in
+from spikecut.tools.batch.run_folder.folder import CARD, MANIFEST, PARTS, faults_in
 from spikecut.tools.batch.run_folder.manifest import read_manifest
 from spikecut.tools.batch.run_folder.parquet import Columns
 from spikecut.tools.batch.run_folder.parts import OUTPUTS, read_part, whole_parts
@@ -130,5 +130,5 @@ def from_run(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gathere
         n_trained_on=len({row["sha256"] for row in rows} & trained_on),
         example=overlap[0] if overlap else "",
         n_damaged=n_faults + sum(1 for row in rows if row["dropped"]),
-        unfinished=None if (path / SUCCESS).is_file() else (len(rows) + n_faults, len(items)),
+        unfinished=None if len(rows) + n_faults == len(items) else (len(rows) + n_faults, len(items)),
     )

@@ -71,7 +71,7 @@ class RunCard:
         before, now = stored["answers"], json.loads(json.dumps(dict(self.answers)))
         changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
         if changed:
-            texts = (f"{name}: {_shown(before.get(name))} there, {_shown(now.get(name))} now" for name in changed)
+            texts = (_difference(name, before.get(name), now.get(name)) for name in changed)
             raise ConfigError(
                 f"{run}: this run was begun with another configuration: {'; '.join(texts)}",
                 hint="give another folder for --out, or the flags that the run was begun with",
@@ -114,6 +114,16 @@ def shard_of(stored: Mapping[str, Any], run: Path) -> Shard | None:
         return typed(Shard, raw)
     except ConfigError as error:
         raise ModelError(f"{run / 'run.json'}: shard: {error}") from error
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    """What differs between two values of a name; of tables the names that are there alone, or mean something else."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return f"{name}: {_shown(before)} there, {_shown(now)} now"
+    texts = [f"{one} there only" for one in before.keys() - now.keys()]
+    texts += [f"{one} now only" for one in now.keys() - before.keys()]
+    texts += [f"{one} is another" for one in before.keys() & now.keys() if before[one] != now[one]]
+    return f"{name}: {', '.join(sorted(texts))}"
 
 
 def _shown(value: Any) -> str:

@@ -23,7 +23,7 @@ from spikecut.tools.batch.run_folder.journal import append_line, lines_of
 from spikecut.tools.batch.run_folder.lock import driver_of
 from spikecut.tools.batch.run_folder.manifest import Item, check_same, read_manifest, write_manifest
 from spikecut.tools.batch.run_folder.parquet import pyarrow
-from spikecut.tools.batch.run_folder.parts import parts_in, whole_parts
+from spikecut.tools.batch.run_folder.parts import parts_in, read_part, whole_parts
 
 CARD, MANIFEST, PARTS, SUCCESS = "run.json", "manifest.parquet", "parts", "_SUCCESS"
 QUARANTINE, LOG = "quarantine.jsonl", "events.log.jsonl"
@@ -75,6 +75,19 @@ class RunFolder:
     def note(self, event: str, **about: Any) -> None:
         """Adds a line to the log, with the time: the one file in which times of the machine stand."""
         append_line(self.path / LOG, {"time": _now(), "event": event, **about})
+
+    def reopen(self) -> None:
+        """Makes the run an unfinished one: recordings are missing, whatever it was before."""
+        (self.path / SUCCESS).unlink(missing_ok=True)
+
+    def digests(self, items: Collection[str]) -> dict[str, str]:
+        """The digests of the sources that the answers to some recordings come from; none for those without one."""
+        known: dict[str, str] = {}
+        for path, whole in whole_parts(self.parts, frozenset(item.item_id for item in self.items)):
+            if whole and not set(items).isdisjoint(whole.columns["item_id"]):
+                table = read_part(path, {"item_id": "text", "sha256": "text"}).columns
+                known.update(zip(table["item_id"], table["sha256"], strict=True))
+        return {item: known[item] for item in items if item in known}
 
     def complete(self) -> None:
         """Writes `_SUCCESS` if every recording is in exactly one part or in quarantine.
@@ -173,12 +186,14 @@ def _go_on(run: RunFolder, card: RunCard, retry_quarantined: bool) -> None:
     """Checks that a folder's run is the one that is wanted, and empties its quarantine if that is to be tried again."""
     card.check_same(read_card(run.path / CARD), run.path)
     mended = run.quarantined().keys() if retry_quarantined else ()
-    if anew := check_same(read_manifest(run.path / MANIFEST), run.items, run.path, mended):
+    before = read_manifest(run.path / MANIFEST)
+    if anew := check_same(before, run.items, run.path, mended):
         run.note("files written anew", items=anew)
     if mended:
         run.note("quarantine tried again", items=sorted(mended))
-        (run.path / SUCCESS).unlink(missing_ok=True)
-        write_manifest(run.path / MANIFEST, run.items)
+        run.reopen()
+        then = {item.item_id: item for item in before}
+        write_manifest(run.path / MANIFEST, [one if one.item_id in mended else then[one.item_id] for one in run.items])
         (run.path / QUARANTINE).unlink()
 
 
@@ -199,8 +214,15 @@ def _now() -> str:
 
 
 def counts_of(path: Path) -> Mapping[str, int]:
-    """How many recordings a run has, has done and has left out, from its files; for a run that may be unfinished."""
+    """How many recordings a run has, has done and has left out, from its files: `_SUCCESS` may be older than they."""
     items = read_manifest(path / MANIFEST)
     known = frozenset(item.item_id for item in items)
     done = {one for _, table in whole_parts(path / PARTS, known) if table for one in table.columns["item_id"]}
     return {"n_items": len(items), "n_done": len(done), "n_quarantined": len(set(faults_in(path)) - done)}
+
+
+def unfinished(path: Path) -> tuple[int, int] | None:
+    """How many recordings of a run are done or left out, of how many; None if that is all of them."""
+    counts = counts_of(path)
+    n_done = counts["n_done"] + counts["n_quarantined"]
+    return None if n_done == counts["n_items"] else (n_done, counts["n_items"])

@@ -90,23 +90,26 @@ def check_same(before: Sequence[Item], now: Sequence[Item], run: Path, mended: C
         ConfigError: naming a recording that came, went, or has another size or label.
     """
     then, today = _by_id(before), _by_id(now)
-    hint = f"another run folder replays the data as it is now; {run} stays as it is"
     for what, names in (("has come", today.keys() - then.keys()), ("is gone", then.keys() - today.keys())):
         if names:
             n, first = len(names), min(names)
-            raise ConfigError(f"{run}: the data has changed since this run began: {first} {what} ({n} such)", hint=hint)
+            raise changed_data(run, f"{first} {what}", n)
     other = [
         name
         for name, one in today.items()
         if one.label != then[name].label or (one.size != then[name].size and name not in mended)
     ]
     if other:
-        raise ConfigError(
-            f"{run}: the data has changed since this run began: {other[0]} has another size or label "
-            f"({len(other)} such)",
-            hint=hint,
-        )
+        raise changed_data(run, f"{other[0]} has another size or label", len(other))
     return [name for name, one in today.items() if (one.size, one.mtime_ns) != (then[name].size, then[name].mtime_ns)]
+
+
+def changed_data(run: Path, what: str, n: int) -> ConfigError:
+    """The refusal of a run whose data has changed: what has happened to a recording, and to how many."""
+    return ConfigError(
+        f"{run}: the data has changed since this run began: {what} ({n} such)",
+        hint=f"another run folder replays the data as it is now; {run} stays as it is",
+    )
 
 
 def _by_id(items: Sequence[Item]) -> Mapping[str, Item]:
