@@ -28,6 +28,7 @@ from spikecut.sources.formats.reading.files import open_binary
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z")
 _INNER = "Caltech101"
+_RUN_CARD = "run.json"  # of what `spikecut replay --out` writes
 _OTHER_CLASSES = "give the folder that holds the class folders, or a network for these classes"
 MADE_BY = ".drawn"  # in the folder of the classes or sessions
 
@@ -120,8 +121,9 @@ def maker_in(marker: Path) -> str:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder, by name, without hidden ones and those that macOS puts into archives."""
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__MACOSX")))
+    """The folders in a folder, by name, without hidden ones, those that macOS puts into archives, and kept runs."""
+    folders = (p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__MACOSX")))
+    return sorted(p for p in folders if not (p / _RUN_CARD).is_file())
 
 
 def recordings_in(folder: Path, *, text: bool = False) -> list[Path]:

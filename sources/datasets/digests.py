@@ -28,7 +28,7 @@ def split_digest(members: Iterable[Named]) -> str:
     'c57d0a295f218dd9'
     """
     names = sorted(member.name for member in members)
-    return hashlib.sha256("".join(f"{name}\n" for name in names).encode()).hexdigest()
+    return hashlib.sha256("".join(f"{name}\n" for name in names).encode(errors="surrogateescape")).hexdigest()
 
 
 def digests_of(sources: Iterable[Source]) -> list[str]:

@@ -27,7 +27,7 @@ def fraction_of(name: str) -> float:
     >>> round(fraction_of("ant/image_0001.bin"), 3)
     0.848
     """
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+    return int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8], "big") / 2**64
 
 
 def part_of_recording(name: str, division: Division | None = None) -> Division:

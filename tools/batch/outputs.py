@@ -128,6 +128,10 @@ def _passed(work: OutputsWork, card: ModelCard, examples: Examples, how: Passing
         stack.enter_context(going_on(run, how.command, how.otherwise))
         kinds = OUTPUTS if run is not None else {**OUTPUTS, "first": ""}
         rows = rows_of(course.tables(work, kinds), ids)
+        digests = _digests(examples, ids, rows)
+        data = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+        if run is not None:
+            run.describe(data_sha256=data)
     faults = course.left_out([row["item_id"] for row in rows])
     if broken := next((fault for fault in faults if fault.error_class == NOT_FINITE), None):
         raise ModelError(broken.message, hint="the checkpoint is damaged, or its training diverged")
@@ -136,12 +140,11 @@ def _passed(work: OutputsWork, card: ModelCard, examples: Examples, how: Passing
     say_fits(course.fits, work.reading)
     if not rows:
         raise EmptyRecording(work.folder, f"none of its {len(examples)} {things} could be read")
-    digests = _digests(examples, ids, rows)
     known = set(card.trained_on + (work.policy.trained_on if work.policy else ()))
     overlap = [one for one, digest in zip(examples.sources, digests, strict=True) if digest in known]
     return replace(
         gathered_from(rows, card, work.weights, work.policy, f"of {work.folder.name} ({work.part})"),
-        data=hashlib.sha256("".join(sorted(digests)).encode()).hexdigest(),
+        data=data,
         part=work.part,
         n_trained_on=len(overlap),
         example=str(overlap[0].path) if overlap else "",

@@ -2,12 +2,14 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.files.limits import small_text
+from spikecut.pipeline.outputs_file import load_outputs
+from spikecut.pipeline.recorded import RecordedOutputs
 from spikecut.tools.batch.run_folder.card import read_card
 from spikecut.tools.batch.run_folder.folder import CARD, MANIFEST, PARTS
 from spikecut.tools.batch.run_folder.manifest import read_manifest
@@ -43,7 +45,7 @@ def evaluation_of(run: Path, seed: int) -> dict[str, Any]:
 
 
 def answers_of(run: Path, seed: int) -> Iterator[Answered]:
-    """The answers in an evaluation, or in a run, finished or not; of a run also those of the full window.
+    """The answers in an evaluation, or in a run, finished or not, with those of the full window where it is kept.
 
     Raises:
         ModelError: if there are none, or they are damaged.
@@ -52,15 +54,14 @@ def answers_of(run: Path, seed: int) -> Iterator[Answered]:
     if not is_run(run):
         read_evaluation(run)
         yield from _from_table(run / "decisions.csv")
+        if (run / "outputs.npz").is_file():
+            yield from _full_window(*load_outputs(run / "outputs.npz"))
     elif read_card(run / CARD)["answers"].get("command") == "replay":
         yield from _from_parts(run)
     else:
         whole, gathered = _evaluated(run, seed)
-        recorded, names = gathered.recorded, gathered.card.classes
-        ms = recorded.horizon * gathered.card.spec.step_us / 1000
-        last = recorded.logits()[:, -1].argmax(axis=1)
-        for name, label, answer in zip(gathered.names, recorded.labels, last, strict=True):
-            yield Answered(FULL, name, names[label], names[answer], ms)
+        about = {"classes": gathered.card.classes, "step_us": gathered.card.spec.step_us, "names": gathered.names}
+        yield from _full_window(gathered.recorded, about)
         header, *rows = whole.tables["decisions.csv"]
         yield from (_answered(dict(zip(header, row, strict=True))) for row in rows)
 
@@ -95,6 +96,14 @@ def _from_parts(run: Path) -> Iterator[Answered]:
         columns = read_part(path).columns
         for item, rule, label, answer, time_us in zip(*(columns[name] for name in _READ), strict=True):
             yield Answered(rule, names[item], label, answer, time_us / 1000)
+
+
+def _full_window(recorded: RecordedOutputs, about: Mapping[str, Any]) -> Iterator[Answered]:
+    """The answers after the full window; `about` are the classes, the length of a step and the names."""
+    names, ms = about["classes"], recorded.horizon * about["step_us"] / 1000
+    last = recorded.logits()[:, -1].argmax(axis=1)
+    for name, label, answer in zip(about["names"], recorded.labels, last, strict=True):
+        yield Answered(FULL, name, names[label], names[answer], ms)
 
 
 def _from_table(path: Path) -> list[Answered]:

@@ -62,7 +62,7 @@ def run_why(options: "Why") -> int:
     """
     path, start_s = options.file, options.start
     check_name(path)
-    if is_run(path):
+    if is_run(path) or (path / "evaluation.json").is_file():
         if options.save or start_s:
             raise ConfigError(f"{path} is a run", hint="--save and --start are for one recording: spikecut why FILE")
         return print_wrong(path, options.cutoff, as_json=options.json)

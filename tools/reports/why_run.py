@@ -11,7 +11,7 @@ from rich.table import Table
 
 from spikecut.pipeline.errors import printable
 from spikecut.tools.batch.run_folder.folder import unfinished
-from spikecut.tools.reports.run_results import FULL, Answered, answers_of
+from spikecut.tools.reports.run_results import FULL, Answered, answers_of, is_run
 
 _MOST = 10
 
@@ -26,7 +26,7 @@ def print_wrong(run: Path, wanted: Iterable[str], *, as_json: bool) -> int:
     rules = list(dict.fromkeys(one.rule for one in answers if one.rule != FULL or len(full) == len(answers)))
     rules = [rule for rule in rules if rule in wanted] if (wanted := set(wanted)) else rules
     wrong = {rule: _wrong((one for one in answers if one.rule == rule), full) for rule in rules}
-    if how_far := unfinished(run):
+    if is_run(run) and (how_far := unfinished(run)):
         n_done, n_items = how_far
         print(f"warning: an unfinished run: {n_done} of its {n_items} recordings are done", file=sys.stderr)
     if as_json:

@@ -12,6 +12,7 @@ from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.batch.passes import replay_work
 from spikecut.tools.batch.run_folder import parts
 from spikecut.tools.batch.run_folder.folder import unfinished
+from spikecut.tools.batch.run_folder.parquet import Table
 from spikecut.tools.cli import main
 
 N = 20
@@ -85,8 +86,8 @@ def test_a_table_of_rows_has_each_recording_once_and_none_of_another_run(
     some = max((run / "parts").iterdir(), key=lambda path: path.stat().st_size)
     rows = parts.read_part(some, parts.KINDS)
     half = {name: list(values)[:2] for name, values in rows.columns.items()}
-    parts.write_part(run / "parts", "0" * 16, parts.Table(half))
-    parts.write_part(run / "parts", "1" * 16, parts.Table({**half, "item_id": ["elsewhere"] * 2}))
+    parts.write_part(run / "parts", "0" * 16, Table(half))
+    parts.write_part(run / "parts", "1" * 16, Table({**half, "item_id": ["elsewhere"] * 2}))
     capsys.readouterr()
     assert main(["results", str(run), "--csv", str(table)]) == 0
     assert capsys.readouterr().err.count("passed over") == 2
@@ -121,3 +122,42 @@ def test_other_rules_are_refused_by_their_names(folder: Path, capsys: pytest.Cap
     assert "ltt-2pt now only" in err
     assert "topk-2pt there only" in err
     assert json.loads((folder / "run" / "run.json").read_text())["answers"]["rules"].keys() >= {"topk-2pt"}
+
+
+def test_a_run_inside_the_folder_of_the_data_goes_on(folder: Path) -> None:
+    words = ["replay", str(folder / "data"), "--cutoff", "none", "--timed", "0", "--out", str(folder / "data" / "run")]
+    assert main(words) == 0
+    min((folder / "data" / "run" / "parts").iterdir()).unlink()
+    assert main(words) == 0
+    assert unfinished(folder / "data" / "run") is None
+
+
+def test_a_name_that_is_no_text_is_a_recording_like_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, name = folder / "data", os.fsdecode(b"f\xfcnf.bin")
+    try:
+        shutil.copy(data / "5" / "a.bin", data / "5" / name)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    words = [str(data), "--part", "all", "--out"]
+    assert main(["replay", *words, str(folder / "more"), "--cutoff", "none", "--timed", "0"]) == 0
+    assert "5/f\\udcfcnf.bin" in set(pd.read_parquet(folder / "more" / "parts")["item_id"])
+    assert main(["replay", *words, str(folder / "more"), "--cutoff", "none", "--timed", "0"]) == 0
+    assert main(["evaluate", *words, str(folder / "evaluation")]) == 0
+    capsys.readouterr()
+    assert main(["why", str(folder / "evaluation"), "--json"]) == 0
+    wrong = json.loads(capsys.readouterr().out)["wrong"]
+    assert all(one["full_window"] for rows in wrong.values() for one in rows)
+
+
+def test_cutoffs_of_a_kept_run_know_its_recordings_again_where_some_were_left_out(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "data" / "3" / "empty.bin").write_bytes(b"")
+    run, cutoffs = folder / "kept", folder / "cutoffs"
+    calibrate = ["calibrate", str(folder / "data"), "--keep", str(run), "--rule", "topk", "--part", "all"]
+    assert main([*calibrate, "--out", str(cutoffs)]) == 3
+    for data in (folder / "data", run):
+        out = folder / f"evaluation of {data.name}"
+        cutoff = str(cutoffs / "nmnist.topk-2pt.json")
+        assert main(["evaluate", str(data), "--part", "all", "--cutoff", cutoff, "--out", str(out)]) == 3
+        assert "fitted on these very recordings" in capsys.readouterr().err

@@ -119,16 +119,18 @@ def from_run(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gathere
     if not rows:
         raise ConfigError(f"{path}: nothing is done yet in this run", hint=str(stored.get("first_command")))
     n_faults = len(faults_in(path).keys() - {row["item_id"] for row in rows})
-    digests = sorted({row["sha256"] for row in rows})
+    digests = {row["place"]: row["sha256"] for row in rows}  # the examples of a source are at one place
+    unfinished = None if len(rows) + n_faults == len(items) else (len(rows) + n_faults, len(items))
+    data = None if unfinished else stored.get("data_sha256")
     trained_on = set(card.trained_on + (policy.trained_on if policy else ()))
     overlap = [row["place"] for row in rows if row["sha256"] in trained_on]
     gathered = gathered_from(rows, card, weights, policy, f"of {Path(str(stored.get('data'))).name}")
     return replace(
         gathered,
-        data=hashlib.sha256("".join(digests).encode()).hexdigest(),
+        data=str(data or hashlib.sha256("".join(sorted(digests.values())).encode()).hexdigest()),
         part=str(answers.get("part")),
-        n_trained_on=len({row["sha256"] for row in rows} & trained_on),
+        n_trained_on=sum(digest in trained_on for digest in digests.values()),
         example=overlap[0] if overlap else "",
         n_damaged=n_faults + sum(1 for row in rows if row["dropped"]),
-        unfinished=None if len(rows) + n_faults == len(items) else (len(rows) + n_faults, len(items)),
+        unfinished=unfinished,
     )

@@ -26,6 +26,7 @@ from spikecut.sources.formats.base import ReadOptions
 from spikecut.tools.batch.examples import Examples, examples_of
 from spikecut.tools.batch.executors.base import Batch
 from spikecut.tools.batch.passes.batch_reading import BatchResult, Reading, reading_of, stored
+from spikecut.tools.batch.run_folder.manifest import storable
 from spikecut.tools.batch.run_folder.parquet import Table
 from spikecut.tools.batch.run_folder.parts import OUTPUTS, write_part
 from spikecut.tools.frame_streams import view_of
@@ -112,9 +113,9 @@ class _Worker:
         members = [reading.members[at] for at in kept]
         return {
             "item_id": ids,
-            "place": [member.place for member in members],
+            "place": [storable(member.place) for member in members],
             "label": [self.card.classes[self.examples.labels[self.places[item]]] for item in ids],
-            "subject": [member.subject for member in members],
+            "subject": [storable(member.subject) for member in members],
             "sha256": reading.digests(kept),
             "dropped": [reading.fates[at].n_lost for at in kept],
             "outputs": [outputs[at].ravel() for at in kept],

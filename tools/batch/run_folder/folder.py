@@ -76,6 +76,11 @@ class RunFolder:
         """Adds a line to the log, with the time: the one file in which times of the machine stand."""
         append_line(self.path / LOG, {"time": _now(), "event": event, **about})
 
+    def describe(self, **about: Any) -> None:
+        """Adds to the run card what is known at the end."""
+        document = {**read_card(self.path / CARD), **about}
+        write_text(self.path / CARD, json.dumps(document, indent=1, ensure_ascii=False) + "\n", overwrite=True)
+
     def reopen(self) -> None:
         """Makes the run an unfinished one: recordings are missing, whatever it was before."""
         (self.path / SUCCESS).unlink(missing_ok=True)

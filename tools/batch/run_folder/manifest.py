@@ -37,12 +37,21 @@ def ids_of(examples: Sequence[Example], folder: Path) -> list[str]:
     Of several examples at one place each has its number in the source behind it.
     """
     above = f"{folder}/"
-    places = [example.place.removeprefix(above) for example in examples]
+    places = [storable(example.place.removeprefix(above)) for example in examples]
     n_at = Counter(places)
     return [
         f"{place}#{example.index}" if n_at[place] > 1 else place
         for place, example in zip(places, examples, strict=True)
     ]
+
+
+def storable(name: str) -> str:
+    """A file's name as text that every file can hold: bytes that are no UTF-8 are escaped.
+
+    >>> storable("f" + chr(0xDCFC) + "nf.bin") == "f" + chr(92) + "udcfcnf.bin"
+    True
+    """
+    return name.encode(errors="backslashreplace").decode()
 
 
 def items_of(examples: Sequence[Example], ids: Sequence[str], labels: Sequence[str]) -> list[Item]:
@@ -55,7 +64,7 @@ def items_of(examples: Sequence[Example], ids: Sequence[str], labels: Sequence[s
         except OSError:  # a dangling link: reading it will say so
             states[path] = (None, None)
     return [
-        Item(item_id, str(example.source.path), *states[example.source.path], label, example.subject)
+        Item(item_id, storable(str(example.source.path)), *states[example.source.path], label, storable(example.subject))
         for example, item_id, label in zip(examples, ids, labels, strict=True)
     ]
 
