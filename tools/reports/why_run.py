@@ -35,7 +35,7 @@ def print_wrong(run: Path, wanted: Iterable[str], *, as_json: bool) -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
     for rule, rows in wrong.items():
         lost = sum(row["lost"] for row in rows)
-        title = f"{rule}: {len(rows)} wrong, {lost} of them right after the full window"
+        title = f"{rule}: {len(rows)} wrong" + (f", {lost} of them right after the full window" if full else "")
         table = Table(title=title, box=None, padding=(0, 2), header_style="bold", title_justify="left")
         for column in ("recording", "truth", "answer", "after", "full window"):
             table.add_column(column, justify="right" if column == "after" else "left")

@@ -161,3 +161,15 @@ def test_cutoffs_of_a_kept_run_know_its_recordings_again_where_some_were_left_ou
         cutoff = str(cutoffs / "nmnist.topk-2pt.json")
         assert main(["evaluate", str(data), "--part", "all", "--cutoff", cutoff, "--out", str(out)]) == 3
         assert "fitted on these very recordings" in capsys.readouterr().err
+
+
+def test_of_a_run_that_really_stopped_nothing_is_claimed_about_the_full_window(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(folder / "stopped")
+    assert main(["replay", str(folder / "data"), "--out", run, "--stop", "topk-2pt"]) == 0
+    capsys.readouterr()
+    assert main(["why", run]) == 0
+    out = capsys.readouterr().out
+    assert "topk-2pt: " in out
+    assert "right after the full window" not in out

@@ -64,7 +64,9 @@ def items_of(examples: Sequence[Example], ids: Sequence[str], labels: Sequence[s
         except OSError:  # a dangling link: reading it will say so
             states[path] = (None, None)
     return [
-        Item(item_id, storable(str(example.source.path)), *states[example.source.path], label, storable(example.subject))
+        Item(
+            item_id, storable(str(example.source.path)), *states[example.source.path], label, storable(example.subject)
+        )
         for example, item_id, label in zip(examples, ids, labels, strict=True)
     ]
 
