@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow mutants fuzz wheel-test check bench picture weights weights-gestures clean
+.PHONY: help demo test test-slow mutants fuzz wheel-test check bench picture weights weights-gestures weights-ncaltech101 clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -67,10 +67,13 @@ weights-gestures: $(VENV)/installed ## the same for the gestures, on drawn peopl
 	$(BIN)/spikecut replay runs/drawn_test --model runs/gestures/gestures.safetensors --part test
 	cp runs/gestures/gestures.safetensors runs/gestures/gestures*.json models/weights/
 
-weights-ncaltech101: $(VENV)/installed ## the same for N-Caltech101, simulated from photographs: make weights-ncaltech101 IMAGES=<zip of Caltech-101> (an hour and a half)
+weights-ncaltech101: $(VENV)/installed ## the same for N-Caltech101, simulated: make weights-ncaltech101 IMAGES=<zip of Caltech-101> (an hour and a half)
 	@test -n "$(IMAGES)" || { echo 'usage: make weights-ncaltech101 IMAGES=path/to/caltech101.zip'; exit 2; }
-	$(BIN)/spikecut recipe ncaltech101 --images $(IMAGES) --out runs/ncaltech101
-	cd runs/ncaltech101/seed0 && cp ncaltech101.safetensors ncaltech101.json $(foreach rule,fixed topk confidence ltt_fixed ltt,$(addsuffix pt.json,$(addprefix ncaltech101.$(rule)-,1 2))) ../../../models/weights/
+	$(BIN)/spikecut recipe ncaltech101 --images $(IMAGES) --out runs/ncaltech101-first
+	$(BIN)/spikecut train tools/recipes/second/ncaltech101.toml --data runs/ncaltech101-first/Caltech101 --start runs/ncaltech101-first/seed0/ncaltech101.safetensors --seed 1 --out runs/ncaltech101/seed1
+	$(BIN)/spikecut calibrate runs/ncaltech101-first/Caltech101 --model runs/ncaltech101/seed1/ncaltech101.safetensors --rule fixed topk confidence ltt_fixed ltt --tolerance 0.01 0.02 --or-never --overwrite
+	$(BIN)/spikecut replay runs/ncaltech101-first/Caltech101 --model runs/ncaltech101/seed1/ncaltech101.safetensors --part test
+	cd runs/ncaltech101/seed1 && cp ncaltech101.safetensors ncaltech101.json $(foreach rule,fixed topk confidence ltt_fixed ltt,$(addsuffix pt.json,$(addprefix ncaltech101.$(rule)-,1 2))) ../../../models/weights/
 
 clean: ## removes the environment and what the demo wrote
 	rm -rf $(VENV) demo build dist *.egg-info src/*.egg-info

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NEEDED = (
     "models/weights/gestures.safetensors",
     "models/weights/gestures.json",
+    "models/weights/ncaltech101.safetensors",
     "tools/recipes/nmnist.toml",
     "py.typed",
 )

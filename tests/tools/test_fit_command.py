@@ -1,6 +1,7 @@
 """Truths about recordings of any sensor before the shipped networks: which part is shown, and where that is written."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,18 @@ def davis(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_largest_network_within_the_sensor_is_chosen(davis: Path) -> None:
     assert network_for(davis) == "gestures"
+
+
+def test_a_recording_of_the_sensor_and_class_of_a_network_is_its_own(davis: Path, tmp_path: Path) -> None:
+    """DAVIS240 has the sensor of N-Caltech101: the folder tells a recording of a photograph from a stream."""
+    card = opening.card_of(opening.SHIPPED / "ncaltech101.safetensors")
+    assert card.sensor == DAVIS
+    (tmp_path / "ant").mkdir()
+    assert "ant" in card.classes
+    shutil.copy(davis, tmp_path / "ant" / "a.h5")
+    assert network_for(tmp_path / "ant" / "a.h5") == "ncaltech101"
+    shutil.copy(davis, tmp_path / "a.h5")
+    assert network_for(tmp_path / "a.h5") == "gestures"
 
 
 @pytest.mark.parametrize(

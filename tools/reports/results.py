@@ -1,7 +1,7 @@
 """`spikecut results`: run folders in, the tables of docs/results.md out."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -258,13 +258,19 @@ def _parameters(card: ModelCard) -> str:
 
 
 def _duration(runs: Sequence[Run]) -> str:
-    """The duration of the training: in seconds below two minutes."""
-    seconds = [float(run.card.provenance["seconds"]) for run in runs if "seconds" in run.card.provenance]
+    """The duration of all trainings that led to the network: in seconds below two minutes."""
+    seconds = [_seconds(run.card.provenance) for run in runs if "seconds" in run.card.provenance]
     if not seconds:
         return ""
     if max(seconds) < 120:
         return f"{_range(seconds, '.0f')} seconds "
     return f"{_range([one / 60 for one in seconds], '.0f')} minutes "
+
+
+def _seconds(provenance: Mapping[str, Any]) -> float:
+    """A training's own, and that of its teacher and of the network that it started from."""
+    earlier = (provenance[role] for role in ("teacher", "started_from") if role in provenance)
+    return float(provenance.get("seconds", 0)) + sum(map(_seconds, earlier))
 
 
 def _range(values: Sequence[float], form: str) -> str:

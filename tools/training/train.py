@@ -85,7 +85,7 @@ def _train(options: "Train") -> Path:
         metrics = _tested(run, material, console)
         made_on = {"seconds": round(seconds), "machine": processor(device), "commit": made_by}
         provenance = _provenance(options, recipe, material, made, start) | _taught_by(teacher) | made_on
-        digests = material.digests + (start.card.trained_on if start else ())
+        digests = tuple(dict.fromkeys(material.digests + (start.card.trained_on if start else ())))
         checkpoint.save(out, _card(recipe, metrics, provenance, digests), run.averaged())
     return out / f"{recipe.name}.safetensors"
 
