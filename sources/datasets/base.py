@@ -81,7 +81,7 @@ class FrameSpec:
     horizon: int
     downsample: int | None = None
     reader: str = "the network"
-    batch_events: int = 1_024
+    batch_events: int = 16_384
     reading: ReadOptions = DEFAULTS
     fits: Fits = field(default_factory=Fits, compare=False)
 
