@@ -2,7 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +14,7 @@ from spikecut.pipeline.outputs_file import load_outputs
 from spikecut.pipeline.recorded import RecordedOutputs
 from spikecut.tools.batch.run_folder.card import read_card
 from spikecut.tools.batch.run_folder.folder import CARD, MANIFEST, PARTS
-from spikecut.tools.batch.run_folder.manifest import read_manifest
+from spikecut.tools.batch.run_folder.manifest import Item, read_manifest
 from spikecut.tools.batch.run_folder.parts import read_part, whole_parts
 from spikecut.tools.reports.evaluation_file import read_evaluation
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from spikecut.tools.batch.gathered import Gathered
 
 FULL = "none"  # the rule of the full window
+_NUMBERED = re.compile(r"#\d+$")  # of several examples at one place
 _READ = ("item_id", "rule", "label", "pred", "t_dec_us")
 
 
@@ -53,17 +56,38 @@ def answers_of(run: Path, seed: int) -> Iterator[Answered]:
     """
     if not is_run(run):
         read_evaluation(run)
-        yield from _from_table(run / "decisions.csv")
+        yield from distinct(_from_table(run / "decisions.csv"))
         if (run / "outputs.npz").is_file():
-            yield from _full_window(*load_outputs(run / "outputs.npz"))
+            yield from distinct(_full_window(*load_outputs(run / "outputs.npz")))
     elif read_card(run / CARD)["answers"].get("command") == "replay":
         yield from _from_parts(run)
     else:
         whole, gathered = _evaluated(run, seed)
         about = {"classes": gathered.card.classes, "step_us": gathered.card.spec.step_us, "names": gathered.names}
-        yield from _full_window(gathered.recorded, about)
+        yield from distinct(_full_window(gathered.recorded, about))
         header, *rows = whole.tables["decisions.csv"]
-        yield from (_answered(dict(zip(header, row, strict=True))) for row in rows)
+        yield from distinct(_answered(dict(zip(header, row, strict=True))) for row in rows)
+
+
+def distinct(answers: Iterable[Answered]) -> Iterator[Answered]:
+    """Answers whose recordings have names of their own: a session may show a gesture twice, then `name (2)`."""
+    n_named: Counter[tuple[str, str]] = Counter()
+    for one in answers:
+        n_named[one.rule, one.recording] += 1
+        n = n_named[one.rule, one.recording]
+        yield one if n == 1 else one._replace(recording=f"{one.recording} ({n})")
+
+
+def names_of(items: Sequence[Item]) -> dict[str, str]:
+    """The names of a run's recordings as an evaluation of the same data has them, after `distinct`."""
+    several = Counter(_NUMBERED.sub("", one.item_id) for one in items)
+    names, n_named = {}, Counter[str]()
+    for one in items:
+        place = _NUMBERED.sub("", one.item_id)
+        name = place if several[place] > 1 else one.path if one.path.endswith(one.item_id) else one.item_id
+        n_named[name] += 1
+        names[one.item_id] = name if n_named[name] == 1 else f"{name} ({n_named[name]})"
+    return names
 
 
 def is_run(folder: Path) -> bool:
@@ -88,8 +112,7 @@ def _evaluated(run: Path, seed: int) -> "tuple[Evaluated, Gathered]":
 
 def _from_parts(run: Path) -> Iterator[Answered]:
     """The answers in a run of replay; recordings are named by their paths, as in an evaluation."""
-    items = read_manifest(run / MANIFEST)
-    names = {one.item_id: one.path if one.path.endswith(one.item_id) else one.item_id for one in items}
+    names = names_of(read_manifest(run / MANIFEST))
     for path, whole in whole_parts(run / PARTS, frozenset(names)):
         if whole is None:
             continue
