@@ -20,6 +20,7 @@ from spikecut.pipeline.events import Frame
 from spikecut.pipeline.fit import Fits
 from spikecut.sources.datasets import open_dataset
 from spikecut.sources.datasets.base import Dataset, Example, Source, sources_of
+from spikecut.sources.datasets.class_folders import MADE_BY
 from spikecut.sources.datasets.digests import digests_of
 from spikecut.sources.datasets.parts import Part
 from spikecut.sources.datasets.reading import Fate, readings
@@ -106,12 +107,14 @@ def examples_of(folder: Path, card: ModelCard, part: Part, reading: ReadOptions 
     if not members:
         raise ConfigError(f"{folder}: nothing in its {part} part")
     labels = np.array([numbers[member.label] for member in members], np.int64)
-    notes = (*dataset.notes_on(part, view_of(card, reading)), *_of_simulation(dataset, card))
+    notes = (*dataset.notes_on(part, view_of(card, reading)), *_of_simulation(dataset, card, folder))
     return Examples(members, labels, notes, reading)
 
 
-def _of_simulation(dataset: Dataset, card: ModelCard) -> tuple[str, ...]:
+def _of_simulation(dataset: Dataset, card: ModelCard, folder: Path) -> tuple[str, ...]:
     """What to know before a network of simulated recordings is believed on others."""
+    if (folder / MADE_BY).is_file():  # drawn by `spikecut simulate`
+        return ()
     if "simulated" not in str(card.provenance.get("data", "")) or "simulated" in dataset.provenance("", "").get(
         "data", ""
     ):
