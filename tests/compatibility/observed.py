@@ -84,7 +84,16 @@ def json_of(*words: str) -> Any:
 def made_with() -> dict[str, str]:
     """On what the last bit of a float may depend."""
     packages = {name: metadata.version(name).partition("+")[0] for name in ("torch", "numpy", "norse", "scipy")}
-    return {**packages, "cpu": torch.backends.cpu.get_cpu_capability()}
+    return {**packages, "cpu": torch.backends.cpu.get_cpu_capability(), "vendor": _vendor()}
+
+
+def _vendor() -> str:
+    """The maker of the processor, by which libraries choose their kernels; empty where Linux does not say it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("vendor_id"):
+                return line.split(":")[1].strip()
+    return ""
 
 
 # Decisions
