@@ -130,7 +130,7 @@ MOVED = {
     "tools.lines": "tools.session.decision_text tools.views.base",
     "tools.material": "tools.training.training_data",
     "tools.name_check": "tools.checks.name_check",
-    "tools.outputs": "tools.batch.outputs",
+    "tools.outputs": "tools.batch.outputs tools.batch.gathered",
     "tools.overlay": "tools.views.overlay",
     "tools.pace": "tools.time_unit",
     "tools.packing": "tools.training.packing",
@@ -143,7 +143,7 @@ MOVED = {
     "tools.plots": "tools.reports.plots",
     "tools.policy": "tools.training.policy",
     "tools.recipe": "tools.training.recipe",
-    "tools.replay": "tools.batch.replay",
+    "tools.replay": "tools.batch.replay tools.training.packing",
     "tools.report": "tools.reports.report tools.reports.comparison tools.reports.evaluation_file",
     "tools.results": "tools.reports.results",
     "tools.run": "tools.session.run tools.session.opening tools.session.observing tools.views.video tools.views.window",
@@ -171,10 +171,10 @@ OLD_PACKAGES = {
 GONE = {"sources.faults": "only tests used it: it is tests/faults.py of the source tree now"}
 
 RENAMED = {
-    "tools.evaluate.SCORES": "tools.batch.evaluate CURVES",
+    "tools.evaluate.SCORES": "tools.batch.evaluation CURVES",
     "pipeline.readout.temperatures_said": "pipeline.evidence.readout parse_temperatures",
     "tools.cutoffs.asked_by": "tools.cutoff_lookup shared_policy",
-    "tools.outputs.told_overlap": "tools.batch.outputs overlap_text",
+    "tools.outputs.told_overlap": "tools.batch.gathered overlap_text",
     "tools.material.unsaid": "tools.training.training_data defaults",
     "pipeline.fitting.FITS": "pipeline.rules RULES",
     "pipeline.fitting.Fit": "pipeline.rules.rule Rule",

@@ -129,7 +129,8 @@ def test_a_network_of_ones_own_keeps_its_fingerprint_and_so_its_cutoffs() -> Non
 def test_every_layer_and_cell_keeps_the_fingerprint_of_networks_made_of_it() -> None:
     if any(BEFORE["made_with"][name] != observed.made_with()[name] for name in ("torch", "norse")):
         pytest.skip("attributes of torch's and Norse's modules, which count, change with their versions")
-    assert observed.fingerprints() == BEFORE["fingerprints"]
+    now = observed.fingerprints()  # networks may be added
+    assert {name: now[name] for name in BEFORE["fingerprints"]} == BEFORE["fingerprints"]
 
 
 def test_the_shipped_networks_say_what_they_said() -> None:
@@ -187,13 +188,18 @@ def test_the_command_runs_as_a_module_on_files_of_before() -> None:
     assert agree({**json.loads(done.stdout), "file": before.get("file")}, {**before, "file": before.get("file")})
 
 
+# Their default is the network that knows the classes of the data, which for recordings of digits is the same.
+ELSEWHERE = {(name, "model"): ["None", "str | None"] for name in ("replay", "calibrate", "evaluate")}
+
+
 @pytest.mark.parametrize("name", NAMES["commands"])
 def test_every_command_takes_the_flags_that_it_took(name: str) -> None:
     now, before = observed.flags(name), NAMES["commands"][name]
     assert set(now["--help"]) >= set(before["--help"])
     for flag in before.keys() - {"--help"}:
-        assert now[flag][0] == before[flag][0], flag
-        assert set(now[flag]) >= set(before[flag]), flag  # a choice may be added
+        expected = ELSEWHERE.get((name, flag), before[flag])
+        assert now[flag][0] == expected[0], flag
+        assert set(now[flag]) >= set(expected), flag  # a choice may be added
 
 
 @pytest.mark.parametrize("what", NAMES["choices"])

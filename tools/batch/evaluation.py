@@ -59,8 +59,7 @@ def evaluated(gathered: Gathered, rules: dict[str, FittedCutoff], seed: int, com
     curves = [curve(gathered.recorded, score, seed=seed) for score in CURVES]
     fitted_here = [name for name, rule in rules.items() if rule.data == gathered.data]
     document = {
-        **_about(gathered, seed, command, data),
-        "fitted_here": fitted_here,
+        **_about(gathered, fitted_here, seed, command, data),
         "anytime": _plain(asdict(whole)),
         "rules": _plain(rows),
         "curves": [_curve(one) for one in curves],
@@ -70,7 +69,7 @@ def evaluated(gathered: Gathered, rules: dict[str, FittedCutoff], seed: int, com
     return Evaluated(document, _tables(gathered, whole, curves, sweeps), rows, whole)
 
 
-def _about(gathered: Gathered, seed: int, command: str, data: str) -> dict[str, Any]:
+def _about(gathered: Gathered, fitted_here: list[str], seed: int, command: str, data: str) -> dict[str, Any]:
     """The network, the recordings and the command line of an evaluation."""
     card, unfinished = gathered.card, gathered.unfinished
     return {
@@ -84,6 +83,7 @@ def _about(gathered: Gathered, seed: int, command: str, data: str) -> dict[str, 
         "part": gathered.part,
         "n": len(gathered.recorded),
         "n_trained_on": gathered.n_trained_on,
+        "fitted_here": fitted_here,
         "seed": seed,
         "step_us": card.spec.step_us,
         "unit": pace_of(card.spec).unit,
