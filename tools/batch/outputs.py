@@ -93,9 +93,9 @@ def gather(
     weights = opening.locate(network.model)
     check_name(data)
     if data.is_file() and not is_dataset(data):
-        return from_file(data, weights, policy)
+        return _of_its_part(from_file(data, weights, policy), data, part)
     if (data / CARD).is_file():
-        return from_run(data, weights, policy)
+        return _of_its_part(from_run(data, weights, policy), data, part)
     card = opening.card_of(weights)
     examples = examples_of(data, card, part, reading)
     for note in examples.notes:
@@ -114,6 +114,13 @@ def gather(
         examples=examples,
     )
     return _passed(work, card, examples, how)
+
+
+def _of_its_part(kept: Gathered, data: Path, part: Part) -> Gathered:
+    """What an earlier pass has kept, which is of the part that it went over; a note if another is asked for."""
+    if kept.part != part:
+        print(printable(f"note: {data} holds the part {kept.part} of its data, not {part}"), file=sys.stderr)
+    return kept
 
 
 def _passed(work: OutputsWork, card: ModelCard, examples: Examples, how: Passing) -> Gathered:

@@ -162,3 +162,13 @@ def test_an_evaluation_that_is_replaced_begins_anew_where_the_data_has_changed(d
 def test_two_processes_record_what_one_does(digits: Path, whole: Path, tmp_path: Path) -> None:
     assert evaluate(digits, tmp_path / "two", "--jobs", "2") == 0
     assert figures(tmp_path / "two") == figures(whole)
+
+
+def test_kept_outputs_say_of_which_part_they_are_when_another_is_asked_for(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = "outputs.npz holds the part all of its data, not test"
+    for part, noted in (("test", True), ("all", False)):
+        words = ["evaluate", str(whole / "outputs.npz"), "--part", part, "--out", str(tmp_path / part)]
+        assert main(words) == 0
+        assert (note in capsys.readouterr().err) == noted

@@ -1,6 +1,7 @@
 """Progress of a run on stderr: a bar on a terminal, elsewhere a line every few seconds."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,7 +64,11 @@ class Progress:
 def shown(progress: Progress) -> Iterator["_Bar | _Lines"]:
     """What shows a progress: call `update` after each change."""
     if not sys.stderr.isatty():
-        yield _Lines(progress)
+        lines = _Lines(progress)
+        try:
+            yield lines
+        finally:
+            lines.patience.cancel()
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
@@ -94,8 +99,16 @@ class _Lines:
     def __init__(self, progress: Progress) -> None:
         self.progress, self.started = progress, time.monotonic()
         self._last = self.started
+        self.patience = threading.Timer(_EVERY_S, self._explain)
+        self.patience.daemon = True
+        self.patience.start()
+
+    def _explain(self) -> None:
+        text = f"{self.progress.line(0)}; kernels are compiled once, at their first use, which may take a minute"
+        print(text, file=sys.stderr, flush=True)
 
     def update(self) -> None:
+        self.patience.cancel()
         now = time.monotonic()
         if not self.progress.n_warm:
             self.progress.n_warm, self.started = self.progress.n_new, now
