@@ -1,6 +1,7 @@
 """Shape annotations are checked while the tests run, and nothing here depends on the machine it runs on."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,12 @@ REPOSITORY = Path(__file__).parent.parent
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Frames that tests pack are kept among their other files, not in somebody's home."""
     os.environ["SPIKECUT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hears_interruptions() -> None:
+    """A shell starts what it runs in the background with interruptions ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ def test_replay_and_rehearsal_print_what_is_asked(tmp_path: Path, capsys: pytest
 
 
 def test_engines_compares_every_installed_engine(capsys: pytest.CaptureFixture[str]) -> None:
-    engines.main(["--quick", "--json", "--case", "noise 1%"])
+    engines.main(["--quick", "--json", "--case", "gestures, noise 1%"])
     work, *compared = rows(capsys)
     assert work["dense_operations"] == 9_912_832
     assert {"auto", "norse", "events", "dense", "Norse (peer)"} <= {row["engine"] for row in compared}

@@ -19,6 +19,8 @@ from spikecut.pipeline.fit import Fits
 from spikecut.sources.datasets.parts import WATCHED_IMAGES, WATCHED_RECORDINGS, Part
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 
+_BATCH_OF_A_STRETCH = 1_024
+
 InputKind = Literal["events", "images"]
 
 
@@ -70,7 +72,8 @@ class FrameSpec:
     `sensor` is the size of recordings that do not name their own, `frame` the size of frames in pixels, `horizon` how
     many there are. Events are counted over `step_us` microseconds, and over squares of `downsample` pixels; without
     `downsample`, over those that bring the recording's own sensor to `frame`. `reader` names the network in errors.
-    Recordings are read with the options `reading`, in batches of about `batch_events` events.
+    Recordings are read with the options `reading`, in batches of about `batch_events` events; in smaller ones where a
+    stretch ends early, so that little is read behind its end.
     Other sensors are fitted to the frame as `reading` says, which `fits` notes.
     """
 
@@ -93,7 +96,8 @@ class FrameSpec:
     @property
     def read_options(self) -> ReadOptions:
         """The options with which a recording is opened: `reading`, with the sensor and the batches of this value."""
-        return replace(self.reading, sensor=self.reading.sensor or self.sensor, batch_events=self.batch_events)
+        batch = self.batch_events if self.reading.duration_us is None else min(self.batch_events, _BATCH_OF_A_STRETCH)
+        return replace(self.reading, sensor=self.reading.sensor or self.sensor, batch_events=batch)
 
     @property
     def distinct(self) -> tuple[int, int, int, int]:

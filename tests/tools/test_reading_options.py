@@ -164,10 +164,10 @@ def test_a_stretch_of_a_session_is_counted_from_each_gesture(tmp_path: Path) -> 
 
 def test_a_view_reads_with_the_sensor_of_the_network_unless_another_is_given() -> None:
     view = FrameSpec("events", DVS128, DVS128, 1_000, 3)
-    assert view.read_options == ReadOptions(DVS128, 1_024)
-    given = ReadOptions(SensorSize(10, 10), on_damage="refuse")
+    assert view.read_options == ReadOptions(DVS128, 16_384)
+    given = ReadOptions(SensorSize(10, 10), on_damage="refuse", duration_us=5_000)
     assert FrameSpec("events", DVS128, DVS128, 1_000, 3, reading=given).read_options == ReadOptions(
-        SensorSize(10, 10), 1_024, on_damage="refuse"
+        SensorSize(10, 10), 1_024, on_damage="refuse", duration_us=5_000
     )
 
 
