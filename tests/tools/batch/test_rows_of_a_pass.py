@@ -75,6 +75,20 @@ class Clips:
                 raise CorruptRecording(self.path, "damaged")
 
 
+def work_on(weights: Path, rules: dict[str, FittedCutoff], examples: Examples) -> ReplayWork:
+    return ReplayWork(
+        weights=weights,
+        engine="auto",
+        folder=Path(),
+        part="all",
+        reading=DEFAULTS,
+        rules=rules,
+        watched="none",
+        lanes=4,
+        examples=examples,
+    )
+
+
 def test_a_recording_whose_clock_is_reset_is_answered_as_by_a_network_that_stops() -> None:
     """Stopped before the reset the answer is about the first piece; not stopped, about the last."""
     weights = opening.locate("nmnist")
@@ -83,7 +97,7 @@ def test_a_recording_whose_clock_is_reset_is_answered_as_by_a_network_that_stops
     members = [Example(f"{n}", n, "test", source, f"clips: {n}", "someone", n) for n in range(10)]
     examples = Examples(members, np.arange(10))
     rules = {"none": unfitted(card), **cutoffs_for((), weights, card)}
-    work = ReplayWork(weights, "auto", Path(), "all", DEFAULTS, rules, "none", 4, None, examples=examples)
+    work = work_on(weights, rules, examples)
     result = work.begin()(Batch("key", tuple(examples.ids(Path()))))
     assert result.rows is not None
     assert [fault.item_id for fault in result.faults] == ["clips: 9"]
@@ -106,7 +120,7 @@ def test_a_part_of_a_source_is_answered_as_in_the_whole(items: tuple[str, ...]) 
     members = [Example(f"{n}", n, "test", source, f"clips: {n}", "someone", n) for n in range(10)]
     examples = Examples(members, np.arange(10))
     rules = {"none": unfitted(card)}
-    do = ReplayWork(weights, "auto", Path(), "all", DEFAULTS, rules, "none", 4, None, examples=examples).begin()
+    do = work_on(weights, rules, examples).begin()
     whole, some = do(Batch("whole", tuple(examples.ids(Path())))).rows, do(Batch("some", items)).rows
     assert whole is not None
     assert some is not None

@@ -4,84 +4,62 @@ A row holds what calibrating and evaluating need of a recording: the outputs at 
 first frames, the statistics of its frames, and the digest of its source.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from spikecut.models.card import ModelCard
-from spikecut.models.files import opening
 from spikecut.models.policy.network import PolicyPlanner
-from spikecut.pipeline.protocols import SteppedModel
 from spikecut.pipeline.replay import replay
 from spikecut.pipeline.rules.reference import FrameStatistics
 from spikecut.pipeline.rules.step_budget import FirstFrames, plans_of
 from spikecut.pipeline.rules.thresholds import never
-from spikecut.sources.datasets.parts import Part
-from spikecut.sources.formats.base import ReadOptions
-from spikecut.tools.batch.examples import Examples, examples_of
 from spikecut.tools.batch.executors.base import Batch
 from spikecut.tools.batch.passes.batch_reading import BatchResult, Reading, reading_of, stored
+from spikecut.tools.batch.passes.opened import Opened, PassWork
 from spikecut.tools.batch.run_folder.manifest import storable
 from spikecut.tools.batch.run_folder.parquet import Table
 from spikecut.tools.batch.run_folder.parts import OUTPUTS, write_part
 from spikecut.tools.frame_streams import view_of
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OutputsWork:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class OutputsWork(PassWork):
     """Records the outputs of a network on a data set; begun once a process.
 
     A `policy` runs on the first frames of every recording. The first `n_first` frames are among the rows where nothing
-    is kept (`parts` is None). `examples` are those that the driver has listed; other processes list them again.
+    is kept.
     """
 
-    weights: Path
-    engine: str
-    folder: Path
-    part: Part
-    reading: ReadOptions
-    policy: PolicyPlanner | None
-    parts: Path | None
+    policy: PolicyPlanner | None = None
     n_first: int = 0
-    examples: Examples | None = field(default=None, compare=False)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        values = (getattr(self, name) for name in self.__dataclass_fields__ if name != "examples")
-        return OutputsWork, tuple(values)
 
     def begin(self) -> Callable[[Batch], BatchResult]:
         """Loads the network and lists the data set."""
-        import torch
-
-        torch.set_num_threads(1)
-        stepper, card = opening.load(self.weights, engine=self.engine)
-        examples = self.examples or examples_of(self.folder, card, self.part, self.reading)
-        places = {item_id: at for at, item_id in enumerate(examples.ids(self.folder))}
-        return _Worker(self, stepper, card, examples, places)
+        return _Worker(self, self.opened())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Worker:
-    """A network and a data set in one process."""
+    """The work in one process."""
 
     work: OutputsWork
-    stepper: SteppedModel[Any]
-    card: ModelCard
-    examples: Examples
-    places: Mapping[str, int]
+    opened: Opened
 
     def __call__(self, batch: Batch) -> BatchResult:
-        work, horizon, reading = self.work, self.card.horizon, reading_of(batch, self.examples, self.places)
+        work, horizon, reading = (
+            self.work,
+            self.opened.card.horizon,
+            reading_of(batch, self.opened.examples, self.opened.places),
+        )
         first = FirstFrames(work.policy.look if work.policy else work.n_first)
         statistics = FrameStatistics()
-        streams = statistics.over(first.over(reading.streams(view_of(self.card, work.reading, reading.fits))))
-        outputs = np.zeros((len(reading.ids), horizon, self.stepper.n_outputs), np.float32)
-        decisions = dict(replay(streams, self.stepper, never(horizon), horizon=horizon, trace=outputs))
+        streams = statistics.over(first.over(reading.streams(view_of(self.opened.card, work.reading, reading.fits))))
+        outputs = np.zeros((len(reading.ids), horizon, self.opened.stepper.n_outputs), np.float32)
+        decisions = dict(replay(streams, self.opened.stepper, never(horizon), horizon=horizon, trace=outputs))
         kept = reading.kept(decisions)
         columns = self._columns(reading, kept, outputs, statistics)
         plans = plans_of(work.policy, first, kept).logits if work.policy and kept else None
@@ -91,7 +69,7 @@ class _Worker:
         if work.parts is not None and kept:
             write_part(work.parts, batch.key, Table(columns, stored(reading.fits)), OUTPUTS)
         answers = [decisions[at] for at in kept]
-        labels = (self.card.classes[one.label] for one in answers if one)
+        labels = (self.opened.card.classes[one.label] for one in answers if one)
         return BatchResult(
             n=len(kept),
             n_right=sum(label == answer for label, answer in zip(columns["label"], labels, strict=True)),
@@ -114,7 +92,7 @@ class _Worker:
         return {
             "item_id": ids,
             "place": [storable(member.place) for member in members],
-            "label": [self.card.classes[self.examples.labels[self.places[item]]] for item in ids],
+            "label": [self.opened.card.classes[self.opened.examples.labels[self.opened.places[item]]] for item in ids],
             "subject": [storable(member.subject) for member in members],
             "sha256": reading.digests(kept),
             "dropped": [reading.fates[at].n_lost for at in kept],

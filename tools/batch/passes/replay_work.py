@@ -5,26 +5,20 @@ A recording whose clock is reset starts over in the middle of its frames: there 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from spikecut.models.card import ModelCard
-from spikecut.models.files import opening
-from spikecut.pipeline.protocols import SteppedModel
 from spikecut.pipeline.replay import replay
 from spikecut.pipeline.results import Decision
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import FirstFrames, plans_of
 from spikecut.sources.datasets.base import Example
-from spikecut.sources.datasets.parts import Part
-from spikecut.sources.formats.base import ReadOptions
-from spikecut.tools.batch.examples import Examples, examples_of
 from spikecut.tools.batch.executors.base import Batch
 from spikecut.tools.batch.passes.batch_reading import BatchResult, Reading, reading_of, stored
 from spikecut.tools.batch.passes.decisions import Answer, Subject, Trail, columns_of, of_decision, swept
+from spikecut.tools.batch.passes.opened import Opened, PassWork
 from spikecut.tools.batch.run_folder.parquet import Table
 from spikecut.tools.batch.run_folder.parts import write_part
 from spikecut.tools.cutoff_lookup import shared_policy
@@ -33,56 +27,35 @@ from spikecut.tools.frame_streams import view_of
 FULL = "none"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReplayWork:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ReplayWork(PassWork):
     """Replays recordings of a data set; begun once a process.
 
     `rules` are swept, or really stop (`stops`; then there is one). `watched` is the one whose answers progress counts,
-    `lanes` how many recordings are stepped together, `parts` the folder of parts, None to keep nothing. Without
-    `digests` the files are not read once more for their SHA-256. `examples` are those that the driver has listed;
-    other processes list them again.
+    `lanes` how many recordings are stepped together. Without `digests` the files are not read once more for their
+    SHA-256.
     """
 
-    weights: Path
-    engine: str
-    folder: Path
-    part: Part
-    reading: ReadOptions
     rules: Mapping[str, FittedCutoff]
     watched: str
     lanes: int
-    parts: Path | None
     stops: bool = False
     digests: bool = True
-    examples: Examples | None = field(default=None, compare=False)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        values = (getattr(self, name) for name in self.__dataclass_fields__ if name != "examples")
-        return ReplayWork, tuple(values)
 
     def begin(self) -> Callable[[Batch], BatchResult]:
         """Loads the network and lists the data set."""
-        import torch
-
-        torch.set_num_threads(1)
-        stepper, card = opening.load(self.weights, engine=self.engine)
-        examples = self.examples or examples_of(self.folder, card, self.part, self.reading)
-        places = {item_id: at for at, item_id in enumerate(examples.ids(self.folder))}
-        return _Worker(self, stepper, card, examples, places)
+        return _Worker(self, self.opened())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Worker:
-    """A network and a data set in one process."""
+    """The work in one process."""
 
     work: ReplayWork
-    stepper: SteppedModel[Any]
-    card: ModelCard
-    examples: Examples
-    places: Mapping[str, int]
+    opened: Opened
 
     def __call__(self, batch: Batch) -> BatchResult:
-        work, reading = self.work, reading_of(batch, self.examples, self.places)
+        work, reading = self.work, reading_of(batch, self.opened.examples, self.opened.places)
         answers, kept = self._answers(reading)
         columns = self._columns(reading, answers, kept)
         watched = [at for at, rule in enumerate(columns["rule"]) if rule == work.watched]
@@ -99,15 +72,17 @@ class _Worker:
 
     def _answers(self, reading: Reading) -> tuple[dict[str, list[Answer]], list[int]]:
         """Of each rule the answers to the recordings that could be read, and which those are."""
-        work, horizon = self.work, self.card.horizon
+        work, horizon = self.work, self.opened.card.horizon
         policy = None if work.stops else shared_policy(work.rules.values())
         first = FirstFrames(policy.look if policy else 0)
-        streams = first.over(reading.streams(view_of(self.card, work.reading, reading.fits)))
+        streams = first.over(reading.streams(view_of(self.opened.card, work.reading, reading.fits)))
         cutoff = next(iter(work.rules.values())).cutoff
         trace = None
         if not work.stops:
-            trace = np.zeros((len(reading.ids), horizon, self.stepper.n_outputs), np.float32)
-        decisions = dict(replay(streams, self.stepper, cutoff, horizon=horizon, batch_size=work.lanes, trace=trace))
+            trace = np.zeros((len(reading.ids), horizon, self.opened.stepper.n_outputs), np.float32)
+        decisions = dict(
+            replay(streams, self.opened.stepper, cutoff, horizon=horizon, batch_size=work.lanes, trace=trace)
+        )
         kept = reading.kept(decisions)
         made, trails = [_given(decisions[at]) for at in kept], [reading.trails[at] for at in kept]
         if trace is None:
@@ -126,18 +101,19 @@ class _Worker:
     def _really(self, example: Example, rule: FittedCutoff, *, with_logits: bool) -> Answer:
         """The answer to a recording that is read once more, and really stopped."""
         trail = Trail()
-        frames = trail.over(example.frames(view_of(self.card, self.work.reading)))
-        ((_, decision),) = replay([frames], self.stepper, rule.cutoff, horizon=self.card.horizon)
+        frames = trail.over(example.frames(view_of(self.opened.card, self.work.reading)))
+        ((_, decision),) = replay([frames], self.opened.stepper, rule.cutoff, horizon=self.opened.card.horizon)
         return of_decision(_given(decision), trail, with_logits=with_logits)
 
     def _columns(
         self, reading: Reading, answers: Mapping[str, Sequence[Answer]], kept: Sequence[int]
     ) -> dict[str, list[Any]]:
         digests = reading.digests(kept) if self.work.digests else [""] * len(kept)
-        classes, labels = self.card.classes, self.examples.labels
+        classes, labels = self.opened.card.classes, self.opened.examples.labels
         ids = [reading.ids[at] for at in kept]
         subjects = [
-            Subject(item, classes[labels[self.places[item]]], digest) for item, digest in zip(ids, digests, strict=True)
+            Subject(item, classes[labels[self.opened.places[item]]], digest)
+            for item, digest in zip(ids, digests, strict=True)
         ]
         return columns_of(subjects, answers, classes)
 
