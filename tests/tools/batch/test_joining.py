@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from copied_digits import copied_digits
 
-from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.cli import main
 
 pytest.importorskip("pyarrow")
@@ -18,12 +18,7 @@ SAME = ("manifest.parquet", "_SUCCESS")
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten drawings, four times: five batches. One recording cannot be read."""
-    drawn, folder = tmp_path_factory.mktemp("drawn"), tmp_path_factory.mktemp("digits")
-    for path in write_digits(drawn, 10, seed=3):
-        for copy in range(N // 10):
-            target = folder / path.parent.name / f"{copy}.bin"
-            target.parent.mkdir(exist_ok=True)
-            shutil.copy(path, target)
+    folder = copied_digits(tmp_path_factory, N // 10)
     (folder / "6" / "1.bin").write_bytes(b"")
     return folder
 

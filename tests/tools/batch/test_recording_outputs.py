@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from copied_digits import copied_digits
 
 from spikecut.pipeline.outputs_file import load_outputs
-from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.batch.passes import outputs_work
 from spikecut.tools.batch.run_folder.parquet import Kinds, Table
 from spikecut.tools.batch.run_folder.parts import write_part
@@ -25,13 +25,7 @@ N = 40
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten drawings, four times: five batches."""
-    drawn, folder = tmp_path_factory.mktemp("drawn"), tmp_path_factory.mktemp("digits")
-    for path in write_digits(drawn, 10, seed=3):
-        for copy in range(N // 10):
-            target = folder / path.parent.name / f"{copy}.bin"
-            target.parent.mkdir(exist_ok=True)
-            shutil.copy(path, target)
-    return folder
+    return copied_digits(tmp_path_factory, N // 10)
 
 
 @pytest.fixture(scope="module")

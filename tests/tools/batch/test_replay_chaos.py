@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from copied_digits import copied_digits
 
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources.formats.atis import write_atis
-from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.cli import main
 
 from tiny_works import is_running
@@ -48,13 +48,7 @@ network = from_norse(net, classes=list("0123456789"), step_us=10_000, sensor=Sen
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten drawings, twelve times each: fifteen batches."""
-    drawn, folder = tmp_path_factory.mktemp("drawn"), tmp_path_factory.mktemp("digits")
-    for path in write_digits(drawn, 10, seed=3):
-        for copy in range(N // 10):
-            target = folder / path.parent.name / f"{copy:02}.bin"
-            target.parent.mkdir(exist_ok=True)
-            shutil.copy(path, target)
-    return folder
+    return copied_digits(tmp_path_factory, N // 10)
 
 
 @pytest.fixture(scope="module")

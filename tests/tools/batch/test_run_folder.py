@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from copied_digits import copied_digits
 
 from spikecut.pipeline.errors import InUse
-from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.tools.batch.passes import course, replay_work
 from spikecut.tools.batch.passes.batches import batches_of
 from spikecut.tools.batch.run_folder import lock, parquet
@@ -33,13 +33,7 @@ N = 40
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten drawings, four times: five batches."""
-    drawn, folder = tmp_path_factory.mktemp("drawn"), tmp_path_factory.mktemp("digits")
-    for path in write_digits(drawn, 10, seed=3):
-        for copy in range(N // 10):
-            target = folder / path.parent.name / f"{copy}.bin"
-            target.parent.mkdir(exist_ok=True)
-            shutil.copy(path, target)
-    return folder
+    return copied_digits(tmp_path_factory, N // 10)
 
 
 @pytest.fixture(scope="module")
