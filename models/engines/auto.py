@@ -175,8 +175,8 @@ def row_of(lane: tuple[ndarray, ...], program: Program, graph: Graph) -> Float32
 def stepper(network: nn.Module, spec: NetworkSpec) -> SteppedModel[Any]:
     """An `AutoStepper` of a trained network; Norse steps a network that cannot be stepped by events.
 
-    The break-even points are fitted to `python -m benchmarks.engines`; for ONNX Runtime to those of nmnist, gestures
-    and the five layers (0.18, 0.30 and 0.31 of the operations of a dense step); plain torch is slower at small steps.
+    The break-even points are fitted to steps of nmnist, gestures and five layers on noise; how well they hold,
+    `python -m benchmarks.engines` shows.
     """
     try:
         graph = lowered(network, spec)
