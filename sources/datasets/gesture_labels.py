@@ -1,11 +1,14 @@
 """The label files of DVS128 Gesture (Amir et al., CVPR 2017): which gesture when, in the recording's own clock.
 
 `userNN_lighting_labels.csv` has a row a gesture: class 1 to 11, first and last µs. In code classes count from 0.
+A fourth column `movement` is ours: where it is, rows of class 0 are movement that is no gesture, and it names its kind.
 One genuine file (user22_led) lets a gesture end after the next one began; such an end is clipped, and said.
 """
 
 import csv
-from dataclasses import dataclass
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,6 +29,7 @@ GESTURES = (
     "other gestures",
 )
 COLUMNS = ["class", "startTime_usec", "endTime_usec"]
+MOVEMENT = "movement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,25 @@ class GestureSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class Movement:
+    """Movement that is no gesture: its kind, such as "walks by", and `start_us <= t < end_us`."""
+
+    kind: str
+    start_us: int
+    end_us: int
+
+    @property
+    def name(self) -> str:
+        return self.kind
+
+
+@dataclass(frozen=True, slots=True)
 class SessionLabels:
-    """All gestures of a session in the order of their time, and what had to be mended."""
+    """All gestures of a session in the order of their time, what had to be mended, and movements that are none."""
 
     spans: tuple[GestureSpan, ...]
     notes: tuple[str, ...]
+    movements: tuple[Movement, ...] = ()
 
 
 def labels_beside(recording: Path) -> Path:
@@ -68,28 +86,49 @@ def read_labels(path: Path) -> SessionLabels:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MissingLabels(path, f"cannot read the labels: {error}") from error
     header = [cell.strip() for cell in rows[0]] if rows else []
-    if header != COLUMNS:
+    if header not in (COLUMNS, [*COLUMNS, MOVEMENT]):
         raise CorruptRecording(path, f"row 1: {','.join(header) or 'nothing'}; expected {','.join(COLUMNS)}")
-    spans = [_span(path, number, row) for number, row in enumerate(rows[1:], start=2) if any(row)]
-    spans.sort(key=lambda span: span.start_us)
+    numbered = ((number, row) for number, row in enumerate(rows[1:], start=2) if any(row))
+    labels = sorted((_label(path, *row, len(header)) for row in numbered), key=lambda one: one.start_us)
     notes = []
-    for at, (this, following) in enumerate(pairwise(list(spans))):
+    for at, (this, following) in enumerate(pairwise(list(labels))):
         if this.end_us > following.start_us:
             notes.append(
                 f"{path.name}: {this.name} ends at {this.end_us} us, after {following.name} began at "
                 f"{following.start_us} us; its end is taken as that"
             )
-            spans[at] = GestureSpan(this.label, this.start_us, following.start_us)
-    return SessionLabels(tuple(spans), tuple(notes))
+            labels[at] = replace(this, end_us=following.start_us)
+    return SessionLabels(
+        tuple(one for one in labels if isinstance(one, GestureSpan)),
+        tuple(notes),
+        tuple(one for one in labels if isinstance(one, Movement)),
+    )
 
 
-def _span(path: Path, number: int, row: list[str]) -> GestureSpan:
+def text_of(spans: Iterable[GestureSpan], movements: Iterable[Movement] = ()) -> str:
+    """The text of a label file; only where there are movements has it a column for them."""
+    rows = [(span.start_us, span.label + 1, span.end_us, "") for span in spans]
+    others = [(one.start_us, 0, one.end_us, one.kind) for one in movements]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*COLUMNS, MOVEMENT] if others else COLUMNS)
+    for start_us, label, end_us, kind in sorted([*rows, *others]):
+        writer.writerow([label, start_us, end_us, *([kind] if others else [])])
+    return text.getvalue()
+
+
+def _label(path: Path, number: int, row: list[str], n_columns: int) -> GestureSpan | Movement:
     try:
-        label, start_us, end_us = (int(cell) for cell in row)
+        label, start_us, end_us = (int(cell) for cell in row[:3])
+        (kind,) = [cell.strip() for cell in row[3:n_columns]] if n_columns > 3 else [""]
+        if len(row) > n_columns:
+            raise ValueError
     except ValueError:
-        raise CorruptRecording(path, f"row {number}: {','.join(row)}; expected three whole numbers") from None
-    if not 1 <= label <= len(GESTURES):
-        raise CorruptRecording(path, f"row {number}: class {label}; expected 1 to {len(GESTURES)}")
+        name = ", and a name" if n_columns > 3 else ""
+        raise CorruptRecording(path, f"row {number}: {','.join(row)}; expected three whole numbers{name}") from None
+    if not (1 <= label <= len(GESTURES) or (label == 0 and kind)):
+        least = ", or 0 with the name of a movement" if n_columns > 3 else ""
+        raise CorruptRecording(path, f"row {number}: class {label}; expected 1 to {len(GESTURES)}{least}")
     if end_us < start_us:  # one of no length is a label without events
         raise CorruptRecording(path, f"row {number}: it ends at {end_us} us and begins at {start_us} us")
-    return GestureSpan(label - 1, start_us, end_us)
+    return GestureSpan(label - 1, start_us, end_us) if label else Movement(kind, start_us, end_us)

@@ -20,7 +20,7 @@ from spikecut.pipeline.files.atomic_files import new_file, write_text
 from spikecut.pipeline.filters.base import Filtered
 from spikecut.sources.datasets.base import FrameSpec, in_part
 from spikecut.sources.datasets.frames import binner_for
-from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan
+from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, text_of
 from spikecut.sources.datasets.parts import Part, drawn_part
 from spikecut.sources.datasets.segments import cut
 from spikecut.sources.formats.aedat3 import write_aedat3
@@ -207,12 +207,10 @@ def drawn_session(user: int, seed: int = 0, *, quick: bool = False) -> DrawnSess
 
 def write_session(folder: Path, session: DrawnSession) -> Path:
     """Writes `NAME.aedat` and `NAME_labels.csv`, whole or not at all; returns the recording's path."""
-    rows = ["class,startTime_usec,endTime_usec"]
-    rows += [f"{span.label + 1},{span.start_us},{span.end_us}" for span in session.spans()]
     target = folder / f"{session.name}.aedat"
     with new_file(target, overwrite=True) as partial:
         write_aedat3(partial, session)
-        write_text(folder / f"{session.name}_labels.csv", "\n".join(rows) + "\n", overwrite=True)
+        write_text(folder / f"{session.name}_labels.csv", text_of(session.spans()), overwrite=True)
     return target
 
 

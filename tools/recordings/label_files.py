@@ -1,12 +1,23 @@
 """The label file of a recording on its way to a converted one: shifted, and cut where the recording was cut."""
 
 import shutil
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch
-from spikecut.sources.datasets.gesture_labels import COLUMNS, GestureSpan, SessionLabels, labels_beside, read_labels
+from spikecut.sources.datasets.gesture_labels import (
+    GestureSpan,
+    Movement,
+    SessionLabels,
+    labels_beside,
+    read_labels,
+    text_of,
+)
+
+Span = TypeVar("Span", GestureSpan, Movement)
 
 
 @dataclass(slots=True)
@@ -54,17 +65,20 @@ class LabelCopies:
         if self.labels is None:
             shutil.copyfile(self.source, path)
             return
-        spans = self.labels.spans
-        if self.is_cut:
-            spans = tuple(kept for span in spans if (kept := self._within(part, span)) is not None)
-        rows = [f"{span.label + 1},{span.start_us + shift_us},{span.end_us + shift_us}\n" for span in spans]
-        path.write_text(",".join(COLUMNS) + "\n" + "".join(rows), encoding="utf-8")
+        spans = self._there(part, self.labels.spans, shift_us)
+        path.write_text(text_of(spans, self._there(part, self.labels.movements, shift_us)), encoding="utf-8")
 
-    def _within(self, part: int, span: GestureSpan) -> GestureSpan | None:
+    def _there(self, part: int, spans: Iterable[Span], shift_us: int) -> list[Span]:
+        """What of the spans a part holds, by its clock."""
+        if self.is_cut:
+            spans = [kept for span in spans if (kept := self._within(part, span)) is not None]
+        return [replace(span, start_us=span.start_us + shift_us, end_us=span.end_us + shift_us) for span in spans]
+
+    def _within(self, part: int, span: Span) -> Span | None:
         """The longest piece of a span in a segment of a part; None if none of it is there."""
         pieces = [
             (max(span.start_us, start_us), min(span.end_us, end_us))
             for start_us, end_us in self._stretches.get(part, {}).values()
         ]
         start_us, end_us = max(pieces, key=lambda piece: piece[1] - piece[0], default=(0, 0))
-        return GestureSpan(span.label, start_us, end_us) if start_us < end_us else None
+        return replace(span, start_us=start_us, end_us=end_us) if start_us < end_us else None

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from spikecut.pipeline.errors import CorruptRecording, MissingLabels
-from spikecut.sources.datasets.gesture_labels import GESTURES, read_labels
+from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, Movement, read_labels, text_of
 
 HEADER = "class,startTime_usec,endTime_usec\n"
+WITH_MOVEMENTS = "class,startTime_usec,endTime_usec,movement\n"
 
 
 def file_of(tmp_path: Path, text: str) -> Path:
@@ -39,6 +40,9 @@ def test_a_gesture_that_ends_after_the_next_began_is_clipped_and_said(tmp_path: 
         (HEADER + "0,30,40\n", "row 2: class 0"),
         (HEADER + "1,40,30\n", "row 2: it ends at 30 us and begins at 40 us"),
         (HEADER + "1,40\n", "row 2: 1,40; expected three whole numbers"),
+        (HEADER + "1,40,50,60\n", "row 2: 1,40,50,60; expected three whole numbers"),
+        (WITH_MOVEMENTS + "0,40,50,\n", "row 2: class 0; expected 1 to 11, or 0 with the name of a movement"),
+        (WITH_MOVEMENTS + "0,40,50\n", "row 2: 0,40,50; expected three whole numbers, and a name"),
     ],
 )
 def test_a_faulty_row_is_named(text: str, message: str, tmp_path: Path) -> None:
@@ -60,3 +64,19 @@ def test_the_names_are_those_of_the_genuine_mapping(real_data: Path) -> None:
     rows = (real_data / "dvs128_gesture_meta" / "gesture_mapping.csv").read_text().splitlines()[1:]
     names = {int(row.split(",")[1]) - 1: row.split(",")[0].strip().replace("_", " ") for row in rows if row.strip()}
     assert names == dict(enumerate(GESTURES))
+
+
+def test_movement_that_is_no_gesture_is_no_gesture_of_the_session(tmp_path: Path) -> None:
+    """Class 0 in a file with a column for it: whoever trains or scores on gestures does not meet it."""
+    text = WITH_MOVEMENTS + "3,40,50,\n0,10,30,walks by\n0,50,60,drinks\n"
+    labels = read_labels(file_of(tmp_path, text))
+    assert labels.spans == (GestureSpan(2, 40, 50),)
+    assert labels.movements == (Movement("walks by", 10, 30), Movement("drinks", 50, 60))
+    assert not labels.notes
+
+
+def test_labels_that_are_written_are_read_back(tmp_path: Path) -> None:
+    spans, movements = (GestureSpan(2, 40, 50), GestureSpan(0, 70, 90)), (Movement("sits down, reads", 50, 60),)
+    labels = read_labels(file_of(tmp_path, text_of(spans, movements)))
+    assert (labels.spans, labels.movements) == (spans, movements)
+    assert text_of(spans) == HEADER + "3,40,50\n1,70,90\n"  # as the genuine files

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
-from spikecut.sources.datasets.gesture_labels import read_labels
+from spikecut.sources.datasets.gesture_labels import Movement, read_labels
 from spikecut.sources.formats import FORMATS, written_formats
 from spikecut.sources.formats.base import TextLayout
 from spikecut.sources.formats.reading.sorting import Sorted
@@ -181,6 +181,16 @@ def test_labels_travel_along(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     run(capsys, source, tmp_path / "part.h5", "--split-at", "0.05")
     assert spans(tmp_path / "part-1_labels.csv") == [(1, 1_000_000, 1_030_000), (2, 1_030_000, 1_050_000)]
     assert spans(tmp_path / "part-2_labels.csv")[0] == (2, 1_050_000, 1_060_000)
+
+
+def test_movements_that_are_no_gesture_travel_along(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = labelled(tmp_path)
+    rows = "2,1000000,1030000,\n0,1030000,1060000,walks by\n0,1070000,1100000,drinks\n"
+    (tmp_path / "walk_labels.csv").write_text(HEADER.replace("\n", ",movement\n") + rows)
+    run(capsys, source, tmp_path / "late.h5", "--start", "0.05", "--shift=-1")
+    assert spans(tmp_path / "late_labels.csv") == []
+    movements = read_labels(tmp_path / "late_labels.csv").movements
+    assert movements == (Movement("walks by", 50_000, 60_000), Movement("drinks", 70_000, 99_901))
 
 
 def test_labels_beside_the_target_are_not_replaced_unless_that_is_wanted(
