@@ -1,0 +1,129 @@
+"""How real the drawing is: drawn sessions beside real recordings, as numbers.
+
+`python -m benchmarks.realism [--people FOLDER ...] [--independent FOLDER]` prints statistics of events (rates,
+polarity, spacing in time, shape in space, rhythm), a column a group of recordings: mean with its 95 % bootstrap
+interval over recordings. FOLDER holds real recordings (`*.aedat`); each folder is a column. They are described and
+nothing else: no network, threshold or amplitude is fitted to them. `--independent` is the folder of a network that
+others trained on genuine DVS128 Gesture; what it makes of drawn gestures is printed with n and Wilson interval.
+"""
+
+import argparse
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy import ndarray
+
+from benchmarks.parts.event_statistics import STATISTICS, describe, joined
+from benchmarks.parts.independent_network import FILE, Witness, answers, judged
+from spikecut.pipeline.binning import CountBinner
+from spikecut.pipeline.errors import SpikecutWarning
+from spikecut.pipeline.metrics.intervals import bootstrap_mean, wilson
+from spikecut.pipeline.protocols import EventSource
+from spikecut.sources import open_recording
+from spikecut.sources.datasets.segments import cut
+from spikecut.sources.simulation.gestures import SENSOR, DrawnSession, drawn_session, drawn_users
+
+DRAWN: dict[str, Callable[[int], DrawnSession]] = {
+    "drawn gestures 1": lambda user: drawn_session(user, quick=True),
+}
+"""What is described, by name: a session a user."""
+FROM_US, WINDOW_US = 600_000, 200_000  # of a gesture: what the independent network sees
+Row = dict[str, float]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    torch.set_num_threads(1)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.realism", description=__doc__)
+    parser.add_argument("--people", type=Path, nargs="*", default=[], metavar="FOLDER", help="real recordings")
+    parser.add_argument("--independent", type=Path, metavar="FOLDER", help=f"the folder of {FILE}")
+    parser.add_argument("--users", type=int, default=20, help="drawn users of the train part a column (default: 20)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each recording, its first (default: 20)")
+    parser.add_argument("--json", action="store_true", help="one JSON object a recording, then one a group")
+    chosen = parser.parse_args(argv)
+    groups: dict[str, dict[str, Row]] = {}
+    for name, session_of in DRAWN.items():
+        sessions = [session_of(user) for user in drawn_users(435, "train")[: chosen.users]]
+        groups[name] = {session.name: row_of(session, chosen.seconds) for session in sessions}
+    for folder in chosen.people:
+        files = sorted(folder.glob("*.aedat"))
+        if not files:
+            print(f"skipped: no real recordings (*.aedat) in {folder.name}")
+            continue
+        groups[folder.name] = {file.stem: row_of(opened(file), chosen.seconds) for file in files}
+    say_statistics(groups, chosen.json)
+    if chosen.independent is None or not (chosen.independent / FILE).is_file():
+        print(f"skipped: the independent network; --independent names a folder with {FILE}")
+        return
+    for name, session_of in DRAWN.items():
+        users = drawn_users(435, "train")[: chosen.users]
+        say_witness(name, witness(chosen.independent, [session_of(user) for user in users]), chosen.json)
+
+
+def opened(file: Path) -> EventSource:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SpikecutWarning)
+        return open_recording(file)
+
+
+def row_of(source: EventSource, seconds: float) -> Row:
+    """The statistics of the first seconds of a recording."""
+    return describe(joined(source, source.sensor, seconds))
+
+
+def say_statistics(groups: dict[str, dict[str, Row]], as_json: bool) -> None:
+    """A row a statistic, a column a group; or all of it as JSON."""
+    if as_json:
+        for group, rows in groups.items():
+            for name, row in rows.items():
+                print(json.dumps({"group": group, "recording": name, **rounded(row)}))
+    print("mean of recordings (95 % bootstrap interval over recordings, seed 0); drawn: simulated, seed 0")
+    print(f"{'':<16}" + "".join(f"{f'{group} (n = {len(rows)})':>32}" for group, rows in groups.items()))
+    for statistic, meaning in STATISTICS.items():
+        cells = [cell(np.array([row[statistic] for row in rows.values()])) for rows in groups.values()]
+        print(f"{statistic:<16}" + "".join(f"{one:>32}" for one in cells) + f"  {meaning}")
+
+
+def cell(values: ndarray) -> str:
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return "none"
+    mean = bootstrap_mean(values, np.random.default_rng(0))
+    return f"{mean.value:.3g} ({mean.low:.3g} to {mean.high:.3g})"
+
+
+def rounded(row: Row) -> dict[str, float | None]:
+    return {name: float(f"{value:.4g}") if np.isfinite(value) else None for name, value in row.items()}
+
+
+def witness(folder: Path, sessions: Sequence[DrawnSession]) -> Witness:
+    """What the independent network makes of one window a gesture; every other user chooses the assignment."""
+    images, labels, chooses = [], [], []
+    for place, session in enumerate(sessions):
+        for span, batch in cut(session, session.spans()):
+            window = batch.between(span.start_us + FROM_US, span.start_us + FROM_US + WINDOW_US)
+            frames = islice(CountBinner(SENSOR, WINDOW_US, "float32").bins([window]), 1)
+            images.append(next(frames).pixels)
+            labels.append(span.label)
+            chooses.append(place % 2 == 0)
+    return judged(answers(folder, np.array(images)), np.array(labels), np.array(chooses))
+
+
+def say_witness(name: str, seen: Witness, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"independent network": name, **asdict(seen)}))
+    right, arm = wilson(seen.n_right, seen.n), wilson(seen.n_arm_right, seen.n_arm)
+    print(
+        f"independent network, {name}: {right.value:.1%} right (95 % {right.low:.1%} to {right.high:.1%}, n = {seen.n} "
+        f"gestures); arm of waves and circles {arm.value:.1%} ({arm.low:.1%} to {arm.high:.1%}, n = {seen.n_arm}); "
+        f"{WINDOW_US // 1000} ms from {FROM_US / 1e6:g} s after the label, assignment and flip chosen on other users"
+    )
+
+
+if __name__ == "__main__":
+    main()
