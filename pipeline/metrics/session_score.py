@@ -68,7 +68,8 @@ class Matcher:
     The first decision that falls into a labelled span is its answer; a right one may come up to `early_us`
     before the labelled onset, since people draw that line by hand. A second one with the same label is a
     repetition, with another a false alarm, as is every decision outside all spans. Every decision is counted
-    once, and every label: `right`, `wrong` or `missed`.
+    once, and every label that was played: `right`, `wrong` or `missed`. One whose onset lies before the beginning of
+    the stream is not missed, and an answer to it has no delay.
     """
 
     def __init__(self, spans: Sequence[tuple[int, int, int]], *, early_us: int = 200_000) -> None:
@@ -77,17 +78,35 @@ class Matcher:
         self._spans = tuple(spans)
         self._early_us = early_us
         self._at = 0
+        self._begin_us: int | None = None
         self._answer: int | None = None
         self._score = Score()
+
+    def begins(self, time_us: int) -> None:
+        """The stream begins at this moment; without it, before all labels. Only the first call counts."""
+        self._begin_us = time_us if self._begin_us is None else self._begin_us
 
     def passed(self, time_us: int) -> list[int]:
         """The labels, by their place, that were over before this moment without an answer."""
         missed = []
         while self._at < len(self._spans) and self._spans[self._at][2] < time_us:
-            if self._answer is None:
+            if self._answer is None and self._has_onset():
                 missed.append(self._at)
             self._at, self._answer = self._at + 1, None
         self._score += Score(missed=len(missed))
+        return missed
+
+    def ended(self, time_us: int, enough_us: int) -> list[int]:
+        """The stream is over: the labels, by their place, that were over by then without an answer.
+
+        So is one that the end cuts short after it was played for `enough_us` or more. Later ones were not played.
+        """
+        missed = self.passed(time_us + 1)
+        is_open = self._at < len(self._spans) and self._answer is None and self._has_onset()
+        if is_open and time_us - self._spans[self._at][1] >= enough_us:
+            missed.append(self._at)
+            self._score += Score(missed=1)
+        self._at = len(self._spans)
         return missed
 
     def decided(self, label: int, time_us: int) -> Match:
@@ -98,10 +117,15 @@ class Matcher:
             self._score += Score(repeated=1) if again else Score(false_alarms=1)
             return Match(Outcome.repeated if again else Outcome.false_alarm, self._at if again else -1)
         truth, start_us, _ = self._spans[self._at]
-        self._answer, delay_us = label, time_us - start_us
+        self._answer, delay_us = label, time_us - start_us if self._has_onset() else None
         right = label == truth
-        self._score += Score(right=int(right), wrong=int(not right), delays_us=(delay_us,))
+        delays_us = () if delay_us is None else (delay_us,)
+        self._score += Score(right=int(right), wrong=int(not right), delays_us=delays_us)
         return Match(Outcome.right if right else Outcome.wrong, self._at, delay_us)
+
+    def _has_onset(self) -> bool:
+        """Whether the onset of the label in turn was played."""
+        return self._begin_us is None or self._spans[self._at][1] >= self._begin_us
 
     def _reaches(self, label: int, time_us: int) -> bool:
         truth, start_us, _ = self._spans[self._at]

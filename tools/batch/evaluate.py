@@ -39,6 +39,7 @@ def run_evaluate(options: "Evaluate") -> int:
     Raises:
         ConfigError: if the folder holds an evaluation already.
     """
+    assert options.out is not None  # `refuse_early`
     target, outputs = options.out / "evaluation.json", options.out / "outputs.npz"
     for path in (target, outputs):
         refuse_existing(path, overwrite=options.overwrite)

@@ -16,7 +16,14 @@ from spikecut.pipeline.fit import Fits
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.sources.datasets.frames import on_sensor
-from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, labels_beside, read_labels
+from spikecut.sources.datasets.gesture_labels import (
+    GESTURES,
+    GestureSpan,
+    Movement,
+    SessionLabels,
+    labels_beside,
+    read_labels,
+)
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.tools.cutoff_lookup import find_cutoff, warn_of_fits
 from spikecut.tools.frame_streams import network_for, open_for, say_fits
@@ -43,7 +50,8 @@ class OpenStream:
     """A recording as the frames of a network; nothing is read before `frames` is iterated.
 
     `truth` is the label that its folder names, `spans` are the labelled gestures of a session, each None if unknown.
-    `fit` says how another sensor is shown to the network, empty for its own.
+    `movements` are labelled, too, but no gestures. `fit` says how another sensor is shown to the network, empty for its
+    own.
     """
 
     path: Path
@@ -54,6 +62,7 @@ class OpenStream:
     truth: int | None
     spans: tuple[GestureSpan, ...] | None
     fit: str = ""
+    movements: tuple[Movement, ...] = ()
 
     @property
     def class_name(self) -> str | None:
@@ -94,18 +103,28 @@ def open_stream(path: Path, network: OpenNetwork, reading: ReadOptions = DEFAULT
     frames = on_sensor(binner.bins(recording), str(path), recording.sensor)
     truth = card.classes.index(path.parent.name) if path.parent.name in card.classes else None
     labels = labels_of(path, card)
-    return OpenStream(path, network, recording.format, recording.sensor, frames, truth, labels, str(fits))
+    return OpenStream(
+        path=path,
+        network=network,
+        format=recording.format,
+        sensor=recording.sensor,
+        frames=frames,
+        truth=truth,
+        spans=None if labels is None else labels.spans,
+        fit=str(fits),
+        movements=() if labels is None else labels.movements,
+    )
 
 
-def labels_of(path: Path, card: ModelCard) -> tuple[GestureSpan, ...] | None:
+def labels_of(path: Path, card: ModelCard) -> SessionLabels | None:
     """The labels beside a session of DVS128 Gesture, `NAME_labels.csv`, for a network that knows its classes."""
     file = labels_beside(path)
-    if card.classes != GESTURES or not file.is_file():
+    if card.classes[: len(GESTURES)] != GESTURES or not file.is_file():
         return None
     labels = read_labels(file)
     for note in labels.notes:
         print(printable(f"note: {note}"), file=sys.stderr)
-    return labels.spans
+    return labels
 
 
 def view_options(options: "Run") -> ViewOptions:

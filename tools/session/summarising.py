@@ -1,7 +1,7 @@
 """The output of `spikecut run`: each decision as it falls, the score of a labelled session, and the time it took."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,9 @@ class Report:
         """Counts an item and prints a decision."""
         if isinstance(item, Step):
             self._n_steps += 1
-        self._print_missed(self.tally.end_us)
+        if self._matcher is not None:
+            self._matcher.begins(self.tally.start_us or 0)
+            self._print_missed(self._matcher.passed(self.tally.end_us))
         if isinstance(item, Decision):
             self._n_decisions += 1
             self._print(item)
@@ -40,7 +42,7 @@ class Report:
         card, tally = self.stream.network.card, self.tally
         score: Score | None = None
         if self._matcher is not None and complete:
-            self._print_missed(1 << 62)
+            self._print_missed(self._matcher.ended(tally.end_us, card.horizon * card.spec.step_us))
             score = self._matcher.score(tally.sensor_us / 6e7)
             if not self.as_json:
                 print(lines.summary_text(score))
@@ -66,15 +68,12 @@ class Report:
             words = lines.as_text(decision, network.card, truth, network.decider.rule)
         print(words, flush=True)
 
-    def _print_missed(self, time_us: int) -> None:
-        """The labels that ended before this moment without an answer; in JSON only the summary has them."""
-        if self._matcher is None or self.stream.spans is None:
-            return
-        for place in self._matcher.passed(time_us):
-            span = self.stream.spans[place]
-            if not self.as_json:
-                at_us = self.tally.since_start(span.end_us)
-                print(lines.missed_text(span.label, self.stream.network.card, at_us), flush=True)
+    def _print_missed(self, places: Sequence[int]) -> None:
+        """The labels that ended without an answer; in JSON only the summary has them."""
+        for place in places if not self.as_json else ():
+            span = (self.stream.spans or ())[place]
+            at_us = self.tally.since_start(span.end_us)
+            print(lines.missed_text(span.label, self.stream.network.card, at_us), flush=True)
 
 
 @dataclass(frozen=True, slots=True)

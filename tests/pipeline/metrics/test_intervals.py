@@ -1,10 +1,22 @@
 """Truths about intervals: worked examples, and coverage that a wrong formula would miss."""
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.metrics.intervals import Estimate, bootstrap_mean, bootstrap_ratio, wilson
+from spikecut.pipeline.metrics.intervals import (
+    Estimate,
+    bootstrap_mean,
+    bootstrap_ratio,
+    garwood,
+    quantile,
+    rate_bound,
+    share_bound,
+    wilson,
+)
 
 
 def test_wilson_of_a_known_case() -> None:
@@ -69,3 +81,51 @@ def test_the_bootstrap_resamples_recordings_as_by_hand() -> None:
 
 def test_one_recording_has_no_spread() -> None:
     assert bootstrap_mean(np.array([3.0]), np.random.default_rng(0)) == Estimate(3.0, 3.0, 3.0)
+
+
+def test_garwoods_interval_of_known_cases() -> None:
+    """Garwood 1936, table 1: 10 events are those of 4.795 to 18.391; none are those of up to 3.689."""
+    ten = garwood(10, 1.0)
+    assert [ten.value, ten.low, ten.high] == pytest.approx([10.0, 4.795, 18.391], abs=1e-3)
+    none = garwood(0, 2.0)
+    assert [none.value, none.low, none.high] == pytest.approx([0.0, 0.0, -np.log(0.025) / 2])
+    assert garwood(10, 4.0).high == pytest.approx(ten.high / 4)
+
+
+@pytest.mark.parametrize(("n", "minutes"), [(0, 3.0), (1, 3.0), (7, 12.5)])
+def test_at_the_bound_of_a_rate_so_few_events_have_the_chance_that_is_left(n: int, minutes: float) -> None:
+    """The definition: a Poisson variable of that mean is at most n with a probability of 5 %."""
+    mean = rate_bound(n, minutes) * minutes
+    chance = np.exp(-mean) * sum(mean**k / math.factorial(k) for k in range(n + 1))
+    assert chance == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("n", "of"), [(0, 10), (1, 10), (9, 10), (3, 40)])
+def test_at_the_bound_of_a_share_so_few_have_the_chance_that_is_left(n: int, of: int) -> None:
+    """The definition: of so many draws with that share at most n fall with a probability of 5 %."""
+    share = share_bound(n, of)
+    chance = sum(math.comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(n + 1))
+    assert chance == pytest.approx(0.05)
+    assert share_bound(0, 10) == pytest.approx(1 - 0.05 ** (1 / 10))
+    assert share_bound(of, of) == 1.0
+
+
+def test_a_quantile_lies_between_two_values_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(7)
+    drawn = [quantile(rng.exponential(1.0, 60).tolist(), share) for share in (0.5, 0.9) for _ in range(600)]
+    truths = [np.log(2)] * 600 + [np.log(10)] * 600
+    covered = [one.low <= truth <= one.high for one, truth in zip(drawn, truths, strict=True)]
+    assert np.mean(covered[:600]) >= 0.93
+    assert np.mean(covered[600:]) >= 0.93
+
+
+def test_quantiles_of_a_worked_example() -> None:
+    """Of ten values the median lies between the 2nd and the 9th with 97.9 %; between the 3rd and the 8th with 89 %."""
+    assert quantile([float(k) for k in range(1, 11)], 0.5) == Estimate(5.5, 2.0, 9.0)
+    assert quantile([5.0], 0.9) == Estimate(5.0, 5.0, 5.0)
+
+
+@pytest.mark.parametrize("wrong", [lambda: garwood(1, 0.0), lambda: rate_bound(-1, 1.0), lambda: share_bound(2, 1)])
+def test_rates_and_shares_of_nothing_are_refused(wrong: Callable[[], object]) -> None:
+    with pytest.raises(ConfigError):
+        wrong()

@@ -103,3 +103,30 @@ def test_a_label_that_ends_with_the_recording_and_has_no_answer_is_missed() -> N
 def test_false_alarms_a_minute_are_of_minutes_and_of_none_in_a_recording_without_length() -> None:
     assert Score(false_alarms=3, minutes=0.5).false_alarms_per_minute == 6
     assert Score(false_alarms=3).false_alarms_per_minute == 0
+
+
+def test_gestures_that_were_not_played_are_not_missed() -> None:
+    """Played from 1.5 s to 3.4 s: the onset of the first lies before it, of the second 0.4 s were played."""
+    for enough_us, n_missed in ((500_000, 0), (400_000, 1)):
+        matcher = Matcher([*SPANS, (7, 6_000_000, 7_000_000)])
+        matcher.begins(1_500_000)
+        assert matcher.passed(2_500_000) == []
+        assert matcher.ended(3_400_000, enough_us) == [1] * n_missed
+        assert matcher.score(1.0).n_labels == n_missed
+
+
+def test_an_answer_to_a_gesture_whose_onset_was_not_played_has_no_delay() -> None:
+    matcher = Matcher(SPANS)
+    matcher.begins(1_500_000)
+    assert matcher.decided(3, 1_600_000) == Match(Outcome.right, 0, None)
+    assert matcher.score(1.0) == Score(right=1, minutes=1.0)
+
+
+def test_what_is_over_at_the_end_of_the_stream_is_missed_however_short_it_was() -> None:
+    matcher = Matcher(SPANS)
+    matcher.begins(0)
+    assert matcher.ended(4_000_000, 1_500_000) == [0, 1]
+    answered = Matcher(SPANS)
+    answered.decided(3, 1_200_000)
+    assert answered.ended(1_900_000, 100_000) == []
+    assert answered.score(1.0).n_labels == 1

@@ -63,8 +63,8 @@ def test_a_gesture_nobody_named_is_reported_as_missed(
     copy = tmp_path / session.name
     copy.write_bytes(session.read_bytes())
     labels = session.with_name(f"{session.stem}_labels.csv").read_text().splitlines()
-    early = labels[1].split(",")
-    (tmp_path / f"{session.stem}_labels.csv").write_text(f"{labels[0]}\n9,{int(early[1]) - 900_000},{early[1]}\n")
+    pause = labels[1].split(",")[2], labels[2].split(",")[1]  # while nothing moves
+    (tmp_path / f"{session.stem}_labels.csv").write_text(f"{labels[0]}\n9,{pause[0]},{pause[1]}\n")
     assert main(["run", str(copy)]) == 0
     out = capsys.readouterr().out
     assert "MISSED" in out
