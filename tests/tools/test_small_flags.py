@@ -12,8 +12,8 @@ from spikecut.models.files.opening import SHIPPED
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.pipeline.rules.cutoff_file import load_cutoff
 from spikecut.sources.formats.atis import write_atis
+from spikecut.tools.batch import simulate
 from spikecut.tools.cli import main
-from spikecut.tools.recordings import simulate
 
 
 def random_events(seed: int, n: int = 500) -> EventBatch:

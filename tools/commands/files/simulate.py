@@ -19,7 +19,7 @@ class Simulate:
 
     $ spikecut simulate gestures drawn --users 435 --part test --jobs 2
 
-    $ spikecut simulate ncaltech101 data --images caltech101.zip --jobs 2
+    $ spikecut simulate ncaltech101 data --images caltech101.zip --complete --jobs 2
     """
 
     uses_torch: ClassVar[bool] = False
@@ -32,6 +32,9 @@ class Simulate:
     """For the counterparts: a folder or a zip archive of <class>/<picture>."""
     count: Annotated[int | None, COUNT, NoDefault] = None
     """For the counterparts: the largest number of pictures in a class. Default: as in the original."""
+    complete: bool = False
+    """For ncaltech101 and cifar10dvs: as many recordings of every class as in the original. Those without a picture of
+    their own show one of their class and part (train, calibration, test) again, with other noise."""
     users: Count = 29
     """For the gestures: how many people; of every 29 the last six are for testing, as in the original data set."""
     quick: bool = False
@@ -46,6 +49,6 @@ class Simulate:
     """Make recordings again that are in the folder already."""
 
     def run(self) -> int:
-        from spikecut.tools.recordings.simulate import run_simulate
+        from spikecut.tools.batch.simulate import run_simulate
 
         return run_simulate(self)

@@ -1,20 +1,18 @@
 """`spikecut simulate`: drawn gestures in the layout of DVS128 Gesture, and counterparts of other sets from pictures."""
 
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
-from rich.progress import track
+from typing import TYPE_CHECKING
 
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, printable
 from spikecut.pipeline.files.atomic_files import write_text
+from spikecut.sources.datasets.catalog import imitated
 from spikecut.sources.datasets.class_folders import MADE_BY, maker_in
 from spikecut.sources.simulation.gestures import drawn_session, drawn_users, write_lists, write_session
+from spikecut.sources.simulation.repeats import REPEATED, repeats_of, text_of
 from spikecut.sources.simulation.simulated_datasets import (
     COUNTERPARTS,
     Picture,
@@ -22,6 +20,7 @@ from spikecut.sources.simulation.simulated_datasets import (
     pictures_of,
     write_recording,
 )
+from spikecut.tools.batch.writing import written
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.files.simulate import Simulate
@@ -38,16 +37,18 @@ def run_simulate(options: "Simulate") -> int:
     """
     if options.what != "gestures":
         return run_counterpart(options)
-    if options.images is not None or options.count is not None:
-        raise ConfigError("gestures are drawn, not made from pictures", hint="leave --images and --count out")
+    if options.images is not None or options.count is not None or options.complete:
+        raise ConfigError(
+            "gestures are drawn, not made from pictures", hint="leave --images, --count and --complete out"
+        )
     folder, users, overwrite = options.folder, options.users, options.overwrite
     sessions = [drawn_session(user, options.seed, quick=options.quick) for user in drawn_users(users, options.part)]
     if not sessions:
         raise ConfigError(f"none of {users} users belongs to the {options.part} part", hint="--users 29 has all parts")
     _claim(folder, f"drawing of seed {options.seed}", overwrite)
     write_lists(folder, sessions)
-    missing = [s for s in sessions if overwrite or not (folder / f"{s.name}.aedat").is_file()]
-    _all(partial(write_session, folder), missing, options.jobs)
+    missing = {s.name: s for s in sessions if overwrite or not (folder / f"{s.name}.aedat").is_file()}
+    written(partial(write_session, folder), missing, options.jobs, len(sessions))
     n_gestures = sum(len(list(session.spans())) for session in sessions)
     print(f"{folder}: {len(sessions)} session{'s' * (len(sessions) != 1)} with {n_gestures} drawn gestures")
     print(f"next: spikecut run {folder / sessions[0].name}.aedat --model gestures", file=sys.stderr)
@@ -65,19 +66,26 @@ def run_counterpart(options: "Simulate") -> int:
         raise ConfigError(
             f"simulate {options.what} shows pictures to a camera", hint="--images FOLDER_OR_ZIP of <class>/<picture>"
         )
+    if options.complete and count is not None:
+        raise ConfigError("--complete makes all recordings of a class, --count some", hint="leave one of them out")
     counterpart = COUNTERPARTS[options.what]
     if count is not None:
         counterpart = replace(counterpart, most=min(count, counterpart.most or count))
     selection = pictures_of(images, counterpart)
-    pictures = selection.used
     print(printable(f"{images}: {selection}"), file=sys.stderr)
-    target = options.folder / counterpart.folder
-    _claim_counterpart(target, pictures, f"counterpart of {counterpart.title}, seed {options.seed}", overwrite)
-    missing = [p for p in pictures if overwrite or not (target / p.recording).is_file()]
+    target, origin = options.folder / counterpart.folder, f"counterpart of {counterpart.title}, seed {options.seed}"
+    repeated = _repeated(selection.used, origin, images) if options.complete else {}
+    _claim_counterpart(target, selection.used, repeated, origin, overwrite)
+    pictures = (*selection.used, *repeated)
+    missing = {str(p.recording): p for p in pictures if overwrite or not (target / p.recording).is_file()}
     write = partial(write_recording, target, counterpart=counterpart, seed=options.seed)
-    n_events = sum(_all(write, missing, options.jobs))
+    n_events = sum(written(write, missing, options.jobs, len(pictures)))
     n_classes = len({p.recording.parent.name for p in pictures})
     print(printable(f"{target}: {len(pictures)} simulated recordings of {n_classes} classes"))
+    if repeated:
+        print(
+            f"{len(repeated):,} of them show a picture again, with other noise; {REPEATED} says which", file=sys.stderr
+        )
     if missing:
         print(
             f"{n_events / len(missing):,.0f} events a recording, {counterpart.show.end_us / 1000:g} ms", file=sys.stderr
@@ -85,16 +93,24 @@ def run_counterpart(options: "Simulate") -> int:
     return 0
 
 
-def _claim_counterpart(target: Path, pictures: Sequence[Picture], origin: str, overwrite: bool) -> None:
+def _repeated(pictures: Sequence[Picture], origin: str, images: Path) -> dict[Picture, Picture]:
+    published = imitated(f"{origin},")
+    return repeats_of(pictures, published, images) if published is not None else {}
+
+
+def _claim_counterpart(
+    target: Path, pictures: Sequence[Picture], repeated: Mapping[Picture, Picture], origin: str, overwrite: bool
+) -> None:
     """Claims each folder of class folders for these pictures; `overwrite` removes recordings that a program made there.
 
-    Recordings without the marker of a program are never removed.
+    Recordings without the marker of a program are never removed. What is `repeated` stands in a file of its own.
     """
-    wanted = {target / picture.recording for picture in pictures}
+    wanted = {target / picture.recording for picture in (*pictures, *repeated)}
     claims: dict[Path, str] = {}
     for below in sorted({picture.root for picture in pictures}):
         folder = target / below
         claim = f"{origin}, pictures {digest_of(p for p in pictures if p.root == below)}"
+        claim += f", {len(repeated):,} recordings repeat one of them" if repeated else ""
         existing = _recordings(folder)
         if existing and not (folder / MADE_BY).is_file():
             raise ConfigError(
@@ -107,6 +123,9 @@ def _claim_counterpart(target: Path, pictures: Sequence[Picture], origin: str, o
         for path in _recordings(folder) if overwrite else ():
             path.unlink()
         _claim(folder, claim, overwrite)
+        (folder / REPEATED).unlink(missing_ok=True)
+    if repeated:
+        write_text(target / REPEATED, text_of(repeated), overwrite=True)
 
 
 def _claim(folder: Path, origin: str, overwrite: bool) -> None:
@@ -133,13 +152,6 @@ def _refuse_others(folder: Path, origin: str, strangers: Sequence[Path], overwri
 
 
 def _recordings(folder: Path) -> list[Path]:
-    return sorted(path for kind in ("aedat", "bin") for path in folder.rglob(f"*.{kind}"))
-
-
-def _all(write: Callable[[Any], Any], items: Sequence[Any], jobs: int) -> list[Any]:
-    """Writes every item, in `jobs` processes, with a progress bar."""
-    progress = partial(track, description="drawing", total=len(items), console=Console(stderr=True), transient=True)
-    if jobs == 1:
-        return list(progress(map(write, items)))
-    with ProcessPoolExecutor(jobs) as pool:
-        return list(progress(pool.map(write, items, chunksize=max(1, len(items) // (50 * jobs)))))
+    """All below a folder but hidden ones: a killed command leaves unfinished files, which the next one replaces."""
+    paths = (path for kind in ("aedat", "bin") for path in folder.rglob(f"*.{kind}"))
+    return sorted(path for path in paths if not path.name.startswith("."))
