@@ -65,10 +65,11 @@ class Recipe:
     a continuous stream holds something to recognise. `policy` is how a policy is trained, if one of the rules needs
     one. `transforms` are Tonic's, by name and arguments, on the events of the training examples alone; they are drawn
     once for the whole training. `fit` says how recordings of other sensors than `sensor` are shown: crop, squeeze or
-    X,Y,WxH; without it they are refused. `filters` act on the events of all recordings of training, fitting and
-    evaluation, behind those of `--filter`; words as there, such as refractory:1ms. `teacher` is the recipe of a network
-    that is trained first, on the same frames, and then gives the share `training.distillation` of the targets: a
-    shipped one's name, or a .toml file beside this one.
+    X,Y,WxH; without it they are refused. Of the train part one of every `watched_every` is kept out to show progress;
+    0 leaves it to the kind of data, 10 for recordings and 50 for pictures. `filters` act on the events of all
+    recordings of training, fitting and evaluation, behind those of `--filter`; words as there, such as
+    refractory:1ms. `teacher` is the recipe of a network that is trained first, on the same frames, and then gives the
+    share `training.distillation` of the targets: a shipped one's name, or a .toml file beside this one.
 
     With `inputs = 3` in `network` the recipe is for pictures: `sensor` is the size that they are resized to, and keys
     for events are left out.
@@ -95,12 +96,13 @@ class Recipe:
     onset: Onset | None = None
     transforms: tuple[dict[str, Any], ...] = ()
     fit: str = ""
+    watched_every: int = 0
     filters: tuple[str, ...] = ()
     deciding: Deciding = field(default_factory=Deciding)
     policy: PolicyPlan = field(default_factory=PolicyPlan)
 
     def __post_init__(self) -> None:
-        least = {"downsample": 1, "spare_steps": 0, "drawn_users": 0, "drawn_judges": 0}
+        least = {"downsample": 1, "spare_steps": 0, "drawn_users": 0, "drawn_judges": 0, "watched_every": 0}
         for name, lowest in least.items():
             if (value := getattr(self, name)) < lowest:
                 raise ConfigError(f"{name} is {value}; expected {lowest} or more")

@@ -64,6 +64,11 @@ def needed(recipe: Recipe) -> str:
     return f"--data PATH: {'; or '.join(layouts)}"
 
 
+def watched_every(recipe: Recipe) -> int:
+    """How many examples of the train part there are to one that is watched."""
+    return recipe.watched_every or INPUTS[recipe.network.input_kind].watched_every
+
+
 def with_classes(recipe: Recipe, data: Path | None, reading: ReadOptions = DEFAULTS) -> Recipe:
     """The recipe with the classes of the data if it named none."""
     if data is None or recipe.classes:
@@ -110,12 +115,13 @@ def made_of(
     options = reading_for(replace(recipe, fit="")) if data is None else reading_for(recipe, reading)
     given = options.given
     read_with = ({"reading": given} if given else {}) | ({"teacher": teacher} if teacher else {})
+    read_with |= {"watched_every": str(recipe.watched_every)} if recipe.watched_every else {}
     return settings | read_with | {"data": identity, "first weights": start or "fresh"}
 
 
 def defaults() -> dict[str, str]:
     """The default of every key of `made_of`: the values of keys that did not exist when an older card was written."""
-    settings = {"reading": "", "teacher": ""}
+    settings = {"reading": "", "teacher": "", "watched_every": "0"}
     for name, table in (("network", NetworkSpec), ("training", TrainingPlan)):
         for one in fields(table):
             if one.default is not MISSING:
@@ -141,7 +147,7 @@ def _from_data(data: Path, recipe: Recipe, reading: ReadOptions) -> Material:
     check_parts(recipe, data, ("train", "test"), reading)
     _check_classes(data, recipe, dataset.classes)
     kind, members = recipe.network.input_kind, dataset.examples("train")
-    watched = {id(one) for one in watched_apart(sources_of(members), INPUTS[kind].watched_every)[1]}
+    watched = {id(one) for one in watched_apart(sources_of(members), watched_every(recipe))[1]}
     used = [member for member in members if id(member.source) not in watched]
     if len(used) < (batch := recipe.training.batch_size):
         raise ConfigError(
@@ -204,7 +210,7 @@ def _drawn(recipe: Recipe, out: Path) -> Material:
     from spikecut.models.training.distributed import leader_first
 
     users = drawn_users(recipe.drawn_users, "train")
-    used, watched = watched_apart(users, INPUTS[recipe.network.input_kind].watched_every)
+    used, watched = watched_apart(users, watched_every(recipe))
     parts = {"train": used, "watch": watched, "test": drawn_users(recipe.drawn_users, "test")}
 
     def packed(part: str) -> tuple[Frames, Labels]:

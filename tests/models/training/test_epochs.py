@@ -107,6 +107,19 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(spec: NetworkSpec, plan: Tra
     assert all(torch.equal(whole.average[name], resumed.average[name]) for name in whole.average)
 
 
+@pytest.mark.parametrize(("capability", "fast"), [("AVX2", False), ("AVX512", True), ("DEFAULT", False)])
+def test_a_processor_that_is_slow_in_bfloat16_trains_as_without_it(
+    capability: str, fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    frames, labels = bars(40, 1)
+    asked, never = (TrainingRun(SPEC, replace(PLAN, bfloat16=asked), 40) for asked in (True, False))
+    for run in (asked, never):
+        run.train_epoch(frames, labels)
+    assert (asked.bfloat16, never.bfloat16) == (fast, False)
+    assert torch.equal(weights(asked), weights(never)) is not fast
+
+
 def state(run: TrainingRun) -> list[torch.Tensor]:
     return list(run.network.state_dict().values())
 
