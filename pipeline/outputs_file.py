@@ -91,7 +91,11 @@ def load_outputs(path: str | PathLike[str]) -> tuple[RecordedOutputs, dict[str, 
     except SpikecutError as error:
         raise DamagedOutputs(path, f"no recorded outputs: {error}", hint=error.hint) from error
     except Exception as error:  # zipfile, zlib and numpy throw many kinds at damaged bytes
-        raise DamagedOutputs(path, f"no recorded outputs ({in_a_line(error)})") from error
+        raise DamagedOutputs(
+            path,
+            f"no recorded outputs ({in_a_line(error)}); expected what evaluate has written",
+            hint="outputs.npz of an evaluation, or a folder of <class>/<recording>",
+        ) from error
 
 
 def _arrays(archive: zipfile.ZipFile) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:

@@ -4,14 +4,13 @@ Candidates are the shipped networks and those that lie in the current folder or 
 """
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
 from spikecut.models.files.checkpoint import read_card as read_network_card
-from spikecut.pipeline.errors import ConfigError, ModelError, SpikecutError, printable
+from spikecut.pipeline.errors import ConfigError, ModelError, SpikecutError, in_a_line, printable
 from spikecut.pipeline.outputs_file import load_outputs
 from spikecut.sources.datasets import is_dataset, open_dataset
 from spikecut.sources.datasets.base import Dataset, InputKind
@@ -48,9 +47,9 @@ def network_for_data(model: str | None, data: Path, *, text: bool = False) -> Pa
     if model is not None:
         return opening.locate(model)
     check_name(data)
-    candidates = list(_candidates(data))
+    candidates, unfit = _candidates(data)
     recorded = (data / CARD).is_file() or (data.is_file() and not is_dataset(data))
-    fit = _recorded_by(candidates, data) if recorded else _knowing_classes(candidates, data, text)
+    fit = _recorded_by(candidates, data) if recorded else _knowing_classes(candidates, unfit, data, text)
     if len(fit) > 1:
         raise ConfigError(
             f"{data}: {', '.join(one.name for one in fit)} all know its classes", hint="--model says which is meant"
@@ -65,18 +64,24 @@ def shown_name(weights: Path) -> str:
     return weights.stem if weights.parent == opening.SHIPPED else str(weights)
 
 
-def _candidates(data: Path) -> Iterator[Candidate]:
-    """The shipped networks, then those in the current folder and in that of the data; each once, with a sound card."""
-    networks: set[tuple[str, tuple[str, ...]]] = set()
+def _candidates(data: Path) -> tuple[list[Candidate], list[str]]:
+    """The shipped networks, then those in the current folder and in that of the data; each once, with a sound card.
+
+    And why other files of weights there cannot be opened, one text each; a note names those that have a card.
+    """
+    networks: dict[tuple[str, tuple[str, ...]], Candidate] = {}
+    unfit: list[str] = []
     for folder in (opening.SHIPPED, Path(), data if data.is_dir() else data.parent):
         for weights in sorted(folder.glob("*.safetensors")):
             try:
                 card = read_network_card(weights.with_suffix(".json"))
-            except (SpikecutError, OSError):
+            except (SpikecutError, OSError) as error:
+                unfit.append(f"{weights} cannot be opened: {in_a_line(error)}")
+                if weights.with_suffix(".json").exists():
+                    print(printable(f"note: passed over: {unfit[-1]}"), file=sys.stderr)
                 continue
-            if (identity := (card.weights_sha256, card.classes)) not in networks:
-                networks.add(identity)
-                yield Candidate(weights, card)
+            networks.setdefault((card.weights_sha256, card.classes), Candidate(weights, card))
+    return list(networks.values()), list(dict.fromkeys(unfit))
 
 
 def _recorded_by(candidates: list[Candidate], data: Path) -> list[Candidate]:
@@ -93,7 +98,7 @@ def _recorded_by(candidates: list[Candidate], data: Path) -> list[Candidate]:
     raise ConfigError(f"{data}: none of the networks here recorded these outputs", hint="--model names its network")
 
 
-def _knowing_classes(candidates: list[Candidate], data: Path, text: bool) -> list[Candidate]:
+def _knowing_classes(candidates: list[Candidate], unfit: list[str], data: Path, text: bool) -> list[Candidate]:
     """The networks that know all classes of a data set; of several those that know no others, the shipped first."""
     opened: dict[InputKind, Dataset | SpikecutError] = {}
     fit = []
@@ -115,7 +120,7 @@ def _knowing_classes(candidates: list[Candidate], data: Path, text: bool) -> lis
     if len(errors) == len(opened):
         raise errors[0]
     dataset = next(one for one in opened.values() if not isinstance(one, SpikecutError))
-    known = "; ".join(f"{one.name}: {_few(one.card.classes)}" for one in candidates)
+    known = "; ".join([*(f"{one.name}: {_few(one.card.classes)}" for one in candidates), *unfit])
     raise ConfigError(
         f"{data}: no network here knows its classes, {_few(dataset.classes)}",
         hint=f"--model names one that does; there are {known}",

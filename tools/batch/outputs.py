@@ -13,7 +13,7 @@ import numpy as np
 from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
 from spikecut.models.policy.network import PolicyPlanner
-from spikecut.pipeline.errors import EmptyRecording, ModelError, printable
+from spikecut.pipeline.errors import EmptyRecording, printable
 from spikecut.sources.datasets import is_dataset
 from spikecut.sources.datasets.digests import digests_of
 from spikecut.sources.datasets.parts import Part
@@ -23,7 +23,6 @@ from spikecut.tools.batch.examples import Examples, examples_of
 from spikecut.tools.batch.executors.base import Executor
 from spikecut.tools.batch.executors.inline import Inline
 from spikecut.tools.batch.gathered import Gathered, from_file
-from spikecut.tools.batch.passes.batch_reading import NOT_FINITE
 from spikecut.tools.batch.passes.course import Course, complain_of, going_on
 from spikecut.tools.batch.passes.outputs_run import from_run, gathered_from, outputs_card, rows_of
 from spikecut.tools.batch.passes.outputs_work import OutputsWork
@@ -131,7 +130,7 @@ def _passed(work: OutputsWork, card: ModelCard, examples: Examples, how: Passing
         if how.out is not None:
             items = items_of(examples.members, ids, [card.classes[label] for label in examples.labels])
             run = stack.enter_context(open_run(how.out, outputs_card(work, card, how.command), items, how.opening))
-        course = Course("recording outputs", ids, examples.members, how.executor, run)
+        course = Course("recording outputs", ids, examples.members, how.executor, run, finite=True)
         stack.enter_context(going_on(run, how.command, how.otherwise))
         kinds = OUTPUTS if run is not None else {**OUTPUTS, "first": ""}
         rows = rows_of(course.tables(work, kinds), ids)
@@ -140,8 +139,6 @@ def _passed(work: OutputsWork, card: ModelCard, examples: Examples, how: Passing
         if run is not None:
             run.describe(data_sha256=data)
     faults = course.left_out([row["item_id"] for row in rows])
-    if broken := next((fault for fault in faults if fault.error_class == NOT_FINITE), None):
-        raise ModelError(broken.message, hint="the checkpoint is damaged, or its training diverged")
     damaged = {row["place"]: int(row["dropped"]) for row in rows if row["dropped"]}
     n_damaged = complain_of(faults, damaged, None if run is None else run.path)
     say_fits(course.fits, work.reading)

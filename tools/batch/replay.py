@@ -22,6 +22,7 @@ from spikecut.pipeline.replay import replay
 from spikecut.pipeline.results import Decision
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.thresholds import fixed
+from spikecut.sources.datasets import is_dataset
 from spikecut.sources.datasets.reading import Fate
 from spikecut.tools.batch.examples import Examples, examples_of
 from spikecut.tools.batch.executors import executor_of
@@ -33,7 +34,8 @@ from spikecut.tools.batch.passes.replay_run import Replayed, replay_all, run_car
 from spikecut.tools.batch.passes.replay_work import FULL, ReplayWork
 from spikecut.tools.batch.passes.sharing import Share, share_of
 from spikecut.tools.batch.replay_report import Timing, print_table, rows_of
-from spikecut.tools.batch.run_folder.folder import Opening, RunFolder, open_run
+from spikecut.tools.batch.run_folder.card import read_card
+from spikecut.tools.batch.run_folder.folder import CARD, Opening, RunFolder, open_run
 from spikecut.tools.batch.run_folder.manifest import Item, items_of
 from spikecut.tools.cutoff_lookup import cutoffs_for, unfitted, warn_of_fits, with_equal_cost
 from spikecut.tools.flags import command_line
@@ -83,6 +85,7 @@ def run_replay(options: "Replay") -> int:
         ConfigError: if the run folder was begun with another configuration.
     """
     reading = read_options(options)
+    _check_folder(options.folder)
     weights = network_for_data(options.model, options.folder, text=reading.text is not None)
     card = opening.card_of(weights)
     whole = examples_of(options.folder, card, options.part, reading)
@@ -131,6 +134,21 @@ def run_replay(options: "Replay") -> int:
             file=sys.stderr,
         )
     return 3 if n_bad else 0
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuses a run folder, and one file that is no data set."""
+    if (folder / CARD).is_file():
+        data = read_card(folder / CARD).get("data")
+        raise ConfigError(
+            f"{folder}: a run folder, which holds answers; expected recordings",
+            hint=f"spikecut replay {data} --out {folder} goes on with it; spikecut why {folder} shows wrong answers",
+        )
+    if folder.is_file() and not is_dataset(folder):
+        raise ConfigError(
+            f"{folder}: one file; expected a folder of <class>/<recording>",
+            hint=f"spikecut run {folder} classifies one recording; evaluate and calibrate take recorded outputs",
+        )
 
 
 def _rules(options: "Replay", weights: Any, card: ModelCard) -> dict[str, FittedCutoff]:

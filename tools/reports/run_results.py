@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spikecut.pipeline.errors import ModelError
+from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.files.limits import small_text
 from spikecut.pipeline.outputs_file import load_outputs
 from spikecut.pipeline.recorded import RecordedOutputs
@@ -113,9 +113,10 @@ def _evaluated(run: Path, seed: int) -> "tuple[Evaluated, Gathered]":
 def _from_parts(run: Path) -> Iterator[Answered]:
     """The answers in a run of replay; recordings are named by their paths, as in an evaluation."""
     names = names_of(read_manifest(run / MANIFEST))
-    for path, whole in whole_parts(run / PARTS, frozenset(names)):
-        if whole is None:
-            continue
+    parts = [path for path, whole in whole_parts(run / PARTS, frozenset(names)) if whole is not None]
+    if not parts:
+        raise ConfigError(f"{run}: nothing is done yet in this run", hint=read_card(run / CARD).get("first_command"))
+    for path in parts:
         columns = read_part(path).columns
         for item, rule, label, answer, time_us in zip(*(columns[name] for name in _READ), strict=True):
             yield Answered(rule, names[item], label, answer, time_us / 1000)

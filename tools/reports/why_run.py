@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from spikecut.pipeline.errors import printable
+from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.tools.batch.run_folder.folder import unfinished
 from spikecut.tools.reports.run_results import FULL, Answered, answers_of, is_run
 
@@ -20,11 +21,17 @@ def print_wrong(run: Path, wanted: Iterable[str], *, as_json: bool) -> int:
     """Prints of each rule (or of the `wanted`) the wrong answers, those first that the full window has right.
 
     A table shows 10 of each rule, JSON all. Of an unfinished run stderr says how far it is.
+
+    Raises:
+        ConfigError: if nothing is done yet, or the run has none of the wanted rules.
     """
     answers = list(answers_of(run, 0))
     full = {one.recording: one.answer for one in answers if one.rule == FULL}
     rules = list(dict.fromkeys(one.rule for one in answers if one.rule != FULL or len(full) == len(answers)))
-    rules = [rule for rule in rules if rule in wanted] if (wanted := set(wanted)) else rules
+    if unknown := set(wanted) - set(rules):
+        raise ConfigError(f"{run}: no answers of {min(unknown)}", hint=f"it has those of {', '.join(rules)}")
+    rules = [rule for rule in rules if rule in wanted] or rules
+    n_answers = Counter(one.rule for one in answers)
     wrong = {rule: _wrong((one for one in answers if one.rule == rule), full) for rule in rules}
     if is_run(run) and (how_far := unfinished(run)):
         n_done, n_items = how_far
@@ -34,6 +41,9 @@ def print_wrong(run: Path, wanted: Iterable[str], *, as_json: bool) -> int:
         return 0
     console = Console(width=None if sys.stdout.isatty() else 120)
     for rule, rows in wrong.items():
+        if not rows:
+            console.print(f"{rule}: none wrong of {n_answers[rule]}")
+            continue
         lost = sum(row["lost"] for row in rows)
         title = f"{rule}: {len(rows)} wrong" + (f", {lost} of them right after the full window" if full else "")
         table = Table(title=title, box=None, padding=(0, 2), header_style="bold", title_justify="left")
@@ -45,7 +55,8 @@ def print_wrong(run: Path, wanted: Iterable[str], *, as_json: bool) -> int:
         console.print(table)
         if len(rows) > _MOST:
             console.print(f"  and {len(rows) - _MOST} more: --json has all", style="dim")
-    console.print("spikecut why RECORDING shows the evidence in one of them.", style="dim")
+    if any(wrong.values()):
+        console.print("spikecut why RECORDING shows the evidence in one of them.", style="dim")
     return 0
 
 

@@ -1,17 +1,17 @@
 """Runs a work over the recordings of a data set: what is not done yet is driven in batches, and counted."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spikecut.pipeline.errors import printable
+from spikecut.pipeline.errors import ModelError, printable
 from spikecut.pipeline.fit import Fits
 from spikecut.sources.datasets.base import Example
 from spikecut.tools.batch.driving import Done, Quarantined, drive
 from spikecut.tools.batch.executors.base import Executor, Work
-from spikecut.tools.batch.passes.batch_reading import BatchResult, fits_of
+from spikecut.tools.batch.passes.batch_reading import NOT_FINITE, BatchResult, fits_of
 from spikecut.tools.batch.passes.batches import batch_of, batches_of
 from spikecut.tools.batch.passes.progress import Progress, shown
 from spikecut.tools.batch.passes.same_content import check_same_content
@@ -25,7 +25,8 @@ _MOST_LINES = 20
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
     """One run over all recordings. `run` is the folder that keeps it, None to keep nothing; `what` is its name.
-    `batch_size` is that of the whole run where this is a share of it.
+    `batch_size` is that of the whole run where this is a share of it. With `finite` an output that is not
+    finite ends the run, as nothing can be fitted to it.
 
     `faults` are the recordings that are left out, `fits` how other sensors were shown; both fill while it goes.
     """
@@ -36,6 +37,7 @@ class Course:
     executor: Executor
     run: RunFolder | None = None
     batch_size: int | None = None
+    finite: bool = False
     faults: dict[str, Fault] = field(default_factory=dict)
     fits: Fits = field(default_factory=Fits)
 
@@ -43,6 +45,9 @@ class Course:
         """Does what is not done yet, then gives the rows of all recordings, a part or a batch at a time.
 
         Progress shows the answers of the rule `watched`.
+
+        Raises:
+            ModelError: if an output is not finite where it has to be; the run stays unfinished.
         """
         for result in self._results(work, watched):
             if result.rows is not None:
@@ -60,6 +65,9 @@ class Course:
         answers = set(answered)
         return tuple(self.faults[item] for item in self.ids if item in self.faults and item not in answers)
 
+    def _check_finite(self) -> None:
+        check_finite(self.faults.values() if self.finite else ())
+
     def _results(self, work: Work, watched: str) -> Iterator[BatchResult]:
         run = self.run
         run_key = "" if run is None else run.key
@@ -69,6 +77,7 @@ class Course:
             check_same_content(run, self.ids, self.members)
             if not finished.issuperset(self.ids):
                 run.reopen()
+        self._check_finite()
         progress = Progress(self.what, len(self.ids), len(finished), watched)
         batches = batches_of(run_key, self.ids, self.members, finished, self.batch_size)
         with shown(progress) as display:
@@ -78,6 +87,7 @@ class Course:
                     self.faults[fault.item_id] = fault
                     if run is not None:
                         run.quarantine(fault)
+                self._check_finite()
                 if isinstance(item, Done):
                     result: BatchResult = item.value
                     for fit in result.fits:
@@ -91,6 +101,16 @@ class Course:
                 display.update()
         if run is not None:
             run.complete()
+
+
+def check_finite(faults: Iterable[Fault]) -> None:
+    """Refuses a network whose outputs are not finite.
+
+    Raises:
+        ModelError: if that is the fault of a recording.
+    """
+    if broken := next((fault for fault in faults if fault.error_class == NOT_FINITE), None):
+        raise ModelError(broken.message, hint="the checkpoint is damaged, or its training diverged")
 
 
 def _faults(item: Done | Quarantined) -> tuple[Fault, ...]:

@@ -17,6 +17,7 @@ from spikecut.pipeline.recorded import Plans, RecordedOutputs
 from spikecut.pipeline.rules.reference import Reference, StreamStatistics, reference_over
 from spikecut.sources.datasets.base import INPUTS
 from spikecut.tools.batch.gathered import Gathered
+from spikecut.tools.batch.passes.course import check_finite
 from spikecut.tools.batch.passes.outputs_work import OutputsWork
 from spikecut.tools.batch.run_folder.card import RunCard, read_card
 from spikecut.tools.batch.run_folder.folder import CARD, MANIFEST, PARTS, faults_in
@@ -97,6 +98,7 @@ def from_run(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gathere
     """The outputs that a run folder holds; of an unfinished run those that are done.
 
     Raises:
+        ModelError: if an output of the network was not finite.
         ConfigError: if it is no run that records outputs, is that of another network or policy, or nothing is done.
     """
     stored, card = read_card(path / CARD), opening.card_of(weights)
@@ -112,6 +114,7 @@ def from_run(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gathere
         )
     if policy is not None and answers.get("policy") != policy.policy:
         raise ConfigError(f"{path}: outputs that were recorded without policy {policy.policy[:12]}", hint="record anew")
+    check_finite(faults_in(path).values())
     items = read_manifest(path / MANIFEST)
     known = frozenset(item.item_id for item in items)
     tables = [read_part(part, OUTPUTS).columns for part, table in whole_parts(path / PARTS, known) if table]

@@ -14,6 +14,7 @@ from spikecut.tools.batch.run_folder.manifest import Item
 
 _KIND, _VERSION = "spikecut run", 1
 _MOST_BYTES = 64 * 2**20
+_MADE = {"replay": "a run of replay --out", "outputs": "a run of outputs (evaluate --out, calibrate --keep)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,18 @@ class RunCard:
             ConfigError: naming what changed, there and now.
         """
         before, now = stored["answers"], json.loads(json.dumps(dict(self.answers)))
+        if before.get("command") != now.get("command"):
+            raise ConfigError(
+                f"{run}: {_MADE.get(str(before.get('command')), 'another run')}; expected a new folder, or "
+                f"{_MADE.get(str(now.get('command')), 'one of the same command')}",
+                hint="give another folder: runs of different commands do not share one",
+            )
         changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
         if changed:
             texts = (_difference(name, before.get(name), now.get(name)) for name in changed)
             raise ConfigError(
                 f"{run}: this run was begun with another configuration: {'; '.join(texts)}",
-                hint="give another folder for --out, or the flags that the run was begun with",
+                hint="give another run folder, or the flags that the run was begun with",
             )
         theirs, ours = shard_of(stored, run), self.shard
         if theirs and ours and theirs.name == ours.name and theirs != ours:

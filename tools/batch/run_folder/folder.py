@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -42,11 +43,15 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """A run folder that this process writes. `key` names the run, `items` are its recordings."""
+    """A run folder that this process writes. `key` names the run, `items` are its recordings.
+
+    A `finished` one is only read: nothing has to be written, and what cannot be, such as the log, is left out.
+    """
 
     path: Path
     key: str
     items: tuple[Item, ...]
+    finished: bool = False
 
     @property
     def parts(self) -> Path:
@@ -58,8 +63,9 @@ class RunFolder:
         done: set[str] = set()
         for path, table in whole_parts(self.parts, frozenset(item.item_id for item in self.items)):
             if table is None:
-                path.unlink(missing_ok=True)
-                self.note("part removed", part=path.name)
+                with contextlib.suppress(*[OSError] * self.finished):
+                    path.unlink(missing_ok=True)
+                    self.note("part removed", part=path.name)
             else:
                 done.update(table.columns["item_id"])
         return frozenset(done)
@@ -74,11 +80,14 @@ class RunFolder:
 
     def note(self, event: str, **about: Any) -> None:
         """Adds a line to the log, with the time: the one file in which times of the machine stand."""
-        append_line(self.path / LOG, {"time": _now(), "event": event, **about})
+        with contextlib.suppress(*[EnvironmentProblem] * self.finished):
+            append_line(self.path / LOG, {"time": _now(), "event": event, **about})
 
     def describe(self, **about: Any) -> None:
         """Adds to the run card what is known at the end."""
-        document = {**read_card(self.path / CARD), **about}
+        before = read_card(self.path / CARD)
+        if (document := {**before, **about}) == before:
+            return
         write_text(self.path / CARD, json.dumps(document, indent=1, ensure_ascii=False) + "\n", overwrite=True)
 
     def reopen(self) -> None:
@@ -113,7 +122,8 @@ class RunFolder:
             "n_quarantined": len(left_out - done),
             "parts": {path.name: _digest(path) for path in parts_in(self.parts)},
         }
-        write_text(self.path / SUCCESS, json.dumps(document, indent=1) + "\n", overwrite=True)
+        if not self.finished:
+            write_text(self.path / SUCCESS, json.dumps(document, indent=1) + "\n", overwrite=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +143,8 @@ class Opening:
 def open_run(path: Path, card: RunCard, items: Sequence[Item], how: Opening = Opening()) -> Iterator[RunFolder]:
     """Begins a run, or goes on with the one that a folder holds; it is locked while the block runs.
 
+    A finished run is given where nothing can be written, too: on a disk that is full or read-only.
+
     Raises:
         ConfigError: if the folder holds something else, or a run with another configuration or of other data.
         InUse: if another process is writing it.
@@ -141,10 +153,11 @@ def open_run(path: Path, card: RunCard, items: Sequence[Item], how: Opening = Op
     pyarrow()
     if path.exists() and not (path / CARD).is_file() and not how.among_others and _is_foreign(path):
         raise ConfigError(f"{path} holds something else than a run", hint="give a folder that is new or empty")
+    finished = not how.retry_quarantined and _is_finished(path)
     with problems_of(path):
         (path / PARTS).mkdir(parents=True, exist_ok=True)
-    with driver_of(path) as before:
-        run = RunFolder(path, card.key(items), tuple(items))
+    with _driving(path, finished) as before:
+        run = RunFolder(path, card.key(items), tuple(items), finished)
         if (path / CARD).is_file():
             try:
                 _go_on(run, card, how.retry_quarantined)
@@ -152,6 +165,7 @@ def open_run(path: Path, card: RunCard, items: Sequence[Item], how: Opening = Op
                 if not how.anew:
                     raise
                 remove_run(path)
+                run = dataclasses.replace(run, finished=False)
         if not (path / CARD).is_file():
             remove_run(path)  # what a kill has left of a removal
             with problems_of(path):
@@ -159,9 +173,30 @@ def open_run(path: Path, card: RunCard, items: Sequence[Item], how: Opening = Op
             write_manifest(path / MANIFEST, items)
             card.save(path / CARD, run.key)
         for partial in run.parts.glob(".*.tmp"):
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(*[OSError] * run.finished):
+                partial.unlink(missing_ok=True)
         run.note("driver", pid=os.getpid(), host=socket.gethostname(), **({"took_over": before} if before else {}))
         yield run
+
+
+@contextmanager
+def _driving(path: Path, finished: bool) -> Iterator[Mapping[str, Any]]:
+    """Holds the lock; goes on without where none can be written and the run is finished."""
+    with contextlib.ExitStack() as stack:
+        before: Mapping[str, Any] = {}
+        with contextlib.suppress(*[EnvironmentProblem] * finished):
+            before = stack.enter_context(driver_of(path))
+        yield before
+
+
+def _is_finished(path: Path) -> bool:
+    """Whether a run was finished, and nothing of it was lost since."""
+    if not (path / SUCCESS).is_file():
+        return False
+    try:
+        return unfinished(path) is None
+    except (ModelError, OSError):
+        return False
 
 
 def remove_run(path: Path, but: Collection[str] = ()) -> None:

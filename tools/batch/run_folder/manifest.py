@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, DamagedOutputs, ModelError
 from spikecut.sources.datasets.base import Example
 from spikecut.tools.batch.run_folder.parquet import Kinds, Table, read_table, write_table
 
@@ -81,9 +81,17 @@ def read_manifest(path: Path) -> list[Item]:
     """Reads the rows back.
 
     Raises:
-        ModelError: if the file is damaged.
+        DamagedOutputs: if the file is missing or damaged.
     """
-    columns = read_table(path, KINDS).columns
+    try:
+        columns = read_table(path, KINDS).columns
+    except (ModelError, OSError) as error:
+        what = error.strerror if isinstance(error, OSError) else str(error).removeprefix(f"{path}: ")
+        raise DamagedOutputs(
+            path,
+            f"{what}; expected the list of the run's recordings",
+            hint=f"give another run folder, or move {path.parent} away and replay again; its parts are Parquet files",
+        ) from error
     rows = zip(*([_plain(one) for one in columns[name]] for name in KINDS), strict=True)
     return [Item(*row) for row in rows]
 
