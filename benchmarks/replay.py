@@ -1,17 +1,20 @@
 """Replay of many recordings: workers, the driver's overhead, a plain loop of Tonic and Norse, tiny recordings.
 
     python -m benchmarks.replay [--json] [--quick] [--rounds N] [--model NAME] [--cutoff RULE] [FOLDER [PART]]
+    python -m benchmarks.replay --only long --model ncaltech101 [--events 200000000]
 
 `workers`: recordings a second of two processes over one, after the first batch of each; and the share of their time in
 which they waited for the driver. `loop`: the same recordings, network and core by a script as Tonic's and Norse's
 tutorials write it (its loader of `.bin` files, `ToFrame`, `SequentialState` under `inference_mode`, one recording after
 the other, the whole window) beside this replay, without cutoff and with one; files are read from the page cache.
-`tiny`: seconds for 1,000 recordings of 20 ms after the first batch. FOLDER holds recordings in the layout of N-MNIST or
-N-Caltech101; without it, drawn digits.
+`tiny`: seconds for 1,000 recordings of 20 ms after the first batch. `long`: peak memory of the whole command for one
+recording of `--events` events (5 bytes each on the disk), all within the network's window or over a longer time, beside
+one of 200 events. FOLDER holds recordings in the layout of N-MNIST or N-Caltech101; without it, drawn digits.
 """
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -52,6 +55,7 @@ class Asked:
     part: Part
     rounds: int
     scratch: Path
+    n_events: int = 200_000
 
 
 def workers(asked: Asked) -> Iterator[dict[str, Any]]:
@@ -181,7 +185,55 @@ def tiny(asked: Asked, n: int = 1_000) -> Iterator[dict[str, Any]]:
         yield {"part": "tiny", "n": n, "rule": rule, "seconds": round(seconds, 3), "asked": 3}
 
 
-PARTS: dict[str, Callable[[Asked], Iterator[dict[str, Any]]]] = {"workers": workers, "loop": loop, "tiny": tiny}
+def random_events(n: int, end_us: int, card: ModelCard) -> Iterator[EventBatch]:
+    """So many events at random times and pixels until `end_us`, a million at most at a time."""
+    rng, n_batches = np.random.default_rng(0), -(-n // 1_000_000)
+    for at in range(n_batches):
+        first, last = n * at // n_batches, n * (at + 1) // n_batches
+        start, end = end_us * at // n_batches, end_us * (at + 1) // n_batches
+        t = np.sort(rng.integers(start, end, last - first))
+        x = rng.integers(0, card.sensor.width, len(t)).astype(np.uint16)
+        y = rng.integers(0, card.sensor.height, len(t)).astype(np.uint16)
+        yield EventBatch(t, x, y, rng.integers(0, 2, len(t)).astype(np.uint8), start, end, card.sensor)
+
+
+_ROOT = Path(__file__).parent.parent
+_WITH_PEAK = """
+import sys
+from benchmarks.parts.replaying import peak_mb
+from spikecut.tools.cli import main
+code = main(sys.argv[1:])
+print("peak", code, peak_mb())
+"""
+
+
+def long(asked: Asked) -> Iterator[dict[str, Any]]:
+    """One recording a run: short, as long as the window, and of two million events a second at most."""
+    _, card = load_module(asked.model)
+    window_us = card.horizon * card.spec.step_us
+    for n, end_us in ((200, 20_000), (asked.n_events, window_us), (asked.n_events, window_us + asked.n_events // 2)):
+        folder, out = asked.scratch / f"long-{n}-{end_us}", asked.scratch / f"run-{n}-{end_us}"
+        file = folder / card.classes[0] / "long.bin"
+        file.parent.mkdir(parents=True)
+        write_atis(file, random_events(n, end_us, card), card.sensor)
+        words = ["replay", str(folder), "--model", asked.model, "--timed", "0", "--out", str(out)]
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", _WITH_PEAK, *words], cwd=_ROOT, capture_output=True, text=True, check=True
+        )
+        seconds = time.perf_counter() - started
+        _, code, peak = done.stdout.splitlines()[-1].split()
+        about = {"events": n, "seconds_of_recording": end_us / 1e6, "bytes": file.stat().st_size}
+        yield {"part": "long", **about, "peak_mb": round(float(peak)), "seconds": round(seconds, 1), "code": int(code)}
+        file.unlink()
+
+
+PARTS: dict[str, Callable[[Asked], Iterator[dict[str, Any]]]] = {
+    "workers": workers,
+    "loop": loop,
+    "tiny": tiny,
+    "long": long,
+}
 
 
 def shown(row: Mapping[str, Any]) -> str:
@@ -199,7 +251,8 @@ def main(arguments: Sequence[str] = ("--quick",)) -> None:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--model", default="nmnist")
     parser.add_argument("--cutoff", default="ltt", help="a rule or its file; default: ltt")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=["workers", "loop", "tiny"])
+    parser.add_argument("--events", type=int, default=200_000, help="of the long recording")
     parser.add_argument("--each", type=int, help="drawn digits of each class")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -210,7 +263,7 @@ def main(arguments: Sequence[str] = ("--quick",)) -> None:
             folder, part = scratch / "digits", "all"
             write_digits(folder, (chosen.each or (10 if chosen.quick else 100)) * 10, seed=100)
         rounds = chosen.rounds or (1 if chosen.quick else 5)
-        asked = Asked(chosen.model, chosen.cutoff, folder, part, rounds, scratch)
+        asked = Asked(chosen.model, chosen.cutoff, folder, part, rounds, scratch, chosen.events)
         print(
             f"replay of {chosen.folder or 'drawn digits'}, network {card.name}, {rounds} rounds; "
             f"{machine(('numpy', 'numba', 'torch', 'norse', 'tonic'))}",

@@ -62,6 +62,18 @@ def test_replay_and_rehearsal_print_what_is_asked(tmp_path: Path, capsys: pytest
     assert [(row["rule"], row["n"], row["code"]) for row in rows(capsys)] == [("none", 40, 0), ("ltt", 40, 0)]
 
 
+@pytest.mark.slow  # processes that load everything
+def test_replay_of_a_long_recording_prints_its_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    replay.main(["--only", "long", "--json", "--quick", "--events", "3000"])
+    measured = rows(capsys)
+    assert [(row["events"], row["bytes"], row["code"]) for row in measured] == [
+        (200, 1_000, 0),
+        (3_000, 15_000, 0),
+        (3_000, 15_000, 0),
+    ]
+    assert all(float(str(row["peak_mb"])) > 50 for row in measured)
+
+
 def test_engines_compares_every_installed_engine(capsys: pytest.CaptureFixture[str]) -> None:
     engines.main(["--quick", "--json", "--case", "gestures, noise 1%"])
     work, *compared = rows(capsys)
