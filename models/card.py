@@ -15,7 +15,8 @@ class ModelCard:
     `horizon` is the number of steps it was trained for. `trained_on` holds the first 16 hexadecimal
     digits of the SHA-256 of every recording that trained the weights, so that testing on them is
     noticed. `onset` detects when a continuous stream holds something to recognise (the fields of
-    `recognition.Onset`); without it every window is decided. `metrics` come with their n; `provenance`
+    `recognition.Onset`); without it every window is decided. `rejects` are those of the classes that stand for
+    movement that is no gesture: such an answer is none. `metrics` come with their n; `provenance`
     holds data, licence, seed, commit and command; both are free by intention: a card read from a file may hold
     any JSON there, and nothing that a network does depends on it. Of a network that has no file of weights
     (`from_norse`), `weights_sha256` is its `fingerprint`.
@@ -32,3 +33,9 @@ class ModelCard:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     trained_on: tuple[str, ...] = ()
+    rejects: tuple[str, ...] = ()
+
+    @property
+    def no_gestures(self) -> tuple[int, ...]:
+        """The numbers of the classes of `rejects`."""
+        return tuple(self.classes.index(name) for name in self.rejects)

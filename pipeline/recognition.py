@@ -13,7 +13,8 @@ from typing import TypeVar
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
-from spikecut.pipeline.results import Decision, Rest, Step, StopReason
+from spikecut.pipeline.results import Decision, Item, Rejection, Rest, Step, StopReason
+from spikecut.pipeline.rules.rejection import NOTHING, Rejecting
 from spikecut.pipeline.runner import run
 
 S = TypeVar("S")
@@ -27,7 +28,8 @@ class Onset:
     The rate is smoothed over `smooth_us`; the floor is the least rate lately, forgotten over `forget_us`,
     so a noisy camera has a higher one. Movement begins when the rate exceeds `rise` times the floor plus
     `margin_hz` in `confirm_bins` bins in a row, and ends when it stays below `fall` times the floor plus
-    `margin_hz` for `quiet_us`. If it goes on, the network looks again `again_us` after each answer.
+    `margin_hz` for `quiet_us`. If it goes on, the network looks again `again_us` after each answer, and
+    `after_no_us` after finding that it is no gesture: one may follow.
     """
 
     rise: float = 2.0
@@ -38,6 +40,7 @@ class Onset:
     forget_us: int = 20_000_000
     quiet_us: int = 200_000
     again_us: int = 2_000_000
+    after_no_us: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.fall <= self.rise or self.margin_hz < 0 or self.confirm_bins < 1:
@@ -45,8 +48,8 @@ class Onset:
                 f"an onset with rise {self.rise}, fall {self.fall}, margin_hz {self.margin_hz}, "
                 f"confirm_bins {self.confirm_bins}; expected 1 <= fall <= rise, no negative margin, at least 1 bin"
             )
-        if min(self.smooth_us, self.forget_us, self.quiet_us, self.again_us) < 1:
-            raise ConfigError("the times of an onset must be at least 1 us")
+        if min(self.smooth_us, self.forget_us, self.quiet_us, self.again_us) < 1 or self.after_no_us < 0:
+            raise ConfigError("the times of an onset must be at least 1 us, and after_no_us 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +79,24 @@ class Activity:
 
 
 def recognise(
-    frames: Iterable[Frame], model: SteppedModel[S], decider: CutoffDecider[D], *, horizon: int, onset: Onset
-) -> Iterator[Step | Decision | Rest]:
+    frames: Iterable[Frame],
+    model: SteppedModel[S],
+    decider: CutoffDecider[D],
+    *,
+    horizon: int,
+    onset: Onset,
+    rejecting: Rejecting = NOTHING,
+) -> Iterator[Item]:
     """Names every movement of an endless stream once, as early as the evidence allows.
 
     While nothing moves, bins pass as `Rest`. When movement begins the network starts from its own rest,
     with the `confirm_bins` in which the rate rose; so every bin comes out once, as `Step` or as `Rest`, in
     the order of time. After the decision it waits for quiet. A movement that goes on is looked at again,
     and only another answer than the last is a new decision. Movement that ends before the decider was
-    sure was none, and the attempt ends without a decision, as it does where the clock was reset.
+    sure was none, and the attempt ends without a decision, as it does where the clock was reset. An answer
+    that is `rejecting`'s ends it as a `Rejection`, one until the next answer however often the network looks again.
     """
+    decider = rejecting.over(decider)
     stream = _followed(frames, onset)
     waiting: deque[Frame] = deque()
     for frame, activity in stream:
@@ -96,6 +107,7 @@ def recognise(
             continue
         movement = _Movement(waiting, stream, onset)
         last: int | None = None
+        was_rejected = False
         while not movement.over:
             decision: Decision | None = None
             for item in run(movement.bins(), model, decider, horizon=horizon):
@@ -105,10 +117,13 @@ def recognise(
                     decision = item
             if decision is None:
                 break
-            if decision.label != last:
+            is_rejected = rejecting.refuses(decision)
+            if is_rejected and not was_rejected:
+                yield Rejection(decision)
+            elif not is_rejected and decision.label != last:
                 yield decision
-            last = decision.label
-            for passing in movement.bins(onset.again_us):
+            was_rejected, last = is_rejected, last if is_rejected else decision.label
+            for passing in movement.bins(onset.after_no_us if is_rejected else onset.again_us):
                 yield Rest(passing)
         waiting = deque(movement.left)
     yield from map(Rest, waiting)

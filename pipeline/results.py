@@ -96,3 +96,18 @@ class Decision:
     def latency_us(self) -> int:
         """How much of the recording had to pass before the answer, in µs of sensor time."""
         return self.time_us - self.start_us
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rejection:
+    """The end of an attempt without an answer: what moved is no gesture. `decision` is what was rejected."""
+
+    decision: Decision
+
+    @property
+    def total(self) -> Float32[ndarray, " K"]:
+        """The evidence at the end."""
+        return self.decision.total
+
+
+Item = Step | Decision | Rejection | Rest

@@ -12,7 +12,7 @@ import numpy as np
 
 from spikecut.pipeline.events import EventBatch
 from spikecut.pipeline.protocols import Binner, SteppedModel
-from spikecut.pipeline.results import Decision, Rest, Step
+from spikecut.pipeline.results import Decision, Item, Rejection, Rest, Step
 from spikecut.tools.views.base import Summary, View
 
 
@@ -56,7 +56,7 @@ def check_binner(binner: Binner, batches: Sequence[EventBatch]) -> None:
     assert [f.pixels.tobytes() for f in again] == [f.pixels.tobytes() for f in frames]
 
 
-def check_view(view: View, items: Sequence[Step | Decision | Rest], truth: str, summary: Summary) -> None:
+def check_view(view: View, items: Sequence[Item], truth: str, summary: Summary) -> None:
     """Takes every item of the loop in its order, of one recording after another, and changes none of it."""
     assert isinstance(view, View)
     before = [contents(item) for item in items]
@@ -72,12 +72,12 @@ def check_view(view: View, items: Sequence[Step | Decision | Rest], truth: str, 
     assert [contents(item) for item in items] == before
 
 
-def contents(item: Step | Decision | Rest) -> list[bytes]:
+def contents(item: Item) -> list[bytes]:
     """All arrays that an item holds."""
     arrays = [] if isinstance(item, Rest) else [item.total]
     if isinstance(item, Step):
         arrays.append(item.output)
-    if not isinstance(item, Decision):
+    if not isinstance(item, Decision | Rejection):
         arrays.append(item.frame.pixels)
     return [array.tobytes() for array in arrays]
 

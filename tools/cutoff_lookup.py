@@ -12,6 +12,7 @@ from spikecut.models.policy.network import PolicyPlanner
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.rules import RULES
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff, load_cutoff
+from spikecut.pipeline.rules.rejection import DEFAULT, Rejecting
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.pipeline.rules.thresholds import confidence, never
 
@@ -57,6 +58,25 @@ def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> FittedCut
             hint="it lies beside the cutoff or beside the network; spikecut policy trains one",
         )
     return replace(fitted, cutoff=replace(rule, planner=policy))
+
+
+def rejecting_for(wanted: str | None, fitted: FittedCutoff, card: ModelCard) -> Rejecting:
+    """Which answers are none at a level of sensitivity; None is `normal` where the cutoff has levels, else no level.
+
+    The classes of the card that are no gesture are none at every level, `off` included.
+
+    Raises:
+        ConfigError: if the cutoff has no levels.
+    """
+    levels = fitted.sensitivity
+    if wanted == "off" or (wanted is None and levels is None):
+        return Rejecting(card.no_gestures)
+    if levels is None:
+        raise ConfigError(
+            f"--sensitivity {wanted}: the cutoff {fitted.cutoff.rule!r} of network {card.name!r} has no levels",
+            hint="spikecut calibrate FOLDER --gesture-free SESSIONS fits them",
+        )
+    return Rejecting(card.no_gestures, levels.level(wanted or DEFAULT).threshold)
 
 
 def cutoffs_for(wanted: Sequence[str], weights: Path, card: ModelCard) -> dict[str, FittedCutoff]:

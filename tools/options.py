@@ -63,6 +63,14 @@ Cutoffs = Annotated[
     tuple[str, ...],
     tyro.conf.arg(help="Names or files of cutoffs. Default: all cutoffs beside the network.", help_behavior_hint=""),
 ]
+SensitivityLevel = Annotated[
+    Literal["low", "normal", "high", "off"] | None,
+    tyro.conf.arg(
+        help="How readily a gesture is named: each level was fitted with its rates of false alarms and of rejected "
+        "gestures. Default: normal where the cutoff has levels.",
+        help_behavior_hint="",
+    ),
+]
 PartOf = Annotated[Part, tyro.conf.arg(help="Which part of the folder is used.")]
 RecipeName = tyro.conf.Positional[
     Annotated[str, tyro.conf.arg(metavar="NAME", help="A shipped recipe's name, or a .toml file.")]

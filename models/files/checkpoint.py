@@ -61,6 +61,8 @@ def _check(card: ModelCard) -> None:
             raise unexpected("classes", name, "names without control characters")
     if len(set(card.classes)) < len(card.classes):
         raise unexpected("classes", list(card.classes), "every name once")
+    if not set(card.rejects) < set(card.classes) or len(set(card.rejects)) < len(card.rejects):
+        raise unexpected("rejects", list(card.rejects), "some of the classes, each once, and not all of them")
     if "/" in card.name or card.name.startswith("."):  # files are called by it
         raise unexpected("name", card.name, "a name without / that begins with no dot")
     if card.onset:

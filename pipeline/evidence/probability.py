@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float32, Float64, Int64
 from numpy import ndarray
 
 
@@ -24,6 +24,20 @@ def softmax(logits: Float[ndarray, "... K"]) -> Float[ndarray, "... K"]:
     """
     weights = np.exp(logits - np.maximum.reduce(logits, axis=-1, keepdims=True))
     return np.asarray(weights / np.add.reduce(weights, axis=-1, keepdims=True))
+
+
+def log_odds(logits: Float32[ndarray, "B K"], labels: Int64[ndarray, " B"]) -> Float64[ndarray, " B"]:
+    """ln p / (1 - p) of one class a lane, p its softmax probability; exact for probabilities that round to 1.
+
+    >>> log_odds(np.float32([[0, 0], [0, 800]]), np.array([0, 1]))
+    array([  0., 800.])
+    """
+    lanes = np.arange(len(logits))
+    others = logits.astype(np.float64)
+    chosen = others[lanes, labels]
+    others[lanes, labels] = -np.inf
+    most = others.max(axis=-1)
+    return np.asarray(chosen - most - np.log(np.exp(others - most[:, None]).sum(axis=-1)))
 
 
 def negative_log_softmax(logits: Float32[ndarray, "... K"]) -> Float64[ndarray, "... K"]:

@@ -17,6 +17,7 @@ from spikecut.pipeline.files.strict import nearest, read_json, typed
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.rules import RULES
 from spikecut.pipeline.rules.reference import Reference
+from spikecut.pipeline.rules.rejection import Sensitivity
 from spikecut.pipeline.rules.stored import made, plain, stored_types
 
 _KIND, _VERSION = "spikecut cutoff", 2
@@ -35,7 +36,8 @@ class FittedCutoff:
     that sentence; `observed` is what it did on those `n` recordings: accuracy, mean_steps, full_window_accuracy, and
     `equal_fixed_steps`, the shortest constant that lost no more there. `delta` is how likely the promise may fail,
     `seed` what split the recordings. `fit` says how another sensor was shown to the network, empty for its own.
-    `reference` are statistics of the recordings, None in older files.
+    `reference` are statistics of the recordings, None in older files; `sensitivity` the levels at which its answers are
+    rejected where no gesture is, None where none were fitted.
     """
 
     cutoff: CutoffDecider[Any]
@@ -51,6 +53,7 @@ class FittedCutoff:
     seed: int = 0
     fit: str = ""
     reference: Reference | None = None
+    sensitivity: Sensitivity | None = None
 
     def check(self, network: str, classes: tuple[str, ...], step_us: int) -> None:
         """Refuses a network other than the one it was fitted for.
@@ -95,8 +98,11 @@ class FittedCutoff:
                 **({"fit": self.fit} if self.fit else {}),
             },
         }
-        if self.reference is not None:
-            document["reference"] = asdict(self.reference)
+        document |= {
+            name: asdict(part)
+            for name, part in (("reference", self.reference), ("sensitivity", self.sensitivity))
+            if part is not None
+        }
         write_text(path, json.dumps(document, indent=1) + "\n", overwrite=overwrite)
 
 
@@ -136,6 +142,7 @@ def load_cutoff(path: str | PathLike[str]) -> FittedCutoff:
         seed=stored.seed,
         fit=fitted_on.fit,
         reference=stored.reference,
+        sensitivity=stored.sensitivity,
     )
 
 
@@ -169,6 +176,7 @@ class _Stored:
     observed: dict[str, int | float]
     fitted_on: _FittedOn
     reference: Reference | None = None
+    sensitivity: Sensitivity | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance <= 1 or not 0 <= self.delta <= 1 or self.seed < 0:

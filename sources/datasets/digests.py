@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol
 
 from spikecut.pipeline.errors import SpikecutError
 from spikecut.sources.datasets.base import INPUTS, Dataset, InputKind, Source, sources_of
+from spikecut.sources.formats.reading.files import open_binary
 
 _UNREADABLE = "unreadable"
 SKETCH = 1_024
@@ -40,6 +42,17 @@ def digests_of(sources: Iterable[Source]) -> list[str]:
         except (SpikecutError, OSError):
             digests.append(_UNREADABLE)
     return digests
+
+
+def digests_of_recording(path: Path) -> tuple[str, str]:
+    """The digest of a recording as a file of its own, and as a session of DVS128 Gesture: cards may know either.
+
+    Raises:
+        UnreadableSource: if it cannot be read.
+    """
+    with open_binary(path) as file:
+        total = hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]
+    return total.hex()[:16], hashlib.sha256(total).hexdigest()[:16]
 
 
 def digests_of_training(dataset: Dataset, kind: InputKind) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.recognition import Activity, Onset, recognise
-from spikecut.pipeline.results import Decision, Rest, Step
+from spikecut.pipeline.results import Decision, Item, Rejection, Rest, Step
+from spikecut.pipeline.rules.rejection import Rejecting
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff, never
 
 from fakes import Script
@@ -187,3 +188,99 @@ def test_a_movement_that_goes_on_is_looked_at_again_after_again_us() -> None:
     items = recognise(bins([QUIET] * 30 + [MOVING] * 60, number=1), network(), after(5), horizon=HORIZON, onset=ONSET)
     kinds = "".join({Step: "s", Decision: "D", Rest: "."}[type(item)] for item in items)
     assert kinds == "." * 30 + "sssssD" + "." * 20 + "sssss" + "." * 20 + "sssss" + "." * 5
+
+
+LETTERS: dict[type, str] = {Step: "s", Decision: "D", Rejection: "n", Rest: "."}
+
+
+def letters(
+    frames: list[Frame], rejecting: Rejecting, n_steps: int = 5, onset: Onset = ONSET
+) -> tuple[str, list[Item]]:
+    items = list(recognise(frames, network(), after(n_steps), horizon=HORIZON, onset=onset, rejecting=rejecting))
+    return "".join(LETTERS[type(item)] for item in items), items
+
+
+def test_a_class_that_is_no_gesture_ends_silently_and_the_network_looks_again_at_once() -> None:
+    """Thirteen bins of class 3: a no after five steps, another that is not published, and three steps left over."""
+    frames = bins([QUIET] * 30 + [MOVING] * 13, number=3)
+    kinds, items = letters(frames, Rejecting((3,)))
+    assert kinds == "." * 30 + "sssssn" + "sssss" + "sss"
+    (no,) = [item for item in items if isinstance(item, Rejection)]
+    assert (no.decision.label, no.decision.steps) == (3, 5)
+
+
+def test_a_gesture_that_follows_movement_without_a_pause_is_named() -> None:
+    """Class 3 is none; class 1 begins two bins after the second look began, which it fills with other evidence."""
+    first = bins([QUIET] * 30 + [MOVING] * 7, number=3)
+    second = bins([MOVING] * 16, number=1, start_us=first[-1].end_us)
+    kinds, items = letters(first + second, Rejecting((3,)))
+    # the second look has two bins of class 3: class 1 is five ahead after nine
+    assert kinds == "." * 30 + "sssssn" + "sssssssss" + "D" + "." * 9
+    assert [item.label for item in items if isinstance(item, Decision)] == [1]
+
+
+def test_after_a_no_the_network_can_be_made_to_wait() -> None:
+    frames = bins([QUIET] * 30 + [MOVING] * 14, number=3)
+    onset = Onset(margin_hz=2_000.0, again_us=400_000, after_no_us=60_000)
+    assert letters(frames, Rejecting((3,)), onset=onset)[0] == "." * 30 + "sssssn" + "..." + "sssss" + "."[:1]
+
+
+def test_an_answer_below_the_threshold_waits_until_it_is_sure() -> None:
+    """The scripted network adds one a step against three others: after t steps the log-odds are t - ln 3."""
+    frames = bins([QUIET] * 30 + [MOVING] * 30, number=2)
+    for threshold, steps in ((3.0, 5), (4.0, 6), (8.0, 10)):
+        _, items = letters(frames, Rejecting((), threshold))
+        (decision,) = [item for item in items if isinstance(item, Decision)]
+        assert decision.steps == steps == max(5, int(np.ceil(threshold + np.log(3))))
+
+
+def test_an_answer_that_is_not_sure_at_the_horizon_is_none() -> None:
+    """10 - ln 3 is 8.9: below 9, whatever the rule says."""
+    frames = bins([QUIET] * 30 + [MOVING] * 20, number=2)
+    assert letters(frames, Rejecting((), 9.0))[0] == "." * 30 + "s" * 10 + "n" + "s" * 10
+    assert letters(frames, Rejecting((), 8.8))[0] == "." * 30 + "s" * 10 + "D" + "." * 10
+
+
+def test_both_sources_of_a_no_work_together() -> None:
+    """Class 3 ends after the five steps of the rule, whatever the threshold; class 2 waits for the threshold."""
+    threshold = Rejecting((3,), 6.0)
+    kinds, _ = letters(bins([QUIET] * 30 + [MOVING] * 8, number=3), threshold)
+    assert kinds == "." * 30 + "sssssn" + "sss"
+    kinds, _ = letters(bins([QUIET] * 30 + [MOVING] * 9, number=2), threshold)
+    assert kinds == "." * 30 + "s" * 8 + "D" + "."
+
+
+def test_an_answer_is_not_repeated_after_a_no_in_between() -> None:
+    """Classes 1, 3 and 1 in one movement: the second 1 was named before; after a 2 it is new."""
+
+    def movement(*numbers: int) -> list[int]:
+        frames = bins([QUIET] * 30)
+        for number in numbers:
+            frames += bins([MOVING] * 25 if number != 3 else [MOVING] * 5, number, start_us=frames[-1].end_us)
+        return [item.label for item in letters(frames, Rejecting((3,)))[1] if isinstance(item, Decision)]
+
+    assert movement(1, 3, 1) == [1]
+    assert movement(1, 3, 2) == [1, 2]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, 3_000), max_size=120), st.integers(1, 12), st.sampled_from([(), (1,)]), st.floats(-9, 9))
+def test_every_bin_comes_out_once_whatever_is_rejected(
+    counts: list[int], n_steps: int, classes: tuple[int, ...], threshold: float
+) -> None:
+    onset = Onset(confirm_bins=2, quiet_us=60_000, again_us=100_000)
+    frames = bins(counts, number=1)
+    _, items = letters(frames, Rejecting(classes, threshold), n_steps, onset)
+    seen = [item.frame.index for item in items if isinstance(item, Step | Rest)]
+    assert seen == list(range(len(frames)))
+    if classes:
+        assert not any(isinstance(item, Decision) for item in items)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(0, 3_000), max_size=120), st.integers(1, 12))
+def test_without_anything_to_reject_the_decisions_are_what_they_were(counts: list[int], n_steps: int) -> None:
+    frames = bins(counts, number=1)
+    before = [(d.label, d.steps, d.start_us) for d in named(frames, n_steps)]
+    _, items = letters(frames, Rejecting((2,), -1e9), n_steps)
+    assert [(d.label, d.steps, d.start_us) for d in items if isinstance(d, Decision)] == before

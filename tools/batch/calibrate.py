@@ -28,6 +28,7 @@ from spikecut.pipeline.rules.observed import equal_cost_confidence
 from spikecut.pipeline.rules.reference import Reference, quantiles_of
 from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.rules.step_budget import Planned
+from spikecut.tools.batch.continuous.sensitivity import check_wanted, with_sensitivity
 from spikecut.tools.batch.executors import executor_of
 from spikecut.tools.batch.gathered import Gathered, refuse_trained_on, refuse_unfinished
 from spikecut.tools.batch.network_choice import network_for_data
@@ -70,6 +71,7 @@ def run_calibrate(options: "Calibrate") -> int:
     if any(RULES[rule].plans for rule in wanted):
         policy = policy_of(weights, opening.card_of(weights), folder)
     rules = [rule for rule in wanted if policy or "all" not in options.rule or not RULES[rule].plans]
+    check_wanted(options, opening.card_of(weights))
     targets = _targets(options, folder, weights, rules)
     wishes_of_rules = _wanted(rules, wishes, options.simultaneous)
     with claimed(*targets.values(), *([options.outputs] if options.outputs else [])):
@@ -95,6 +97,7 @@ def _calibrate(
         called(rule, wish.tolerance): fitted_cutoff(gathered, rule, wish, or_never=options.or_never)
         for rule, wish in wishes_of_rules
     }
+    fitted = with_sensitivity(options, gathered, fitted)
     for name, cutoff in fitted.items():
         cutoff.save(targets[name], overwrite=options.overwrite)
     _print(gathered, fitted)

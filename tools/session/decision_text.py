@@ -9,7 +9,7 @@ import numpy as np
 from spikecut.models.card import ModelCard
 from spikecut.pipeline.evidence.probability import softmax
 from spikecut.pipeline.metrics.session_score import Match, Outcome, Score
-from spikecut.pipeline.results import Decision, StopReason
+from spikecut.pipeline.results import Decision, Rejection, StopReason
 from spikecut.pipeline.rules import RULES
 from spikecut.tools.time_unit import pace_of
 
@@ -43,6 +43,28 @@ def in_stream(decision: Decision, card: ModelCard, at_us: int, match: Match | No
         }
         verdict = f"  {words[match.outcome]}"
     return f"{at_us / 1e6:8.2f} s  {_answer(decision, card)}{verdict}"
+
+
+def rejection_text(rejection: Rejection, card: ModelCard, at_us: int) -> str:
+    """One line for people: what moved is no gesture."""
+    return f"{at_us / 1e6:8.2f} s  {'movement, no gesture':<{_width(card)}} {_after(rejection.decision, card).rstrip()}"
+
+
+def rejection_object(rejection: Rejection, card: ModelCard) -> str:
+    """One JSON object for programs, which is no decision; `nearest` is the gesture that was most like it."""
+    decision = rejection.decision
+    probabilities = softmax(decision.total.astype(np.float64))
+    nearest = max(set(range(len(card.classes))) - set(card.no_gestures), key=lambda label: probabilities[label])
+    fields = {
+        "nearest": card.classes[nearest],
+        "probability": round(float(probabilities[nearest]), 6),
+        "steps": decision.steps,
+        "reason": decision.reason.name,
+        "start_us": decision.start_us,
+        "time_us": decision.time_us,
+        "n_events": decision.n_events,
+    }
+    return json.dumps({"no_gesture": fields})
 
 
 def missed_text(label: int, card: ModelCard, at_us: int) -> str:
@@ -116,11 +138,12 @@ def summary_text(score: Score) -> str:
 
 
 def _answer(decision: Decision, card: ModelCard) -> str:
+    return f"{card.classes[decision.label]:<{_width(card)}} {_after(decision, card)}p {probability(decision):.2f}"
+
+
+def _after(decision: Decision, card: ModelCard) -> str:
     time = pace_of(card.spec).latency(decision.latency_us)
-    return (
-        f"{card.classes[decision.label]:<{_width(card)}} after {decision.steps:>2} of {card.horizon} steps "
-        f"{time + '  ' if time else ' '}p {probability(decision):.2f}"
-    )
+    return f"after {decision.steps:>2} of {card.horizon} steps {time + '  ' if time else ' '}"
 
 
 def _width(card: ModelCard) -> int:

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from spikecut.models.card import ModelCard
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts, Frame
 from spikecut.pipeline.recognition import Onset, recognise
-from spikecut.pipeline.results import Decision, Rest, Step, StopReason
+from spikecut.pipeline.results import Decision, Item, Rejection, Step, StopReason
 from spikecut.pipeline.runner import watch
 from spikecut.tools.session.opening import OpenNetwork
-
-Item = Step | Decision | Rest
 
 
 @dataclass(slots=True)
@@ -59,12 +57,19 @@ class Stopwatch:
 
 
 def observed(frames: Iterable[Frame], network: OpenNetwork) -> Iterator[Item]:
-    """Networks whose card has an onset recognise continuously; the others decide window after window."""
-    card = network.card
+    """Networks whose card has an onset recognise continuously; the others decide window after window.
+
+    Either way answers that the network's `rejecting` refuses are none.
+    """
+    card, rejecting = network.card, network.rejecting
     if card.onset:
         onset = Onset(**card.onset)
-        return recognise(frames, network.stepper, network.decider, horizon=card.horizon, onset=onset)
-    return watch(frames, network.stepper, network.decider, horizon=card.horizon)
+        yield from recognise(
+            frames, network.stepper, network.decider, horizon=card.horizon, onset=onset, rejecting=rejecting
+        )
+        return
+    for item in watch(frames, network.stepper, rejecting.over(network.decider), horizon=card.horizon):
+        yield Rejection(item) if isinstance(item, Decision) and rejecting.refuses(item) else item
 
 
 def until_answered(items: Iterable[Item], *, and_its_rest: bool) -> Iterator[Item]:

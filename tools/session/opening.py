@@ -15,6 +15,7 @@ from spikecut.pipeline.files.strict import did_you_mean
 from spikecut.pipeline.fit import Fits
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
+from spikecut.pipeline.rules.rejection import NOTHING, Rejecting
 from spikecut.sources.datasets.frames import on_sensor
 from spikecut.sources.datasets.gesture_labels import (
     GESTURES,
@@ -25,7 +26,7 @@ from spikecut.sources.datasets.gesture_labels import (
     read_labels,
 )
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
-from spikecut.tools.cutoff_lookup import find_cutoff, warn_of_fits
+from spikecut.tools.cutoff_lookup import find_cutoff, rejecting_for, warn_of_fits
 from spikecut.tools.frame_streams import network_for, open_for, say_fits
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.views import VIEWS
@@ -37,12 +38,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OpenNetwork:
-    """A network that can be stepped, and the rule that stops it; `fitted` is its file, where it has one."""
+    """A network that can be stepped, and the rule that stops it; `fitted` is its file, where it has one.
+
+    `rejecting` says which of its answers are none.
+    """
 
     card: ModelCard
     stepper: SteppedModel[Any]
     decider: CutoffDecider[Any]
     fitted: FittedCutoff | None = None
+    rejecting: Rejecting = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,8 @@ def open_network(options: "Run") -> OpenNetwork:
     weights = locate(options.model or network_for(options.file, read_options(options)))
     stepper, card = load(weights, engine=options.engine)
     fitted = find_cutoff(options.cutoff, weights, card)
-    return OpenNetwork(card, stepper, fitted.cutoff, fitted)
+    rejecting = rejecting_for(options.sensitivity, fitted, card)
+    return OpenNetwork(card, stepper, fitted.cutoff, fitted, rejecting)
 
 
 def open_stream(path: Path, network: OpenNetwork, reading: ReadOptions = DEFAULTS) -> OpenStream:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spikecut.pipeline.metrics.session_score import Match, Matcher, Outcome, Score
-from spikecut.pipeline.results import Decision, Step
+from spikecut.pipeline.results import Decision, Item, Rejection, Step
 from spikecut.sources.live.pacing import Lag
 from spikecut.tools.session import decision_text as lines
-from spikecut.tools.session.observing import Item, Tally
+from spikecut.tools.session.observing import Tally
 from spikecut.tools.session.opening import OpenStream
 from spikecut.tools.views.base import Summary
 
@@ -21,7 +21,7 @@ class Report:
         self.stream, self.tally, self.as_json = stream, tally, as_json
         spans = stream.spans
         self._matcher = None if spans is None else Matcher([(span.label, span.start_us, span.end_us) for span in spans])
-        self._n_decisions = self._n_steps = 0
+        self._n_decisions = self._n_steps = self._n_rejected = 0
 
     def write(self, item: Item) -> None:
         """Counts an item and prints a decision."""
@@ -33,6 +33,9 @@ class Report:
         if isinstance(item, Decision):
             self._n_decisions += 1
             self._print(item)
+        if isinstance(item, Rejection):
+            self._n_rejected += 1
+            self._print_rejection(item)
 
     def finish(self, *, complete: bool) -> Summary:
         """The summary of the run; prints the score of a labelled session if it is `complete`.
@@ -47,10 +50,16 @@ class Report:
             if not self.as_json:
                 print(lines.summary_text(score))
         if self.as_json and (score is not None or (tally.lost and not self._n_decisions)):
-            counts = {"decisions": self._n_decisions, "dropped": tally.lost.events_by_cause()}
+            counts = {
+                "decisions": self._n_decisions,
+                "no_gesture": self._n_rejected,
+                "dropped": tally.lost.events_by_cause(),
+            }
             print(json.dumps({"summary": lines.summary_object(score) | counts}))
         n_bins = tally.sensor_us // card.spec.step_us
-        return Summary(tally.n_events, n_bins, self._n_steps, self._n_decisions, tally.sensor_us, score)
+        return Summary(
+            tally.n_events, n_bins, self._n_steps, self._n_decisions, tally.sensor_us, score, self._n_rejected
+        )
 
     def _print(self, decision: Decision) -> None:
         network, truth = self.stream.network, self.stream.truth
@@ -66,6 +75,14 @@ class Report:
             words = lines.in_stream(decision, network.card, at_us, match, truth)
         else:
             words = lines.as_text(decision, network.card, truth, network.decider.rule)
+        print(words, flush=True)
+
+    def _print_rejection(self, rejection: Rejection) -> None:
+        card = self.stream.network.card
+        if self.as_json:
+            words = lines.rejection_object(rejection, card)
+        else:
+            words = lines.rejection_text(rejection, card, self.tally.since_start(rejection.decision.time_us))
         print(words, flush=True)
 
     def _print_missed(self, places: Sequence[int]) -> None:
@@ -97,6 +114,7 @@ def totals_text(stream: OpenStream, summary: Summary, tally: Tally, effort: Effo
     yield (
         f"{stream.format} {stream.sensor}  {summary.n_events} events  {sensor_s:.2f} s  "
         f"{summary.n_decisions} decisions in {summary.n_steps} steps"
+        + (f", {summary.n_rejected} movements that are no gesture" if summary.n_rejected else "")
     )
     if stream.fit:
         yield f"fit: {stream.fit}"

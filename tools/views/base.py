@@ -17,7 +17,7 @@ from spikecut.models.card import ModelCard
 from spikecut.pipeline.errors import EnvironmentProblem
 from spikecut.pipeline.metrics.session_score import Score
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.pipeline.results import Decision, Rest, Step
+from spikecut.pipeline.results import Item
 
 
 class Closed(Exception):
@@ -34,6 +34,7 @@ class Summary:
     n_decisions: int
     sensor_us: int
     score: Score | None = None
+    n_rejected: int = 0
 
     def page(self) -> list[str]:
         """The last page, line by line; without a score there is none."""
@@ -54,7 +55,7 @@ class View(Protocol):
         """The true class of the next items, in a continuous recording; None where nothing is labelled."""
         ...
 
-    def write(self, item: Step | Decision | Rest) -> None:
+    def write(self, item: Item) -> None:
         """The next item of the loop.
 
         Raises:

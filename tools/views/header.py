@@ -9,6 +9,7 @@ from spikecut.tools.views.canvas import Font
 from spikecut.tools.views.panels import Panel, draw_mark
 from spikecut.tools.views.scene import Scene
 
+NO_GESTURE: Final = "movement, no gesture"
 _HEADLINE: Final = 28.0  # the middle of a line, in units of the page below the panel's top
 _SUBLINE: Final = 56.0
 _FOOTLINE: Final = 16.0
@@ -55,6 +56,8 @@ def _draw_progress(panel: Panel, scene: Scene, horizon: int, room: float) -> Non
         words = "the network is at rest" if scene.seen_us else ""
     deciding = (n_steps or not scene.seen_us) and not scene.resting
     doing = "deciding …" if deciding else "watching …"
+    if scene.rejected:
+        doing = NO_GESTURE
     canvas.text(doing, box.x, box.y + _HEADLINE, Font(30, style.muted), room=room)
     canvas.text(words, box.x, box.y + _SUBLINE, Font(15, style.muted), room=room)
 

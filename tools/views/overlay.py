@@ -3,7 +3,7 @@
 A `Scene` is the state that is shown, an `Overlay` draws it, and neither changes:
 
     scene = overlay.begin("seven.bin", truth=7)
-    scene = overlay.see(scene, item)       # a Step, a Decision, or a Rest
+    scene = overlay.see(scene, item)       # a Step, a Decision, a Rejection, or a Rest
     image = overlay.draw(scene)            # a fresh BGR image
 """
 
@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, ModelError
-from spikecut.pipeline.results import Decision, Rest, Step
+from spikecut.pipeline.results import Item, Rest
 from spikecut.tools.views.canvas import PAGE_HEIGHT, PAGE_WIDTH, Box, Canvas, Font
 from spikecut.tools.views.header import draw_footer, draw_header
 from spikecut.tools.views.palette import OverlayStyle, paint_events, shades
@@ -94,7 +94,7 @@ class Overlay:
             raise ConfigError(f"truth {truth} is no label; expected 0 to {len(self.names) - 1}")
         return Scene(title, truth)
 
-    def see(self, scene: Scene, item: Step | Decision | Rest) -> Scene:
+    def see(self, scene: Scene, item: Item) -> Scene:
         """The scene one item later.
 
         Raises:

@@ -10,7 +10,7 @@ from numpy import ndarray
 from spikecut.models.card import ModelCard
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.pipeline.results import Decision, Rest, Step
+from spikecut.pipeline.results import Item
 from spikecut.tools.views.overlay import Overlay
 from spikecut.tools.views.palette import OverlayStyle
 
@@ -48,7 +48,7 @@ class OverlayView:
         """
         self._scene = self._scene.expecting(self._label(truth))
 
-    def see(self, item: Step | Decision | Rest) -> None:
+    def see(self, item: Item) -> None:
         """Adds an item to the scene."""
         self._scene = self.overlay.see(self._scene, item)
 

@@ -15,7 +15,7 @@ from numpy import ndarray
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.evidence.probability import softmax as softmax_of_logits
-from spikecut.pipeline.results import Decision, Rest, Step
+from spikecut.pipeline.results import Decision, Item, Rejection, Rest
 from spikecut.sources.opencv import opencv
 
 _LIT = 0.05  # an activity below this is dark
@@ -27,7 +27,8 @@ class Scene:
     """One recording up to now. `truth` is the right label, where it is known.
 
     `activity[p, y, x]` holds the fading events, one value for `shrink` x `shrink` pixels of the sensor.
-    `scores` are the decider's, one a step. `seen_us` is how much of the recording has passed.
+    `scores` are the decider's, one a step. `seen_us` is how much of the recording has passed. `rejected` says that
+    what moved was no gesture; it stays while the network looks again.
     """
 
     title: str = ""
@@ -43,8 +44,9 @@ class Scene:
     total: Float32[ndarray, " K"] | None = None
     decision: Decision | None = None
     resting: bool = False
+    rejected: bool = False
 
-    def after(self, item: Step | Decision | Rest, *, tau_us: int, room_wh: tuple[int, int]) -> "Scene":
+    def after(self, item: Item, *, tau_us: int, room_wh: tuple[int, int]) -> "Scene":
         """The scene one item later.
 
         A step with index 0 begins anew, under the same title and truth, on the same fading events. Rest that comes
@@ -54,11 +56,14 @@ class Scene:
         if isinstance(item, Rest):
             later = self._with_frame(item.frame, tau_us, room_wh)
             return later if self.decision or not self.scores else replace(later, resting=True, seen_us=self.seen_us)
+        if isinstance(item, Rejection):
+            return replace(self, total=item.total, rejected=True)
         if isinstance(item, Decision):
             start_us = item.start_us if self.start_us is None else self.start_us
             seen_us = max(self.seen_us, item.time_us - start_us)
-            return replace(self, start_us=start_us, seen_us=seen_us, total=item.total, decision=item)
-        fresh = Scene(self.title, self.truth, self.activity, self.white, self.shrink)
+            return replace(self, start_us=start_us, seen_us=seen_us, total=item.total, decision=item, rejected=False)
+        goes_on = self.rejected and not self.resting
+        fresh = Scene(self.title, self.truth, self.activity, self.white, self.shrink, rejected=goes_on)
         before = fresh if item.index == 0 else self
         return replace(
             before._with_frame(item.frame, tau_us, room_wh),

@@ -20,7 +20,7 @@ from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.files.atomic_files import new_file, partial_of, refuse_existing, refuse_full_disk
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.pipeline.results import Decision, Rest, Step
+from spikecut.pipeline.results import Decision, Item, Rejection
 from spikecut.tools.views.base import Summary, ViewKind, ViewOptions, Wish
 from spikecut.tools.views.encoders import ANIMATIONS, CODECS, Encoder, encoder_for
 from spikecut.tools.views.overlay import Overlay
@@ -77,11 +77,13 @@ class VideoSink(OverlayView):
         self._encoder = self._file.__enter__()
         return self
 
-    def write(self, item: Step | Decision | Rest) -> None:
+    def write(self, item: Item) -> None:
         """Draws the next item, as one image or several."""
         self.see(item)
         if isinstance(item, Decision):
             self._encode(self.draw(), max(1, round(self._hold_s * self._fps)))
+        elif isinstance(item, Rejection):
+            return
         elif n_images := self._images_due(item.frame):
             self._encode(self.draw(), n_images)
 

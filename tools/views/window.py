@@ -10,7 +10,7 @@ from typing import Any, Self, Unpack
 from spikecut.models.card import ModelCard
 from spikecut.pipeline.errors import EnvironmentProblem
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.pipeline.results import Decision, Rest, Step
+from spikecut.pipeline.results import Decision, Item
 from spikecut.sources.opencv import opencv
 from spikecut.tools.views.base import Closed, Summary, ViewKind, ViewOptions, Wish
 from spikecut.tools.views.overlay import Overlay
@@ -53,7 +53,7 @@ class WindowSink(OverlayView):
             raise _without_windows() from error
         return self
 
-    def write(self, item: Step | Decision | Rest) -> None:
+    def write(self, item: Item) -> None:
         """Takes the next item, and draws it if there is time."""
         self.see(item)
         now = time.monotonic()

@@ -202,6 +202,16 @@ def test_a_saved_network_says_the_same_to_the_bit(tmp_path: Path) -> None:
     assert opening.locate(tmp_path / "tiny") == tmp_path / "tiny.safetensors"
 
 
+def test_a_card_says_which_classes_are_no_gesture_and_an_older_one_that_none_are(tmp_path: Path) -> None:
+    saved(tmp_path)
+    path = tmp_path / "tiny.json"
+    raw = json.loads(path.read_text())
+    path.write_text(json.dumps({**raw, "rejects": ["c"]}))
+    assert checkpoint.read_card(path).no_gestures == (2,)
+    path.write_text(json.dumps({name: value for name, value in raw.items() if name != "rejects"}))
+    assert checkpoint.read_card(path).no_gestures == ()
+
+
 def test_weights_of_another_training_are_refused(tmp_path: Path) -> None:
     saved(tmp_path)
     saved(tmp_path / "other", seed=8)
@@ -236,6 +246,10 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
         ({"kind": "recipe"}, "not a card of version 1"),
         ({"spec": {"architecture": "compact"}}, "not a card of a spikecut network"),
         ({"surprise": 1}, "not a card of a spikecut network"),
+        ({"rejects": ["d"]}, "rejects: found a list of 1; expected some of the classes"),
+        ({"rejects": ["a", "a"]}, "rejects: found a list of 2; expected some of the classes, each once"),
+        ({"rejects": ["a", "b", "c"]}, "and not all of them"),
+        ({"rejects": "a"}, "rejects: found 'a'; expected a list"),
     ],
 )
 def test_a_card_that_does_not_add_up_is_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:

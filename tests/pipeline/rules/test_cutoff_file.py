@@ -1,13 +1,14 @@
 """Truths about cutoffs on disk: the same decisions come back, and only for the network they were made for."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import spikecut
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.evidence.readout import Readout
 from spikecut.pipeline.recorded import Plans, sweep
@@ -18,6 +19,7 @@ from spikecut.pipeline.rules.economy import fit_economy
 from spikecut.pipeline.rules.fit import by_tolerance
 from spikecut.pipeline.rules.ltt import fit_conditional, fit_marginal
 from spikecut.pipeline.rules.patience import Patience
+from spikecut.pipeline.rules.rejection import Level, Sensitivity
 from spikecut.pipeline.rules.sets.conformal import fit_conformal
 from spikecut.pipeline.rules.sets.nonconformity import SetOptions
 from spikecut.pipeline.rules.sets.pooled import fit_pooled
@@ -124,3 +126,46 @@ def test_what_is_no_cutoff_is_refused_by_name(text: str, tmp_path: Path) -> None
         load_cutoff(path)
     with pytest.raises(ModelError, match="cannot read the cutoff"):
         load_cutoff(tmp_path / "missing.json")
+
+
+SHIPPED = Path(spikecut.__file__).parent / "models" / "weights" / "gestures.ltt-1pt.json"
+LOW, NORMAL, HIGH = (
+    Level(threshold, 1, 10.0, 0.4744, rate, 2, 100, 0.0616, 0.95)
+    for threshold, rate in ((9.3, 0.5), (4.0, 1.0), (-1.5, 4.0))
+)
+LEVELS = Sensitivity(LOW, NORMAL, HIGH, "d" * 64)
+
+
+def test_levels_of_sensitivity_are_stored_with_the_rule(tmp_path: Path) -> None:
+    replace(fitted(topk([1.0])), sensitivity=LEVELS).save(tmp_path / "cutoff.json")
+    assert load_cutoff(tmp_path / "cutoff.json").sensitivity == LEVELS
+
+
+def test_a_file_without_levels_is_what_it_was(tmp_path: Path) -> None:
+    fitted(topk([1.0])).save(tmp_path / "cutoff.json")
+    assert "sensitivity" not in json.loads((tmp_path / "cutoff.json").read_text())
+    assert load_cutoff(tmp_path / "cutoff.json").sensitivity is None
+    assert load_cutoff(SHIPPED).sensitivity is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"normal": None}, r"sensitivity\.normal: found None; expected a table"),
+        ({"high": {"threshold": 1.0}}, r"sensitivity\.high\.\w+ is missing"),
+        ({"loud": {}}, r"sensitivity\.loud: no such key"),
+        (
+            {"low": {**asdict(LEVELS.low), "alarms": 0.5}},
+            r"sensitivity\.low\.alarms: found 0\.5; expected a whole number",
+        ),
+        ({"low": {**asdict(LEVELS.low), "minutes": 0}}, "expected 0 or more, a time above 0"),
+        ({"low": asdict(LEVELS.high)}, "rise with the sensitivity"),
+    ],
+)
+def test_levels_that_cannot_be_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "cutoff.json"
+    replace(fitted(topk([1.0])), sensitivity=LEVELS).save(path)
+    raw = json.loads(path.read_text())
+    path.write_text(json.dumps({**raw, "sensitivity": {**raw["sensitivity"], **change}}))
+    with pytest.raises(ModelError, match=message):
+        load_cutoff(path)

@@ -14,7 +14,7 @@ from spikecut.tools.session.decision_text import summary_object
 
 from source_contract import DVS128
 
-KEYS = {*summary_object(Score()), "decisions", "dropped"}
+KEYS = {*summary_object(Score()), "decisions", "no_gesture", "dropped"}
 
 
 def still_scene(path: Path) -> None:

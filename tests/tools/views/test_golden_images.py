@@ -15,14 +15,13 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, Frame
-from spikecut.pipeline.results import Decision, Rest, Step, StopReason
+from spikecut.pipeline.results import Decision, Item, Rejection, Rest, Step, StopReason
 from spikecut.tools.views.overlay import Overlay, summary_card
 from spikecut.tools.views.palette import OverlayStyle
 
 OPENCV = "5.0.0"
 STEP_US = 20_000
 NAMES = ("hand clapping", "right hand wave", "left hand wave", "arm roll", "air drums")
-Item = Step | Decision | Rest
 
 
 def frame(index: int, size: int = 34) -> Frame:
@@ -64,6 +63,7 @@ def pictures() -> dict[str, UInt8[ndarray, "h w 3"]]:
         "rest before the first step": drawn(plain, Rest(frame(0)), Rest(frame(1))),
         "the recording ended": drawn(plain, *steps, decision(8, 4, StopReason.end_of_stream)),
         "many classes, a large sensor": drawn(many, *[step(k, 300, 40) for k in range(5)], truth=3),
+        "no gesture, then the next look": drawn(limited, *steps, Rejection(stopped), *[step(k) for k in range(3)]),
         "last page": summary_card(["3 of 4 gestures named right", "wrong, missed\t1, 0", "and a line of its own"]),
     }
 
@@ -77,6 +77,7 @@ GOLDEN = {
     "rest before the first step": "af8634b18e870b4c",
     "the recording ended": "9a6ba7150a64a3c2",
     "many classes, a large sensor": "7f0b400ed9995f87",
+    "no gesture, then the next look": "47cd209b18e8b381",
     "last page": "afacf841d5ef07c5",
 }
 

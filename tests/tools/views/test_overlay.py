@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, ModelError
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, Frame
-from spikecut.pipeline.results import Decision, Rest, Step, StopReason
+from spikecut.pipeline.results import Decision, Item, Rest, Step, StopReason
 from spikecut.sources.opencv import opencv
 from spikecut.tools.views import canvas as canvas_module
 from spikecut.tools.views.canvas import Canvas, Font
@@ -56,7 +56,7 @@ def overlay(names: tuple[str, ...] = NAMES, horizon: int = 30, **more: object) -
     return Overlay(names, horizon=horizon, step_us=STEP_US, **more)  # type: ignore[arg-type]
 
 
-def drawn(one: Overlay, *items: Step | Decision | Rest, title: str = "", truth: int | None = None) -> Image:
+def drawn(one: Overlay, *items: Item, title: str = "", truth: int | None = None) -> Image:
     scene = one.begin(title, truth)
     for item in items:
         scene = one.see(scene, item)

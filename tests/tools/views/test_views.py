@@ -11,7 +11,7 @@ from spikecut.models.card import ModelCard
 from spikecut.models.spec import NetworkSpec
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.metrics.session_score import Score
-from spikecut.pipeline.results import Decision, Rest, Step
+from spikecut.pipeline.results import Decision, Item, Rejection
 from spikecut.pipeline.rules.thresholds import ThresholdCutoff, confidence, never
 from spikecut.pipeline.runner import watch
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
@@ -39,9 +39,13 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> FakeScreen:
     return screen
 
 
-def items() -> list[Step | Decision | Rest]:
-    """Two windows with an early answer and one that the end cuts short."""
-    return list(watch(frames([0] * 9), Script(SCRIPT), confidence(0.7, 4), horizon=4))
+def items() -> list[Item]:
+    """Two windows with an early answer, the first of which is no gesture, and one that the end cuts short."""
+    items: list[Item] = list(watch(frames([0] * 9), Script(SCRIPT), confidence(0.7, 4), horizon=4))
+    first = next(place for place, item in enumerate(items) if isinstance(item, Decision))
+    return [
+        Rejection(item) if place == first and isinstance(item, Decision) else item for place, item in enumerate(items)
+    ]
 
 
 def view_of(name: str, file: Path | None, decider: ThresholdCutoff | None = None) -> View:

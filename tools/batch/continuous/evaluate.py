@@ -3,20 +3,23 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, printable
+from spikecut.pipeline.rules.cutoff_file import FittedCutoff
+from spikecut.pipeline.rules.rejection import DEFAULT
 from spikecut.tools.batch.continuous.figures import print_table, recording_of, row_of
-from spikecut.tools.batch.continuous.playing import WINDOW, PlayedRecording, SessionWork
+from spikecut.tools.batch.continuous.playing import PlayedRecording, SessionWork
 from spikecut.tools.batch.continuous.recordings import recordings_of
 from spikecut.tools.batch.driving import Done, drive
 from spikecut.tools.batch.executors import executor_of
 from spikecut.tools.batch.executors.base import Batch, Executor
 from spikecut.tools.batch.passes.progress import Progress, shown
-from spikecut.tools.cutoff_lookup import cutoffs_for, warn_of_fits
+from spikecut.tools.cutoff_lookup import cutoffs_for, rejecting_for, warn_of_fits
 from spikecut.tools.flags import command_line
 from spikecut.tools.frame_streams import network_for
 from spikecut.tools.reading_options import read_options
@@ -38,8 +41,10 @@ def run_continuous(options: "Evaluate") -> int:
     card = opening.card_of(weights)
     check_onset(card)
     names = options.cutoff or (card.default_cutoff,)
-    rules = cutoffs_for(names, weights, card)  # refused before anything is played
-    work = SessionWork(weights, options.engine, (*(name for name in names if name != WINDOW), WINDOW), reading)
+    rules = cutoffs_for(names, weights, card)
+    for fitted in rules.values():
+        rejecting_for(options.sensitivity, fitted, card)  # refused before anything is played
+    work = SessionWork(weights, options.engine, tuple(names), reading, options.sensitivity)
     recordings, n_faults = played(work, paths, executor_of(options))
     warn_of_fits(rules, next((one.fit for one in recordings if one.fit), ""))
     report = {
@@ -53,6 +58,7 @@ def run_continuous(options: "Evaluate") -> int:
         "step_us": card.spec.step_us,
         "horizon": card.horizon,
         "onset": dict(card.onset),
+        "sensitivity": sensitivities(rules, options.sensitivity),
         **figures(recordings, options.folder),
     }
     if options.json:
@@ -60,6 +66,12 @@ def run_continuous(options: "Evaluate") -> int:
     else:
         print_table(report)
     return 3 if n_faults else 0
+
+
+def sensitivities(rules: Mapping[str, FittedCutoff], wanted: str | None) -> dict[str, Any]:
+    """The level of every rule that has one, as it was fitted."""
+    levels = {name: rule.sensitivity for name, rule in rules.items() if rule.sensitivity and wanted != "off"}
+    return {name: {"level": wanted or DEFAULT, **asdict(one.level(wanted or DEFAULT))} for name, one in levels.items()}
 
 
 def check_onset(card: ModelCard) -> None:

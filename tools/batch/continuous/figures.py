@@ -24,6 +24,7 @@ def row_of(rule: str, recordings: Sequence[PlayedRecording]) -> dict[str, Any]:
         "rule": rule,
         **{name: _share(getattr(score, name), score.n_labels) for name in ("right", "wrong", "missed")},
         "repeated": score.repeated,
+        "rejected": sum(one.n_rejected for one in played),
         "false_alarms": _rate(score.false_alarms, score.minutes),
         "alarms_by_answer": dict(Counter(alarm.answer for alarm in alarms).most_common()),
         "alarms_by_movement": _by_movement(alarms, recordings, score.minutes),

@@ -5,17 +5,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import tee
 from pathlib import Path
+from typing import Any
 
+from spikecut.models.card import ModelCard
 from spikecut.models.files import opening
 from spikecut.pipeline.errors import EmptyRecording
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.metrics.session_score import Matcher, Outcome, Score
-from spikecut.pipeline.results import Decision, Step
-from spikecut.pipeline.rules.cutoff_file import FittedCutoff
+from spikecut.pipeline.protocols import SteppedModel
+from spikecut.pipeline.results import Decision, Rejection, Step
 from spikecut.sources.datasets.gesture_labels import Movement
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.tools.batch.executors.base import Batch
-from spikecut.tools.cutoff_lookup import find_cutoff, shown
+from spikecut.tools.cutoff_lookup import find_cutoff, rejecting_for, shown, unfitted
 from spikecut.tools.session.observing import Tally, observed
 from spikecut.tools.session.opening import OpenNetwork, OpenStream, open_stream
 
@@ -39,6 +41,7 @@ class Played:
     alarms: tuple[Alarm, ...]
     n_steps: int
     n_bins: int
+    n_rejected: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,9 @@ class SessionWork:
 
     weights: Path
     engine: str
-    cutoffs: tuple[str | None, ...]
+    cutoffs: tuple[str, ...]
     reading: ReadOptions = DEFAULTS
+    sensitivity: str | None = None
 
     def begin(self) -> Callable[[Batch], list[PlayedRecording]]:
         """Loads the network and its cutoffs."""
@@ -67,26 +71,43 @@ class SessionWork:
 
         torch.set_num_threads(1)
         stepper, card = opening.load(self.weights, engine=self.engine)
-        fitted = {name or card.default_cutoff: find_cutoff(name, self.weights, card) for name in self.cutoffs}
-        rules = {shown(name, self.weights): rule for name, rule in fitted.items()}
-        network = OpenNetwork(card, stepper, rules[WINDOW].cutoff)
-        return lambda batch: [play(Path(item), network, rules, self.reading) for item in batch.items]
+        rules = networks_for(self.weights, card, stepper, self.cutoffs, self.sensitivity)
+        return lambda batch: [play(Path(item), rules, self.reading) for item in batch.items]
 
 
-def play(
-    path: Path, network: OpenNetwork, rules: Mapping[str, FittedCutoff], reading: ReadOptions = DEFAULTS
-) -> PlayedRecording:
-    """One recording under every rule; it is read once.
+def networks_for(
+    weights: Path, card: ModelCard, stepper: SteppedModel[Any], cutoffs: Sequence[str], sensitivity: str | None
+) -> dict[str, OpenNetwork]:
+    """A network under each of its cutoffs, by their names in tables, and last without any.
+
+    The full window rejects what the first of the others does.
+
+    Raises:
+        ModelError, ConfigError: as `find_cutoff` and `rejecting_for` say.
+    """
+    networks: dict[str, OpenNetwork] = {}
+    for name in [name for name in cutoffs if name != WINDOW]:
+        fitted = find_cutoff(name, weights, card)
+        rejecting = rejecting_for(sensitivity, fitted, card)
+        networks[shown(name, weights)] = OpenNetwork(card, stepper, fitted.cutoff, fitted, rejecting)
+    window = unfitted(card)
+    first = next(iter(networks.values()), None)
+    rejecting = rejecting_for(sensitivity, window, card) if first is None else first.rejecting
+    return networks | {WINDOW: OpenNetwork(card, stepper, window.cutoff, window, rejecting)}
+
+
+def play(path: Path, rules: Mapping[str, OpenNetwork], reading: ReadOptions = DEFAULTS) -> PlayedRecording:
+    """One recording before a network under every rule; it is read once.
 
     Raises:
         SourceError: if it cannot be read.
         EmptyRecording: if there is not a single event.
     """
-    stream = open_stream(path, network, reading)
+    stream = open_stream(path, next(iter(rules.values())), reading)
     copies = tee(stream.frames, len(rules))
     players = {
-        name: _Player(frames, replace(stream, network=replace(network, decider=rule.cutoff, fitted=rule)))
-        for (name, rule), frames in zip(rules.items(), copies, strict=True)
+        name: _Player(frames, replace(stream, network=network))
+        for (name, network), frames in zip(rules.items(), copies, strict=True)
     }
     going = list(players.values())
     while going:  # in step, so that no more than a few frames wait
@@ -104,7 +125,7 @@ class _Player:
     def __init__(self, frames: Iterable[Frame], stream: OpenStream) -> None:
         self.stream, self.tally = stream, Tally()
         self.alarms: list[Alarm] = []
-        self.n_steps = 0
+        self.n_steps = self.n_rejected = 0
         self._items = observed(self.tally.over(frames), stream.network)
         spans = stream.spans or ()
         self._matcher = Matcher([(span.label, span.start_us, span.end_us) for span in spans])
@@ -116,6 +137,7 @@ class _Player:
             return False
         self._matcher.begins(self.tally.start_us or 0)
         self.n_steps += isinstance(item, Step)
+        self.n_rejected += isinstance(item, Rejection)
         if isinstance(item, Decision):
             self._matcher.passed(item.time_us)
             if self._matcher.decided(item.label, item.time_us).outcome is Outcome.false_alarm:
@@ -128,7 +150,7 @@ class _Player:
         card, tally = self.stream.network.card, self.tally
         self._matcher.ended(tally.end_us, card.horizon * card.spec.step_us)
         score = self._matcher.score(tally.sensor_us / 6e7)
-        return Played(score, tuple(self.alarms), self.n_steps, tally.sensor_us // card.spec.step_us)
+        return Played(score, tuple(self.alarms), self.n_steps, tally.sensor_us // card.spec.step_us, self.n_rejected)
 
 
 def _kind_at(movements: Sequence[Movement], decision: Decision) -> str:

@@ -36,6 +36,8 @@ class Calibrate(EngineOptions, ExecutorOptions, FitOptions, ReadingOptions):
 
     $ spikecut calibrate Train --model runs/nmnist/nmnist.safetensors --part calibration
 
+    $ spikecut calibrate drawn --model gestures --gesture-free people --alarms-a-minute 1 --rejected 0.02
+
     $ spikecut calibrate heldout --model nmnist --rule ltt topk confidence --tolerance 0.01 0.02 --out cutoffs
     """
 
@@ -65,6 +67,14 @@ class Calibrate(EngineOptions, ExecutorOptions, FitOptions, ReadingOptions):
     """The random seed of splits of the recordings."""
     or_never: bool = False
     """If the recordings are too few for a promise, write a rule that never stops early instead of refusing."""
+    gesture_free: Annotated[Path | None, NoDefault] = None
+    """Recordings without gestures, a folder or one: fits with them how sure an answer must be, at three levels."""
+    alarms_a_minute: float = 1.0
+    """The false alarms a minute of such movement that sensitivity normal tolerates; low a quarter, high four times."""
+    confidence: float = 0.95
+    """The confidence in both rates of a level."""
+    rejected: Annotated[float | None, NoDefault] = None
+    """Refuse to write cutoffs if more than this fraction of gestures may be rejected at normal sensitivity."""
     out: BesideNetwork = None
     keep: Annotated[Path | None, NoDefault] = None
     """A run folder that keeps the outputs while they are recorded: the same command goes on after an interruption."""

@@ -14,6 +14,7 @@ from spikecut.tools.options import (
     NoDefault,
     Overwrite,
     ReadingOptions,
+    SensitivityLevel,
     own_flags_first,
 )
 
@@ -35,6 +36,7 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     model: ModelOfSensor = None
     cutoff: Annotated[str | None, NoDefault] = None
     """A cutoff beside the network (ltt-1pt, or ltt for its default tolerance), `none`, or a file. Default: its own."""
+    sensitivity: SensitivityLevel = None
     once: bool = False
     """Stop at the first decision."""
     speed: str = "max"
