@@ -91,6 +91,8 @@ class Decision:
     n_events: int
     total: Float32[ndarray, " K"]
     classes: tuple[int, ...] | None = None
+    id: int = 0
+    revises: int | None = None
 
     @property
     def latency_us(self) -> int:

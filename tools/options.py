@@ -71,6 +71,15 @@ SensitivityLevel = Annotated[
         help_behavior_hint="",
     ),
 ]
+Revise = Annotated[
+    float,
+    Within(0, 1e6),
+    tyro.conf.arg(
+        metavar="MS",
+        help="Step on for so many milliseconds after an answer, within the network's window: another answer then names "
+        "the one that it revises. 0: not at all.",
+    ),
+]
 PartOf = Annotated[Part, tyro.conf.arg(help="Which part of the folder is used.")]
 RecipeName = tyro.conf.Positional[
     Annotated[str, tyro.conf.arg(metavar="NAME", help="A shipped recipe's name, or a .toml file.")]

@@ -31,7 +31,11 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How many of each; scores of several recordings add up. `right + wrong + missed` are all labels."""
+    """How many of each; scores of several recordings add up. `right + wrong + missed` are all labels.
+
+    These are of first answers. Of those that were revised `mended` turned from wrong to right, `spoilt` from right to
+    wrong.
+    """
 
     right: int = 0
     wrong: int = 0
@@ -40,6 +44,18 @@ class Score:
     false_alarms: int = 0
     minutes: float = 0.0
     delays_us: tuple[int, ...] = ()
+    mended: int = 0
+    spoilt: int = 0
+
+    @property
+    def revised_right(self) -> int:
+        """The labels whose last answer is right."""
+        return self.right + self.mended - self.spoilt
+
+    @property
+    def revised_wrong(self) -> int:
+        """The labels whose last answer is another."""
+        return self.wrong - self.mended + self.spoilt
 
     @property
     def n_labels(self) -> int:
@@ -59,6 +75,8 @@ class Score:
             self.false_alarms + other.false_alarms,
             self.minutes + other.minutes,
             self.delays_us + other.delays_us,
+            self.mended + other.mended,
+            self.spoilt + other.spoilt,
         )
 
 
@@ -80,6 +98,7 @@ class Matcher:
         self._at = 0
         self._begin_us: int | None = None
         self._answer: int | None = None
+        self._last = Match(Outcome.false_alarm)
         self._score = Score()
 
     def begins(self, time_us: int) -> None:
@@ -111,6 +130,24 @@ class Matcher:
 
     def decided(self, label: int, time_us: int) -> Match:
         """The outcome of a decision; call `passed` with its time first."""
+        self._last = self._matched(label, time_us)
+        return self._last
+
+    def revised(self, label: int) -> Match:
+        """The outcome of the last decision with another label in its place, whenever that came.
+
+        The first answer stays what was scored; the revised one is counted beside it. What was no first answer to a
+        label is not made one.
+        """
+        if self._last.outcome in (Outcome.right, Outcome.wrong):
+            outcome = Outcome.right if label == self._spans[self._last.span][0] else Outcome.wrong
+            if outcome is not self._last.outcome:
+                is_right = outcome is Outcome.right
+                self._score += Score(mended=int(is_right), spoilt=int(not is_right))
+            self._last = Match(outcome, self._last.span)
+        return self._last
+
+    def _matched(self, label: int, time_us: int) -> Match:
         inside = self._at < len(self._spans) and self._reaches(label, time_us)
         if not inside or self._answer is not None:
             again = inside and self._answer == label

@@ -1,6 +1,7 @@
 """Truths about continuous recognition: silence is never named, every bin comes out once, a movement is named once."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -142,7 +143,9 @@ def test_the_floor_follows_down_at_once_and_up_slowly() -> None:
     assert activity.floor_hz == pytest.approx(5_000 * np.exp(0.5), rel=1e-3)
 
 
-@pytest.mark.parametrize("wrong", [{"fall": 3.0}, {"margin_hz": -1.0}, {"confirm_bins": 0}, {"quiet_us": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"fall": 3.0}, {"margin_hz": -1.0}, {"confirm_bins": 0}, {"quiet_us": 0}, {"revise_us": -1}]
+)
 def test_an_onset_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         Onset(**wrong)  # type: ignore[arg-type]
@@ -261,6 +264,85 @@ def test_an_answer_is_not_repeated_after_a_no_in_between() -> None:
 
     assert movement(1, 3, 1) == [1]
     assert movement(1, 3, 2) == [1, 2]
+
+
+def turning(first: int, then: int) -> list[Frame]:
+    """Quiet, three bins of one class, and twelve of another: the first leads by two after 2, the other after 8."""
+    frames = bins([QUIET] * 30 + [MOVING] * 3, number=first)
+    return frames + bins([MOVING] * 12, number=then, start_us=frames[-1].end_us)
+
+
+def revising(revise_us: int) -> Onset:
+    return Onset(margin_hz=2_000.0, again_us=400_000, revise_us=revise_us)
+
+
+@pytest.mark.parametrize(
+    ("revise_us", "kinds"),
+    [
+        (0, "ssD" + "." * 13),
+        (100_000, "ssD" + "sssss" + "." * 8),
+        (120_000, "ssD" + "ssssssD" + "." * 7),
+        (1_000_000, "ssD" + "ssssssD" + "ss" + "." * 5),  # to the end of the window of ten steps
+    ],
+)
+def test_an_answer_is_revised_within_its_time_and_the_window(revise_us: int, kinds: str) -> None:
+    """Six bins of 20 ms lie between the answers; the first comes as early as without revisions."""
+    found, items = letters(turning(1, 2), Rejecting(), n_steps=2, onset=revising(revise_us))
+    assert found == "." * 30 + kinds
+    decisions = [item for item in items if isinstance(item, Decision)]
+    assert [(d.label, d.id, d.revises, d.steps, d.start_us) for d in decisions] == [
+        (1, 1, None, 2, 600_000),
+        (2, 2, 1, 8, 600_000),
+    ][: len(decisions)]
+    assert [d.n_events for d in decisions] == [2 * MOVING, 8 * MOVING][: len(decisions)]
+
+
+def test_the_next_look_comes_after_the_answer_however_long_that_may_be_revised() -> None:
+    """Ten bins of 20 ms after it, six of them steps; the look then confirms what was revised, and says nothing."""
+    onset = replace(revising(120_000), again_us=200_000)
+    kinds, _ = letters(turning(1, 2), Rejecting(), n_steps=2, onset=onset)
+    assert kinds == "." * 30 + "ssD" + "ssssssD" + "...." + "ss" + "."
+
+
+def test_the_end_of_the_window_revises_an_answer_too() -> None:
+    """At ten steps 2 leads 1 by 7 to 3, four ahead of which are not enough for the rule: it is the window's answer."""
+    frames = bins([QUIET] * 30 + [MOVING] * 3, number=1)
+    frames += bins([MOVING] * 12, number=2, start_us=frames[-1].end_us)
+    rule = ThresholdCutoff("topk", "top2_gap", np.array([np.inf, 1.5, *[np.inf] * 8]))
+    items = recognise(frames, network(), rule, horizon=HORIZON, onset=revising(1_000_000))
+    assert [(d.label, d.steps, d.revises) for d in items if isinstance(d, Decision)] == [(1, 2, None), (2, 10, 1)]
+
+
+def test_what_is_no_gesture_is_not_revised_and_revises_nothing() -> None:
+    onset = revising(1_000_000)
+    assert letters(turning(1, 3), Rejecting((3,)), 2, onset)[0] == "." * 30 + "ssD" + "s" * 8 + "." * 5
+    kinds, items = letters(turning(3, 1), Rejecting((3,)), 2, onset)
+    assert kinds.startswith("." * 30 + "ssn" + "s")
+    assert [(d.label, d.revises) for d in items if isinstance(d, Decision)] == [(1, None)]
+
+
+def test_decisions_of_a_stream_are_numbered() -> None:
+    one = [MOVING] * 20 + [QUIET] * 30
+    assert [(d.id, d.revises) for d in named(bins([QUIET] * 20 + one + one, number=1))] == [(1, None), (2, None)]
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from([QUIET, MOVING]), max_size=120), st.integers(1, 12), st.integers(0, 300_000))
+def test_first_answers_are_the_same_whether_they_may_be_revised_or_not(
+    counts: list[int], n_steps: int, revise_us: int
+) -> None:
+    """One class only: nothing is revised, and every bin comes out once."""
+    frames = bins(counts, number=1)
+    plain = Onset(margin_hz=2_000.0, again_us=10_000_000)
+    revised = Onset(margin_hz=2_000.0, again_us=10_000_000, revise_us=revise_us)
+    before = letters(frames, Rejecting(), n_steps, plain)[1]
+    after = letters(frames, Rejecting(), n_steps, revised)[1]
+    assert [item.frame.index for item in after if isinstance(item, Step | Rest)] == list(range(len(frames)))
+    answers = [
+        [(d.label, d.steps, d.time_us, d.reason, d.n_events, d.id) for d in items if isinstance(d, Decision)]
+        for items in (before, after)
+    ]
+    assert answers[0] == answers[1]
 
 
 @settings(max_examples=60)

@@ -42,6 +42,8 @@ def in_stream(decision: Decision, card: ModelCard, at_us: int, match: Match | No
             Outcome.false_alarm: "FALSE ALARM",
         }
         verdict = f"  {words[match.outcome]}"
+    if decision.revises is not None:
+        verdict += ", revised"
     return f"{at_us / 1e6:8.2f} s  {_answer(decision, card)}{verdict}"
 
 
@@ -118,6 +120,8 @@ def summary_object(score: Score | None) -> dict[str, Any]:
         "missed": score.missed,
         "repeated": score.repeated,
         "false_alarms": score.false_alarms,
+        "revised_right": score.revised_right,
+        "revised_wrong": score.revised_wrong,
         "minutes": round(score.minutes, 4),
         "false_alarms_per_minute": round(score.false_alarms_per_minute, 3),
         "median_delay_ms": float(np.median(delays)) / 1000 if delays else None,
@@ -131,6 +135,8 @@ def summary_text(score: Score) -> str:
     if score.delays_us:
         p50, p90 = np.median(score.delays_us) / 1000, np.percentile(score.delays_us, 90, method="higher") / 1000
         lines.append(f"answers come {p50:.0f} ms after the labelled onset (median; nine of ten within {p90:.0f} ms)")
+    if score.mended or score.spoilt:
+        lines.append(f"after revisions: {score.revised_right} right, {score.revised_wrong} wrong")
     lines.append(
         f"{score.false_alarms} false alarms in {score.minutes:.1f} min: {score.false_alarms_per_minute:.1f} a minute"
     )

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spikecut.models.card import ModelCard
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts, Frame
@@ -63,7 +63,7 @@ def observed(frames: Iterable[Frame], network: OpenNetwork) -> Iterator[Item]:
     """
     card, rejecting = network.card, network.rejecting
     if card.onset:
-        onset = Onset(**card.onset)
+        onset = replace(Onset(**card.onset), revise_us=network.revise_us)
         yield from recognise(
             frames, network.stepper, network.decider, horizon=card.horizon, onset=onset, rejecting=rejecting
         )

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 class OpenNetwork:
     """A network that can be stepped, and the rule that stops it; `fitted` is its file, where it has one.
 
-    `rejecting` says which of its answers are none.
+    `rejecting` says which of its answers are none, `revise_us` for how long they may be revised.
     """
 
     card: ModelCard
@@ -48,6 +48,7 @@ class OpenNetwork:
     decider: CutoffDecider[Any]
     fitted: FittedCutoff | None = None
     rejecting: Rejecting = NOTHING
+    revise_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,21 @@ def open_network(options: "Run") -> OpenNetwork:
     stepper, card = load(weights, engine=options.engine)
     fitted = find_cutoff(options.cutoff, weights, card)
     rejecting = rejecting_for(options.sensitivity, fitted, card)
-    return OpenNetwork(card, stepper, fitted.cutoff, fitted, rejecting)
+    return OpenNetwork(card, stepper, fitted.cutoff, fitted, rejecting, revise_us_for(options.revise, card))
+
+
+def revise_us_for(revise_ms: float, card: ModelCard) -> int:
+    """For how long answers may be revised, from milliseconds.
+
+    Raises:
+        ConfigError: if the network decides window after window.
+    """
+    if revise_ms and not card.onset:
+        raise ConfigError(
+            f"--revise {revise_ms:g}: network {card.name!r} has no onset in its card, so each window has one answer",
+            hint="leave --revise out",
+        )
+    return round(1000 * revise_ms)
 
 
 def open_stream(path: Path, network: OpenNetwork, reading: ReadOptions = DEFAULTS) -> OpenStream:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from spikecut.pipeline.metrics.session_score import Match, Matcher, Outcome, Score
 from spikecut.pipeline.results import Decision, Item, Rejection, Step
@@ -65,10 +66,15 @@ class Report:
         network, truth = self.stream.network, self.stream.truth
         match: Match | None = None
         if self._matcher is not None and self.stream.spans is not None:
-            match = self._matcher.decided(decision.label, decision.time_us)
+            if decision.revises is None:
+                match = self._matcher.decided(decision.label, decision.time_us)
+            else:
+                match = self._matcher.revised(decision.label)
             truth = self.stream.spans[match.span].label if match.outcome is not Outcome.false_alarm else None
         if self.as_json:
-            reading = {"fit": self.stream.fit, "dropped": self.tally.lost.events_by_cause()}
+            reading: dict[str, Any] = {"fit": self.stream.fit, "dropped": self.tally.lost.events_by_cause()}
+            if network.revise_us:
+                reading |= {"id": decision.id, "revises": decision.revises}
             words = lines.as_object(decision, network.card, truth, network.decider.rule, match, reading)
         elif network.card.onset:
             at_us = self.tally.since_start(decision.time_us)

@@ -130,3 +130,27 @@ def test_what_is_over_at_the_end_of_the_stream_is_missed_however_short_it_was() 
     answered.decided(3, 1_200_000)
     assert answered.ended(1_900_000, 100_000) == []
     assert answered.score(1.0).n_labels == 1
+
+
+def test_the_first_answer_is_scored_and_the_revised_one_counted_beside_it() -> None:
+    """A wrong first answer that is mended, a right one that is spoilt and mended again, and a false alarm."""
+    matcher = Matcher([*SPANS, (6, 5_000_000, 6_000_000)])
+    assert matcher.decided(4, 1_200_000).outcome is Outcome.wrong
+    assert matcher.revised(3) == Match(Outcome.right, 0)
+    assert (matcher.score(1.0).revised_right, matcher.score(1.0).revised_wrong) == (1, 0)
+    matcher.passed(2_500_000)
+    assert matcher.decided(3, 2_500_000).outcome is Outcome.false_alarm
+    assert matcher.revised(5).outcome is Outcome.false_alarm
+    matcher.passed(3_500_000)
+    assert matcher.decided(5, 3_500_000).outcome is Outcome.right
+    assert matcher.revised(1) == Match(Outcome.wrong, 1)
+    assert matcher.revised(2) == Match(Outcome.wrong, 1)
+    assert matcher.revised(5) == Match(Outcome.right, 1)
+    matcher.passed(5_500_000)
+    assert matcher.decided(6, 5_500_000).outcome is Outcome.right
+    assert matcher.revised(5) == Match(Outcome.wrong, 2)
+    score = matcher.score(1.0)
+    assert (score.right, score.wrong, score.false_alarms) == (2, 1, 1)
+    assert (score.revised_right, score.revised_wrong) == (2, 1)
+    assert (score.mended, score.spoilt) == (2, 2)
+    assert (score + score).revised_right == 4

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikecut.pipeline.errors import (
+    ConfigError,
     CorruptRecording,
     EmptyRecording,
     MissingLabels,
@@ -22,7 +23,7 @@ from spikecut.pipeline.errors import (
 from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.datasets.dvs_gesture import LISTS, TONIC, is_gesture_set, open_gesture_set
-from spikecut.sources.datasets.gesture_labels import GestureSpan
+from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan
 from spikecut.sources.datasets.gesture_session import Session
 from spikecut.sources.datasets.segments import cut, whole
 from spikecut.sources.formats.aedat3 import write_aedat3
@@ -112,6 +113,14 @@ def test_lists_may_have_blank_lines_blanks_and_line_breaks_of_windows(tmp_path: 
         ("user101_natural", 101, "natural", "test"),
     ]
     assert found.notes == ("gesture_mapping.csv is missing; the classes are numbered as published",)
+
+
+def test_a_network_may_know_more_than_the_gestures_behind_them(tmp_path: Path) -> None:
+    found = open_gesture_set(listed(tmp_path, "user01_led.aedat\n", "user24_led.aedat\n"))
+    for more in ((), ("no gesture",)):
+        assert found.numbered((*GESTURES, *more), "it") == tuple(range(11))
+    with pytest.raises(ConfigError, match="it names others"):
+        found.numbered(("no gesture", *GESTURES), "it")
 
 
 @pytest.mark.parametrize(

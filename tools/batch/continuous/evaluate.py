@@ -23,6 +23,7 @@ from spikecut.tools.cutoff_lookup import cutoffs_for, rejecting_for, warn_of_fit
 from spikecut.tools.flags import command_line
 from spikecut.tools.frame_streams import network_for
 from spikecut.tools.reading_options import read_options
+from spikecut.tools.session.opening import revise_us_for
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.measure.evaluate import Evaluate
@@ -44,7 +45,8 @@ def run_continuous(options: "Evaluate") -> int:
     rules = cutoffs_for(names, weights, card)
     for fitted in rules.values():
         rejecting_for(options.sensitivity, fitted, card)  # refused before anything is played
-    work = SessionWork(weights, options.engine, tuple(names), reading, options.sensitivity)
+    revise_us = revise_us_for(options.revise, card)
+    work = SessionWork(weights, options.engine, tuple(names), reading, options.sensitivity, revise_us)
     recordings, n_faults = played(work, paths, executor_of(options))
     warn_of_fits(rules, next((one.fit for one in recordings if one.fit), ""))
     report = {
@@ -58,6 +60,7 @@ def run_continuous(options: "Evaluate") -> int:
         "step_us": card.spec.step_us,
         "horizon": card.horizon,
         "onset": dict(card.onset),
+        "revise_us": revise_us,
         "sensitivity": sensitivities(rules, options.sensitivity),
         **figures(recordings, options.folder),
     }

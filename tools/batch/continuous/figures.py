@@ -23,6 +23,7 @@ def row_of(rule: str, recordings: Sequence[PlayedRecording]) -> dict[str, Any]:
     return {
         "rule": rule,
         **{name: _share(getattr(score, name), score.n_labels) for name in ("right", "wrong", "missed")},
+        "revised": {name: _share(getattr(score, f"revised_{name}"), score.n_labels) for name in ("right", "wrong")},
         "repeated": score.repeated,
         "rejected": sum(one.n_rejected for one in played),
         "false_alarms": _rate(score.false_alarms, score.minutes),
@@ -67,6 +68,9 @@ def print_table(report: Mapping[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 110)
     console.print(table)
     for row in report["rules"]:
+        if row["revised"]["right"]["n"] != row["right"]["n"] or row["revised"]["wrong"]["n"] != row["wrong"]["n"]:
+            revised = (row["revised"][name]["n"] for name in ("right", "wrong"))
+            console.print("{}: after revisions {} right, {} wrong".format(row["rule"], *revised), highlight=False)
         for kind, rate in row["alarms_by_movement"].items():
             if rate["n"] and len(row["alarms_by_movement"]) > 1:
                 console.print(f"{row['rule']}: {rate['n']} while {kind}, {rate['minutes']:.2f} min", highlight=False)

@@ -64,6 +64,7 @@ class SessionWork:
     cutoffs: tuple[str, ...]
     reading: ReadOptions = DEFAULTS
     sensitivity: str | None = None
+    revise_us: int = 0
 
     def begin(self) -> Callable[[Batch], list[PlayedRecording]]:
         """Loads the network and its cutoffs."""
@@ -71,7 +72,8 @@ class SessionWork:
 
         torch.set_num_threads(1)
         stepper, card = opening.load(self.weights, engine=self.engine)
-        rules = networks_for(self.weights, card, stepper, self.cutoffs, self.sensitivity)
+        networks = networks_for(self.weights, card, stepper, self.cutoffs, self.sensitivity)
+        rules = {name: replace(network, revise_us=self.revise_us) for name, network in networks.items()}
         return lambda batch: [play(Path(item), rules, self.reading) for item in batch.items]
 
 
@@ -138,7 +140,9 @@ class _Player:
         self._matcher.begins(self.tally.start_us or 0)
         self.n_steps += isinstance(item, Step)
         self.n_rejected += isinstance(item, Rejection)
-        if isinstance(item, Decision):
+        if isinstance(item, Decision) and item.revises is not None:
+            self._matcher.revised(item.label)
+        elif isinstance(item, Decision):
             self._matcher.passed(item.time_us)
             if self._matcher.decided(item.label, item.time_us).outcome is Outcome.false_alarm:
                 answer = self.stream.network.card.classes[item.label]

@@ -19,6 +19,7 @@ from spikecut.tools.options import (
     Overwrite,
     PartOf,
     ReadingOptions,
+    Revise,
     SensitivityLevel,
     own_flags_first,
 )
@@ -54,6 +55,7 @@ class Evaluate(EngineOptions, ExecutorOptions, FitOptions, ReadingOptions):
     """Play whole sessions as they come, with their labels beside them or none, through onset and cutoff: right, wrong,
     missed, false alarms a minute, delays; beside the full window. Nothing is written."""
     sensitivity: SensitivityLevel = None
+    revise: Revise = 0.0
 
     def refuse_early(self) -> None:
         """Refuses a folder that holds an evaluation, or none to write to."""
@@ -61,8 +63,9 @@ class Evaluate(EngineOptions, ExecutorOptions, FitOptions, ReadingOptions):
             if self.out is not None:
                 raise ConfigError("--out: with --continuous nothing is written", hint="--json prints all of it")
             return
-        if self.sensitivity is not None:
-            raise ConfigError("--sensitivity is for sessions as they come", hint="--continuous")
+        if self.sensitivity is not None or self.revise:
+            flag = "--revise" if self.revise else "--sensitivity"
+            raise ConfigError(f"{flag} is for sessions as they come", hint="--continuous")
         if self.out is None:
             raise ConfigError("spikecut evaluate: --out is missing", hint="spikecut evaluate --help explains it")
         for name in ("evaluation.json", "outputs.npz"):

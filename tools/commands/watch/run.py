@@ -14,6 +14,7 @@ from spikecut.tools.options import (
     NoDefault,
     Overwrite,
     ReadingOptions,
+    Revise,
     SensitivityLevel,
     own_flags_first,
 )
@@ -37,6 +38,7 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     cutoff: Annotated[str | None, NoDefault] = None
     """A cutoff beside the network (ltt-1pt, or ltt for its default tolerance), `none`, or a file. Default: its own."""
     sensitivity: SensitivityLevel = None
+    revise: Revise = 0.0
     once: bool = False
     """Stop at the first decision."""
     speed: str = "max"
