@@ -1,11 +1,13 @@
 """What the drawn gestures give away without time: ridge regression on count images, other users than the fit.
 
-`python -m benchmarks.shortcuts [TRAIN_USERS TEST_USERS]`; whole gestures, 32 x 32 squares, both polarities.
+`python -m benchmarks.shortcuts [TRAIN_USERS TEST_USERS] [--version 2]`; 32 x 32 squares, both polarities.
 """
 
+import argparse
 import os
-import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import numpy as np
 from numpy import ndarray
@@ -14,14 +16,15 @@ from spikecut.pipeline.binning import CountBinner
 from spikecut.pipeline.metrics.intervals import wilson
 from spikecut.sources.datasets.gesture_labels import GESTURES
 from spikecut.sources.datasets.segments import cut
-from spikecut.sources.simulation.gestures import SENSOR, drawn_session, drawn_users
+from spikecut.sources.simulation.drawn_people import session_of
+from spikecut.sources.simulation.gestures import SENSOR, drawn_users
 
 LOOKS = {"the first 20 ms": 20_000, "the first 300 ms": 300_000, "the whole gesture": None}
 PAIRS = ((3, 4), (5, 6))
 
 
-def counts_of(user: int) -> tuple[dict[str, ndarray], ndarray]:
-    session = drawn_session(user)
+def counts_of(user: int, version: int, quick: bool) -> tuple[dict[str, ndarray], ndarray]:
+    session = session_of(user, version=version, quick=quick)
     spans = list(session.spans())
     images: dict[str, list[ndarray]] = {name: [] for name in LOOKS}
     for _, batch in cut(session, spans):
@@ -32,9 +35,9 @@ def counts_of(user: int) -> tuple[dict[str, ndarray], ndarray]:
     return {name: np.array(rows) for name, rows in images.items()}, np.array([span.label for span in spans])
 
 
-def gather(users: list[int]) -> tuple[dict[str, ndarray], ndarray]:
+def gather(users: list[int], version: int, quick: bool) -> tuple[dict[str, ndarray], ndarray]:
     with ProcessPoolExecutor(os.cpu_count() or 1) as pool:
-        parts = list(pool.map(counts_of, users))
+        parts = list(pool.map(partial(counts_of, version=version, quick=quick), users))
     return {name: np.concatenate([p[0][name] for p in parts]) for name in LOOKS}, np.concatenate([p[1] for p in parts])
 
 
@@ -45,12 +48,18 @@ def ridge(x: ndarray, y: ndarray, new: ndarray, strength: float) -> ndarray:
     return np.asarray(new @ (x.T @ np.linalg.solve(x @ x.T + strength * np.eye(len(x)), y)))
 
 
-def main() -> None:
-    n_train, n_test = (int(word) for word in sys.argv[1:3]) if len(sys.argv) > 2 else (60, 40)
-    x, y = gather(drawn_users(435, "train")[:n_train])
-    new, truth = gather(drawn_users(435, "test")[:n_test])
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.shortcuts", description=__doc__)
+    parser.add_argument("users", type=int, nargs="*", default=(60, 40), help="to fit and to test (default: 60 40)")
+    parser.add_argument("--version", type=int, default=1, help="of the drawing (default: 1)")
+    parser.add_argument("--quick", action="store_true", help="of each gesture 3 s at most")
+    chosen = parser.parse_args(argv)
+    n_train, n_test = chosen.users
+    x, y = gather(drawn_users(435, "train")[:n_train], chosen.version, chosen.quick)
+    new, truth = gather(drawn_users(435, "test")[:n_test], chosen.version, chosen.quick)
     print(
-        f"ridge on count images: {len(y)} gestures of {n_train} drawn users, tested on {len(truth)} of {n_test} others"
+        f"ridge on count images, drawing version {chosen.version}: {len(y)} gestures of {n_train} drawn users, tested "
+        f"on {len(truth)} of {n_test} others"
     )
     for name in LOOKS:
         best = max(

@@ -72,15 +72,15 @@ def test_a_moving_edge_has_neighbours_and_its_extent() -> None:
 def test_the_witness_is_judged_on_people_who_did_not_choose_its_assignment() -> None:
     labels = np.tile(np.arange(11), 4)
     secret = np.random.default_rng(0).permutation(11)
-    given = np.stack([np.zeros_like(labels)] * 7 + [np.argsort(secret)[labels]])
+    given = np.argsort(secret)[labels]
     chooses = np.arange(len(labels)) < 22
     assert independent_network.judged(given, labels, chooses) == independent_network.Witness(22, 22, 12, 12)
-    given[7, 22:] = np.argsort(secret)[(labels[22:] + 1) % 11]
+    given[22:] = np.argsort(secret)[(labels[22:] + 1) % 11]
     assert independent_network.judged(given, labels, chooses).n_right == 0
 
 
 def test_realism_says_what_it_skips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    realism.main(["--people", str(tmp_path), "--users", "1", "--seconds", "0.5", "--json"])
+    realism.main(["--people", str(tmp_path), "--drawn", "gestures-1", "--users", "1", "--seconds", "0.5", "--json"])
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.startswith("skipped")] == [
         f"skipped: no real recordings (*.aedat) in {tmp_path.name}",

@@ -8,7 +8,22 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.datasets.base import Example, FrameSpec
 from spikecut.sources.datasets.gesture_labels import GESTURES
 from spikecut.sources.datasets.parts import Part, drawn_part
-from spikecut.sources.simulation.gestures import VERSION, drawn_session, drawn_users
+from spikecut.sources.simulation.gestures import VERSION, DrawnSession, drawn_session, drawn_users
+from spikecut.sources.simulation.scenes import session as scenes
+from spikecut.sources.simulation.scenes.session import DrawnScene, gesture_scene
+
+VERSIONS = (VERSION, scenes.VERSION)
+
+
+def session_of(user: int, seed: int = 0, *, quick: bool = False, version: int = VERSION) -> DrawnSession | DrawnScene:
+    """A user's session of all gestures in one of the `VERSIONS` of the drawing; each has people of its own.
+
+    Raises:
+        ConfigError: if there is no such version.
+    """
+    if version not in VERSIONS:
+        raise ConfigError(f"drawing version {version}; expected one of {', '.join(map(str, VERSIONS))}")
+    return (drawn_session if version == VERSION else gesture_scene)(user, seed, quick=quick)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +33,7 @@ class DrawnPeople:
     n_users: int
     seed: int = 0
     quick: bool = False
+    version: int = VERSION
 
     @property
     def path(self) -> Path:
@@ -37,7 +53,7 @@ class DrawnPeople:
     @property
     def origin(self) -> str:
         """Version of the drawing and seed."""
-        return f"drawn gestures, version {VERSION}, seed {self.seed}: simulated, no real person was recorded"
+        return f"drawn gestures, version {self.version}, seed {self.seed}: simulated, no real person was recorded"
 
     def provenance(self, licence: str, attribution: str) -> dict[str, str]:
         """The origin as `data`, and what a recipe says."""
@@ -47,7 +63,7 @@ class DrawnPeople:
         """One for every gesture of the users of one part."""
         examples = []
         for user in drawn_users(self.n_users, part):
-            session = drawn_session(user, self.seed, quick=self.quick)
+            session = session_of(user, self.seed, quick=self.quick, version=self.version)
             for index, span in enumerate(session.spans()):
                 name, times = f"{session.name}: {span.name}", f"{span.label} {span.start_us} {span.end_us}"
                 example = Example(name, span.label, drawn_part(user), session, name, f"user {user}", index, times)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -18,6 +19,7 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch, Frame, SensorSize
 from spikecut.pipeline.files.atomic_files import new_file, write_text
 from spikecut.pipeline.filters.base import Filtered
+from spikecut.pipeline.protocols import EventSource
 from spikecut.sources.datasets.base import FrameSpec, in_part
 from spikecut.sources.datasets.frames import binner_for
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, text_of
@@ -34,14 +36,14 @@ SENSOR = SensorSize(WIDTH, HEIGHT)
 LIGHTINGS = ("fluorescent", "fluorescent_led", "lab", "led", "natural")
 ORDER = (0, 1, 2, 4, 3, 5, 6, 7, 7, 8, 9, 10)  # as in the genuine user01_natural
 IMAGE_US = 2_500
-_FLICKER = {  # depth of the light's modulation, and its frequencies in Hz
+FLICKER = {  # depth of the light's modulation, and its frequencies in Hz
     "fluorescent": ((0.02, 0.07), (100, 120)),
     "fluorescent_led": ((0.01, 0.05), (100, 120)),
     "lab": ((0.0, 0.03), (100, 120)),
     "led": ((0.0, 0.02), (100, 120)),
     "natural": ((0.0, 0.0), (100,)),
 }
-_BRIGHT = {"fluorescent": 0.5, "fluorescent_led": 0.7, "lab": 0.4, "led": 0.6, "natural": 1.0}
+BRIGHT = {"fluorescent": 0.5, "fluorescent_led": 0.7, "lab": 0.4, "led": 0.6, "natural": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,13 @@ class DrawnSession:
             iter(self.order) if self.order is not None else (int(rng.integers(len(GESTURES))) for _ in repeat(None))
         )
         for label in labels:
-            for what, seconds in ((None, _pause_s(rng)), (label, _gesture_s(rng))):
+            for what, seconds in ((None, pause_s(rng)), (label, gesture_s(rng))):
                 if self.quick:
                     seconds = min(seconds, 0.4 if what is None else 3.0)
                 end = t + round(seconds * 1e6 / IMAGE_US) * IMAGE_US
                 yield what, t, end
                 t = end
-        yield None, t, t + round(_pause_s(rng) * 1e6 / IMAGE_US) * IMAGE_US
+        yield None, t, t + round(pause_s(rng) * 1e6 / IMAGE_US) * IMAGE_US
 
     def _images(self) -> Iterator[tuple[int, Float32[ndarray, "128 128"]]]:
         person, rng = self._rng("person"), self._rng("scene")
@@ -128,12 +130,12 @@ class DrawnSession:
         body = Body.of(person, mean)
         scale, blur = rng.uniform(76, 104), rng.uniform(1.0, 1.8)
         stand = np.array([64 + rng.normal(0, 5), rng.uniform(36, 50)])
-        sway = [_Sway.of(amount, rng) for amount in (0.9, 0.35)]
-        shake = [_Sway.of(rng.choice([0.0, 0.0, 0.15, 0.3]), rng, quick=3.0) for _ in range(2)]
-        nods = _Sway.of(0.008, rng)
-        (least, most), frequencies = _FLICKER[self.lighting]
+        sway = [Sway.of(amount, rng) for amount in (0.9, 0.35)]
+        shake = [Sway.of(rng.choice([0.0, 0.0, 0.15, 0.3]), rng, quick=3.0) for _ in range(2)]
+        nods = Sway.of(0.008, rng)
+        (least, most), frequencies = FLICKER[self.lighting]
         flicker, flicker_hz = rng.uniform(least, most), float(rng.choice(frequencies))
-        light = _BRIGHT[self.lighting] * rng.uniform(0.7, 1.4)
+        light = BRIGHT[self.lighting] * rng.uniform(0.7, 1.4)
         for label, start_us, end_us in self._acts():
             times_us = np.arange(start_us, end_us, IMAGE_US)
             t = times_us * 1e-6
@@ -154,7 +156,7 @@ class DrawnSession:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sway:
+class Sway:
     """A slow, aimless movement: three sines."""
 
     amount: float
@@ -162,24 +164,24 @@ class _Sway:
     phase: Float64[ndarray, " 3"]
 
     @classmethod
-    def of(cls, amount: float, rng: np.random.Generator, quick: float = 1.0) -> "_Sway":
+    def of(cls, amount: float, rng: np.random.Generator, quick: float = 1.0) -> "Sway":
         return cls(float(amount) * rng.uniform(0.5, 1.5), quick * rng.uniform(0.12, 0.8, 3), rng.uniform(0, TURN, 3))
 
     def at(self, t: Float64[ndarray, " T"]) -> Float64[ndarray, " T"]:
         return np.asarray(self.amount * np.sin(TURN * t[:, None] * self.hz + self.phase).mean(1))
 
 
-def _gesture_s(rng: np.random.Generator) -> float:
+def gesture_s(rng: np.random.Generator) -> float:
     return float(np.clip(6.2 * np.exp(rng.normal(0, 0.28)), 3.5, 18.5))
 
 
-def _pause_s(rng: np.random.Generator) -> float:
+def pause_s(rng: np.random.Generator) -> float:
     return float(np.clip(1.3 * np.exp(rng.normal(0, 0.7)), 0.3, 6.0))
 
 
 def _camera(lighting: str, rng: np.random.Generator) -> DvsSpec:
     """A DVS128 with biases drawn at random; in dim light it is slower and noisier."""
-    dim = 1 - _BRIGHT[lighting]
+    dim = 1 - BRIGHT[lighting]
     threshold = rng.uniform(0.10, 0.20)
     tilt = np.exp(rng.normal(0, 0.08))
     return DvsSpec(
@@ -205,7 +207,19 @@ def drawn_session(user: int, seed: int = 0, *, quick: bool = False) -> DrawnSess
     return DrawnSession(user, LIGHTINGS[user % len(LIGHTINGS)], seed, quick=quick)
 
 
-def write_session(folder: Path, session: DrawnSession) -> Path:
+class Drawn(EventSource, Protocol):
+    """A drawn session of any version."""
+
+    @property
+    def user(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    def spans(self) -> Iterator[GestureSpan]: ...
+
+
+def write_session(folder: Path, session: Drawn) -> Path:
     """Writes `NAME.aedat` and `NAME_labels.csv`, whole or not at all; returns the recording's path."""
     target = folder / f"{session.name}.aedat"
     with new_file(target, overwrite=True) as partial:
@@ -214,7 +228,7 @@ def write_session(folder: Path, session: DrawnSession) -> Path:
     return target
 
 
-def write_lists(folder: Path, sessions: Iterable[DrawnSession]) -> None:
+def write_lists(folder: Path, sessions: Iterable[Drawn], version: int = VERSION) -> None:
     """Writes what else the genuine folder holds: the trial lists and the mapping; and a word on its origin."""
     names = {session.user: f"{session.name}.aedat\n" for session in sessions}
     for file, parts in (("trials_to_train.txt", ("train", "calibration")), ("trials_to_test.txt", ("test",))):
@@ -224,7 +238,7 @@ def write_lists(folder: Path, sessions: Iterable[DrawnSession]) -> None:
     write_text(folder / "gesture_mapping.csv", "action,label\n" + mapping, overwrite=True)
     about = (
         "Drawn gestures in the layout of DVS128 Gesture, made by spikecut simulate gestures: a drawn figure before a\n"
-        f"simulated camera, drawing version {VERSION}. No real person was recorded, and this is not the data set of\n"
+        f"simulated camera, drawing version {version}. No real person was recorded, and this is not the data set of\n"
         "Amir et al., A low power, fully event-based gesture recognition system, CVPR 2017.\n"
     )
     write_text(folder / "README.txt", about, overwrite=True)

@@ -1,4 +1,4 @@
-"""`spikecut simulate`: drawn gestures in the layout of DVS128 Gesture, and counterparts of other sets from pictures."""
+"""`spikecut simulate`: drawn people in the layout of DVS128 Gesture, and counterparts of other sets from pictures."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,12 @@ from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, printable
 from spikecut.pipeline.files.atomic_files import write_text
 from spikecut.sources.datasets.catalog import imitated
 from spikecut.sources.datasets.class_folders import MADE_BY, maker_in
-from spikecut.sources.simulation.gestures import drawn_session, drawn_users, write_lists, write_session
+from spikecut.sources.simulation.drawn_people import session_of
+from spikecut.sources.simulation.gestures import DrawnSession, drawn_users, write_lists, write_session
 from spikecut.sources.simulation.repeats import REPEATED, repeats_of, text_of
+from spikecut.sources.simulation.scenes.movement_labels import movements_beside, write_movements
+from spikecut.sources.simulation.scenes.session import VERSION as IN_DEPTH
+from spikecut.sources.simulation.scenes.session import DrawnScene, mixed_scene, movement_scene
 from spikecut.sources.simulation.simulated_datasets import (
     COUNTERPARTS,
     Picture,
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def run_simulate(options: "Simulate") -> int:
-    """The command: gestures of drawn people, or a counterpart of a data set from pictures.
+    """The command: drawn people, or a counterpart of a data set from pictures.
 
     Recordings that are there already are kept, so an interrupted run goes on.
 
@@ -35,24 +39,49 @@ def run_simulate(options: "Simulate") -> int:
         ConfigError: if there is nothing to draw, pictures are missing or not needed, or the folder holds other
             recordings.
     """
-    if options.what != "gestures":
+    if options.what in COUNTERPARTS:
         return run_counterpart(options)
     if options.images is not None or options.count is not None or options.complete:
         raise ConfigError(
-            "gestures are drawn, not made from pictures", hint="leave --images, --count and --complete out"
+            f"{options.what} are drawn, not made from pictures", hint="leave --images, --count and --complete out"
         )
     folder, users, overwrite = options.folder, options.users, options.overwrite
-    sessions = [drawn_session(user, options.seed, quick=options.quick) for user in drawn_users(users, options.part)]
+    sessions, origin, version = _drawn(options)
     if not sessions:
         raise ConfigError(f"none of {users} users belongs to the {options.part} part", hint="--users 29 has all parts")
-    _claim(folder, f"drawing of seed {options.seed}", overwrite)
-    write_lists(folder, sessions)
+    _claim(folder, origin, overwrite)
+    write_lists(folder, sessions, version)
     missing = {s.name: s for s in sessions if overwrite or not (folder / f"{s.name}.aedat").is_file()}
-    written(partial(write_session, folder), missing, options.jobs, len(sessions))
+    written(partial(_write, folder), missing, options.jobs, len(sessions))
     n_gestures = sum(len(list(session.spans())) for session in sessions)
-    print(f"{folder}: {len(sessions)} session{'s' * (len(sessions) != 1)} with {n_gestures} drawn gestures")
+    movements = ""
+    if options.what != "gestures":
+        n_movements = sum(len(list(session.movements())) for session in sessions if isinstance(session, DrawnScene))
+        movements = f" and {n_movements} movements that are none"
+    n_sessions = f"{len(sessions)} session{'s' * (len(sessions) != 1)}"
+    print(f"{folder}: {n_sessions} with {n_gestures} drawn gestures{movements}")
     print(f"next: spikecut run {folder / sessions[0].name}.aedat --model gestures", file=sys.stderr)
     return 0
+
+
+def _drawn(options: "Simulate") -> tuple[list[DrawnSession | DrawnScene], str, int]:
+    """The sessions to write, what marks their folder, and the version of the drawing."""
+    users, seconds = drawn_users(options.users, options.part), options.minutes * 60
+    seed, quick, version = options.seed, options.quick, options.version
+    if options.what == "gestures":
+        origin = f"drawing of seed {seed}" + (f", version {version}" if version > 1 else "")
+        return [session_of(user, seed, quick=quick, version=version) for user in users], origin, version
+    origin = f"drawing of seed {seed}, version {IN_DEPTH}, {options.what}, {options.minutes:g} min"
+    if options.what == "movements":
+        return [movement_scene(user, seconds, seed) for user in users], origin, IN_DEPTH
+    return [mixed_scene(user, seconds, seed, quick=quick) for user in users], origin, IN_DEPTH
+
+
+def _write(folder: Path, session: DrawnSession | DrawnScene) -> None:
+    """Writes a session; the file of movements that are no gesture before the recording, which says that it is whole."""
+    if isinstance(session, DrawnScene):
+        write_movements(movements_beside(folder / f"{session.name}.aedat"), session.movements())
+    write_session(folder, session)
 
 
 def run_counterpart(options: "Simulate") -> int:

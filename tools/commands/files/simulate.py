@@ -2,22 +2,25 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from spikecut.tools.options import COUNT, Count, NoDefault, Part, Processes, Seed, Simulated
+from spikecut.tools.options import COUNT, Count, NoDefault, Part, Processes, Seed, Simulated, Within
 
 
 @dataclass(frozen=True)
 class Simulate:
     """Record drawn people or pictures with a simulated event camera, in the layouts of real data sets.
 
-    gestures writes whole sessions of drawn people in the layout of DVS128 Gesture. nmnist, ncaltech101 and cifar10dvs
-    write simulated counterparts of the data sets of these names. They are made from pictures in the way of the
-    originals, for users who do not have the original recordings.
+    gestures writes whole sessions of drawn people in the layout of DVS128 Gesture. movements writes sessions in which
+    people walk, sit, drink, carry or pass, and nobody makes a gesture; mixed, sessions of both. nmnist, ncaltech101 and
+    cifar10dvs write simulated counterparts of the data sets of these names. They are made from pictures in the way of
+    the originals, for users who do not have the original recordings.
 
     $ spikecut simulate gestures drawn --users 435 --part test --jobs 2
+
+    $ spikecut simulate movements walking --users 29 --part test --minutes 2
 
     $ spikecut simulate ncaltech101 data --images caltech101.zip --complete --jobs 2
     """
@@ -36,11 +39,16 @@ class Simulate:
     """For ncaltech101 and cifar10dvs: as many recordings of every class as in the original. Those without a picture of
     their own show one of their class and part (train, calibration, test) again, with other noise."""
     users: Count = 29
-    """For the gestures: how many people; of every 29 the last six are for testing, as in the original data set."""
+    """For drawn people: how many; of every 29 the last six are for testing, as in the original data set."""
     quick: bool = False
     """For the gestures: none lasts more than 3 s, and pauses are short; enough where only their beginnings count."""
+    version: Literal[1, 2] = 1
+    """For the gestures: the version of the drawing. In 2 people have depth, and more than arms moves; movements and
+    mixed are always 2."""
+    minutes: Annotated[float, Within(0.05, 600)] = 1.0
+    """For movements and mixed: how long each session is at least."""
     part: Part = "all"
-    """For the gestures: the part whose sessions are written."""
+    """For drawn people: the part whose sessions are written."""
     seed: Seed = 0
     """The random seed of the people, or of the noise of the camera."""
     jobs: Processes = 1
