@@ -360,12 +360,15 @@ def recipes() -> dict[str, str]:
 
     said = {name: dataclasses.asdict(read_recipe(name)) for name in shipped()}
     said["corners.toml"] = dataclasses.asdict(read_recipe(DATA / "corners.toml"))
-    later = {"fit": [""], "filters": [(), []], "teacher": [""]}
+    later = {"fit": [""], "filters": [(), []], "teacher": [""], "watched_every": [0]}
     said = {name: {key: one[key] for key in one if one[key] not in later.get(key, [])} for name, one in said.items()}
     for one in said.values():
         for key in ("short_window", "short_share", "distillation"):
             if one["training"].get(key) == 0:
                 del one["training"][key]
+        for key in ("after_no_us", "revise_us"):
+            if one["onset"] and one["onset"].get(key) == 0:
+                del one["onset"][key]
     return {
         name: hashlib.sha256(json.dumps(one, sort_keys=True, default=str).encode()).hexdigest()
         for name, one in said.items()
