@@ -3,7 +3,7 @@
 The weights are those of sinabs' Speck demo (Apache-2.0). Which output is which class, which polarity comes first and
 how its camera stood is not published. So an assignment of outputs to classes is chosen on some people and judged on
 others. Images are mirrored: of the eight flips (mirrored, upside down, polarities swapped) this one fits version 1 of
-the drawing best, by little (34 % of 288 gestures; the others 25 to 31 %). Nothing is trained.
+the drawing best, by little. Nothing is trained.
 """
 
 from dataclasses import dataclass
