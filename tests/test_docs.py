@@ -64,7 +64,7 @@ def test_help_is_there_without_loading_torch_or_opencv(command: str) -> None:
         "import sys\nfrom spikecut.tools.cli import main\n"
         f"try:\n    main({[*([command] if command else []), '--help']!r})\n"
         "except SystemExit as end:\n    assert end.code == 0\n"
-        "heavy = {'torch', 'cv2', 'tonic', 'norse', 'h5py', 'numba'} & set(sys.modules)\n"
+        "heavy = {'torch', 'cv2', 'av', 'tonic', 'norse', 'h5py', 'numba'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -89,7 +89,7 @@ def test_the_core_loads_without_torch_opencv_tonic_or_hdf5() -> None:
     names = [name for name in MODULES if name.startswith("spikecut.pipeline")]
     code = (
         f"import sys\nfor name in {names!r}:\n    __import__(name)\n"
-        "assert not {'torch', 'norse', 'cv2', 'tonic', 'h5py'} & set(sys.modules)"
+        "assert not {'torch', 'norse', 'cv2', 'av', 'tonic', 'h5py'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

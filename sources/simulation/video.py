@@ -9,6 +9,7 @@ neither do these events: their times there are interpolated. Simulated data, and
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from spikecut.sources.datasets.images.image_files import grey
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.reading.files import unreadable
 from spikecut.sources.opencv import opencv
+from spikecut.sources.pyav import pyav
 from spikecut.sources.simulation.pixel import DvsSpec, linear_light, see_labelled
 
 CAMERA = DvsSpec(threshold_on=0.2, threshold_off=0.2, mismatch=0.03, shot_noise_hz=0.05, leak_hz=0.1)
@@ -127,35 +129,48 @@ def _by_number(path: Path) -> tuple[list[str], list[int], str]:
 
 
 def _pictures(path: Path) -> Iterator[tuple[int, UInt8[ndarray, "H W"]]]:
-    """Time in µs and grey picture, in the order of time."""
+    """Time in µs from the first picture's, and grey picture turned upright, in the order of time."""
     cv2 = opencv()
-    video = _opened(path)
-    try:
-        if not video.isOpened():
-            raise CorruptRecording(path, "looks like a video, but cannot be opened as one")
-        rate = video.get(cv2.CAP_PROP_FPS) or 30.0
-        n, before = 0, -1
-        while True:
-            there, picture = video.read()
-            if not there:
-                return
-            stated = round(video.get(cv2.CAP_PROP_POS_MSEC) * 1000)
-            time = stated if stated > before else before + max(1, round(1e6 / rate)) if n else 0
-            yield time, cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-            n, before = n + 1, time
-    finally:
-        video.release()
+    with _opened(path) as video:
+        stream = video.streams.best("video")
+        if stream is None:
+            raise CorruptRecording(path, "looks like a video, but holds no pictures")
+        stream.thread_count = 1  # with several, what FFmpeg puts in the place of damage may differ from run to run
+        interval = max(1, round(1_000_000 / (stream.average_rate or 30)))
+        time = -1
+        for picture in _decoded(path, video, stream):
+            stated = -1
+            if picture.pts is not None:
+                stated = round((picture.pts - (stream.start_time or 0)) * picture.time_base * 1_000_000)
+            time = stated if stated > time else 0 if time < 0 else time + interval
+            grey_picture = cv2.cvtColor(picture.to_ndarray(format="bgr24"), cv2.COLOR_BGR2GRAY)
+            yield time, np.rot90(grey_picture, round(picture.rotation / 90))
 
 
 def _opened(path: Path) -> Any:
-    """A decoder with one thread: with several, what FFmpeg puts in the place of damage differs from run to run.
+    """The path is absolute, because FFmpeg takes what stands before a colon for a protocol."""
+    av = pyav()
+    try:
+        return av.open(os.path.abspath(path), metadata_errors="ignore", options={"protocol_whitelist": "file"})
+    except av.FFmpegError as error:
+        raise CorruptRecording(path, "looks like a video, but cannot be opened as one") from error
 
-    The path is absolute, because FFmpeg takes what stands before a colon for a protocol.
-    """
-    cv2 = opencv()
-    name = os.path.abspath(path)
-    video = cv2.VideoCapture(name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    return video if video.isOpened() else cv2.VideoCapture(name)
+
+def _decoded(path: Path, video: Any, stream: Any) -> Iterator[Any]:
+    """The pictures that can be decoded; the video ends where its file is damaged beyond finding the next one."""
+    av = pyav()
+    packets = video.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except OSError as error:
+            raise unreadable(path, error) from error
+        except av.FFmpegError:
+            return
+        if packet is None:
+            return
+        with suppress(av.FFmpegError):
+            yield from packet.decode()
 
 
 def _light(picture: UInt8[ndarray, "H W"], sensor: SensorSize) -> Float32[ndarray, "h w"]:

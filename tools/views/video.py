@@ -1,8 +1,8 @@
-"""Overlays as a file: a video for players (.mkv, .mp4, .avi) or an animation for pages (.webp, .gif).
+"""Overlays as a file: a video (.mp4, .webm, .mkv, .avi) or an animation (.webp, .gif).
 
 The file appears under its name when it is complete; until then, and after an error, the images drawn so far are
-in `name.partial.mkv` beside it. A killed process leaves a playable .mkv or .avi, but no .mp4; browsers play none
-of the three, but every animation.
+in `name.partial.mp4` beside it. A killed process leaves a video that plays, without its last second or two, but no
+animation. Browsers play .mp4 (H.264), .webm (VP9) and animations.
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,7 +41,8 @@ class VideoSink(OverlayView):
     Raises:
         ConfigError: an unknown suffix, a file that is there and may not be overwritten, or a rate that is not
             positive.
-        EnvironmentProblem: OpenCV is missing, cannot write such a file, there is no such folder, or the disk is full.
+        EnvironmentProblem: PyAV or OpenCV is missing or cannot write such a file, there is no such folder, or the
+            disk is full.
         InUse: from `with`, if another process is writing the file.
     """
 
@@ -116,9 +117,7 @@ class VideoSink(OverlayView):
                 self.partial.unlink(missing_ok=True)
                 raise _Abandoned
             if not self.partial.is_file() or not self.partial.stat().st_size:
-                raise EnvironmentProblem(
-                    f"{self.partial}: OpenCV wrote no file", hint="is there room left on the disk?"
-                )
+                raise EnvironmentProblem(f"{self.partial}: no file was written", hint="is there room left on the disk?")
             refuse_full_disk(self.partial)
 
     def _complete(self) -> None:
