@@ -361,6 +361,7 @@ def recipes() -> dict[str, str]:
     said = {name: dataclasses.asdict(read_recipe(name)) for name in shipped()}
     said["corners.toml"] = dataclasses.asdict(read_recipe(DATA / "corners.toml"))
     later = {"fit": [""], "filters": [(), []], "teacher": [""], "watched_every": [0]}
+    later |= {"drawings": [("gestures",)], "rejects": [()]}
     said = {name: {key: one[key] for key in one if one[key] not in later.get(key, [])} for name, one in said.items()}
     for one in said.values():
         for key in ("short_window", "short_share", "distillation"):

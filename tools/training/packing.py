@@ -31,8 +31,8 @@ from spikecut.sources.datasets.gesture_session import Session
 from spikecut.sources.datasets.reading import readings
 from spikecut.sources.datasets.tonic import Transform, batch_of, whole_recording
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
-from spikecut.sources.simulation.gestures import DrawnSession
 from spikecut.tools.checks.faults import some
+from spikecut.tools.training.drawings import ToPack
 from spikecut.tools.training.frame_cache import Frames, kept_frames
 from spikecut.tools.training.recipe import Recipe
 
@@ -110,8 +110,8 @@ def pack_sessions(sessions: Sequence[Session], recipe: Recipe, what: str) -> tup
     return pack_examples(examples_of(sessions), recipe, what)
 
 
-def pack_drawn(sessions: Sequence[DrawnSession], recipe: Recipe, what: str) -> tuple[Frames, Labels]:
-    """One example a gesture of drawn sessions, not cached; all cores draw."""
+def pack_drawn(sessions: Sequence[ToPack], recipe: Recipe, what: str) -> tuple[Frames, Labels]:
+    """One example a span of drawn sessions, not cached; all cores draw."""
     view = view_for(recipe)
     with ProcessPoolExecutor(os.cpu_count() or 1) as pool:
         results = list(reading(pool.map(_draw, sessions, [view] * len(sessions)), what, len(sessions)))
@@ -119,7 +119,7 @@ def pack_drawn(sessions: Sequence[DrawnSession], recipe: Recipe, what: str) -> t
     return np.concatenate(frames), np.concatenate([np.zeros(0, np.int64), *(labels for _, labels in results)])
 
 
-def _draw(session: DrawnSession, view: FrameSpec) -> tuple[Frames, Labels]:
+def _draw(session: ToPack, view: FrameSpec) -> tuple[Frames, Labels]:
     labels = np.array([span.label for span in session.spans()], np.int64)
     frames = np.zeros((len(labels), *view.distinct), np.uint8)
     for target, stream in zip(frames, session.streams(view), strict=True):

@@ -23,6 +23,7 @@ from spikecut.pipeline.rules.fit import check_wish
 from spikecut.pipeline.rules.rule import Wish
 from spikecut.sources.simulation.simulated_datasets import COUNTERPARTS
 from spikecut.tools.cutoff_lookup import called
+from spikecut.tools.training.drawings import check_drawings
 
 FOLDER = Path(__file__).parent.parent / "recipes"
 
@@ -59,23 +60,24 @@ class Recipe:
     """One network. Frames are kept for training with `downsample` pixels merged each way.
 
     `classes` may be left out: then they are the folders of the data. `spare_steps` are read beyond the window, so
-    that a showing may begin later than the label. `drawn_users` draw gestures to train on where no data is given, and
-    as many as `drawn_judges` those to calibrate and to test on. `counterpart` is what `spikecut simulate` makes from
-    pictures in the place of the data. `published` are the results of others, with their source. `onset` detects when
-    a continuous stream holds something to recognise. `policy` is how a policy is trained, if one of the rules needs
-    one. `transforms` are Tonic's, by name and arguments, on the events of the training examples alone; they are drawn
-    once for the whole training. `fit` says how recordings of other sensors than `sensor` are shown: crop, squeeze or
-    X,Y,WxH; without it they are refused. Of the train part one of every `watched_every` is kept out to show progress;
-    0 leaves it to the kind of data, 10 for recordings and 50 for pictures. `filters` act on the events of all
-    recordings of training, fitting and evaluation, behind those of `--filter`; words as there, such as
-    refractory:1ms. `teacher` is the recipe of a network that is trained first, on the same frames, and then gives the
-    share `training.distillation` of the targets: a shipped one's name, or a .toml file beside this one.
+    that a showing may begin later than the label. `drawn_users` draw to train on where no data is given, all that
+    `drawings` names (`drawings.DRAWINGS`), and as many as `drawn_judges` gestures to calibrate and to test on.
+    `rejects` are those of the classes that are no gesture: such an answer is none. `counterpart` is what `spikecut
+    simulate` makes from pictures in the place of the data. `published` are the results of others, with their source.
+    `onset` detects when a continuous stream holds something to recognise. `policy` is how a policy is trained, if one
+    of the rules needs one. `transforms` are Tonic's, by name and arguments, on the events of the training examples
+    alone; they are drawn once for the whole training. `fit` says how recordings of other sensors than `sensor` are
+    shown: crop, squeeze or X,Y,WxH; without it they are refused. Of the train part one of every `watched_every` is
+    kept out to show progress; 0 leaves it to the kind of data, 10 for recordings and 50 for pictures. `filters` act
+    on the events of all recordings of training, fitting and evaluation, behind those of `--filter`; words as there,
+    such as refractory:1ms. `teacher` is the recipe of a network that is trained first, on the same frames, and then
+    gives the share `training.distillation` of the targets: a shipped one's name, or a .toml file beside this one.
 
     With `inputs = 3` in `network` the recipe is for pictures: `sensor` is the size that they are resized to, and keys
     for events are left out.
 
     Raises:
-        ConfigError: for a number out of range, or an unknown counterpart.
+        ConfigError: for a number out of range, or an unknown counterpart, drawing or class.
     """
 
     title: str
@@ -90,6 +92,7 @@ class Recipe:
     spare_steps: int = 0
     drawn_users: int = 0
     drawn_judges: int = 0
+    drawings: tuple[str, ...] = ("gestures",)
     counterpart: str = ""
     teacher: str = ""
     published: str = ""
@@ -97,6 +100,7 @@ class Recipe:
     transforms: tuple[dict[str, Any], ...] = ()
     fit: str = ""
     watched_every: int = 0
+    rejects: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     deciding: Deciding = field(default_factory=Deciding)
     policy: PolicyPlan = field(default_factory=PolicyPlan)
@@ -113,6 +117,10 @@ class Recipe:
                 f"teacher {self.teacher!r} with training.distillation {self.training.distillation:g}",
                 hint="a teacher gives a share of the targets above 0; without one the share is 0",
             )
+        if self.drawn_users:
+            check_drawings(self.drawings, self.classes)
+        if self.classes and (unknown := [name for name in self.rejects if name not in self.classes]):
+            raise ConfigError(f"rejects {unknown[0]!r}; expected one of the classes: {', '.join(self.classes)}")
         check_fit(self.fit)
         filters_from(self.filters)
         _CHECKS[self.network.input_kind](self)
@@ -136,7 +144,7 @@ def _check_events(recipe: Recipe) -> None:
 def _check_images(recipe: Recipe) -> None:
     """Refuses what only streams of events have."""
     numbers = {"downsample": 1, "spare_steps": 0, "drawn_users": 0, "drawn_judges": 0}
-    usual: dict[str, Any] = {**numbers, "counterpart": "", "fit": "", "filters": ()}
+    usual: dict[str, Any] = {**numbers, "counterpart": "", "fit": "", "filters": (), "rejects": ()}
     usual |= {"onset": None, "transforms": ()}
     others = [name for name, value in usual.items() if getattr(recipe, name) != value]
     if recipe.training.augmentation != Augmentation():

@@ -174,6 +174,7 @@ def _card(recipe: Recipe, metrics: dict[str, Any], provenance: dict[str, Any], d
         horizon=recipe.horizon,
         default_cutoff=recipe.deciding.default,
         onset=asdict(recipe.onset) if recipe.onset else {},
+        rejects=recipe.rejects,
         metrics=metrics,
         provenance=provenance,
         trained_on=digests,

@@ -20,8 +20,8 @@ from spikecut.sources.datasets.digests import digests_of, digests_of_training
 from spikecut.sources.datasets.parts import Division, watched_apart
 from spikecut.sources.datasets.tonic import Transform, composed
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
-from spikecut.sources.simulation.drawn_people import DrawnPeople
-from spikecut.sources.simulation.gestures import VERSION, drawn_session, drawn_users
+from spikecut.sources.simulation.gestures import drawn_users
+from spikecut.tools.training.drawings import DRAWINGS, described
 from spikecut.tools.training.frame_cache import Frames
 from spikecut.tools.training.packing import Labels, pack_drawn, pack_examples, reading_for, view_for
 from spikecut.tools.training.recipe import UNUSED_AUGMENTATION, Recipe
@@ -107,7 +107,7 @@ def made_of(
         settings |= {f"{name}.{field.name}": str(getattr(table, field.name)) for field in fields(table)}
     settings.pop(unused, None)
     if data is None:
-        identity = f"drawn gestures, version {VERSION}, of {recipe.drawn_users} users"
+        identity = f"{described(recipe.drawings)}, of {recipe.drawn_users} users"
     else:
         sources = sources_of(_opened(recipe, data, reading).examples("train"))
         lines = (f"{one.name} {digest}\n" for one, digest in zip(sources, digests_of(sources), strict=True))
@@ -213,20 +213,35 @@ def _drawn(recipe: Recipe, out: Path) -> Material:
     used, watched = watched_apart(users, watched_every(recipe))
     parts = {"train": used, "watch": watched, "test": drawn_users(recipe.drawn_users, "test")}
 
+    length_us = (recipe.horizon + recipe.spare_steps) * recipe.network.step_us
+
     def packed(part: str) -> tuple[Frames, Labels]:
-        file = out / f"drawn{VERSION}_{recipe.drawn_users}_{part}.npz"
-        if not file.exists():
-            frames, labels = pack_drawn([drawn_session(user, quick=True) for user in parts[part]], recipe, part)
-            with new_file(file) as partial_file:
-                np.savez_compressed(partial_file, frames=frames, labels=labels)
-        with np.load(file) as saved:
-            return saved["frames"], saved["labels"]
+        each = [_packed_drawing(name, parts[part], length_us, recipe, part, out) for name in recipe.drawings]
+        if len(each) == 1:
+            return each[0]
+        return np.concatenate([frames for frames, _ in each]), np.concatenate([labels for _, labels in each])
 
     with leader_first():
         fit, watch = packed("train"), packed("watch")
     origin = {
-        **DrawnPeople(recipe.drawn_users).provenance(recipe.licence, recipe.attribution),
+        "data": f"{described(recipe.drawings)}, seed 0: simulated, no real person was recorded",
+        "data_licence": recipe.licence,
+        "attribution": recipe.attribution,
         "users": {part: len(members) for part, members in parts.items()},
         "recordings": {"train": len(fit[1]), "watch": len(watch[1])},
     }
     return Material(fit, watch, partial(packed, "test"), origin, ())
+
+
+def _packed_drawing(
+    name: str, users: Sequence[int], length_us: int, recipe: Recipe, part: str, out: Path
+) -> tuple[Frames, Labels]:
+    """The examples of one drawing, which are kept in the training's folder."""
+    drawing = DRAWINGS[name]
+    file = out / f"{drawing.key}_{recipe.drawn_users}_{part}.npz"
+    if not file.exists():
+        frames, labels = pack_drawn([drawing.session(user, length_us) for user in users], recipe, part)
+        with new_file(file) as partial_file:
+            np.savez_compressed(partial_file, frames=frames, labels=labels)
+    with np.load(file) as saved:
+        return saved["frames"], saved["labels"]
