@@ -38,7 +38,7 @@ def compared(first: Path, second: Path, seed: int) -> str:
         if unlike := [name for name in shared if one[rule][name].truth != other[rule][name].truth]:
             labels = " and ".join(table[rule][unlike[0]].truth for table in (one, other))
             raise ConfigError(f"{first} and {second} are of other recordings: {unlike[0]} shows {labels}")
-        a, b = (np.array([_figures(table[rule][name]) for name in shared]) for table in (one, other))
+        a, b = (np.array([_time_and_right(table[rule][name]) for name in shared]) for table in (one, other))
         rng = np.random.default_rng(seed)
         right = bootstrap_difference(100 * b[:, 0], 100 * a[:, 0], rng)
         ms, ratio = bootstrap_difference(b[:, 1], a[:, 1], rng), bootstrap_ratio(a[:, 1], b[:, 1], rng)
@@ -60,7 +60,7 @@ def _decisions(run: Path, seed: int) -> _Decisions:
     return decisions
 
 
-def _figures(one: Answered) -> tuple[float, float]:
+def _time_and_right(one: Answered) -> tuple[float, float]:
     """Whether it was right, and after how many ms."""
     return float(one.truth == one.answer), one.ms
 
