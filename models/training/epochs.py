@@ -26,7 +26,6 @@ from spikecut.models.training.image_augment import augment_pictures
 from spikecut.models.training.layerwise import outputs_and_layers, outputs_of
 from spikecut.models.training.losses import Targets
 from spikecut.models.training.plan import TrainingPlan as TrainingPlan
-from spikecut.models.training.precision import multiplies_in_bfloat16
 from spikecut.models.training.regularisation import rate_loss, rcs_ann_loss, rcs_loss
 from spikecut.models.training.time_augment import retimed
 from spikecut.pipeline.errors import ConfigError, ModelError
@@ -62,7 +61,6 @@ class TrainingRun:
         if plan.batch_size < n_processes():
             raise ModelError(f"a batch of {plan.batch_size} leaves nothing for some of {n_processes()} processes")
         self.spec, self.plan, self.device = spec, plan, torch.device(device)
-        self.bfloat16 = plan.bfloat16 and multiplies_in_bfloat16(self.device)
         self.epoch, self.made_of = 0, dict(made_of or {})
         self.teacher: Teacher | None = None
         self.generator = torch.Generator().manual_seed(plan.seed)
@@ -91,7 +89,7 @@ class TrainingRun:
 
     def learn_from(self, teacher: nn.Module) -> None:
         """Takes a trained network of the same frames and classes as teacher (`plan.distillation`)."""
-        self.teacher = Teacher(teacher.to(self.device).eval(), self.bfloat16)
+        self.teacher = Teacher(teacher.to(self.device).eval(), self.plan.bfloat16)
 
     def train_epoch(self, frames: Tensor, labels: Tensor) -> float:
         """One pass over recordings `(N, T, 2, H, W)`, or images `(N, 1, 3, H, W)`; returns the mean loss.
@@ -160,8 +158,8 @@ class TrainingRun:
         plan = self.plan
         steps = None if self.spec.levels else self._n_steps
         if not (plan.rcs or plan.rate):
-            return plan.loss(outputs_of(self.network, frames, steps=steps, bfloat16=self.bfloat16), targets)
-        outputs, layers = outputs_and_layers(self.network, frames, steps=steps, bfloat16=self.bfloat16)
+            return plan.loss(outputs_of(self.network, frames, steps=steps, bfloat16=plan.bfloat16), targets)
+        outputs, layers = outputs_and_layers(self.network, frames, steps=steps, bfloat16=plan.bfloat16)
         loss = plan.loss(outputs, targets)
         mostly = targets.argmax(1) if targets.is_floating_point() else targets
         if plan.rcs and self.spec.levels:

@@ -20,10 +20,10 @@ class TrainingPlan:
     `window` is how many steps of a recording are shown at a time, or for how many a picture is. Where recordings are
     longer, every second showing begins at a random step, as a camera does not know when a gesture begins. An ANN that
     is to be converted reads the mean of the window instead, in one step. With `bfloat16` the convolutions multiply in
-    that type while training, and their outputs are kept in it, in about half the time; weights, statistics,
-    membranes and every evaluation stay in float32, and so does all of it where the processor has no such
-    multiplication (`precision`). `rcs` and `rate` are the weights of the two regularisers
-    beside the loss (`regularisation`), `rate_target` the spikes a cell and step that cost nothing.
+    that type while training, and their outputs are kept in it, in about half the time; weights, statistics, membranes
+    and every evaluation stay in float32. A processor without AVX-512 is slow in it (`precision`). `rcs` and `rate`
+    are the weights of the two regularisers beside the loss (`regularisation`), `rate_target` the spikes a cell and
+    step that cost nothing.
 
     In the first epochs, the share `short_share` of them, only `short_window` steps in a row of each window are shown;
     every second showing begins anywhere in it. What is seen in a step is learned in a fraction of the time, and

@@ -59,6 +59,7 @@ def _train(options: "Train") -> Path:
     from spikecut.models.files import checkpoint, opening
     from spikecut.models.training.distributed import leads
     from spikecut.models.training.epochs import TrainingRun
+    from spikecut.models.training.precision import multiplies_in_bfloat16
 
     made_by, console = commit(), Console(stderr=True, quiet=not leads())
     out, state = options.out, options.out / _STATE
@@ -80,13 +81,12 @@ def _train(options: "Train") -> Path:
     if options.resume and state.exists():
         run.resume(state)
         console.print(f"going on after epoch {run.epoch} of {recipe.training.epochs}")
-    if run.plan.bfloat16 and not run.bfloat16:
-        console.print("note: this processor is slow in bfloat16; everything is computed in float32")
+    if run.plan.bfloat16 and not multiplies_in_bfloat16(run.device):
+        console.print("note: this processor is slow in bfloat16; bfloat16 = false in the recipe trains in float32")
     seconds = _epochs(run, material, recipe, out, console)
     if leads():
         metrics = _tested(run, material, console)
         made_on = {"seconds": round(seconds), "machine": processor(device), "commit": made_by}
-        made_on |= {"multiplied_in": "bfloat16" if run.bfloat16 else "float32"}
         provenance = _provenance(options, recipe, material, made, start) | _taught_by(teacher) | made_on
         digests = tuple(dict.fromkeys(material.digests + (start.card.trained_on if start else ())))
         checkpoint.save(out, _card(recipe, metrics, provenance, digests), run.averaged())
