@@ -6,10 +6,12 @@ in a fraction of the time.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import torch
 from jaxtyping import Float, Int64, Num
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from spikecut.models.cells.base import CellLayer
@@ -102,8 +104,23 @@ def _at_each_step(layer: nn.Module, x: Tensor, way: _Way) -> Tensor:
     elif not isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
         folded = folded.float()
     with torch.autocast(x.device.type, torch.bfloat16, enabled=way.bfloat16 and convolves):
-        out: Tensor = layer(folded).unflatten(0, x.shape[:2])
+        out: Tensor = (_of_every_other(layer, folded) if _skips(layer) else layer(folded)).unflatten(0, x.shape[:2])
     return out
+
+
+def _skips(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+    """Whether it is a 1 x 1 convolution of every so many pixels, as beside a residual block that halves the frame."""
+    return isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.stride != (1, 1)
+
+
+def _of_every_other(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    """The same as `layer(x)`: the pixels are taken first.
+
+    What oneDNN does in its place writes beyond its memory on processors without AVX-512, if channels are fewer than
+    eight (gradients of weights, channels last; torch 2.13).
+    """
+    down, right = layer.stride
+    return F.conv2d(x[..., ::down, ::right], layer.weight, layer.bias, groups=layer.groups)
 
 
 def _with_pooling(network: nn.Module) -> Iterator[tuple[nn.Module, int]]:
