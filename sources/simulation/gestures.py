@@ -22,7 +22,7 @@ from spikecut.pipeline.filters.base import Filtered
 from spikecut.pipeline.protocols import EventSource
 from spikecut.sources.datasets.base import FrameSpec, in_part
 from spikecut.sources.datasets.frames import binner_for
-from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, text_of
+from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, Movement, text_of
 from spikecut.sources.datasets.parts import Part, drawn_part
 from spikecut.sources.datasets.segments import cut
 from spikecut.sources.formats.aedat3 import write_aedat3
@@ -95,6 +95,10 @@ class DrawnSession:
         for label, start_us, end_us in self._acts():
             if label is not None:
                 yield GestureSpan(label, start_us, end_us)
+
+    def movements(self) -> Iterator[Movement]:
+        """None: in this version nothing else moves."""
+        return iter(())
 
     def __iter__(self) -> Iterator[EventBatch]:
         rng = self._rng("noise")
@@ -218,13 +222,18 @@ class Drawn(EventSource, Protocol):
 
     def spans(self) -> Iterator[GestureSpan]: ...
 
+    def movements(self) -> Iterator[Movement]: ...
+
 
 def write_session(folder: Path, session: Drawn) -> Path:
-    """Writes `NAME.aedat` and `NAME_labels.csv`, whole or not at all; returns the recording's path."""
+    """Writes `NAME.aedat` and `NAME_labels.csv`, whole or not at all; returns the recording's path.
+
+    Movement that is no gesture is labelled, too, in a column of its own (`gesture_labels`).
+    """
     target = folder / f"{session.name}.aedat"
     with new_file(target, overwrite=True) as partial:
         write_aedat3(partial, session)
-        write_text(folder / f"{session.name}_labels.csv", text_of(session.spans()), overwrite=True)
+        write_text(folder / f"{session.name}_labels.csv", text_of(session.spans(), session.movements()), overwrite=True)
     return target
 
 

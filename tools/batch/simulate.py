@@ -14,7 +14,6 @@ from spikecut.sources.datasets.class_folders import MADE_BY, maker_in
 from spikecut.sources.simulation.drawn_people import session_of
 from spikecut.sources.simulation.gestures import DrawnSession, drawn_users, write_lists, write_session
 from spikecut.sources.simulation.repeats import REPEATED, repeats_of, text_of
-from spikecut.sources.simulation.scenes.movement_labels import movements_beside, write_movements
 from spikecut.sources.simulation.scenes.session import VERSION as IN_DEPTH
 from spikecut.sources.simulation.scenes.session import DrawnScene, mixed_scene, movement_scene
 from spikecut.sources.simulation.simulated_datasets import (
@@ -52,11 +51,11 @@ def run_simulate(options: "Simulate") -> int:
     _claim(folder, origin, overwrite)
     write_lists(folder, sessions, version)
     missing = {s.name: s for s in sessions if overwrite or not (folder / f"{s.name}.aedat").is_file()}
-    written(partial(_write, folder), missing, options.jobs, len(sessions))
+    written(partial(write_session, folder), missing, options.jobs, len(sessions))
     n_gestures = sum(len(list(session.spans())) for session in sessions)
     movements = ""
     if options.what != "gestures":
-        n_movements = sum(len(list(session.movements())) for session in sessions if isinstance(session, DrawnScene))
+        n_movements = sum(len(list(session.movements())) for session in sessions)
         movements = f" and {n_movements} movements that are none"
     n_sessions = f"{len(sessions)} session{'s' * (len(sessions) != 1)}"
     print(f"{folder}: {n_sessions} with {n_gestures} drawn gestures{movements}")
@@ -75,13 +74,6 @@ def _drawn(options: "Simulate") -> tuple[list[DrawnSession | DrawnScene], str, i
     if options.what == "movements":
         return [movement_scene(user, seconds, seed) for user in users], origin, IN_DEPTH
     return [mixed_scene(user, seconds, seed, quick=quick) for user in users], origin, IN_DEPTH
-
-
-def _write(folder: Path, session: DrawnSession | DrawnScene) -> None:
-    """Writes a session; the file of movements that are no gesture before the recording, which says that it is whole."""
-    if isinstance(session, DrawnScene):
-        write_movements(movements_beside(folder / f"{session.name}.aedat"), session.movements())
-    write_session(folder, session)
 
 
 def run_counterpart(options: "Simulate") -> int:

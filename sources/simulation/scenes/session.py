@@ -18,7 +18,7 @@ from spikecut.pipeline.events import EventBatch, Frame, SensorSize
 from spikecut.pipeline.filters.base import Filtered
 from spikecut.sources.datasets.base import FrameSpec
 from spikecut.sources.datasets.frames import binner_for
-from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan
+from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, Movement
 from spikecut.sources.datasets.segments import cut
 from spikecut.sources.simulation.choreography import TURN
 from spikecut.sources.simulation.figure import HEIGHT, WIDTH
@@ -91,9 +91,9 @@ class DrawnScene:
         """When which gesture is performed, by the clock of the events."""
         return (GestureSpan(act.label, act.start_us, act.end_us) for act in self.acts() if act.label is not None)
 
-    def movements(self) -> Iterator[Act]:
+    def movements(self) -> Iterator[Movement]:
         """When what moves that is no gesture."""
-        return (act for act in self.acts() if act.kind in MOVEMENTS)
+        return (Movement(act.kind, act.start_us, act.end_us) for act in self.acts() if act.kind in MOVEMENTS)
 
     def windows(self, length_us: int, *, pauses: bool = False) -> Iterator[Act]:
         """Stretches to train on: each gesture from its onset, each movement from its beginning and on, one by one.

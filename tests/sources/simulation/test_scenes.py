@@ -6,18 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikecut.pipeline.errors import ConfigError, CorruptRecording
+from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import EventBatch
 from spikecut.sources.datasets.base import FrameSpec
 from spikecut.sources.datasets.dvs_gesture import open_gesture_set
-from spikecut.sources.datasets.gesture_labels import GESTURES
+from spikecut.sources.datasets.gesture_labels import GESTURES, labels_beside, read_labels
 from spikecut.sources.simulation.choreography import Manner, perform
 from spikecut.sources.simulation.drawn_people import DrawnPeople, session_of
 from spikecut.sources.simulation.gestures import ORDER, SENSOR, drawn_users, write_session
 from spikecut.sources.simulation.scenes.camera import Echo, unruly
 from spikecut.sources.simulation.scenes.gestures_in_depth import in_depth
 from spikecut.sources.simulation.scenes.lens import Lens, Paint, Sketch, together
-from spikecut.sources.simulation.scenes.movement_labels import movements_beside, read_movements, write_movements
 from spikecut.sources.simulation.scenes.movements import MOVEMENTS
 from spikecut.sources.simulation.scenes.people import Person, shapes_of
 from spikecut.sources.simulation.scenes.poses import bent, standing
@@ -83,7 +82,6 @@ def test_gestures_come_in_the_genuine_order_and_movements_cover_no_gesture() -> 
     assert gestures
     assert movements
     assert not gestures & movements
-    assert all(act.label is None for act in scene.movements())
 
 
 def test_somebody_comes_before_they_sit_and_leaves_before_the_view_is_empty() -> None:
@@ -251,15 +249,9 @@ def test_windows_come_with_their_frames() -> None:
 def test_a_written_session_says_what_moved(tmp_path: Path) -> None:
     scene = DrawnScene(2, "led", order=("wall",))
     path = write_session(tmp_path, scene)
-    write_movements(movements_beside(path), scene.movements())
-    written = read_movements(movements_beside(path))
-    assert [(one.name, one.start_us, one.end_us) for one in written] == [
-        (act.kind, act.start_us, act.end_us) for act in scene.movements()
-    ]
-    assert (tmp_path / "user02_led_labels.csv").read_text().splitlines() == ["class,startTime_usec,endTime_usec"]
-    movements_beside(path).write_text("movement,startTime_usec,endTime_usec\nstep,5,3\n")
-    with pytest.raises(CorruptRecording, match="row 2"):
-        read_movements(movements_beside(path))
+    labels = read_labels(labels_beside(path))
+    assert (labels.spans, labels.movements) == ((), tuple(scene.movements()))
+    assert labels.movements
 
 
 def test_the_command_writes_movements_and_keeps_them_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -268,7 +260,7 @@ def test_the_command_writes_movements_and_keeps_them_apart(tmp_path: Path, capsy
     assert "0 drawn gestures and 1 movements" in capsys.readouterr().out
     scene = movement_scene(1, 3.0, 3)
     recording = tmp_path / f"{scene.name}.aedat"
-    assert [one.name for one in read_movements(movements_beside(recording))] == [a.kind for a in scene.movements()]
+    assert read_labels(labels_beside(recording)).movements == tuple(scene.movements())
     (opened,) = open_gesture_set(tmp_path).sessions
     assert opened.labels().spans == ()
     assert "drawing version 2" in (tmp_path / "README.txt").read_text()
