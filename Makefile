@@ -2,9 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# One thread a process: of two test processes on two cores whose threads spin, each waits for the other.
 export OMP_NUM_THREADS ?= 1
-export NUMBA_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test test-slow mutants fuzz wheel-test check bench picture weights weights-gestures weights-ncaltech101 clean

@@ -13,6 +13,11 @@ shape_checks.install()
 
 REPOSITORY = Path(__file__).parent.parent
 
+# Numba's first parallel kernel would tell torch of as many threads as there are cores, and sums come out otherwise from
+# then on; and of two test processes whose threads spin, each waits for the other.
+for threads in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:

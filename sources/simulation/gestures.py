@@ -46,8 +46,30 @@ FLICKER = {  # depth of the light's modulation, and its frequencies in Hz
 BRIGHT = {"fluorescent": 0.5, "fluorescent_led": 0.7, "lab": 0.4, "led": 0.6, "natural": 1.0}
 
 
+class OneUser:
+    """What is called after one user under one light, as the genuine recordings are."""
+
+    __slots__ = ()
+    user: int
+    lighting: str
+
+    @property
+    def sensor(self) -> SensorSize:
+        return SENSOR
+
+    @property
+    def name(self) -> str:
+        """As the genuine files are named."""
+        return f"user{self.user:02d}_{self.lighting}"
+
+    @property
+    def path(self) -> Path:
+        """Its name: nothing of it lies in a file."""
+        return Path(self.name)
+
+
 @dataclass(frozen=True, slots=True)
-class DrawnSession:
+class DrawnSession(OneUser):
     """One person under one light, performing the classes of `order` in turn; an `EventSource`.
 
     An `order` of `None` goes on for ever, in random order: a live source. A `quick` session has gestures
@@ -65,20 +87,6 @@ class DrawnSession:
             raise ConfigError(f"lighting {self.lighting!r}; expected one of {', '.join(LIGHTINGS)}")
         if self.order is not None and not all(0 <= label < len(GESTURES) for label in self.order):
             raise ConfigError(f"order {self.order}; classes run from 0 to {len(GESTURES) - 1}")
-
-    @property
-    def sensor(self) -> SensorSize:
-        return SENSOR
-
-    @property
-    def name(self) -> str:
-        """As the genuine files are named."""
-        return f"user{self.user:02d}_{self.lighting}"
-
-    @property
-    def path(self) -> Path:
-        """Its name: nothing of it lies in a file."""
-        return Path(self.name)
 
     def digest(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of all that it follows from."""

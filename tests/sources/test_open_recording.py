@@ -114,14 +114,23 @@ def test_the_door_opens_without_loading_what_lies_behind() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["info FILE", "run FILE", "why FILE", "convert FILE out.h5", "replay FILE"])
+COMMANDS = ["info", "run", "why", "convert FILE out.h5", "replay", "calibrate", "report", "results FILE --csv out.csv"]
+COMMANDS += ["evaluate FILE --continuous", "evaluate FILE --out run"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_name_that_no_file_can_have_is_unreadable_and_an_empty_one_is_no_name(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     name = "a" * 300 + ".csv"
     for long in (name, f"{tmp_path}/{name}"):
-        assert main([long if word == "FILE" else word for word in command.split()]) == 4
+        assert main(_with(long, command)) == 4
         assert f"{name}: file name too long" in capsys.readouterr().err
-    assert main(["" if word == "FILE" else word for word in command.split()]) == 2
+    assert main(_with("", command)) == 2
     assert "'' is no name of a file or folder" in capsys.readouterr().err
+
+
+def _with(name: str, command: str) -> list[str]:
+    words = command.split()
+    return [name if word == "FILE" else word for word in words] if "FILE" in words else [*words, name]

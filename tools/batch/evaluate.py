@@ -15,6 +15,7 @@ from spikecut.models.files import opening
 from spikecut.pipeline.files.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.metrics.intervals import Estimate
 from spikecut.sources.datasets import is_dataset
+from spikecut.sources.formats.reading.files import check_name
 from spikecut.tools.batch.evaluation import Evaluated, evaluated
 from spikecut.tools.batch.evaluation_files import write_evaluation
 from spikecut.tools.batch.executors import executor_of
@@ -70,6 +71,7 @@ def _evaluate(options: "Evaluate", target: Path) -> int:
 
 def _passing(options: "Evaluate") -> Passing:
     """How the pass is made; what an earlier one has kept needs none."""
+    check_name(options.folder)
     recorded = (options.folder / CARD).is_file() or (options.folder.is_file() and not is_dataset(options.folder))
     kept = not recorded and find_spec("pyarrow") is not None
     return Passing(

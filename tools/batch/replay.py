@@ -24,6 +24,7 @@ from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.thresholds import fixed
 from spikecut.sources.datasets import is_dataset
 from spikecut.sources.datasets.reading import Fate
+from spikecut.sources.formats.reading.files import check_name
 from spikecut.tools.batch.examples import Examples, examples_of
 from spikecut.tools.batch.executors import executor_of
 from spikecut.tools.batch.gathered import overlap_text
@@ -137,7 +138,8 @@ def run_replay(options: "Replay") -> int:
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuses a run folder, and one file that is no data set."""
+    """Refuses a name that no folder can have, a run folder, and one file that is no data set."""
+    check_name(folder)
     if (folder / CARD).is_file():
         data = read_card(folder / CARD).get("data")
         raise ConfigError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import spikecut
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.files.atomic_files import claimed, refuse_existing, write_bytes, write_text
+from spikecut.sources.formats.reading.files import check_name
 from spikecut.tools.reports import plots
 from spikecut.tools.reports.comparison import compared
 from spikecut.tools.reports.evaluation_file import check_shown
@@ -65,6 +66,7 @@ def run_report(options: "Report") -> int:
         print(compared(*options.compare, options.seed))
         return 0
     assert run is not None
+    check_name(run)
     target = out or run / "report.html"
     refuse_existing(target, overwrite=options.overwrite)
     evaluation = evaluation_of(run, options.seed)

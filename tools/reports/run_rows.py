@@ -8,6 +8,7 @@ from typing import Any
 
 from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.pipeline.files.atomic_files import new_file
+from spikecut.sources.formats.reading.files import check_name
 from spikecut.tools.batch.run_folder.card import read_card
 from spikecut.tools.batch.run_folder.folder import CARD, MANIFEST, PARTS, counts_of, unfinished
 from spikecut.tools.batch.run_folder.manifest import read_manifest
@@ -24,6 +25,7 @@ def write_rows(runs: Sequence[Path], target: Path, *, overwrite: bool) -> int:
         ConfigError: if a folder is no run, or the file exists and is not to be overwritten.
     """
     for run in runs:
+        check_name(run)
         if not (run / CARD).is_file():
             raise ConfigError(f"{run}: no run folder", hint="spikecut replay DIR --out RUN makes one")
         if read_card(run / CARD)["answers"].get("command") != "replay":

@@ -7,14 +7,13 @@ import hashlib
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+from spikecut.pipeline.events import EventBatch, Frame
 from spikecut.pipeline.filters.base import Filtered
 from spikecut.sources.datasets.base import FrameSpec
 from spikecut.sources.datasets.frames import binner_for
@@ -22,7 +21,7 @@ from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, Move
 from spikecut.sources.datasets.segments import cut
 from spikecut.sources.simulation.choreography import TURN
 from spikecut.sources.simulation.figure import HEIGHT, WIDTH
-from spikecut.sources.simulation.gestures import BRIGHT, FLICKER, IMAGE_US, LIGHTINGS, ORDER, SENSOR, Sway
+from spikecut.sources.simulation.gestures import BRIGHT, FLICKER, IMAGE_US, LIGHTINGS, ORDER, OneUser, Sway
 from spikecut.sources.simulation.pixel import see
 from spikecut.sources.simulation.scenes.acting import Act, acts_of, take_of
 from spikecut.sources.simulation.scenes.camera import Echo, camera, unruly
@@ -37,7 +36,7 @@ CLASSES = (*GESTURES, "no gesture")
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnScene:
+class DrawnScene(OneUser):
     """One person under one light, and all that happens before one camera; an `EventSource`.
 
     `order` holds classes of gestures and names of `MOVEMENTS`. They are played once in this order, or, with `seconds`,
@@ -63,20 +62,6 @@ class DrawnScene:
                 )
         if not self.order or (self.seconds is not None and not self.seconds > 0):
             raise ConfigError(f"order {self.order}, seconds {self.seconds}: nothing to draw")
-
-    @property
-    def sensor(self) -> SensorSize:
-        return SENSOR
-
-    @property
-    def name(self) -> str:
-        """As the genuine files are named."""
-        return f"user{self.user:02d}_{self.lighting}"
-
-    @property
-    def path(self) -> Path:
-        """Its name: nothing of it lies in a file."""
-        return Path(self.name)
 
     def digest(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of all that it follows from."""

@@ -55,7 +55,7 @@ def print_table(report: Mapping[str, Any]) -> None:
     for row in report["rules"]:
         alarms, delays = row["false_alarms"], row["delay_ms"]
         table.add_row(
-            "full window" if row["rule"] == WINDOW else row["rule"],
+            _named(row["rule"]),
             _cell(row["right"]["share"], 100, ".1f", " %"),
             str(row["wrong"]["n"]),
             str(row["missed"]["n"]),
@@ -68,18 +68,23 @@ def print_table(report: Mapping[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 110)
     console.print(table)
     for row in report["rules"]:
-        if row["revised"]["right"]["n"] != row["right"]["n"] or row["revised"]["wrong"]["n"] != row["wrong"]["n"]:
-            revised = (row["revised"][name]["n"] for name in ("right", "wrong"))
-            console.print("{}: after revisions {} right, {} wrong".format(row["rule"], *revised), highlight=False)
+        rule, (right, wrong) = _named(row["rule"]), (row["revised"][name]["n"] for name in ("right", "wrong"))
+        if (right, wrong) != (row["right"]["n"], row["wrong"]["n"]):
+            console.print(f"{rule}: after revisions {right} right, {wrong} wrong", highlight=False)
         for kind, rate in row["alarms_by_movement"].items():
             if rate["n"] and len(row["alarms_by_movement"]) > 1:
-                console.print(f"{row['rule']}: {rate['n']} while {kind}, {rate['minutes']:.2f} min", highlight=False)
+                console.print(f"{rule}: {rate['n']} while {kind}, {rate['minutes']:.2f} min", highlight=False)
     console.print(
         f"right: of {report['gestures']} gestures that were played. median and 90 %: of the times from the\n"
         "labelled onset to the first answer. false alarms: answers where no gesture is labelled.",
         style="dim",
         highlight=False,
     )
+
+
+def _named(rule: str) -> str:
+    """As people are told of a rule."""
+    return "full window" if rule == WINDOW else rule
 
 
 def _counts(played: Played) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from spikecut.pipeline.errors import ConfigError, EmptyRecording, UnreadableSour
 from spikecut.sources.datasets.dvs_gesture import is_gesture_set, open_gesture_set
 from spikecut.sources.datasets.parts import Part
 from spikecut.sources.formats import recording_suffixes
+from spikecut.sources.formats.reading.files import check_name
 
 
 def recordings_of(path: Path, part: Part, *, text: bool = False) -> list[Path]:
@@ -15,10 +16,11 @@ def recordings_of(path: Path, part: Part, *, text: bool = False) -> list[Path]:
     Files of text are recordings only with `text`.
 
     Raises:
-        UnreadableSource: if there is no such path.
+        UnreadableSource: if there is no such path, or there cannot be.
         EmptyRecording: if a folder holds none.
         ConfigError: if its gestures are cut already.
     """
+    check_name(path)
     if path.is_file():
         return [path]
     if not path.is_dir():
