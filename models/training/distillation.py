@@ -27,11 +27,22 @@ class Teacher:
 
     network: nn.Module
     bfloat16: bool = False
+    mirrored: tuple[int, ...] = ()
 
     def answer(self, frames: Float[Tensor, "B T C H W"]) -> Float[Tensor, "B K"]:
-        """The share of each class after the last step: softmax of the summed outputs."""
+        """The share of each class after the last step: softmax of the summed outputs.
+
+        With `mirrored`, the class that each class becomes in a mirror, of the mean of these sums for the frames and for
+        their mirror images.
+        """
+        evidence = self._summed(frames)
+        if self.mirrored:
+            evidence = (evidence + self._summed(frames.flip(4))[:, list(self.mirrored)]) / 2
+        return evidence.softmax(1)
+
+    def _summed(self, frames: Float[Tensor, "B T C H W"]) -> Float[Tensor, "B K"]:
         with torch.no_grad(), as_ann(self.network):
-            return outputs_of(self.network, frames, bfloat16=self.bfloat16).float().sum(1).softmax(1)
+            return outputs_of(self.network, frames, bfloat16=self.bfloat16).float().sum(1)
 
 
 def taught(targets: Targets, answer: Float[Tensor, "B K"], share: float) -> Float[Tensor, "B K"]:

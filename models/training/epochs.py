@@ -89,7 +89,10 @@ class TrainingRun:
 
     def learn_from(self, teacher: nn.Module) -> None:
         """Takes a trained network of the same frames and classes as teacher (`plan.distillation`)."""
-        self.teacher = Teacher(teacher.to(self.device).eval(), self.plan.bfloat16)
+        mirrored: tuple[int, ...] = ()
+        if self.plan.mirrored_teacher:
+            mirrored = self.plan.augmentation.mirrored or tuple(range(self.spec.n_classes))
+        self.teacher = Teacher(teacher.to(self.device).eval(), self.plan.bfloat16, mirrored)
 
     def train_epoch(self, frames: Tensor, labels: Tensor) -> float:
         """One pass over recordings `(N, T, 2, H, W)`, or images `(N, 1, 3, H, W)`; returns the mean loss.
@@ -132,11 +135,13 @@ class TrainingRun:
             ModelError: if the plan needs a teacher and there is none.
         """
         shown, targets = _VARIED[self.spec.input_kind](self, frames, labels)
+        if self.plan.short_teacher:
+            shown = self._windows(shown, self._n_steps)
         if share := self.plan.distillation:
             if self.teacher is None:
                 raise ModelError(f"distillation is {share} without a teacher", hint="TrainingRun.learn_from takes it")
             targets = taught(targets, self.teacher.answer(shown.to(self.device)).cpu(), share)
-        return self._windows(shown, self._n_steps), targets
+        return shown if self.plan.short_teacher else self._windows(shown, self._n_steps), targets
 
     @property
     def _n_steps(self) -> int:

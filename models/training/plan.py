@@ -28,7 +28,9 @@ class TrainingPlan:
     In the first epochs, the share `short_share` of them, only `short_window` steps in a row of each window are shown;
     every second showing begins anywhere in it. What is seen in a step is learned in a fraction of the time, and
     the epochs with whole windows add what needs them. `distillation` is the share of every target that comes from a
-    teacher (`distillation`), which sees the whole window in every epoch.
+    teacher (`distillation`), which sees the whole window in every epoch, with `short_teacher` only the steps that the
+    network in training is shown, in less time. With `mirrored_teacher` it looks at their mirror images, too, and
+    answers with the mean: `augmentation` must say, with `mirrored` or `flipped`, what these show.
 
     `augmentation` varies recordings of events, `pictures` pictures.
 
@@ -51,6 +53,8 @@ class TrainingPlan:
     short_window: int = 0
     short_share: float = 0.0
     distillation: float = 0.0
+    short_teacher: bool = False
+    mirrored_teacher: bool = False
     surrogate: Surrogate = field(default_factory=Surrogate)
     augmentation: Augmentation = field(default_factory=Augmentation)
     pictures: PictureAugmentation = field(default_factory=PictureAugmentation)
@@ -67,6 +71,11 @@ class TrainingPlan:
         for name in ("short_share", "distillation"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ConfigError(f"training: {name} is {value}; expected a share, from 0 to 1")
+        if self.mirrored_teacher and not (self.augmentation.mirrored or self.augmentation.flipped):
+            raise ConfigError(
+                "training: mirrored_teacher without a mirror",
+                hint="augmentation: flipped = true where classes stay what they are, else mirrored",
+            )
         if not 0 < self.averaging <= 1:
             raise ConfigError(f"training: averaging is {self.averaging}; expected a share above 0, to 1")
         if not 0 < self.learning_rate < 1:

@@ -93,3 +93,50 @@ def test_a_plan_that_cannot_be_is_refused() -> None:
     ):
         with pytest.raises(ConfigError, match="training: "):
             replace(PLAN, **wrong)
+
+
+@pytest.mark.parametrize("mirrored", [(), (1, 0)])
+def test_a_mirrored_teacher_answers_with_the_mean_of_the_frames_and_of_their_mirror_images(
+    mirrored: tuple[int, ...],
+) -> None:
+    """So what it answers for a mirror image is its answer for the frames, each class become what the mirror shows."""
+    frames = bars(40, 5)[0].float()
+    frames[:, :, :, :, 0] += torch.rand(40, 6, 2, frames.shape[3], generator=torch.Generator().manual_seed(1))
+    how = replace(STILL, mirrored=mirrored) if mirrored else replace(STILL, flipped=True)
+    run = TrainingRun(SPEC, replace(PLAN, mirrored_teacher=True, distillation=1.0, augmentation=how), 100)
+    plain = trained(replace(PLAN, epochs=2), bars(100, 1)[1]).averaged()
+    run.learn_from(plain)
+    assert run.teacher is not None
+    answer, mirror_image = run.teacher.answer(frames), run.teacher.answer(frames.flip(4))
+    swapped = mirror_image[:, [1, 0]] if mirrored else mirror_image
+    torch.testing.assert_close(answer, swapped)
+    one, other = outputs_of(plain.eval(), frames).sum(1), outputs_of(plain, frames.flip(4)).sum(1)
+    expected = (one + (other[:, [1, 0]] if mirrored else other)) / 2
+    torch.testing.assert_close(answer, expected.detach().softmax(1))
+    assert not torch.allclose(answer, one.detach().softmax(1), atol=1e-3)
+
+
+def test_a_mirrored_teacher_must_know_what_the_mirror_shows() -> None:
+    with pytest.raises(ConfigError, match="mirrored_teacher without a mirror"):
+        replace(PLAN, mirrored_teacher=True, augmentation=STILL)
+
+
+def test_a_short_teacher_sees_the_steps_that_are_shown_and_another_one_the_whole_window() -> None:
+    frames, labels = bars(100, 1)
+    for short in (False, True):
+        seen = list[int]()
+
+        class Watched(torch.nn.Flatten):
+            def forward(self, x: Tensor, seen: list[int] = seen) -> Tensor:
+                seen.append(len(x))
+                return super().forward(x)[:, :2]
+
+        plan = replace(PLAN, epochs=2, short_window=2, short_share=0.5, distillation=0.5, short_teacher=short)
+        run = TrainingRun(SPEC, plan, 100)
+        run.learn_from(torch.nn.Sequential(Watched()))
+        for epoch, n_steps in ((0, 2), (1, 6)):
+            run.epoch = epoch
+            seen.clear()
+            shown, _ = run._varied(frames, labels)
+            assert shown.shape[1] == n_steps
+            assert sum(seen) == 100 * (n_steps if short else 6)
