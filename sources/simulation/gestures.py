@@ -6,7 +6,7 @@ varies, and by how much, was fixed in docs/adr/0007-drawn-gestures.md before any
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 from typing import Protocol
@@ -27,7 +27,9 @@ from spikecut.sources.datasets.parts import Part, drawn_part
 from spikecut.sources.datasets.segments import cut
 from spikecut.sources.formats.aedat3 import write_aedat3
 from spikecut.sources.simulation.choreography import TURN, Manner, fidget, lifted, perform
-from spikecut.sources.simulation.figure import HEIGHT, WIDTH, Body, limbs, wall
+from spikecut.sources.simulation.company import Other
+from spikecut.sources.simulation.conditions import AS_DRAWN, Condition, placed
+from spikecut.sources.simulation.figure import HEIGHT, MARGIN, WIDTH, Body, limbs, wall
 from spikecut.sources.simulation.figure_kernels import draw
 from spikecut.sources.simulation.pixel import DvsSpec, see
 
@@ -109,8 +111,13 @@ class DrawnSession(OneUser):
         return iter(())
 
     def __iter__(self) -> Iterator[EventBatch]:
-        rng = self._rng("noise")
-        return see(self._images(), _camera(self.lighting, self._rng("camera")), rng)
+        return self.events()
+
+    def events(self, condition: Condition = AS_DRAWN) -> Iterator[EventBatch]:
+        """Its events under a condition; gestures and their times are the same under all."""
+        camera = _camera(BRIGHT[self.lighting] * condition.light, self._rng("camera"))
+        camera = replace(camera, shot_noise_hz=camera.shot_noise_hz * condition.noise)
+        return see(self._images(condition), camera, self._rng("noise"))
 
     def _rng(self, purpose: str) -> np.random.Generator:
         """Randomness of its own for everything that varies; a person is the same under every light."""
@@ -135,10 +142,11 @@ class DrawnSession(OneUser):
                 t = end
         yield None, t, t + round(pause_s(rng) * 1e6 / IMAGE_US) * IMAGE_US
 
-    def _images(self) -> Iterator[tuple[int, Float32[ndarray, "128 128"]]]:
+    def _images(self, condition: Condition = AS_DRAWN) -> Iterator[tuple[int, Float32[ndarray, "H W"]]]:
         person, rng = self._rng("person"), self._rng("scene")
         background, mean = wall(rng)
         manner = Manner.of(person)
+        manner = replace(manner, tempo=manner.tempo * condition.tempo)
         body = Body.of(person, mean)
         scale, blur = rng.uniform(76, 104), rng.uniform(1.0, 1.8)
         stand = np.array([64 + rng.normal(0, 5), rng.uniform(36, 50)])
@@ -147,7 +155,9 @@ class DrawnSession(OneUser):
         nods = Sway.of(0.008, rng)
         (least, most), frequencies = FLICKER[self.lighting]
         flicker, flicker_hz = rng.uniform(least, most), float(rng.choice(frequencies))
-        light = BRIGHT[self.lighting] * rng.uniform(0.7, 1.4)
+        light = BRIGHT[self.lighting] * rng.uniform(0.7, 1.4) * condition.light
+        background, zoom = condition.on_sensor(background, MARGIN), condition.zoom
+        other = Other.of(condition.company, self._rng("company"), mean, scale, stand) if condition.company else None
         for label, start_us, end_us in self._acts():
             times_us = np.arange(start_us, end_us, IMAGE_US)
             t = times_us * 1e-6
@@ -156,14 +166,18 @@ class DrawnSession(OneUser):
                 hands = fidget(since, seconds, rng)
             else:
                 hands = lifted(perform(label, since, manner, rng), since, seconds, rng)
-            trembling = np.stack([sway.at(t) for sway in shake], axis=1)
+            trembling = np.stack([sway.at(t) for sway in shake], axis=1) + condition.shaken(t, self._rng("shake"))
             recoil = 0.03 * scale * (hands[:, :, 0] * [-1, 1]).sum(1)  # the trunk answers the arms
             neck = stand + np.stack([sway[0].at(t) - recoil, sway[1].at(t)], axis=1) - trembling
-            parts = limbs(body, hands, neck, nods.at(t), scale)
+            parts = placed(limbs(body, hands, neck, nods.at(t), scale), *condition.about(neck))
+            if other is not None:
+                behind = other.rows(t, since, gesture=label is not None, rng=self._rng(f"company {start_us}"))
+                parts = np.concatenate([placed(behind, 1.0, -trembling), parts], axis=1)
+            parts = placed(parts, zoom, condition.origin)
             glow = light * (1 + flicker * np.sin(TURN * flicker_hz * t))
             for k, time_us in enumerate(times_us.tolist()):
-                image = np.empty((HEIGHT, WIDTH), np.float32)
-                draw(image, background, trembling[k, 0], trembling[k, 1], parts[k], glow[k], blur)
+                image = np.empty((condition.sensor.height, condition.sensor.width), np.float32)
+                draw(image, background, zoom * trembling[k, 0], zoom * trembling[k, 1], parts[k], glow[k], zoom * blur)
                 yield time_us, image
 
 
@@ -191,9 +205,9 @@ def pause_s(rng: np.random.Generator) -> float:
     return float(np.clip(1.3 * np.exp(rng.normal(0, 0.7)), 0.3, 6.0))
 
 
-def _camera(lighting: str, rng: np.random.Generator) -> DvsSpec:
+def _camera(bright: float, rng: np.random.Generator) -> DvsSpec:
     """A DVS128 with biases drawn at random; in dim light it is slower and noisier."""
-    dim = 1 - BRIGHT[lighting]
+    dim = 1 - bright
     threshold = rng.uniform(0.10, 0.20)
     tilt = np.exp(rng.normal(0, 0.08))
     return DvsSpec(

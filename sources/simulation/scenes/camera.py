@@ -12,7 +12,6 @@ import numpy as np
 from numpy import ndarray
 
 from spikecut.pipeline.events import EventBatch
-from spikecut.sources.simulation.gestures import BRIGHT
 from spikecut.sources.simulation.pixel import DvsSpec
 
 _AT_ONCE = 8  # batches of the pixel, one an image, that are handed on together
@@ -39,9 +38,9 @@ class Echo:
         )
 
 
-def camera(lighting: str, rng: np.random.Generator) -> DvsSpec:
-    """Biases at random; in dim light the camera is slower and noisier."""
-    dim = 1 - BRIGHT[lighting]
+def camera(bright: float, rng: np.random.Generator) -> DvsSpec:
+    """Biases at random; in dim light (`bright` is that of `BRIGHT`) the camera is slower and noisier."""
+    dim = 1 - bright
     threshold = float(np.exp(rng.uniform(np.log(0.11), np.log(0.42))))
     tilt = np.exp(rng.normal(0, 0.12))
     return DvsSpec(

@@ -6,7 +6,7 @@ What varies, and by how much, was fixed in docs/adr/0031-drawn-gestures-in-depth
 import hashlib
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32
@@ -20,14 +20,15 @@ from spikecut.sources.datasets.frames import binner_for
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, Movement
 from spikecut.sources.datasets.segments import cut
 from spikecut.sources.simulation.choreography import TURN
-from spikecut.sources.simulation.figure import HEIGHT, WIDTH
+from spikecut.sources.simulation.conditions import AS_DRAWN, Condition
 from spikecut.sources.simulation.gestures import BRIGHT, FLICKER, IMAGE_US, LIGHTINGS, ORDER, OneUser, Sway
 from spikecut.sources.simulation.pixel import see
 from spikecut.sources.simulation.scenes.acting import Act, acts_of, take_of
 from spikecut.sources.simulation.scenes.camera import Echo, camera, unruly
+from spikecut.sources.simulation.scenes.company import accompany, hurried, on_sensor
 from spikecut.sources.simulation.scenes.lens import together
 from spikecut.sources.simulation.scenes.movements import IN_COMPANY, MOVEMENTS
-from spikecut.sources.simulation.scenes.scene_kernels import draw_shapes, fill
+from spikecut.sources.simulation.scenes.scene_kernels import MARGIN, draw_shapes, fill
 from spikecut.sources.simulation.scenes.stage import Stage
 
 VERSION = 2  # of the drawings; another version is another data set
@@ -107,31 +108,40 @@ class DrawnScene(OneUser):
         return ((act, frames) for act, (_, frames) in zip(windows, self._cut(spans, view), strict=True))
 
     def __iter__(self) -> Iterator[EventBatch]:
-        setup, noisy = self._rng("camera"), _Bursts(self.acts())
-        spec, echo = camera(self.lighting, setup), Echo.of(setup)
-        return unruly(see(self._images(), spec, self._rng("noise")), echo, noisy.hz_at, self._rng("echoes"))
+        return self.events()
 
-    def _images(self) -> Iterator[tuple[int, Float32[ndarray, "128 128"]]]:
+    def events(self, condition: Condition = AS_DRAWN) -> Iterator[EventBatch]:
+        """Its events under a condition; gestures, movements and their times are the same under all."""
+        setup, noisy = self._rng("camera"), _Bursts(self.acts())
+        spec, echo = camera(BRIGHT[self.lighting] * condition.light, setup), Echo.of(setup)
+        spec = replace(spec, shot_noise_hz=spec.shot_noise_hz * condition.noise)
+        return unruly(see(self._images(condition), spec, self._rng("noise")), echo, noisy.hz_at, self._rng("echoes"))
+
+    def _images(self, condition: Condition = AS_DRAWN) -> Iterator[tuple[int, Float32[ndarray, "H W"]]]:
         rng, performs = self._rng("scene"), any(isinstance(one, int) for one in self.order)
-        stage = Stage.of(self._rng("person"), rng, performs=performs)
+        stage = hurried(Stage.of(self._rng("person"), rng, performs=performs), condition.tempo)
         blur, place = rng.uniform(0.9, 2.4), stage.home
         trembling = [Sway.of(rng.choice([0.0, 0.0, 0.15, 0.3]), rng, quick=3.0) for _ in range(2)]
         (least, most), frequencies = FLICKER[self.lighting]
         flicker, flicker_hz = rng.uniform(least, most), float(rng.choice(frequencies))
-        light, start_us = BRIGHT[self.lighting] * rng.uniform(0.7, 1.4), None
+        light, start_us = BRIGHT[self.lighting] * rng.uniform(0.7, 1.4) * condition.light, None
+        background, zoom = condition.on_sensor(stage.background, MARGIN), condition.zoom
         for number, act in enumerate(self.acts()):
             start_us = act.start_us if start_us is None else start_us
             take = take_of(stage, act, place, start_us, self._rng("act", number))
             place = take.place
+            accompany(take, condition, self._rng("company"), gesture=act.label is not None)
             times_us = np.arange(act.start_us, act.end_us, IMAGE_US)
             t = times_us * 1e-6
             shake = take.shake + np.stack([sway.at(t) for sway in trembling], axis=1)
+            shake = zoom * (shake + condition.shaken(t, self._rng("shake")))
             glow = take.glow * light * (1 + flicker * np.sin(TURN * flicker_hz * t))
             rows, order = together(take.shapes)
+            rows = on_sensor(rows, condition, stage)
             for k, time_us in enumerate(times_us.tolist()):
-                image = np.empty((HEIGHT, WIDTH), np.float32)
-                fill(image, stage.background, shake[k, 0], shake[k, 1], glow[k])
-                draw_shapes(image, rows[k], order[k], shake[k, 0], shake[k, 1], glow[k], blur)
+                image = np.empty((condition.sensor.height, condition.sensor.width), np.float32)
+                fill(image, background, shake[k, 0], shake[k, 1], glow[k])
+                draw_shapes(image, rows[k], order[k], shake[k, 0], shake[k, 1], glow[k], zoom * blur)
                 yield time_us, image
 
     def _cut(self, spans: list[GestureSpan], view: FrameSpec) -> Iterator[tuple[GestureSpan, Iterator[Frame]]]:
