@@ -13,6 +13,7 @@ from spikecut.models.files import opening
 from spikecut.pipeline.metrics.intervals import rate_bound, share_bound
 from spikecut.pipeline.rules.cutoff_file import load_cutoff
 from spikecut.sources.simulation.gestures import DrawnSession, write_lists, write_session
+from spikecut.tools.batch.continuous import alarm_counts
 from spikecut.tools.cli import main
 
 Said = list[dict[str, Any]]
@@ -104,6 +105,30 @@ def test_the_levels_have_the_rates_that_the_command_measures(
         assert report["sensitivity"]["confidence-1pt"]["threshold"] == level.threshold
     rates = [one.alarms_a_minute for one in sensitivity.levels().values()]
     np.testing.assert_allclose(rates, [22.5, 90, 360])
+
+
+@pytest.mark.parametrize("how", ["further", pytest.param("in two processes", marks=pytest.mark.slow)])
+def test_how_alarms_are_counted_changes_no_level(
+    how: str, session: Path, levels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a recording was not counted far enough at first, and in other processes."""
+    words = ["calibrate", str(session.parent), "--model", "gestures", "--part", "test", "--rule", "confidence"]
+    words += ["--tolerance", "0.01", "--gesture-free", str(levels.parent / "passing.aedat"), "--out", str(tmp_path)]
+    words += ["--alarms-a-minute", "90", "--jobs", "2" if how == "in two processes" else "1"]
+    if how == "further":
+        monkeypatch.setattr(alarm_counts, "_CLEARLY", 0.0)
+        monkeypatch.setattr(alarm_counts, "_MORE", 0)
+    assert main(words) == 0
+    assert (tmp_path / CUTOFF).read_bytes() == levels.read_bytes()
+
+
+def test_a_recording_that_cannot_be_read_ends_the_fit_with_its_own_error(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["calibrate", str(session.parent), "--model", "gestures", "--part", "test", "--rule", "confidence"]
+    (tmp_path / "empty.dat").write_bytes(b"")
+    assert main([*command, "--gesture-free", str(tmp_path / "empty.dat"), "--out", str(tmp_path / "out")]) == 4
+    assert "empty.dat" in capsys.readouterr().err
 
 
 def test_normal_is_the_level_where_none_is_named_and_off_is_none(

@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from math import exp
 from pathlib import Path
@@ -13,21 +13,19 @@ from rich.console import Console
 from rich.table import Table
 
 from spikecut.models.card import ModelCard
-from spikecut.models.files import opening
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.metrics.alarm_rates import fit_sensitivity, rejected
+from spikecut.pipeline.metrics.alarm_rates import FACTORS, fit_sensitivity, rejected
 from spikecut.pipeline.recorded import RecordedOutputs
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.rejection import DEFAULT, Rejecting, Sensitivity
 from spikecut.sources.datasets.digests import digests_of_recording
+from spikecut.tools.batch.continuous.alarm_counts import AlarmCounts, CountingWork
 from spikecut.tools.batch.continuous.evaluate import check_onset
-from spikecut.tools.batch.continuous.recorded_stream import AlarmCount, RecordedStream
 from spikecut.tools.batch.continuous.recordings import recordings_of
+from spikecut.tools.batch.executors import executor_of
 from spikecut.tools.batch.gathered import Gathered
-from spikecut.tools.batch.passes.progress import Progress, shown
-from spikecut.tools.cutoff_lookup import unfitted
 from spikecut.tools.reading_options import read_options
-from spikecut.tools.session.opening import OpenNetwork, open_stream
+from spikecut.tools.session.opening import labels_of
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.fit.calibrate import Calibrate
@@ -62,62 +60,52 @@ def with_sensitivity(
     """
     if options.gesture_free is None:
         return dict(fitted)
-    streams, data = _streams(options, options.gesture_free, gathered)
-    minutes, card = sum(stream.minutes for stream in streams), gathered.card
+    paths, data = _recordings(options, options.gesture_free, gathered)
+    rules = {name: rule.cutoff for name, rule in fitted.items()}
+    most = options.alarms_a_minute * max(FACTORS.values())
+    work = CountingWork(gathered.weights, options.engine, read_options(options), rules, most)
+    alarms, card = AlarmCounts(work, paths, executor_of(options)), gathered.card
     is_gesture = ~np.isin(gathered.recorded.labels, card.no_gestures)
     gestures = gathered.recorded.pick(np.flatnonzero(is_gesture))
     both: dict[str, FittedCutoff] = {}
     for name, rule in fitted.items():
-        levels = _levels(options, rule, streams, gestures, card)
+        levels = _levels(options, name, rule, alarms, (gestures, card))
         _check_rejected(name, levels, options.rejected)
         both[name] = replace(rule, sensitivity=replace(levels, data=data))
-    _print(both, len(streams), minutes)
+    _print(both, len(paths), alarms.minutes)
     return both
 
 
 def _levels(
-    options: "Calibrate",
-    rule: FittedCutoff,
-    streams: Sequence[RecordedStream],
-    gestures: RecordedOutputs,
-    card: ModelCard,
+    options: "Calibrate", name: str, rule: FittedCutoff, alarms: AlarmCounts, known: tuple[RecordedOutputs, ModelCard]
 ) -> Sensitivity:
     """The levels of one cutoff."""
-    counts = [AlarmCount(stream, rule.cutoff, card) for stream in streams]
+    gestures, card = known
     return fit_sensitivity(
-        lambda threshold: sum(count(threshold) for count in counts),
-        sum(stream.minutes for stream in streams),
+        lambda threshold: alarms.at(name, threshold),
+        alarms.minutes,
         lambda threshold: rejected(gestures, rule.cutoff, Rejecting(card.no_gestures, threshold)),
         options.alarms_a_minute,
         options.confidence,
     )
 
 
-def _streams(options: "Calibrate", path: Path, gathered: Gathered) -> tuple[list[RecordedStream], str]:
-    """The recordings, read once, and the digest of them all."""
-    reading = read_options(options)
-    paths = recordings_of(path, options.part, text=reading.text is not None)
+def _recordings(options: "Calibrate", path: Path, gathered: Gathered) -> tuple[list[Path], str]:
+    """The recordings, of which none has labelled gestures or trained the network, and the digest of them all."""
+    paths = recordings_of(path, options.part, text=read_options(options).text is not None)
     digests = [digests_of_recording(one) for one in paths]
     known = set(gathered.card.trained_on)
     trained = next((one for one, both in zip(paths, digests, strict=True) if known & {*both}), None)
     if trained is not None and not options.force:
         raise ConfigError(f"{trained} trained this network", hint="use other recordings; or insist with --force")
-    stepper, card = opening.load(gathered.weights, engine=options.engine)
-    rule = unfitted(card)
-    network, streams = OpenNetwork(card, stepper, rule.cutoff, rule), []
-    progress = Progress("reading recordings without gestures", len(paths))
-    with shown(progress) as display:
-        for one in paths:
-            stream = open_stream(one, network, reading)
-            if stream.spans:
-                raise ConfigError(
-                    f"{one}: {len(stream.spans)} labelled gestures; --gesture-free takes recordings without any",
-                    hint="labels of class 0 with a movement are no gestures; spikecut cut takes out a stretch",
-                )
-            streams.append(RecordedStream(stream.frames, stepper))
-            progress.n_new += 1
-            display.update()
-    return streams, hashlib.sha256("".join(sorted(digest for digest, _ in digests)).encode()).hexdigest()
+    for one in paths:
+        labels = labels_of(one, gathered.card)
+        if labels is not None and labels.spans:
+            raise ConfigError(
+                f"{one}: {len(labels.spans)} labelled gestures; --gesture-free takes recordings without any",
+                hint="labels of class 0 with a movement are no gestures; spikecut cut takes out a stretch",
+            )
+    return paths, hashlib.sha256("".join(sorted(digest for digest, _ in digests)).encode()).hexdigest()
 
 
 def _check_rejected(name: str, levels: Sensitivity, most: float | None) -> None:
