@@ -1,5 +1,6 @@
 """A network from its spec, its weights as they are trained, kept and stepped, and its step."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -57,7 +58,7 @@ def _merge(layer: Any, norm: Any) -> None:
     layer.bias = nn.Parameter(norm.bias + gain * (bias - norm.running_mean))
 
 
-def unfolded(weights: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+def unfolded(weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
     """The state of a network in training that computes the same as these plain weights: the inverse of `plain`.
 
     Plain kernels have mean 0, so they are their own standard, and their length is the gain.

@@ -75,7 +75,7 @@ class TrainingRun:
             self.optimizer, plan.learning_rate, total_steps=steps, pct_start=0.15
         )
 
-    def start_from(self, weights: dict[str, Tensor]) -> None:
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
         """Begins with the weights of a trained network of the same kind instead of fresh ones.
 
         Raises:

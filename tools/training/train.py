@@ -59,6 +59,7 @@ def _train(options: "Train") -> Path:
     from spikecut.models.files import checkpoint, opening
     from spikecut.models.training.distributed import leads
     from spikecut.models.training.epochs import TrainingRun
+    from spikecut.models.training.more_classes import with_more_classes
     from spikecut.models.training.precision import multiplies_in_bfloat16
 
     made_by, console = commit(), Console(stderr=True, quiet=not leads())
@@ -75,7 +76,9 @@ def _train(options: "Train") -> Path:
     made = made_of(recipe, options.data, start.card.weights_sha256 if start else "", reading, teacher_sha256)
     run = TrainingRun(recipe.network, recipe.training, len(material.fit[1]), device, made_of=made)
     if start:
-        run.start_from(checkpoint.read_weights(start.weights, start.card))
+        first = checkpoint.read_weights(start.weights, start.card)
+        readout = [*run.network.state_dict()][-1].rpartition(".")[0]
+        run.start_from(with_more_classes(first, readout, start.card.classes, recipe.classes))
     if teacher:
         run.learn_from(opening.load_module(teacher.weights)[0])
     if options.resume and state.exists():

@@ -16,6 +16,7 @@ from spikecut.models.training.augment import Augmentation, augment
 from spikecut.models.training.epochs import TrainingPlan, TrainingRun
 from spikecut.models.training.layerwise import accuracy_by_step, outputs_and_layers, outputs_of
 from spikecut.models.training.losses import Loss
+from spikecut.models.training.more_classes import with_more_classes
 from spikecut.models.training.precision import multiplies_in_bfloat16
 from spikecut.models.training.regularisation import rate_loss, rcs_loss
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, ModelError
@@ -390,3 +391,18 @@ def test_training_goes_on_from_a_kept_network_where_it_was(spec: NetworkSpec) ->
         torch.testing.assert_close(*said, rtol=1e-3, atol=1e-3)
     with pytest.raises(ModelError, match="not those of a 'compact' network"):
         after.start_from({"0.weight": torch.zeros(1)})
+
+
+def test_a_kept_network_takes_more_classes_and_says_of_the_old_ones_what_it_said() -> None:
+    before, (frames, labels) = TrainingRun(SPEC, PLAN, 100), bars(100, 1)
+    before.train_epoch(frames, labels)
+    kept = {name: value.clone() for name, value in plain(before.averaged()).state_dict().items()}
+    readout = [*kept][-1].rpartition(".")[0]
+    after = TrainingRun(replace(SPEC, n_classes=4), PLAN, 100)
+    after.start_from(with_more_classes(kept, readout, ["across", "down"], ["none", "down", "across", "other"]))
+    with torch.no_grad():
+        said, now = (outputs_of(run.averaged().eval(), frames.float()) for run in (before, after))
+    torch.testing.assert_close(now[:, :, [2, 1]], said, rtol=1e-3, atol=1e-4)
+    assert not now[:, :, [0, 3]].any()
+    with pytest.raises(ModelError, match="knows 'across'"):
+        with_more_classes(kept, readout, ["across", "down"], ["down", "none"])

@@ -37,7 +37,8 @@ class Train(FileOptions):
     learning_rate: Annotated[float | None, NoDefault] = None
     """The highest learning rate of the schedule. Default: the recipe's."""
     start: Annotated[str | None, NoDefault] = None
-    """Continue from this network (a shipped network's name or a .safetensors file). Default: new random weights."""
+    """Continue from this network (a shipped network's name or a .safetensors file); the recipe may have more classes.
+    Default: new random weights."""
     teacher: Annotated[str | None, NoDefault] = None
     """The trained network that gives a share of the targets, where the recipe says that there is a teacher."""
     seed: Seed = 0
