@@ -31,6 +31,18 @@ def silenced(
     return frames
 
 
+def noisy(frames: Float[Tensor, "B T 2 H W"], share: float, generator: torch.Generator) -> Float[Tensor, "B T 2 H W"]:
+    """Recordings with one event more in up to that share of the squares and steps, of each polarity by itself.
+
+    So looks what single pixels report of their own, shot noise and leak, where few squares get two such events in a
+    step. With a share of 0 nothing is drawn.
+    """
+    if share == 0:
+        return frames
+    level = share * torch.rand(len(frames), 1, 1, 1, 1, generator=generator)
+    return frames + (torch.rand(frames.shape, generator=generator) < level)
+
+
 def mixed(
     frames: Float[Tensor, "B T 2 H W"],
     labels: Int64[Tensor, " B"],

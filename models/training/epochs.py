@@ -21,7 +21,7 @@ from spikecut.models.training.distributed import (
     n_processes,
     share_of,
 )
-from spikecut.models.training.drop_and_mix import mixed
+from spikecut.models.training.drop_and_mix import mixed, noisy
 from spikecut.models.training.image_augment import augment_pictures
 from spikecut.models.training.layerwise import outputs_and_layers, outputs_of
 from spikecut.models.training.losses import Targets
@@ -157,6 +157,7 @@ class TrainingRun:
         how = self.plan.augmentation
         window = self._windows(retimed(frames, how.rate, how.delay_steps, self.generator), self.plan.window)
         varied, labels = augment(window.float(), labels, how, self.generator)
+        varied = noisy(varied, self.plan.noise, self.generator)
         return mixed(varied, labels, how.mix, self.spec.n_classes, self.generator)
 
     def _loss(self, frames: Tensor, targets: Targets) -> Tensor:

@@ -32,7 +32,8 @@ class TrainingPlan:
     network in training is shown, in less time. With `mirrored_teacher` it looks at their mirror images, too, and
     answers with the mean: `augmentation` must say, with `mirrored` or `flipped`, what these show.
 
-    `augmentation` varies recordings of events, `pictures` pictures.
+    `augmentation` varies recordings of events, `pictures` pictures. In up to the share `noise` of all squares and steps
+    of a recording there is an event more, of each polarity (`drop_and_mix.noisy`).
 
     Raises:
         ConfigError: for a number out of its range.
@@ -55,6 +56,7 @@ class TrainingPlan:
     distillation: float = 0.0
     short_teacher: bool = False
     mirrored_teacher: bool = False
+    noise: float = 0.0
     surrogate: Surrogate = field(default_factory=Surrogate)
     augmentation: Augmentation = field(default_factory=Augmentation)
     pictures: PictureAugmentation = field(default_factory=PictureAugmentation)
@@ -68,7 +70,7 @@ class TrainingPlan:
                 f"training: short_window {self.short_window}, short_share {self.short_share}; expected less than the "
                 f"{self.window} steps of a window and a share of the epochs, or 0 of both"
             )
-        for name in ("short_share", "distillation"):
+        for name in ("short_share", "distillation", "noise"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ConfigError(f"training: {name} is {value}; expected a share, from 0 to 1")
         if self.mirrored_teacher and not (self.augmentation.mirrored or self.augmentation.flipped):

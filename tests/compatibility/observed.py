@@ -364,7 +364,7 @@ def recipes() -> dict[str, str]:
     later |= {"drawings": [("gestures",)], "rejects": [()]}
     said = {name: {key: one[key] for key in one if one[key] not in later.get(key, [])} for name, one in said.items()}
     for one in said.values():
-        for key in ("short_window", "short_share", "distillation", "short_teacher", "mirrored_teacher"):
+        for key in ("short_window", "short_share", "distillation", "short_teacher", "mirrored_teacher", "noise"):
             if one["training"].get(key) == 0:
                 del one["training"][key]
         for key in ("after_no_us", "revise_us"):

@@ -149,8 +149,7 @@ def _check_images(recipe: Recipe) -> None:
     others = [name for name, value in usual.items() if getattr(recipe, name) != value]
     if recipe.training.augmentation != Augmentation():
         others.append("training.augmentation")
-    if recipe.training.short_window:
-        others.append("training.short_window")
+    others += [f"training.{name}" for name in ("short_window", "noise") if getattr(recipe.training, name)]
     if others:
         raise ConfigError(f"{others[0]} with inputs = 3: it is for events", hint="training.pictures varies pictures")
     if recipe.network.step_us != 1_000:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from spikecut.models.training.augment import Augmentation, augment
-from spikecut.models.training.drop_and_mix import mixed, silenced
+from spikecut.models.training.drop_and_mix import mixed, noisy, silenced
 from spikecut.models.training.time_augment import _taken, retimed
 from spikecut.pipeline.errors import ConfigError
 
@@ -185,6 +185,29 @@ def test_an_augmentation_silences_what_it_shows() -> None:
         assert apart.any()
         assert (shown[apart] == 0).all()
         assert torch.equal(apart.amax(together), apart.amin(together))  # whole steps, or pixels at all steps
+
+
+# Noise
+
+
+def test_noise_adds_single_events_to_up_to_its_share_of_squares_and_steps() -> None:
+    """The share of a recording is drawn uniformly: its mean is half the limit, and it differs between recordings."""
+    frames = counts(500, 10, 8, 8, 0)
+    more = noisy(frames, 0.4, random(1)) - frames
+    assert set(more.unique().tolist()) == {0.0, 1.0}
+    shares = more.flatten(1).mean(1)
+    assert shares.max().item() < 0.5
+    assert shares.min().item() < 0.02
+    assert shares.mean().item() == pytest.approx(0.2, abs=4 * 0.4 / math.sqrt(12 * 500))
+    by_step, by_polarity = more.mean((0, 2, 3, 4)), more.mean((0, 1, 3, 4))
+    assert (by_step - 0.2).abs().max().item() < 0.02
+    assert (by_polarity - 0.2).abs().max().item() < 0.02
+
+
+def test_without_noise_nothing_is_drawn() -> None:
+    frames, generator = counts(3, 4, 8, 8, 0), random(2)
+    assert noisy(frames, 0.0, generator) is frames
+    assert torch.equal(torch.rand(3, generator=generator), torch.rand(3, generator=random(2)))
 
 
 # Mixing

@@ -285,8 +285,8 @@ def test_a_run_made_of_something_else_does_not_go_on_from_here(tmp_path: Path) -
 MIXED = replace(STILL, rate=0.1, drop_time=0.1, drop_area=0.1, mix=0.2, mirrored=(1, 0))
 
 
-def test_what_is_mixed_silenced_and_retimed_still_teaches() -> None:
-    run = TrainingRun(SPEC, replace(PLAN, augmentation=MIXED, epochs=20, averaging=0.05), 100)
+def test_what_is_mixed_silenced_retimed_and_noisy_still_teaches() -> None:
+    run = TrainingRun(SPEC, replace(PLAN, noise=0.1, augmentation=MIXED, epochs=20, averaging=0.05), 100)
     for _ in range(20):
         run.train_epoch(*bars(100, 1))
     assert accuracy_by_step(run.averaged(), *bars(100, 2))[-1] > 0.9
