@@ -35,9 +35,14 @@ class Flag:
     required: bool
     n_values: int | None
     kind: type
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int, ...] = ()
     within: Within | None = None
     metavar: str | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The choices as they are written on the command line."""
+        return tuple(map(str, self.choices))
 
     @property
     def shown(self) -> str:
@@ -50,9 +55,9 @@ class Flag:
         Raises:
             ConfigError: naming the expected values.
         """
-        if self.choices and value not in self.choices:
-            nearest = did_you_mean(value, self.choices)
-            raise ConfigError(f"{self.shown} {value!r}: expected one of {', '.join(self.choices)}", hint=nearest)
+        if self.choices and value not in self.words:
+            nearest = did_you_mean(value, self.words)
+            raise ConfigError(f"{self.shown} {value!r}: expected one of {', '.join(self.words)}", hint=nearest)
         if self.kind in (int, float):
             try:
                 problem = self.problem(self.kind(value))
@@ -138,7 +143,7 @@ def command_line(command: str, options: Any) -> str:
 
 def expected(flag: Flag) -> str:
     """The values that a flag takes, as text."""
-    one = f"one of {', '.join(flag.choices)}" if flag.choices else _EXPECTED.get(flag.kind, "a word in quotes")
+    one = f"one of {', '.join(flag.words)}" if flag.choices else _EXPECTED.get(flag.kind, "a word in quotes")
     return one if flag.n_values in (0, 1) else f"a list, each entry {one}"
 
 

@@ -154,7 +154,8 @@ class ClassFolders:
     def origin(self) -> str:
         """Who made the recordings, if a program did."""
         made = origin_of(self.path)
-        return f"{made}: simulated, made from pictures" if made else ""
+        how = "no real person was recorded" if made.startswith("drawing ") else "made from pictures"
+        return f"{made}: simulated, {how}" if made else ""
 
     def provenance(self, licence: str, attribution: str) -> dict[str, str]:
         """What a recipe says, and the origin as `data`, if there is one."""

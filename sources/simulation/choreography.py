@@ -17,6 +17,8 @@ Seconds = Float64[ndarray, " T"]
 Path = Float64[ndarray, "T 2"]  # (out, up) of one hand
 Hands = Float64[ndarray, "T 2 2"]  # arm, then (out, up)
 
+BECKON = 12  # a gesture that nobody else has: what a user may teach a network; 11 is "no gesture" (`scenes`)
+NAMES = dict(enumerate(GESTURES)) | {BECKON: "right hand beckon"}
 REST = (0.05, -0.545)
 TURN = 2 * np.pi
 
@@ -65,12 +67,14 @@ def perform(label: int, t: Seconds, manner: Manner, rng: np.random.Generator) ->
     hands = np.empty((len(t), 2, 2))
     for arm in (0, 1):
         hands[:, arm] = _hanging(t, rng)
-    name = GESTURES[label]
+    name = NAMES[label]
     size = manner.size * (1 + 0.12 * np.sin(TURN * 0.31 * t + rng.uniform(0, TURN)))
     if name == "hand clapping":
         _clap(hands, t, size, manner, rng)
     elif name.endswith("hand wave"):
         hands[:, _arm(name)] = _wave(t, size, manner, rng)
+    elif label == BECKON:
+        hands[:, 0] = _beckon(t, size, manner, rng)
     elif name.endswith("clockwise"):
         arm, turn = _arm(name), -1 if "counter" in name else 1
         hands[:, arm] = _circle(t, turn if arm == 1 else -turn, size, manner, rng)
@@ -146,6 +150,18 @@ def _circle(t: Seconds, turn: int, size: Seconds, manner: Manner, rng: np.random
     shape = rng.uniform(0.7, 1.3)
     centre = rng.uniform(0.10, 0.32), rng.uniform(-0.18, 0.14)
     return np.stack([centre[0] + radius * shape * np.cos(phase), centre[1] + radius * np.sin(phase)], axis=1)
+
+
+def _beckon(t: Seconds, size: Seconds, manner: Manner, rng: np.random.Generator) -> Path:
+    """ "Come here": the hand is drawn from below and outside towards the shoulder, and goes back more slowly."""
+    rhythm = Rhythm.of(1.3, manner, rng)
+    pull = (0.5 - 0.5 * np.cos(rhythm.at(t))) ** rng.uniform(0.8, 1.6)
+    far = np.array([rng.uniform(0.08, 0.26), rng.uniform(-0.36, -0.18)])
+    near = np.array([rng.uniform(-0.08, 0.10), rng.uniform(-0.08, 0.04)])
+    way, bow = near - far, rng.uniform(-0.06, 0.06)
+    across = np.array([-way[1], way[0]]) / np.hypot(*way)
+    share = (rng.uniform(0.6, 1.0) * size * pull).clip(0, 1.2)
+    return np.asarray(far + share[:, None] * way + (bow * np.sin(np.pi * pull))[:, None] * across)
 
 
 def _roll(hands: Hands, t: Seconds, size: Seconds, manner: Manner, rng: np.random.Generator) -> None:

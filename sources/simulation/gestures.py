@@ -26,7 +26,7 @@ from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, Move
 from spikecut.sources.datasets.parts import Part, drawn_part
 from spikecut.sources.datasets.segments import cut
 from spikecut.sources.formats.aedat3 import write_aedat3
-from spikecut.sources.simulation.choreography import TURN, Manner, fidget, lifted, perform
+from spikecut.sources.simulation.choreography import NAMES, TURN, Manner, fidget, lifted, perform
 from spikecut.sources.simulation.company import Other
 from spikecut.sources.simulation.conditions import AS_DRAWN, Condition, placed
 from spikecut.sources.simulation.figure import HEIGHT, MARGIN, WIDTH, Body, limbs, wall
@@ -87,8 +87,8 @@ class DrawnSession(OneUser):
     def __post_init__(self) -> None:
         if self.lighting not in LIGHTINGS:
             raise ConfigError(f"lighting {self.lighting!r}; expected one of {', '.join(LIGHTINGS)}")
-        if self.order is not None and not all(0 <= label < len(GESTURES) for label in self.order):
-            raise ConfigError(f"order {self.order}; classes run from 0 to {len(GESTURES) - 1}")
+        if self.order is not None and not set(self.order) <= NAMES.keys():
+            raise ConfigError(f"order {self.order}; expected some of {', '.join(map(str, NAMES))}")
 
     def digest(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of all that it follows from."""

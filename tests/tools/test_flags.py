@@ -29,6 +29,7 @@ from spikecut.tools.flags import Flag, check_words, flags_of
             "did you mean 'test'?",
         ),
         ("simulate gesture x", "WHAT 'gesture': expected one of gestures, nmnist", "did you mean 'gestures'?"),
+        ("simulate gestures x --version 3", "--version '3': expected one of 1, 2", ""),
         ("cost x --n many", "--n 'many': expected a whole number", ""),
         ("why x --start soon", "--start 'soon': expected a number", ""),
         ("calibrate x --rule conformal --seed -1", "--seed '-1': expected a whole number of 0 or more", ""),

@@ -11,6 +11,7 @@ from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, printable
 from spikecut.pipeline.files.atomic_files import write_text
 from spikecut.sources.datasets.catalog import imitated
 from spikecut.sources.datasets.class_folders import MADE_BY, maker_in
+from spikecut.sources.simulation.beckoning import Beckoning, write_beckoning
 from spikecut.sources.simulation.drawn_people import session_of
 from spikecut.sources.simulation.gestures import DrawnSession, drawn_users, write_lists, write_session
 from spikecut.sources.simulation.repeats import REPEATED, repeats_of, text_of
@@ -40,10 +41,12 @@ def run_simulate(options: "Simulate") -> int:
     """
     if options.what in COUNTERPARTS:
         return run_counterpart(options)
-    if options.images is not None or options.count is not None or options.complete:
+    if options.images is not None or options.complete or (options.count is not None and options.what != "beckon"):
         raise ConfigError(
             f"{options.what} are drawn, not made from pictures", hint="leave --images, --count and --complete out"
         )
+    if options.what == "beckon":
+        return _beckon(options)
     folder, users, overwrite = options.folder, options.users, options.overwrite
     sessions, origin, version = _drawn(options)
     if not sessions:
@@ -74,6 +77,20 @@ def _drawn(options: "Simulate") -> tuple[list[DrawnSession | DrawnScene], str, i
     if options.what == "movements":
         return [movement_scene(user, seconds, seed) for user in users], origin, IN_DEPTH
     return [mixed_scene(user, seconds, seed, quick=quick) for user in users], origin, IN_DEPTH
+
+
+def _beckon(options: "Simulate") -> int:
+    """A class folder of a gesture that no shipped network knows."""
+    folder, n, seed, version = options.folder, options.count or 1, options.seed, options.version
+    people = [Beckoning(user, n, seed, version) for user in drawn_users(options.users, options.part)]
+    if not people:
+        raise ConfigError(f"none of {options.users} users belongs to the {options.part} part", hint="--users 29")
+    _claim(folder, f"drawing of seed {seed}, version {version}, beckon", options.overwrite)
+    there = [all((folder / name).is_file() for name in person.names) for person in people]
+    missing = {p.session.name: p for p, done in zip(people, there, strict=True) if options.overwrite or not done}
+    written(partial(write_beckoning, folder), missing, options.jobs, len(people))
+    print(f"{folder}: {n * len(people)} drawn gestures 'right hand beckon' of {len(people)} people")
+    return 0
 
 
 def run_counterpart(options: "Simulate") -> int:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikecut.sources.datasets.gesture_labels import GESTURES
-from spikecut.sources.simulation.choreography import fidget
+from spikecut.sources.simulation.choreography import NAMES, fidget
 from spikecut.sources.simulation.gestures import IMAGE_US, gesture_s, pause_s
 from spikecut.sources.simulation.scenes.gestures_in_depth import play_gesture
 from spikecut.sources.simulation.scenes.movements import MOVEMENTS, Movement, User, bridge
@@ -55,7 +54,7 @@ def acts_of(
                 user = MOVEMENTS[what].after or user
             else:
                 lasts = _images(min(gesture_s(rng), 3.0) if quick else gesture_s(rng))
-                yield Act(GESTURES[what], what, t, t := t + lasts, user)
+                yield Act(NAMES[what], what, t, t := t + lasts, user)
         if seconds is not None and t - start_us >= seconds * 1e6:
             break
     yield Act(PAUSE, None, t, t + _pause(performs, rng, quick=quick), user)

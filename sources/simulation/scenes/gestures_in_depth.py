@@ -4,8 +4,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
-from spikecut.sources.datasets.gesture_labels import GESTURES
-from spikecut.sources.simulation.choreography import Hands, perform
+from spikecut.sources.simulation.choreography import NAMES, Hands, perform
 from spikecut.sources.simulation.scenes.moves_of_others import pass_by
 from spikecut.sources.simulation.scenes.moves_of_the_room import shadow
 from spikecut.sources.simulation.scenes.poses import aimless, eased
@@ -18,6 +17,7 @@ _FORWARD = {  # how far before the shoulder the hands are, in metres, and how fa
     "air drums": (0.08, 0.26, 0.4),
     "air guitar": (0.05, 0.18, 0.2),
     "other gestures": (-0.02, 0.22, 0.5),
+    "right hand beckon": (0.12, 0.34, 0.5),
 }
 _BESIDE = (-0.02, 0.14, 0.25)  # waves and circles are made beside the body, nearly in its plane
 
@@ -52,7 +52,7 @@ def in_depth(label: int, hands: Hands, rng: np.random.Generator) -> Float64[ndar
     Of the roll one hand is ahead while the other is behind. A tilt shears the picture and never mirrors it, so what
     is clockwise stays so.
     """
-    name = GESTURES[label]
+    name = NAMES[label]
     low, high, tilt = _FORWARD.get(name, _BESIDE)
     base = rng.uniform(low, high)
     deep = np.empty((*hands.shape[:2], 3))

@@ -19,7 +19,7 @@ from spikecut.sources.datasets.base import FrameSpec
 from spikecut.sources.datasets.frames import binner_for
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, Movement
 from spikecut.sources.datasets.segments import cut
-from spikecut.sources.simulation.choreography import TURN
+from spikecut.sources.simulation.choreography import NAMES, TURN
 from spikecut.sources.simulation.conditions import AS_DRAWN, Condition
 from spikecut.sources.simulation.gestures import BRIGHT, FLICKER, IMAGE_US, LIGHTINGS, ORDER, OneUser, Sway
 from spikecut.sources.simulation.pixel import see
@@ -56,9 +56,9 @@ class DrawnScene(OneUser):
         if self.lighting not in LIGHTINGS:
             raise ConfigError(f"lighting {self.lighting!r}; expected one of {', '.join(LIGHTINGS)}")
         for one in self.order:
-            if one not in MOVEMENTS and not (isinstance(one, int) and 0 <= one < len(GESTURES)):
+            if one not in MOVEMENTS and one not in NAMES:
                 raise ConfigError(
-                    f"order: found {one!r}; expected a class from 0 to {len(GESTURES) - 1}, or a movement",
+                    f"order: found {one!r}; expected one of {', '.join(map(str, NAMES))}, or a movement",
                     hint=f"movements are {', '.join(MOVEMENTS)}",
                 )
         if not self.order or (self.seconds is not None and not self.seconds > 0):

@@ -14,7 +14,8 @@ class Simulate:
     """Record drawn people or pictures with a simulated event camera, in the layouts of real data sets.
 
     gestures writes whole sessions of drawn people in the layout of DVS128 Gesture. movements writes sessions in which
-    people walk, sit, drink, carry or pass, and nobody makes a gesture; mixed, sessions of both. nmnist, ncaltech101 and
+    people walk, sit, drink, carry or pass, and nobody makes a gesture; mixed, sessions of both. beckon writes a class
+    folder of a gesture that is none of the eleven: something to teach a network. nmnist, ncaltech101 and
     cifar10dvs write simulated counterparts of the data sets of these names. They are made from pictures in the way of
     the originals, for users who do not have the original recordings.
 
@@ -34,7 +35,8 @@ class Simulate:
     images: Annotated[Path | None, NoDefault] = None
     """For the counterparts: a folder or a zip archive of <class>/<picture>."""
     count: Annotated[int | None, COUNT, NoDefault] = None
-    """For the counterparts: the largest number of pictures in a class. Default: as in the original."""
+    """For the counterparts: the largest number of pictures in a class. For beckon: how often each person does, at
+    most 10. Default: as in the original; once."""
     complete: bool = False
     """For ncaltech101 and cifar10dvs: as many recordings of every class as in the original. Those without a picture of
     their own show one of their class and part (train, calibration, test) again, with other noise."""
@@ -43,8 +45,8 @@ class Simulate:
     quick: bool = False
     """For the gestures: none lasts more than 3 s, and pauses are short; enough where only their beginnings count."""
     version: Literal[1, 2] = 1
-    """For the gestures: the version of the drawing. In 2 people have depth, and more than arms moves; movements and
-    mixed are always 2."""
+    """For the gestures and beckon: the version of the drawing. In 2 people have depth, and more than arms moves;
+    movements and mixed are always 2."""
     minutes: Annotated[float, Within(0.05, 600)] = 1.0
     """For movements and mixed: how long each session is at least."""
     part: Part = "all"
