@@ -51,6 +51,7 @@ def facts_of(card: ModelCard) -> dict[str, Any]:
     return {
         "network": card.name,
         "classes": list(card.classes),
+        "rejects": list(card.rejects),
         "step_us": spec.step_us,
         "channels": list(CHANNELS[spec.inputs]),
         "frame": [spec.frame.width, spec.frame.height],

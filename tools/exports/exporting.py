@@ -43,10 +43,12 @@ def run_export(options: "Export") -> int:
     state = {name: list(shape) for name, shape in state_shapes(graph).items()} if form == "onnx" else {}
     if options.json:
         about = {"file": str(path), "to": form, "bytes": len(content), "frame": list(graph.entry.shape)}
-        print(json.dumps({**about, "outputs": graph.n_outputs, "state": state}))
+        print(json.dumps({**about, "outputs": graph.n_outputs, "rejects": list(card.rejects), "state": state}))
         return SAME
     print(printable(f"{path}: one step of {card.name} ({card.spec.step_us / 1000:g} ms), {len(content):,} bytes"))
     print(f"frame {'x'.join(map(str, graph.entry.shape))}, {graph.n_outputs} outputs")
+    if card.rejects:
+        print(printable(f"answers that are no gesture: {', '.join(card.rejects)}"))
     for name, shape in state.items():
         print(f"state {name} {'x'.join(map(str, shape)) or 'a number'}")
     return SAME
@@ -87,7 +89,8 @@ def opened(path: Path, form: _Format, card: ModelCard) -> Stepped:
     """An exported file.
 
     Raises:
-        ModelError: if it cannot be read, or was exported from other weights than those of `card`.
+        ModelError: if it cannot be read, was exported from other weights than those of `card`, or rejects other classes
+            (a file of an earlier version names none).
     """
     file: Stepped = OnnxFile(path) if form == "onnx" else NirFile(path)
     stored = str(file.facts.get("weights_sha256"))
@@ -96,6 +99,9 @@ def opened(path: Path, form: _Format, card: ModelCard) -> Stepped:
             f"{path}: exported from weights {stored[:12]}; those of {card.name} are {card.weights_sha256[:12]}",
             hint="export it again, or name its own network with --model",
         )
+    rejects = file.facts.get("rejects", [])
+    if rejects != list(card.rejects):
+        raise ModelError(f"{path}: rejects {rejects}; {card.name} rejects {list(card.rejects)}", hint="export it again")
     return file
 
 

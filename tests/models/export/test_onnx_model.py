@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,8 @@ def test_the_facts_of_the_card_are_in_the_file(tmp_path: Path) -> None:
     assert facts["frame"] == facts["sensor"] == [34, 34]
     assert facts["weights_sha256"] == card.weights_sha256
     assert facts["state"] == ["membrane_1", "membrane_2", "membrane_3"]
+    assert facts["rejects"] == []
+    assert facts_of(replace(card, rejects=("7",)))["rejects"] == ["7"]
     assert json.dumps(facts)
 
 

@@ -1,6 +1,7 @@
 """`spikecut export` writes files that are their network, and says of a file whether it is."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 
 from spikecut.models.engines.lowering import lowered
 from spikecut.models.export.onnx import onnx_model
-from spikecut.models.files.opening import load_module
+from spikecut.models.files.opening import SHIPPED, load_module
 from spikecut.tools.cli import main
 from spikecut.tools.exports.comparing import Comparison, drawn_clips
+from spikecut.tools.exports.exporting import format_of, opened
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -30,6 +32,25 @@ def test_an_exported_file_is_its_network(
     found = json.loads(capsys.readouterr().out)
     assert (found["same"], found["n_steps"], found["decisions"]) == (True, 5, 0)
     assert (found["n_differ"], found["n_clips"]) == (0, 5)
+
+
+@pytest.mark.parametrize("form", ["onnx", "nir"])
+def test_classes_that_are_no_gesture_are_in_the_file_and_compared(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of both formats; a file that rejects nothing is not that of a network that does."""
+    if form == "nir":
+        pytest.importorskip("nir", reason="nir is not installed")
+    card = json.loads((SHIPPED / "nmnist.json").read_text())
+    shutil.copy(SHIPPED / "nmnist.safetensors", tmp_path)
+    (tmp_path / "nmnist.json").write_text(json.dumps({**card, "rejects": ["8", "1"]}))
+    network, out = str(tmp_path / "nmnist.safetensors"), tmp_path / f"with.{form}"
+    assert main(["export", "--model", network, "--out", str(out)]) == 0
+    assert "answers that are no gesture: 8, 1" in capsys.readouterr().out
+    assert opened(out, format_of(None, out), load_module(network)[1]).facts["rejects"] == ["8", "1"]
+    assert main(["export", "--model", network, "--check", str(out), "--steps", "5"]) == 0
+    assert main(["export", "--model", "nmnist", "--check", str(out), "--steps", "5"]) == 2
+    assert "rejects ['8', '1']; nmnist rejects []" in capsys.readouterr().err
 
 
 def test_the_json_lists_the_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
