@@ -267,6 +267,15 @@ def test_the_command_writes_movements_and_keeps_them_apart(tmp_path: Path, capsy
     assert main([*words[:-1], "4"]) == 2  # other people are not mixed in
 
 
+@pytest.mark.parametrize("more", [(), ("no gesture",), ("no gesture", "beckoning")])
+def test_a_network_may_know_more_than_the_drawn_gestures_behind_them(more: tuple[str, ...]) -> None:
+    people = DrawnPeople(2, quick=True)
+    assert people.numbered((*GESTURES, *more), "it") == tuple(range(11))
+    for others in (("no gesture", *GESTURES), GESTURES[:-1], GESTURES[::-1]):
+        with pytest.raises(ConfigError, match="it names others"):
+            people.numbered(others, "it")
+
+
 def test_drawn_people_of_version_2_are_another_data_set() -> None:
     first_ones, second = (DrawnPeople(2, quick=True, version=version) for version in (1, 2))
     assert [e.label for e in first_ones.examples("all")] == [e.label for e in second.examples("all")]
