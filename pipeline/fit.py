@@ -67,6 +67,7 @@ class FittedBinner:
 
     fit: Fit
     step_us: int
+    max_silence_bins: int = 1_000
 
     @property
     def frame_size(self) -> SensorSize:
@@ -79,7 +80,8 @@ class FittedBinner:
         Raises:
             EventError: if a batch comes from another sensor, or leaves a gap to the batch before it.
         """
-        return CountBinner(self.fit.frame, self.step_us).bins(self._moved(batches))
+        binner = CountBinner(self.fit.frame, self.step_us, max_silence_bins=self.max_silence_bins)
+        return binner.bins(self._moved(batches))
 
     def _moved(self, batches: Iterable[EventBatch]) -> Iterator[EventBatch]:
         fit = self.fit

@@ -67,6 +67,7 @@ def check_view(view: View, items: Sequence[Item], truth: str, summary: Summary) 
                 if isinstance(item, Step) and item.index == 0:
                     opened.expect(truth)
                 opened.write(item)
+                opened.idle()
             opened.expect(None)
         opened.finish(summary)
     assert [contents(item) for item in items] == before

@@ -109,7 +109,7 @@ class FakeScreen:
     def imshow(self, title: str, image: Any) -> None:
         self.shown.append(image)
 
-    def waitKey(self, ms: int) -> int:
+    def waitKeyEx(self, ms: int) -> int:
         return self.key
 
     def getWindowProperty(self, title: str, which: int) -> float:

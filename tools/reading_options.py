@@ -1,5 +1,7 @@
 """From the flags that all commands share to the options of reading."""
 
+from dataclasses import replace
+
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import SensorSize
 from spikecut.pipeline.filters.parsing import filters_from
@@ -38,6 +40,17 @@ def read_options(options: FileOptions) -> ReadOptions:
         filters=filters_from(options.filter),
         fit=fit,
     )
+
+
+def starting_at(reading: ReadOptions, after_us: int) -> ReadOptions:
+    """The options that read the same stretch from so many µs after its beginning.
+
+    >>> later = starting_at(ReadOptions(start_us=2_000_000, duration_us=5_000_000), 1_000_000)
+    >>> later.start_us, later.duration_us
+    (3000000, 4000000)
+    """
+    left_us = None if reading.duration_us is None else reading.duration_us - after_us
+    return replace(reading, start_us=reading.start_us + after_us, duration_us=left_us)
 
 
 def _layout(options: FileOptions) -> TextLayout | None:

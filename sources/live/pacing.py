@@ -1,4 +1,4 @@
-"""Playing a recording at the pace of its sensor, or any other, and saying by how much that failed."""
+"""The schedule of playing: when each moment of a recording is due, and by how much playing was late."""
 
 import time
 from collections import deque
@@ -51,26 +51,60 @@ class Lag:
         return f"lag {p50:.1f} ms (p99 {p99:.1f}, most {self.most_ms:.1f}, at the end {self.behind_ms[-1]:.1f})"
 
 
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The wall-clock time of every moment of the sensor's clock: `origin_us` is due at `origin_s`.
+
+    Each time is computed from the origin, never from the time before: rounding does not add up, so a stream of a day
+    does not drift.
+
+    Raises:
+        ConfigError: if the speed is not above 0.
+
+    >>> Schedule(origin_s=10.0, origin_us=1_000_000, speed=0.5).due_s(1_200_000)
+    10.4
+    """
+
+    origin_s: float
+    origin_us: int
+    speed: float
+
+    def __post_init__(self) -> None:
+        if not self.speed > 0:
+            raise ConfigError(f"a speed of {self.speed}; expected a factor above 0: 1 is the pace of the sensor")
+
+    def due_s(self, time_us: int) -> float:
+        """When a moment is due, in seconds of the wall clock."""
+        return self.origin_s + (time_us - self.origin_us) * 1e-6 / self.speed
+
+    def skipped(self, from_us: int, to_us: int) -> "Schedule":
+        """The schedule that goes on at `to_us` when `from_us` is due: what lies between takes no time."""
+        return Schedule(self.due_s(from_us), to_us, self.speed)
+
+    def at_speed(self, speed: float, time_us: int) -> "Schedule":
+        """The schedule that changes its speed at a moment."""
+        return Schedule(self.due_s(time_us), time_us, speed)
+
+
 def paced(frames: Iterable[Frame], speed: float, clock: Clock, lag: Lag) -> Iterator[Frame]:
     """Every bin, not before its end has come on a clock that runs `speed` times as fast as the sensor's.
 
     A delay does not grow: the next bins come at once until the schedule is met again, and
     `lag` gets for each bin how long after its due time it had been dealt with. A reset of the recording's
-    clock, or a gap in it, starts a new schedule. The frames are the same at every speed.
+    clock, or a gap in it, takes no time. The frames are the same at every speed.
 
     Raises:
         ConfigError: if the speed is not above 0.
     """
-    if not speed > 0:
-        raise ConfigError(f"a speed of {speed}; expected a factor above 0: 1 is the pace of the sensor")
-    origin_s = 0.0
-    origin_us: int | None = None
-    expected = None
+    schedule = Schedule(clock.now_s(), 0, speed)
+    before: Frame | None = None
     for frame in frames:
-        if origin_us is None or (frame.segment, frame.start_us) != expected:
-            origin_s, origin_us = clock.now_s(), frame.start_us
-        expected = frame.segment, frame.end_us
-        due_s = origin_s + (frame.end_us - origin_us) * 1e-6 / speed
+        if before is None:
+            schedule = Schedule(clock.now_s(), frame.start_us, speed)
+        elif (frame.segment, frame.start_us) != (before.segment, before.end_us):
+            schedule = schedule.skipped(before.end_us, frame.start_us)
+        before = frame
+        due_s = schedule.due_s(frame.end_us)
         if (early_s := due_s - clock.now_s()) > 0:
             clock.sleep_s(early_s)
         yield frame

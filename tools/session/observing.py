@@ -10,28 +10,45 @@ from spikecut.pipeline.events import NOTHING_LOST, DropCounts, Frame
 from spikecut.pipeline.recognition import Onset, recognise
 from spikecut.pipeline.results import Decision, Item, Rejection, Step, StopReason
 from spikecut.pipeline.runner import watch
+from spikecut.sources.live.pacing import Clock, Lag
+from spikecut.sources.live.playing import Bin
 from spikecut.tools.session.opening import OpenNetwork
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counts over the frames that pass: events used, events lost, sensor time."""
+    """Counts over the frames that pass: events used, events lost, sensor time.
+
+    `playing` counts the jumps and rounds before the last frame (`Bin.playing`), `begun_us` is where that one began.
+    """
 
     n_events: int = 0
     sensor_us: int = 0
     start_us: int | None = None
     end_us: int = 0
     lost: DropCounts = NOTHING_LOST
+    playing: int = 0
+    begun_us: int = 0
 
     def over(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The same frames, each counted before it is handed on."""
         for frame in frames:
-            self.start_us = frame.start_us if self.start_us is None else self.start_us
+            if self.start_us is None:
+                self.start_us = self.begun_us = frame.start_us
             self.end_us = frame.end_us
             self.n_events += frame.n_events
             self.sensor_us += frame.end_us - frame.start_us
             self.lost += frame.lost
             yield frame
+
+    def over_bins(self, bins: Iterable[Bin], clock: Clock, lag: Lag) -> Iterator[Frame]:
+        """The frames of bins; `lag` gets how long after its due time each had been dealt with."""
+        for one in bins:
+            if one.playing != self.playing:
+                self.playing, self.begun_us = one.playing, one.frame.start_us
+            yield from self.over((one.frame,))
+            if one.due_s is not None:
+                lag.add((clock.now_s() - one.due_s) * 1000)
 
     def since_start(self, time_us: int) -> int:
         """A time of the recording's clock, counted from the first frame."""

@@ -1,9 +1,9 @@
 """Opens the inputs and outputs of `spikecut run`: the network with its cutoff, the recording with labels, the views."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +26,10 @@ from spikecut.sources.datasets.gesture_labels import (
     read_labels,
 )
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
+from spikecut.sources.live.controls import Controls
 from spikecut.tools.cutoff_lookup import find_cutoff, rejecting_for, warn_of_fits
 from spikecut.tools.frame_streams import network_for, open_for, say_fits
-from spikecut.tools.reading_options import read_options
+from spikecut.tools.reading_options import read_options, starting_at
 from spikecut.tools.views import VIEWS
 from spikecut.tools.views.base import View, ViewKind, ViewOptions, Wish
 
@@ -53,7 +54,7 @@ class OpenNetwork:
 
 @dataclass(frozen=True, slots=True)
 class OpenStream:
-    """A recording as the frames of a network; nothing is read before `frames` is iterated.
+    """A recording as the frames of a network; `read` gives them from a time on, in µs from the first event.
 
     `truth` is the label that its folder names, `spans` are the labelled gestures of a session, each None if unknown.
     `movements` are labelled, too, but no gestures. `fit` says how another sensor is shown to the network, empty for its
@@ -64,11 +65,16 @@ class OpenStream:
     network: OpenNetwork
     format: str
     sensor: SensorSize
-    frames: Iterable[Frame]
+    read: Callable[[int], Iterable[Frame]]
     truth: int | None
     spans: tuple[GestureSpan, ...] | None
     fit: str = ""
     movements: tuple[Movement, ...] = ()
+
+    @property
+    def frames(self) -> Iterable[Frame]:
+        """All frames; nothing is read before they are iterated."""
+        return self.read(0)
 
     @property
     def class_name(self) -> str | None:
@@ -108,8 +114,10 @@ def revise_us_for(revise_ms: float, card: ModelCard) -> int:
     return round(1000 * revise_ms)
 
 
-def open_stream(path: Path, network: OpenNetwork, reading: ReadOptions = DEFAULTS) -> OpenStream:
-    """A recording for a network, with its labels.
+def open_stream(
+    path: Path, network: OpenNetwork, reading: ReadOptions = DEFAULTS, *, max_gap_us: int | None = None
+) -> OpenStream:
+    """A recording for a network, with its labels. Where no event comes for longer than `max_gap_us`, a gap begins.
 
     Raises:
         ConfigError: if its sensor does not fit the network.
@@ -121,7 +129,15 @@ def open_stream(path: Path, network: OpenNetwork, reading: ReadOptions = DEFAULT
     say_fits(fits, reading)
     if network.fitted is not None:
         warn_of_fits({network.decider.rule: network.fitted}, str(fits))
-    frames = on_sensor(binner.bins(recording), str(path), recording.sensor)
+    if max_gap_us is not None:
+        binner = replace(binner, max_silence_bins=max(1, max_gap_us // card.spec.step_us))
+
+    def read(start_us: int) -> Iterable[Frame]:
+        if reading.duration_us is not None and start_us >= reading.duration_us:
+            return ()
+        part = open_for(path, card, starting_at(reading, start_us))[0] if start_us else recording
+        return on_sensor(binner.bins(part), str(path), recording.sensor)
+
     truth = card.classes.index(path.parent.name) if path.parent.name in card.classes else None
     labels = labels_of(path, card)
     return OpenStream(
@@ -129,7 +145,7 @@ def open_stream(path: Path, network: OpenNetwork, reading: ReadOptions = DEFAULT
         network=network,
         format=recording.format,
         sensor=recording.sensor,
-        frames=frames,
+        read=read,
         truth=truth,
         spans=None if labels is None else labels.spans,
         fit=str(fits),
@@ -162,7 +178,7 @@ def view_options(options: "Run") -> ViewOptions:
             raise ConfigError(f"there is no view {name!r}", hint=hint)
         named[name] = _file_of(name, target)
     window = {"auto": None, "on": True, "off": False}[options.window]
-    return ViewOptions(named, options.save, options.overwrite, window, parse_speed(options.speed))
+    return ViewOptions(named, options.save, options.overwrite, window, Controls(parse_speed(options.speed)))
 
 
 def open_views(network: OpenNetwork, options: ViewOptions, stack: ExitStack) -> list[View]:

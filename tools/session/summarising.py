@@ -9,6 +9,7 @@ from typing import Any
 from spikecut.pipeline.metrics.session_score import Match, Matcher, Outcome, Score
 from spikecut.pipeline.results import Decision, Item, Rejection, Step
 from spikecut.sources.live.pacing import Lag
+from spikecut.sources.live.playing import Player
 from spikecut.tools.session import decision_text as lines
 from spikecut.tools.session.observing import Tally
 from spikecut.tools.session.opening import OpenStream
@@ -20,16 +21,22 @@ class Report:
 
     def __init__(self, stream: OpenStream, tally: Tally, *, as_json: bool) -> None:
         self.stream, self.tally, self.as_json = stream, tally, as_json
-        spans = stream.spans
-        self._matcher = None if spans is None else Matcher([(span.label, span.start_us, span.end_us) for span in spans])
+        self._matcher = self._new_matcher()
+        self._score = Score()  # of what was played before the last jump
+        self._playing = 0
+        self._played_us = self._end_us = 0  # all sensor time before the last jump; the recording's time then
         self._n_decisions = self._n_steps = self._n_rejected = 0
 
     def write(self, item: Item) -> None:
         """Counts an item and prints a decision."""
         if isinstance(item, Step):
             self._n_steps += 1
+        if self.tally.playing != self._playing:
+            self._close_matcher(self._end_us)
+            self._playing = self.tally.playing
+        self._end_us = self.tally.end_us
         if self._matcher is not None:
-            self._matcher.begins(self.tally.start_us or 0)
+            self._matcher.begins(self.tally.begun_us)
             self._print_missed(self._matcher.passed(self.tally.end_us))
         if isinstance(item, Decision):
             self._n_decisions += 1
@@ -46,8 +53,8 @@ class Report:
         card, tally = self.stream.network.card, self.tally
         score: Score | None = None
         if self._matcher is not None and complete:
-            self._print_missed(self._matcher.ended(tally.end_us, card.horizon * card.spec.step_us))
-            score = self._matcher.score(tally.sensor_us / 6e7)
+            self._close_matcher(tally.end_us)
+            score = self._score
             if not self.as_json:
                 print(lines.summary_text(score))
         if self.as_json and (score is not None or (tally.lost and not self._n_decisions)):
@@ -61,6 +68,18 @@ class Report:
         return Summary(
             tally.n_events, n_bins, self._n_steps, self._n_decisions, tally.sensor_us, score, self._n_rejected
         )
+
+    def _new_matcher(self) -> Matcher | None:
+        spans = self.stream.spans
+        return None if spans is None else Matcher([(span.label, span.start_us, span.end_us) for span in spans])
+
+    def _close_matcher(self, end_us: int) -> None:
+        """Scores what was played up to a moment of the recording; after it playing goes on elsewhere."""
+        card, played_us = self.stream.network.card, self.tally.sensor_us
+        if self._matcher is not None:
+            self._print_missed(self._matcher.ended(end_us, card.horizon * card.spec.step_us))
+            self._score += self._matcher.score((played_us - self._played_us) / 6e7)
+        self._matcher, self._played_us = self._new_matcher(), played_us
 
     def _print(self, decision: Decision) -> None:
         network, truth = self.stream.network, self.stream.truth
@@ -144,3 +163,14 @@ def totals_text(stream: OpenStream, summary: Summary, tally: Tally, effort: Effo
     if damage := tally.lost.damage:
         causes = ", ".join(f"{n} {cause}" for cause, n in damage.events_by_cause().items())
         yield f"damaged: {damage.total} events lost ({causes}); spikecut info says where"
+
+
+def gaps_text(player: Player) -> Iterator[str]:
+    """What was played more than once, from elsewhere, or not at all, for people."""
+    if player.n_rounds > 1:
+        yield f"played {player.n_rounds} times"
+    if player.n_jumps:
+        yield f"{player.n_jumps} jumps: gestures that were not played are not missed"
+    if player.n_gaps:
+        gaps = "1 gap" if player.n_gaps == 1 else f"{player.n_gaps} gaps"
+        yield f"skipped {gaps} without events, {player.skipped_us / 1e6:.2f} s in all"

@@ -18,6 +18,7 @@ from spikecut.pipeline.errors import EnvironmentProblem
 from spikecut.pipeline.metrics.session_score import Score
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.results import Item
+from spikecut.sources.live.controls import Controls
 
 
 class Closed(Exception):
@@ -63,6 +64,14 @@ class View(Protocol):
         """
         ...
 
+    def idle(self) -> None:
+        """Called again and again while the loop waits for the next bin, for views that listen to keys.
+
+        Raises:
+            Closed: to end the run.
+        """
+        ...
+
     def finish(self, summary: Summary) -> None:
         """The run is over: a file is complete after this, a window closed."""
         ...
@@ -79,14 +88,14 @@ class ViewOptions:
     """The options of views from the command line.
 
     `named` are the views of `--view NAME` or `--view NAME=TARGET`, with their target or None. `window` None is
-    automatic, `speed` None as fast as possible.
+    automatic. `controls` take the keys that a view listens to; their `speed` is None for as fast as possible.
     """
 
     named: dict[str, Path | None] = field(default_factory=dict)
     save: Path | None = None
     overwrite: bool = False
     window: bool | None = None
-    speed: float | None = None
+    controls: Controls = field(default_factory=Controls)
 
 
 class Wish(Enum):

@@ -7,17 +7,27 @@ import time
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
 from spikecut.models.card import ModelCard
 from spikecut.pipeline.errors import EnvironmentProblem
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.results import Decision, Item
+from spikecut.sources.live.controls import Controls, hints
 from spikecut.sources.opencv import opencv
 from spikecut.tools.views.base import Closed, Summary, ViewKind, ViewOptions, Wish
+from spikecut.tools.views.canvas import PAGE_WIDTH, Canvas, Font
 from spikecut.tools.views.overlay import Overlay
 from spikecut.tools.views.overlay_view import OverlayOptions, OverlayView, overlay_options
 
 _IMAGES_PER_S = 25.0
-_QUIT = (ord("q"), 27)  # q or Escape
+_STRIP = 26  # the height of the line of keys, in units of a page
+_ARROWS = {
+    65361: "left", 65363: "right",  # X11
+    2424832: "left", 2555904: "right", 63234: "left", 63235: "right",  # Windows, macOS
+}  # fmt: skip
 _HOW_TO_GET_ONE = "pip uninstall opencv-python-headless && pip install opencv-python"
 _NO_WINDOWS = 9  # exit code of the trial below if OpenCV was built without windows
 _TRIAL = f"""
@@ -32,16 +42,17 @@ except cv2.error:
 class WindowSink(OverlayView):
     """A `View` that shows the overlay in a window: at most 25 images a second, every decision among them.
 
-    Items that come faster than they can be drawn are skipped, so the window hardly slows the recognition. The keywords
-    are those of `Overlay`.
+    Items that come faster than they can be drawn are skipped, so the window hardly slows the recognition. Its keys
+    press `controls`, a line below the picture names them. The other keywords are those of `Overlay`.
 
     Raises:
         EnvironmentProblem: if this OpenCV has no windows.
         Closed: from `write`, once the window is closed or q is pressed.
     """
 
-    def __init__(self, **drawing: Unpack[OverlayOptions]) -> None:
+    def __init__(self, controls: Controls | None = None, **drawing: Unpack[OverlayOptions]) -> None:
         super().__init__(Overlay(**drawing))
+        self._controls = controls or Controls()
         self._title = "spikecut"
         self._cv2: Any = opencv()
         self._drawn_s = 0.0
@@ -56,14 +67,35 @@ class WindowSink(OverlayView):
     def write(self, item: Item) -> None:
         """Takes the next item, and draws it if there is time."""
         self.see(item)
-        now = time.monotonic()
-        if now - self._drawn_s < 1 / _IMAGES_PER_S and not isinstance(item, Decision):
-            return
-        self._drawn_s = now
-        self._cv2.imshow(self._title, self.draw())
-        pressed = self._cv2.waitKey(1) & 0xFF
-        if pressed in _QUIT or self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) < 1:
+        if self._is_time() or isinstance(item, Decision):
+            self._show()
+
+    def idle(self) -> None:
+        """Listens to keys, and shows what they have changed."""
+        if self._is_time():
+            self._show()
+
+    def _is_time(self) -> bool:
+        return time.monotonic() - self._drawn_s >= 1 / _IMAGES_PER_S
+
+    def _show(self) -> None:
+        self._drawn_s = time.monotonic()
+        self._cv2.imshow(self._title, np.vstack([self.draw(), self._strip()]))
+        code = int(self._cv2.waitKeyEx(1))
+        if code >= 0:
+            self._controls.press(_ARROWS.get(code & 0x3FFFFF) or chr(code & 0xFF))
+        if self._controls.stopped or self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) < 1:
             raise Closed("the window was closed")
+
+    def _strip(self) -> UInt8[ndarray, "h w 3"]:
+        """The line below the picture: the keys, and the pace that they have chosen."""
+        style = self.overlay.style
+        height = 2 * round(_STRIP * style.scale / 2)
+        image = np.full((height, self.overlay.size_wh[0], 3), style.ground[::-1], np.uint8)
+        canvas, middle = Canvas(image, style.scale), _STRIP / 2
+        width = canvas.text(str(self._controls), PAGE_WIDTH - 20, middle, Font(12, style.text), room=200, right=True)
+        canvas.text(hints(), 20, middle, Font(12, style.muted), room=PAGE_WIDTH - 60 - width)
+        return image
 
     def finish(self, summary: Summary) -> None:
         """Closes the window; the score is on the terminal."""
@@ -101,9 +133,9 @@ def window_problem() -> EnvironmentProblem | None:
     return None
 
 
-def window_of(card: ModelCard, decider: CutoffDecider[Any]) -> WindowSink:
-    """The overlay in a window, for one network and one cutoff."""
-    return WindowSink(**overlay_options(card, decider))
+def window_of(card: ModelCard, decider: CutoffDecider[Any], controls: Controls | None = None) -> WindowSink:
+    """The overlay in a window, for one network and one cutoff; its keys press `controls`."""
+    return WindowSink(controls, **overlay_options(card, decider))
 
 
 def _without_windows() -> EnvironmentProblem:
@@ -111,12 +143,12 @@ def _without_windows() -> EnvironmentProblem:
 
 
 def _make_window(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptions) -> WindowSink:
-    return window_of(card, decider)
+    return window_of(card, decider, options.controls)
 
 
 def _wish_window(options: ViewOptions) -> Wish:
     if options.window is None:
-        return Wish.no if options.speed is None else Wish.if_possible
+        return Wish.no if options.controls.speed is None else Wish.if_possible
     return Wish.yes if options.window else Wish.no
 
 

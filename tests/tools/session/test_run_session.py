@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from spikecut.pipeline.results import Decision, Item
+from spikecut.sources.live.controls import Controls
+from spikecut.sources.live.playing import Player
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
 from spikecut.tools.cli import main
 from spikecut.tools.commands.watch.run import Run
+from spikecut.tools.session import opening
 from spikecut.tools.session.run import run_run
+from spikecut.tools.session.summarising import Report
 
 from fakes import FakeClock
 
@@ -47,6 +52,68 @@ def test_decisions_are_the_same_at_every_speed(session: Path, capsys: pytest.Cap
         return capsys.readouterr().out
 
     assert at("max") == at("1") == at("0.3") == at("50")
+
+
+def test_a_recording_played_three_times_gives_its_decisions_three_times(
+    session: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["run", str(session), "--json"]) == 0
+    *once, summary = said(capsys.readouterr().out)
+    n_jumps, begin = [0], Player._next_start_us
+
+    def three_times(self: Player, n_bins: int) -> int | None:
+        n_jumps[0] += 1
+        return begin(self, n_bins) if n_jumps[0] < 3 else None
+
+    monkeypatch.setattr(Player, "_next_start_us", three_times)
+    assert main(["run", str(session), "--json", "--loop"]) == 0
+    captured = capsys.readouterr()
+    *thrice, last = said(captured.out)
+    assert [one["time_us"] for one in thrice] == [one["time_us"] for one in once] * 3
+    assert [one["outcome"] for one in thrice] == [one["outcome"] for one in once] * 3
+    for name in ("gestures", "right", "wrong", "missed", "decisions"):
+        assert last["summary"][name] == 3 * summary["summary"][name]  # type: ignore[index]
+
+
+def test_a_jump_over_a_gesture_does_not_miss_it(
+    session: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the first decision a key seeks 10 s ahead, over the second gesture and the beginning of the third."""
+    controls, write, pressed = Controls(None), Report.write, list[str]()
+
+    def press(report: Report, item: Item) -> None:
+        write(report, item)
+        if isinstance(item, Decision) and not pressed:
+            for key in "ff":
+                pressed.append(key)
+                controls.press(key)
+
+    monkeypatch.setattr(Report, "write", press)
+    monkeypatch.setattr(opening, "Controls", lambda speed: controls)
+    assert main(["run", str(session), "--json", "--window", "off"]) == 0
+    captured = capsys.readouterr()
+    *decisions, last = said(captured.out)
+    summary = last["summary"]
+    assert isinstance(summary, dict)
+    assert decisions[0]["outcome"] == "right"
+    assert (summary["gestures"], summary["missed"]) == (len(decisions), 0)
+    assert "1 jumps: gestures that were not played are not missed" in captured.err
+
+
+def test_a_silence_is_cut_at_max_gap_and_that_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """3 s without an event: 0.5 s of it is played, whatever the speed."""
+    lines = [f"{t},{t // 100 % 128},60,1" for t in (*range(0, 200_000, 100), *range(3_200_000, 3_400_000, 100))]
+    (tmp_path / "gap.csv").write_text("\n".join(["t_us,x,y,p", *lines]))
+    words = ["run", str(tmp_path / "gap.csv"), "--sensor", "128x128", "--model", "gestures", "--max-gap", "0.5"]
+    for speed in ("max", "50"):
+        assert main([*words, "--speed", speed, "--window", "off"]) == 0
+        captured = capsys.readouterr()
+        assert "skipped 1 gap without events, 2.5" in captured.err
+        assert "  4000 events  0.9" in captured.err
+    assert main(words[:-2]) == 0
+    captured = capsys.readouterr()
+    assert "skipped" not in captured.err
+    assert "  4000 events  3.40 s" in captured.err
 
 
 def test_a_paced_run_says_how_much_it_lagged(session: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ import pytest
 from spikecut.pipeline.errors import EnvironmentProblem
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.results import Rest
+from spikecut.sources.live.controls import Controls
 from spikecut.tools.cli import main
 from spikecut.tools.views import window
 from spikecut.tools.views.base import Closed
@@ -49,6 +50,41 @@ def test_what_comes_faster_than_it_can_be_drawn_is_skipped(monkeypatch: pytest.M
 def test_q_escape_and_closing_the_window_end_the_run(monkeypatch: pytest.MonkeyPatch, screen: FakeScreen) -> None:
     with sink(monkeypatch, screen) as shown, pytest.raises(Closed):
         shown.write(passing(0))
+
+
+@pytest.mark.parametrize(
+    ("code", "state"), [(ord(" "), "paused, 1x"), (ord("-"), "0.5x"), (ord("+") | 0x100000, "2x"), (-1, "1x")]
+)
+def test_keys_of_the_window_steer_the_recording(monkeypatch: pytest.MonkeyPatch, code: int, state: str) -> None:
+    screen, controls = FakeScreen(key=code), Controls(1.0)
+    monkeypatch.setattr(window, "opencv", lambda: screen)
+    with WindowSink(controls, names=["a", "b"], horizon=5, step_us=1000) as shown:
+        shown.idle()
+    assert str(controls) == state
+    assert len(screen.shown) == 1
+
+
+@pytest.mark.parametrize(("code", "jump_us"), [(65361, -5_000_000), (65363, 5_000_000), (2555904, 5_000_000)])
+def test_arrows_seek(monkeypatch: pytest.MonkeyPatch, code: int, jump_us: int) -> None:
+    controls = Controls(1.0)
+    monkeypatch.setattr(window, "opencv", lambda: FakeScreen(key=code))
+    with WindowSink(controls, names=["a", "b"], horizon=5, step_us=1000) as shown:
+        shown.write(passing(0))
+    assert controls.take_jump_us() == jump_us
+
+
+def test_the_keys_are_named_below_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, controls = FakeScreen(), Controls(1.0)
+    monkeypatch.setattr(window, "opencv", lambda: screen)
+    with WindowSink(controls, names=["a", "b"], horizon=5, step_us=1000) as shown:
+        shown.write(passing(0))
+        controls.paused = True
+        shown._drawn_s = 0.0
+        shown.idle()
+    first, second = (image[540:] for image in screen.shown)
+    assert first.shape == (26, 960, 3)
+    assert (first[:, :600] != first[0, 0]).any(), "no hints"
+    assert (first != second).any(), "the state is not shown"
 
 
 def test_an_opencv_without_windows_is_an_environment_problem(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import tyro
 
 from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import (
+    DURATION,
     EngineOptions,
     FitOptions,
     ModelOfSensor,
@@ -27,6 +28,8 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
 
     $ spikecut run user24_led.aedat --speed 1
 
+    $ spikecut run user24_led.aedat --speed 0.5 --start 10 --duration 20 --loop
+
     $ spikecut run Test/7/00016.bin --model nmnist --json --save seven.mp4
     """
 
@@ -42,7 +45,14 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     once: bool = False
     """Stop at the first decision."""
     speed: str = "max"
-    """The speed of playing: 1 as recorded, 0.25 at a quarter of that, max without waiting."""
+    """The pace of playing: 1 as recorded, 0.1 at a tenth of that, max without waiting. Decisions do not depend on it.
+    At a pace, keys of the terminal and the window pause (space), pass one bin (.), seek 5 s (b, f), halve or double
+    the speed (-, +) and quit (q)."""
+    loop: bool = False
+    """Play again and again, until q, Ctrl-C or a closed window; with --once until the first decision."""
+    max_gap: Annotated[float | None, DURATION, tyro.conf.arg(metavar="SECONDS", help_behavior_hint="")] = None
+    """Where no event comes for so many seconds, leave out the rest of that gap: no bins, no waiting, and the network
+    starts from rest behind it. What was left out is printed. Default: 1000 bins."""
     window: Literal["auto", "on", "off"] = "auto"
     """Show the overlay in a window; auto: if --speed is a number and there is a display."""
     save: Annotated[Path | None, NoDefault] = None

@@ -1,0 +1,123 @@
+"""Playing a recording bin by bin: at a pace, again and again, from another place, one bin at a time.
+
+What is played depends on where one seeks and never on the pace: a faster or slower clock hands on the same bins.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from spikecut.pipeline.events import Frame
+from spikecut.sources.live.controls import Controls
+from spikecut.sources.live.pacing import Clock, Schedule
+
+_SLICE_S = 0.02  # the longest sleep: keys act within this time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bin:
+    """A frame on its way to the loop.
+
+    `due_s` is when its end is due on the wall clock, None where nothing is waited for. `playing` counts from 0 and is
+    one more after every jump and every new round of the recording.
+    """
+
+    frame: Frame
+    due_s: float | None
+    playing: int = 0
+
+
+@dataclass(slots=True)
+class Player:
+    """Hands on the bins that `read(position)` gives, each when it is due; `read` begins µs after the first event.
+
+    A new round or a jump begins a new segment, at which a network starts from rest. `position_us` is the place in the
+    recording, `skipped_us` the length of the `n_gaps` gaps that took no time. `idle` is called while the player waits.
+    """
+
+    read: Callable[[int], Iterable[Frame]]
+    clock: Clock
+    controls: Controls
+    loops: bool = False
+    idle: Callable[[], None] = lambda: None
+    position_us: int = 0
+    skipped_us: int = 0
+    n_gaps: int = 0
+    n_jumps: int = 0
+    n_rounds: int = 0
+
+    def __iter__(self) -> Iterator[Bin]:
+        start_us: int | None = 0
+        playing = segment = index = 0
+        while start_us is not None:
+            n_bins = 0
+            frames = iter(self.read(start_us))
+            first_segment, first_index = segment, index
+            for one in self._played(frames, start_us, playing):
+                n_bins += 1
+                if playing:
+                    frame = one.frame
+                    moved = frame.segment + first_segment, frame.index + first_index
+                    one = replace(one, frame=replace(frame, segment=moved[0], index=moved[1]))
+                segment, index = one.frame.segment + 1, one.frame.index + 1
+                yield one
+            playing += 1
+            start_us = self._next_start_us(n_bins)
+
+    def _next_start_us(self, n_bins: int) -> int | None:
+        """Where playing goes on after a jump or at the end of the recording; None if it is over."""
+        if self.controls.stopped:
+            return None
+        if self.controls.wants_jump:
+            self.n_jumps += 1
+            return max(0, self.position_us + self.controls.take_jump_us())
+        self.n_rounds += 1
+        return 0 if self.loops and (n_bins or self.position_us) else None
+
+    def _played(self, frames: Iterator[Frame], start_us: int, playing: int) -> Iterator[Bin]:
+        """The bins up to the next jump; times are those of the recording."""
+        schedule: Schedule | None = None
+        before: Frame | None = None
+        self.position_us = start_us
+        for frame in frames:
+            if before is not None and (frame.segment, frame.start_us) != (before.segment, before.end_us):
+                schedule = None if schedule is None else schedule.skipped(before.end_us, frame.start_us)
+                gap_us = max(0, frame.start_us - before.end_us)
+                self.skipped_us, self.n_gaps = self.skipped_us + gap_us, self.n_gaps + (gap_us > 0)
+                self.position_us += gap_us
+            before = frame
+            schedule = self._waited(frame, schedule)
+            if self.controls.stopped or self.controls.wants_jump:
+                return
+            yield Bin(frame, None if schedule is None else schedule.due_s(frame.end_us), playing)
+            self.position_us += frame.end_us - frame.start_us
+
+    def _waited(self, frame: Frame, schedule: Schedule | None) -> Schedule | None:
+        """Returns when the end of a bin is due, or when a key ends the waiting, with the schedule from then on."""
+        clock, controls = self.clock, self.controls
+        while not controls.stopped and not controls.wants_jump:
+            if controls.paused:
+                if controls.take_step():
+                    return _from_now(clock, controls, frame.end_us)
+                schedule = None
+                self._wait(_SLICE_S)
+                continue
+            if controls.speed is None:
+                return None
+            if schedule is None:
+                schedule = _from_now(clock, controls, frame.start_us)
+            elif controls.speed != schedule.speed:
+                schedule = schedule.at_speed(controls.speed, frame.start_us)
+            early_s = 0.0 if schedule is None else schedule.due_s(frame.end_us) - clock.now_s()
+            if early_s <= 0:
+                return schedule
+            self._wait(min(early_s, _SLICE_S))
+        return schedule
+
+    def _wait(self, seconds: float) -> None:
+        self.clock.sleep_s(seconds)
+        self.idle()
+
+
+def _from_now(clock: Clock, controls: Controls, time_us: int) -> Schedule | None:
+    """The schedule on which a moment is due now."""
+    return None if controls.speed is None else Schedule(clock.now_s(), time_us, controls.speed)
