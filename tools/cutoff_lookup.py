@@ -12,7 +12,7 @@ from spikecut.models.policy.network import PolicyPlanner
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.rules import RULES
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff, load_cutoff
-from spikecut.pipeline.rules.rejection import DEFAULT, Rejecting
+from spikecut.pipeline.rules.rejection import DEFAULT, Level, Rejecting
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.pipeline.rules.thresholds import confidence, never
 
@@ -60,23 +60,33 @@ def find_cutoff(wanted: str | None, weights: Path, card: ModelCard) -> FittedCut
     return replace(fitted, cutoff=replace(rule, planner=policy))
 
 
-def rejecting_for(wanted: str | None, fitted: FittedCutoff, card: ModelCard) -> Rejecting:
-    """Which answers are none at a level of sensitivity; None is `normal` where the cutoff has levels, else no level.
-
-    The classes of the card that are no gesture are none at every level, `off` included.
+def level_for(wanted: str | None, fitted: FittedCutoff, card: ModelCard) -> tuple[str, Level] | None:
+    """The level of sensitivity of this name; None is `normal` where the cutoff has levels, else no level, as `off` is.
 
     Raises:
         ConfigError: if the cutoff has no levels.
     """
     levels = fitted.sensitivity
     if wanted == "off" or (wanted is None and levels is None):
-        return Rejecting(card.no_gestures)
+        return None
     if levels is None:
         raise ConfigError(
             f"--sensitivity {wanted}: the cutoff {fitted.cutoff.rule!r} of network {card.name!r} has no levels",
             hint="spikecut calibrate FOLDER --gesture-free SESSIONS fits them",
         )
-    return Rejecting(card.no_gestures, levels.level(wanted or DEFAULT).threshold)
+    return wanted or DEFAULT, levels.level(wanted or DEFAULT)
+
+
+def rejecting_for(wanted: str | None, fitted: FittedCutoff, card: ModelCard) -> Rejecting:
+    """Which answers are none at a level of sensitivity (`level_for`).
+
+    The classes of the card that are no gesture are none at every level, `off` included.
+
+    Raises:
+        ConfigError: if the cutoff has no levels.
+    """
+    level = level_for(wanted, fitted, card)
+    return Rejecting(card.no_gestures) if level is None else Rejecting(card.no_gestures, level[1].threshold)
 
 
 def cutoffs_for(wanted: Sequence[str], weights: Path, card: ModelCard) -> dict[str, FittedCutoff]:

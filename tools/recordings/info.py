@@ -153,6 +153,7 @@ def print_info(report: RecordingInfo) -> None:
 
 def run_info(options: "Info") -> int:
     """The command, also for pictures: 0 if the recording is sound, 3 if a part of it was lost."""
+    assert options.file is not None  # `Info.run`
     if is_about_pictures(options.file):
         return run_picture_info(options.file, as_json=options.json)
     reading = read_options(options)

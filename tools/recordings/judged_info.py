@@ -67,6 +67,7 @@ def run_judged_info(options: "Info", model: str) -> int:
         ConfigError: if the network looks at pictures, or the fit is a window that does not lie on the sensor.
         ModelError: if there is no such network or cutoff.
     """
+    assert options.file is not None  # `Info.run`
     weights = opening.locate(model)
     card = opening.card_of(weights)
     if INPUTS[card.spec.input_kind].still:

@@ -1,5 +1,6 @@
 """`spikecut run`: one recording, classified as it plays, as early as the evidence allows."""
 
+import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +15,9 @@ from spikecut.sources.datasets.labelled_events import LabelledEvents, empty_sent
 from spikecut.sources.live.controls import Controls
 from spikecut.sources.live.pacing import Clock, Lag, WallClock
 from spikecut.sources.live.playing import Player
+from spikecut.tools.cutoff_lookup import level_for
 from spikecut.tools.reading_options import read_options
+from spikecut.tools.rejection_rates import level_object, rates_text
 from spikecut.tools.session.observing import Stopwatch, Tally, observed, until_answered, without_short_end
 from spikecut.tools.session.opening import OpenNetwork, OpenStream, open_network, open_stream, open_views, view_options
 from spikecut.tools.session.run_image import run_picture
@@ -42,6 +45,7 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
         if shown.save is not None or shown.controls.speed is not None or shown.window or shown.named or options.loop:
             raise ConfigError("a picture stands still: there is nothing to film or to play", hint="spikecut why draws")
         return run_picture(options.file, network, as_json=options.json)
+    say_level(options, network)
     max_gap_us = None if options.max_gap is None else round(options.max_gap * 1e6)
     stream = open_stream(options.file, network, read_options(options), max_gap_us=max_gap_us)
     return _play(stream, options, shown, clock or WallClock())
@@ -120,3 +124,12 @@ def _idle(views: Sequence[View], controls: Controls) -> None:
 def _end_if_stopped(controls: Controls) -> None:
     if controls.stopped:
         raise Closed("stopped with q")
+
+
+def say_level(options: "Run", network: OpenNetwork) -> None:
+    """Says at the beginning which level of sensitivity is used, with its two measured rates, where there is one."""
+    level = None if network.fitted is None else level_for(options.sensitivity, network.fitted, network.card)
+    if level is not None and options.json:
+        print(json.dumps({"sensitivity": level_object(*level)}), flush=True)
+    elif level is not None:
+        print(rates_text(*level), file=sys.stderr)

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from spikecut.models.files import opening
-from spikecut.pipeline.metrics.intervals import rate_bound, share_bound
+from spikecut.pipeline.metrics.intervals import garwood, rate_bound, share_bound
 from spikecut.pipeline.rules.cutoff_file import load_cutoff
 from spikecut.sources.simulation.gestures import DrawnSession, write_lists, write_session
 from spikecut.tools.batch.continuous import alarm_counts
 from spikecut.tools.cli import main
+from spikecut.tools.rejection_rates import rates_text
 
 Said = list[dict[str, Any]]
 CUTOFF = "gestures.confidence-1pt.json"
@@ -140,6 +141,64 @@ def test_normal_is_the_level_where_none_is_named_and_off_is_none(
     low = said(capsys, *cutoff, "--sensitivity", "low")
     assert "no gesture" not in kinds(off)
     assert len([one for one in kinds(low) if one not in ("no gesture", "summary")]) < len(off) - 1
+
+
+@pytest.mark.parametrize("wanted", [None, "low", "high"])
+def test_a_run_begins_with_the_measured_rates_of_its_level(
+    wanted: str | None, session: Path, levels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sensitivity = load_cutoff(levels).sensitivity
+    assert sensitivity is not None
+    level = sensitivity.level(wanted or "normal")
+    words = ["run", str(session), "--cutoff", str(levels), *(["--sensitivity", wanted] if wanted else [])]
+    assert main([*words, "--json"]) == 0
+    first = json.loads(capsys.readouterr().out.splitlines()[0])["sensitivity"]
+    assert (first["level"], first["threshold"]) == (wanted or "normal", level.threshold)
+    alarms, rejected = first["rates"]["false_alarms"], first["rates"]["rejected"]
+    assert (alarms["n"], rejected["n"], rejected["of"]) == (level.alarms, level.rejected, 3)
+    rate = garwood(level.alarms, level.minutes)
+    assert list(alarms["per_minute"].values()) == pytest.approx([rate.value, rate.low, rate.high], abs=1e-6)
+    assert main(words) == 0
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[0] == rates_text(wanted or "normal", level)
+    assert f"{level.alarms} in {level.minutes:.1f} min" in captured.err
+    assert "sensitivity" not in captured.out
+
+
+def test_without_a_level_nothing_is_said_of_one(
+    session: Path, levels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["--model", "gestures"], ["--cutoff", str(levels), "--sensitivity", "off"]):
+        assert main(["run", str(session), *words]) == 0
+        assert "sensitivity" not in "".join(capsys.readouterr())
+
+
+def test_info_of_a_network_lists_its_cutoffs_and_their_levels(
+    levels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("gestures.safetensors", "gestures.json", "gestures.ltt-1pt.json"):
+        shutil.copy(opening.SHIPPED / name, tmp_path)
+    shutil.copy(levels, tmp_path)
+    sensitivity = load_cutoff(levels).sensitivity
+    assert sensitivity is not None
+    words = ["info", "--model", str(tmp_path / "gestures.safetensors")]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    for name, level in sensitivity.levels().items():
+        assert rates_text(name, level) in text
+    assert "confidence-1pt (default), fitted on 3:" in text
+    assert "ltt-1pt, fitted on 1,044: With 95 % confidence" in text
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["cutoffs"]) == {"confidence-1pt", "ltt-1pt"}
+    assert found["cutoffs"]["ltt-1pt"]["sensitivity"] is None
+    assert found["cutoffs"]["confidence-1pt"]["sensitivity"]["low"]["threshold"] == sensitivity.low.threshold
+    assert main([*words, "--cutoff", "ltt-1pt"]) == 0
+    text = capsys.readouterr().out
+    assert "sensitivity: none is fitted" in text
+    assert "confidence-1pt" not in text
+    assert main(["info"]) == 2
+    assert "neither a file nor a network" in capsys.readouterr().err
 
 
 def test_a_cutoff_without_levels_has_no_sensitivity(session: Path, capsys: pytest.CaptureFixture[str]) -> None:

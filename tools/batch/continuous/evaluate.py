@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from spikecut.tools.cutoff_lookup import cutoffs_for, rejecting_for, warn_of_fit
 from spikecut.tools.flags import command_line
 from spikecut.tools.frame_streams import network_for
 from spikecut.tools.reading_options import read_options
+from spikecut.tools.rejection_rates import level_object
 from spikecut.tools.session.opening import revise_us_for
 
 if TYPE_CHECKING:
@@ -72,9 +72,10 @@ def run_continuous(options: "Evaluate") -> int:
 
 
 def sensitivities(rules: Mapping[str, FittedCutoff], wanted: str | None) -> dict[str, Any]:
-    """The level of every rule that has one, as it was fitted."""
+    """The level of every rule that has one, as it was fitted, and its two measured rates."""
     levels = {name: rule.sensitivity for name, rule in rules.items() if rule.sensitivity and wanted != "off"}
-    return {name: {"level": wanted or DEFAULT, **asdict(one.level(wanted or DEFAULT))} for name, one in levels.items()}
+    level = wanted or DEFAULT
+    return {name: level_object(level, one.level(level)) for name, one in levels.items()}
 
 
 def check_onset(card: ModelCard) -> None:

@@ -63,7 +63,8 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     json: bool = False
     """Print one JSON object for each decision. After a labelled session, or if events were left out and
     nothing was decided, a last line {"summary": ...} has always the same keys; without labels those of the
-    score are null. `dropped` counts the events that were left out so far, by cause."""
+    score are null. `dropped` counts the events that were left out so far, by cause. With a level of sensitivity
+    a first line {"sensitivity": ...} has its two measured rates."""
 
     @classmethod
     def more_help(cls) -> str:
