@@ -21,6 +21,7 @@ from spikecut.tools.commands.measure.replay import Replay
 from spikecut.tools.commands.measure.report import Report
 from spikecut.tools.commands.measure.results import Results
 from spikecut.tools.commands.watch.demo import Demo
+from spikecut.tools.commands.watch.doctor import Doctor
 from spikecut.tools.commands.watch.info import Info
 from spikecut.tools.commands.watch.run import Run
 from spikecut.tools.commands.watch.why import Why
@@ -32,6 +33,7 @@ COMMANDS: dict[str, type[Command]] = {
     "replay": Replay,
     "join": Join,
     "info": Info,
+    "doctor": Doctor,
     "convert": Convert,
     "cut": Cut,
     "recipe": Recipe,

@@ -1,0 +1,1 @@
+"""`spikecut doctor`: a look at an installation, and a trial of it."""
