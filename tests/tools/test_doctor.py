@@ -1,7 +1,6 @@
 """Truths about `doctor`: what it calls sound is sound, what is broken is named, with a way to mend it."""
 
 import json
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -12,14 +11,7 @@ from spikecut.models.files import opening
 from spikecut.sources.formats import FORMATS, written_formats
 from spikecut.tools.cli import main
 from spikecut.tools.doctor import installation, self_test
-from spikecut.tools.doctor.installation import Finding
 from spikecut.tools.views.encoders import ANIMATIONS, CODECS
-
-
-def only(findings: Callable[[], object]) -> Finding:
-    (one,) = findings()  # type: ignore[misc]
-    assert isinstance(one, Finding)
-    return one
 
 
 def test_this_installation_is_sound_and_everything_in_the_tables_was_tried(capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,6 +108,6 @@ def test_damaged_weights_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     weights.write_bytes(data)
     with monkeypatch.context() as patched:
         patched.setattr(opening, "SHIPPED", tmp_path)
-        found = only(self_test.networks)
+        (found,) = self_test.networks()
     assert found.state == "broken"
     assert found.detail.startswith("nmnist: ")
