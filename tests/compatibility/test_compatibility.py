@@ -196,6 +196,7 @@ def test_the_command_runs_as_a_module_on_files_of_before() -> None:
 # Their default is the network that knows the classes of the data, which for recordings of digits is the same.
 ELSEWHERE = {(name, "model"): ["None", "str | None"] for name in ("replay", "calibrate", "evaluate")}
 ELSEWHERE["evaluate", "out"] = ["None", "Path | None"]  # needed as before, but not with --continuous
+ELSEWHERE["info", "file"] = ["None", "Path | None"]  # without one it says what a network is
 
 
 @pytest.mark.parametrize("name", NAMES["commands"])

@@ -57,7 +57,7 @@ def extras() -> Iterator[Finding]:
             hint = f"pip install '{DISTRIBUTION}[{extra}]'"
             yield Finding(thing, "absent", f"{', '.join(missing)} not installed", hint)
             continue
-        wrong = [found for found in map(package, members) if found.state == "broken"]
+        wrong = [one for one in map(package, members) if one.state == "broken"]
         versions = ", ".join(f"{one.name} {_version(one.name)}" for one in members)
         yield Finding(thing, "broken" if wrong else "ok", "; ".join(one.detail for one in wrong) or versions)
 
@@ -114,7 +114,7 @@ def _written(thing: str, folder: Path, hint: str) -> Finding:
 
 def _both_wheels() -> Iterator[Finding]:
     """Two wheels of OpenCV lie in one folder: the later one has overwritten the other, whatever their versions say."""
-    there = {name: found for name in ("opencv-python", "opencv-python-headless") if (found := _version(name))}
+    there = {name: _version(name) for name in ("opencv-python", "opencv-python-headless") if _version(name)}
     if len(set(there.values())) > 1:
         both = ", ".join(f"{name} {version}" for name, version in there.items())
         hint = "pip install --force-reinstall opencv-python-headless, or both of one version"
