@@ -30,6 +30,7 @@ from spikecut.sources.simulation.conditions import Condition
 from spikecut.sources.simulation.drawn_people import VERSIONS
 from spikecut.sources.simulation.gestures import drawn_users
 from spikecut.tools.batch.passes.progress import Progress, shown
+from spikecut.tools.cutoff_lookup import find_cutoff
 
 N_USERS = 30  # 360 gestures a row: 95 % right has an interval of 92.2 to 96.8 %
 _DAVIS, _VGA = SensorSize(240, 180), SensorSize(640, 480)
@@ -97,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     about = {
         "network": card.weights_sha256,
         "cutoff": chosen.cutoff or card.default_cutoff,
+        "fitted_on": find_cutoff(chosen.cutoff, weights, card).data,
         "seed": chosen.seed,
         "version": chosen.version,
     }
