@@ -23,7 +23,7 @@ from spikecut.tools.session.opening import OpenNetwork, OpenStream, open_network
 from spikecut.tools.session.run_image import run_picture
 from spikecut.tools.session.summarising import Effort, Report, gaps_text, totals_text
 from spikecut.tools.session.terminal_keys import terminal_keys
-from spikecut.tools.views.base import Closed, View, ViewOptions
+from spikecut.tools.views.base import Closed, Judging, View, ViewOptions
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.watch.run import Run
@@ -110,6 +110,8 @@ def _watch(items: Iterable[Item], report: Report, views: Sequence[View], control
         for view in views:
             if stream.spans is not None and isinstance(item, Step) and item.index == 0:
                 view.expect(stream.class_at(item.frame.end_us))
+            if report.verdict is not None and isinstance(view, Judging):
+                view.judge(*report.verdict)
             view.write(item)
     _end_if_stopped(controls)
 

@@ -26,9 +26,11 @@ class Report:
         self._playing = 0
         self._played_us = self._end_us = 0  # all sensor time before the last jump; the recording's time then
         self._n_decisions = self._n_steps = self._n_rejected = 0
+        self.verdict: tuple[Outcome, str | None] | None = None  # on the last item, in a labelled session
 
     def write(self, item: Item) -> None:
         """Counts an item and prints a decision."""
+        self.verdict = None
         if isinstance(item, Step):
             self._n_steps += 1
         if self.tally.playing != self._playing:
@@ -90,6 +92,8 @@ class Report:
             else:
                 match = self._matcher.revised(decision.label)
             truth = self.stream.spans[match.span].label if match.outcome is not Outcome.false_alarm else None
+            labelled = self.stream.spans[match.span].label if match.span >= 0 else None
+            self.verdict = match.outcome, None if labelled is None else network.card.classes[labelled]
         if self.as_json:
             reading: dict[str, Any] = {"fit": self.stream.fit, "dropped": self.tally.lost.events_by_cause()}
             if network.revise_us:

@@ -15,7 +15,7 @@ import numpy as np
 
 from spikecut.models.card import ModelCard
 from spikecut.pipeline.errors import EnvironmentProblem
-from spikecut.pipeline.metrics.session_score import Score
+from spikecut.pipeline.metrics.session_score import Outcome, Score
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.results import Item
 from spikecut.sources.live.controls import Controls
@@ -80,6 +80,15 @@ class View(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Closes the view. After an error an incomplete file does not get the final name."""
+        ...
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """A view that also shows the verdict on answers in a labelled session."""
+
+    def judge(self, outcome: Outcome, truth: str | None) -> None:
+        """The verdict, as printed, on the decision that is written next, and the true class, if one is labelled."""
         ...
 
 

@@ -146,11 +146,12 @@ class Overlay:
         probability = softmax(total)
         shown = shown_classes(probability)
         decision = scene.decision
-        leader = decision.label if decision else int(np.argmax(total)) if scene.total is not None else None
+        rests = scene.total is None or scene.resting  # then no bar stands out
+        leader = decision.label if decision else None if rests else int(np.argmax(total))
         rows = min(_TALLEST_ROW * len(shown), _BARS_HEIGHT)
         bars = Box(column.x, column.y + _CAPTION, column.width, rows)
         few = "" if len(self.names) <= MOST_BARS else f"top {len(shown)} of {len(self.names)} classes · "
-        self._caption(canvas, column, column.y + 5, "evidence", few + "softmax of the summed output")
+        self._caption(canvas, column, column.y + 5, "evidence", few + "confidence")
         panel = Panel(canvas, bars, self.style)
         draw_bars(panel, self.names, probability, leader, decision is not None, scene.truth)
         below = Box(column.x, bars.bottom + 12, column.width, column.bottom - bars.bottom - 12)

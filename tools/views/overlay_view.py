@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from spikecut.models.card import ModelCard
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.metrics.session_score import Outcome
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.results import Item
 from spikecut.tools.views.overlay import Overlay
@@ -47,6 +48,14 @@ class OverlayView:
             ConfigError: if no class is called `truth`.
         """
         self._scene = self._scene.expecting(self._label(truth))
+
+    def judge(self, outcome: Outcome, truth: str | None) -> None:
+        """The verdict on the decision that is seen next.
+
+        Raises:
+            ConfigError: if no class is called `truth`.
+        """
+        self._scene = self._scene.judged(outcome, self._label(truth))
 
     def see(self, item: Item) -> None:
         """Adds an item to the scene."""

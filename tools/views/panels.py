@@ -161,14 +161,14 @@ def draw_ticks(panel: Panel, window_us: int) -> None:
         canvas.text(words, left, box.y + box.height / 2, Font(11, style.muted), room=width + 1)
 
 
-def draw_mark(canvas: Canvas, x: float, y: float, style: OverlayStyle, right: bool) -> None:
-    """A check mark or a cross on a disc of radius 11: they differ in shape, not only in colour."""
-    canvas.disc(x, y, 11, style.right if right else style.warning)
-    if right:
-        canvas.line([(x - 5, y + 0.5), (x - 1.5, y + 4.5), (x + 5.5, y - 4)], style.ground, 2.6)
-    else:
-        canvas.line([(x - 4.2, y - 4.2), (x + 4.2, y + 4.2)], style.ground, 2.6)
-        canvas.line([(x - 4.2, y + 4.2), (x + 4.2, y - 4.2)], style.ground, 2.6)
+def draw_mark(canvas: Canvas, x: float, y: float, style: OverlayStyle, right: bool, radius: float = 11) -> None:
+    """A check mark or a cross on a disc: they differ in shape, not only in colour."""
+    canvas.disc(x, y, radius, style.right if right else style.warning)
+    tick = [[(-5.0, 0.5), (-1.5, 4.5), (5.5, -4.0)]]
+    cross = [[(-4.2, -4.2), (4.2, 4.2)], [(-4.2, 4.2), (4.2, -4.2)]]
+    for stroke in tick if right else cross:
+        points = [(x + dx * radius / 11, y + dy * radius / 11) for dx, dy in stroke]
+        canvas.line(points, style.ground, 2.6 * radius / 11)
 
 
 def _arrow(canvas: Canvas, x: float, y: float, style: OverlayStyle) -> None:

@@ -15,6 +15,7 @@ from numpy import ndarray
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.evidence.probability import softmax as softmax_of_logits
+from spikecut.pipeline.metrics.session_score import Outcome
 from spikecut.pipeline.results import Decision, Item, Rejection, Rest
 from spikecut.sources.opencv import opencv
 
@@ -27,8 +28,9 @@ class Scene:
     """One recording up to now. `truth` is the right label, where it is known.
 
     `activity[p, y, x]` holds the fading events, one value for `shrink` x `shrink` pixels of the sensor.
-    `scores` are the decider's, one a step. `seen_us` is how much of the recording has passed. `rejected` says that
-    what moved was no gesture; it stays while the network looks again.
+    `scores` are the decider's, one a step. `seen_us` is how much of the window has passed. `rejected` says that what
+    moved was no gesture; it stays while the network looks again. `verdict` is that on the decision, where a session is
+    labelled, `past` those on all answers so far. `began_us` and `now_us` are the recording's first and present moment.
     """
 
     title: str = ""
@@ -45,6 +47,10 @@ class Scene:
     decision: Decision | None = None
     resting: bool = False
     rejected: bool = False
+    verdict: Outcome | None = None
+    past: tuple[Outcome, ...] = ()
+    began_us: int | None = None
+    now_us: int = 0
 
     def after(self, item: Item, *, tau_us: int, room_wh: tuple[int, int]) -> "Scene":
         """The scene one item later.
@@ -63,7 +69,11 @@ class Scene:
             seen_us = max(self.seen_us, item.time_us - start_us)
             return replace(self, start_us=start_us, seen_us=seen_us, total=item.total, decision=item, rejected=False)
         goes_on = self.rejected and not self.resting
-        fresh = Scene(self.title, self.truth, self.activity, self.white, self.shrink, rejected=goes_on)
+        fresh = replace(
+            Scene(self.title, self.truth, self.activity, self.white, self.shrink, rejected=goes_on),
+            past=self.past,
+            began_us=self.began_us,
+        )
         before = fresh if item.index == 0 else self
         return replace(
             before._with_frame(item.frame, tau_us, room_wh),
@@ -74,6 +84,10 @@ class Scene:
     def expecting(self, truth: int | None) -> "Scene":
         """The same scene with another right label, or none."""
         return replace(self, truth=truth)
+
+    def judged(self, outcome: Outcome, truth: int | None) -> "Scene":
+        """The same scene with the verdict on its next decision, and the right label, if one is labelled."""
+        return replace(self, truth=truth, verdict=outcome, past=(*self.past, outcome))
 
     def _with_frame(self, frame: Frame, tau_us: int, room_wh: tuple[int, int]) -> "Scene":
         channels, height, width = frame.pixels.shape
@@ -92,6 +106,8 @@ class Scene:
             seen_us=max(self.seen_us, frame.end_us - start_us),
             n_events=self.n_events + frame.n_events,
             n_lost=self.n_lost + frame.lost.damage.total,
+            began_us=frame.start_us if self.began_us is None else self.began_us,
+            now_us=frame.end_us,
         )
 
 

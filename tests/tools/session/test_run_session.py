@@ -15,6 +15,7 @@ from spikecut.tools.commands.watch.run import Run
 from spikecut.tools.session import opening
 from spikecut.tools.session.run import run_run
 from spikecut.tools.session.summarising import Report
+from spikecut.tools.views.overlay_view import OverlayView
 
 from fakes import FakeClock
 
@@ -44,6 +45,32 @@ def test_a_session_is_named_as_it_happens_and_scored(session: Path, capsys: pyte
     assert all(0 < int(str(d["delay_us"])) < 1_700_000 for d in first)
     n_answers = summary["right"] + summary["wrong"] + summary["repeated"] + summary["false_alarms"]
     assert len(decisions) == n_answers
+
+
+def test_pictures_show_the_verdicts_that_are_printed(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of the three labels is taken away, so that its answer is a false alarm."""
+    copy = tmp_path / session.name
+    copy.write_bytes(session.read_bytes())
+    labels = session.with_name(f"{session.stem}_labels.csv").read_text().splitlines()
+    copy.with_name(f"{copy.stem}_labels.csv").write_text("\n".join([*labels[:2], *labels[3:]]) + "\n")
+    shown, see = list[tuple[str, str | None]](), OverlayView.see
+
+    def watched(view: OverlayView, item: Item) -> None:
+        see(view, item)
+        scene = view._scene
+        if isinstance(item, Decision):
+            assert scene.verdict is not None
+            shown.append((scene.verdict.name, None if scene.truth is None else view.overlay.names[scene.truth]))
+            assert [verdict.name for verdict in scene.past] == [outcome for outcome, _ in shown]
+
+    monkeypatch.setattr(OverlayView, "see", watched)
+    assert main(["run", str(copy), "--json", "--save", str(tmp_path / "a.mkv")]) == 0
+    *decisions, _ = said(capsys.readouterr().out)
+    assert [outcome for outcome, _ in shown] == [one["outcome"] for one in decisions]
+    assert ("false_alarm", None) in shown
+    assert all(truth for outcome, truth in shown if outcome != "false_alarm")
 
 
 def test_decisions_are_the_same_at_every_speed(session: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, Frame
+from spikecut.pipeline.metrics.session_score import Outcome
 from spikecut.pipeline.results import Decision, Item, Rejection, Rest, Step, StopReason
 from spikecut.tools.views.overlay import Overlay, summary_card
 from spikecut.tools.views.palette import OverlayStyle
@@ -47,6 +48,16 @@ def drawn(overlay: Overlay, *items: Item, truth: int | None = None) -> UInt8[nda
     return overlay.draw(scene)
 
 
+def judged(overlay: Overlay, *items: Item) -> UInt8[ndarray, "h w 3"]:
+    scene = overlay.begin("walking_07.aedat", 4)
+    for outcome in (Outcome.right, Outcome.wrong, Outcome.repeated, Outcome.false_alarm):
+        for item in items:
+            if isinstance(item, Decision):
+                scene = scene.judged(outcome, None)
+            scene = overlay.see(scene, item)
+    return overlay.draw(scene)
+
+
 def pictures() -> dict[str, UInt8[ndarray, "h w 3"]]:
     limits = [np.inf] * 4 + [2.5] * 16
     plain = Overlay(NAMES, horizon=20, step_us=STEP_US)
@@ -64,20 +75,22 @@ def pictures() -> dict[str, UInt8[ndarray, "h w 3"]]:
         "the recording ended": drawn(plain, *steps, decision(8, 4, StopReason.end_of_stream)),
         "many classes, a large sensor": drawn(many, *[step(k, 300, 40) for k in range(5)], truth=3),
         "no gesture, then the next look": drawn(limited, *steps, Rejection(stopped), *[step(k) for k in range(3)]),
+        "a false alarm after other answers": judged(limited, *steps, stopped),
         "last page": summary_card(["3 of 4 gestures named right", "wrong, missed\t1, 0", "and a line of its own"]),
     }
 
 
 GOLDEN = {
-    "nothing yet": "4d50496aefbef1b5",
-    "deciding": "70e281d8453a0ee9",
-    "decided, right": "63acda50d69a7522",
-    "decided, wrong, then rest": "94698c4d0f32e397",
-    "rest without an answer": "232bcd5871f023fc",
-    "rest before the first step": "af8634b18e870b4c",
-    "the recording ended": "9a6ba7150a64a3c2",
-    "many classes, a large sensor": "7f0b400ed9995f87",
-    "no gesture, then the next look": "47cd209b18e8b381",
+    "nothing yet": "f19e450439b9d807",
+    "deciding": "7033193655bd40f7",
+    "decided, right": "9ec4d4cbd27d2427",
+    "decided, wrong, then rest": "fb06e3be995ca1ba",
+    "rest without an answer": "1367686bc76365c5",
+    "rest before the first step": "5b6557e65e7b1a2d",
+    "the recording ended": "93fca1dcbe0ef38d",
+    "many classes, a large sensor": "ac1cee6fa99660fa",
+    "no gesture, then the next look": "3d2e6fda96bce7a6",
+    "a false alarm after other answers": "ffcb70577b6c6fb1",
     "last page": "afacf841d5ef07c5",
 }
 
