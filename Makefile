@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow mutants fuzz wheel-test check bench picture weights weights-gestures weights-ncaltech101 clean
+.PHONY: help demo test test-slow mutants fuzz wheel-test check bench picture weights weights-gestures weights-ncaltech101 memory-gestures clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -66,6 +66,10 @@ weights-gestures: $(VENV)/installed ## the same for the gestures, on drawn peopl
 	$(BIN)/spikecut calibrate runs/drawn_calibration --model runs/gestures/gestures.safetensors --rule fixed topk confidence ltt --tolerance 0.005 0.01 0.02 --overwrite
 	$(BIN)/spikecut replay runs/drawn_test --model runs/gestures/gestures.safetensors --part test
 	cp runs/gestures/gestures.safetensors runs/gestures/gestures*.json models/weights/
+
+memory-gestures: $(VENV)/installed ## what the network gestures remembers of its classes, for spikecut teach (minutes)
+	$(BIN)/spikecut simulate gestures runs/memory --users 60 --part train --quick --jobs 2
+	$(BIN)/spikecut teach runs/memory --model gestures --remember --out models/weights/gestures
 
 weights-ncaltech101: $(VENV)/installed ## the same for N-Caltech101, simulated: make weights-ncaltech101 IMAGES=<zip of Caltech-101> (an hour and a half)
 	@test -n "$(IMAGES)" || { echo 'usage: make weights-ncaltech101 IMAGES=path/to/caltech101.zip'; exit 2; }

@@ -90,6 +90,7 @@ def _beckon(options: "Simulate") -> int:
     missing = {p.session.name: p for p, done in zip(people, there, strict=True) if options.overwrite or not done}
     written(partial(write_beckoning, folder), missing, options.jobs, len(people))
     print(f"{folder}: {n * len(people)} drawn gestures 'right hand beckon' of {len(people)} people")
+    print(f"next: spikecut teach {folder} --model gestures --out mine", file=sys.stderr)
     return 0
 
 

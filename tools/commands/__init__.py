@@ -13,6 +13,7 @@ from spikecut.tools.commands.fit.calibrate import Calibrate
 from spikecut.tools.commands.fit.combine import Combine
 from spikecut.tools.commands.fit.policy import Policy
 from spikecut.tools.commands.fit.recipe import Recipe
+from spikecut.tools.commands.fit.teach import Teach
 from spikecut.tools.commands.fit.train import Train
 from spikecut.tools.commands.measure.cost import Cost
 from spikecut.tools.commands.measure.evaluate import Evaluate
@@ -38,6 +39,7 @@ COMMANDS: dict[str, type[Command]] = {
     "cut": Cut,
     "recipe": Recipe,
     "train": Train,
+    "teach": Teach,
     "policy": Policy,
     "calibrate": Calibrate,
     "combine": Combine,
