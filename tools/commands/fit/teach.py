@@ -27,7 +27,7 @@ class Teach(FitOptions, FileOptions):
 
     $ spikecut teach my_gestures --model gestures --out mine
 
-    $ spikecut run recording.aedat --model mine
+    $ spikecut teach more_classes --model nmnist --old Train --out mine
     """
 
     uses_torch: ClassVar[bool] = True
