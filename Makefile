@@ -49,7 +49,8 @@ bench: $(VENV)/installed ## times, as ratios measured in one run
 	$(BIN)/python -m benchmarks
 
 picture: $(VENV)/installed ## the README's moving picture
-	$(BIN)/spikecut demo --count 2 --out demo/picture --save docs/demo.webp --overwrite
+	$(BIN)/spikecut demo --count 2 --out demo/picture
+	$(BIN)/spikecut run demo/picture/recordings/user24_natural.aedat --duration 5.3 --save docs/demo.webp --overwrite
 
 weights: $(VENV)/installed ## trains, calibrates and measures the shipped network: make weights DATA=<folder of Train/>
 	@test -n "$(DATA)" || { echo 'usage: make weights DATA=path/to/N-MNIST/Train'; exit 2; }

@@ -48,7 +48,7 @@ def draw_footer(panel: Panel, scene: Scene, note: str) -> None:
     for words, font in reversed([piece for piece in pieces if piece[0]]):
         right -= canvas.text(words, right, middle, font, room=200, right=True) + 22
     left = box.x
-    clock = "" if scene.began_us is None else format_us(scene.now_us - scene.began_us)
+    clock = "" if scene.began_us is None else f"{(scene.now_us - scene.began_us) / 1e6:.2f} s"
     for words, font in ((scene.title, Font(13, style.muted)), (clock, Font(13, style.text, bold=True))):
         left += canvas.text(words, left, middle, font, room=_ROOM_OF_TITLE) + 14
     _draw_past(panel, scene.past, left, right, middle)

@@ -82,15 +82,15 @@ def pictures() -> dict[str, UInt8[ndarray, "h w 3"]]:
 
 GOLDEN = {
     "nothing yet": "f19e450439b9d807",
-    "deciding": "7033193655bd40f7",
-    "decided, right": "9ec4d4cbd27d2427",
-    "decided, wrong, then rest": "fb06e3be995ca1ba",
-    "rest without an answer": "1367686bc76365c5",
-    "rest before the first step": "5b6557e65e7b1a2d",
-    "the recording ended": "93fca1dcbe0ef38d",
-    "many classes, a large sensor": "ac1cee6fa99660fa",
-    "no gesture, then the next look": "3d2e6fda96bce7a6",
-    "a false alarm after other answers": "ffcb70577b6c6fb1",
+    "deciding": "12ca6a767f22bd93",
+    "decided, right": "7187cfcdbcea23cf",
+    "decided, wrong, then rest": "bfb03a705d762093",
+    "rest without an answer": "9d7fc23576c86e58",
+    "rest before the first step": "34f10b07b5d49a1f",
+    "the recording ended": "8e9d44a640167dda",
+    "many classes, a large sensor": "4c0733c7874fd0cf",
+    "no gesture, then the next look": "56b2ea407b7a4222",
+    "a false alarm after other answers": "43452a4b5646d4cf",
     "last page": "afacf841d5ef07c5",
 }
 
