@@ -21,8 +21,13 @@ def test_a_network_that_ships_opens_with_its_cutoffs(weights: Path) -> None:
     assert {name.split("-")[0] for name in cutoffs} >= {"fixed", "topk", "confidence", "ltt"}
     assert all(one.n > 100 and one.promise for one in cutoffs.values())
     assert find_cutoff(None, weights, card).promise
-    files = {path.name for path in weights.parent.glob(f"{weights.stem}.*")}
+    files = {path.name for path in weights.parent.glob(f"{weights.stem}.*")} - {f"{weights.stem}.memory.npz"}
     assert files == {weights.name, f"{weights.stem}.json", *(f"{weights.stem}.{name}.json" for name in cutoffs)}
+
+
+def test_what_the_gestures_are_taught_with_ships_and_is_small() -> None:
+    memory = opening.SHIPPED / "gestures.memory.npz"
+    assert 0 < memory.stat().st_size < 1_000_000
 
 
 def test_the_network_for_n_caltech101_has_the_classes_of_the_set_and_names_the_photographs() -> None:

@@ -26,7 +26,7 @@ from spikecut.tools.reading_options import read_options
 from source_contract import DVS128, WRITERS, pattern
 
 STRETCHES = ("run", "replay", "info", "convert", "cut", "policy", "calibrate", "evaluate", "cost")
-WHOLE = ("why", "train", "recipe")
+WHOLE = ("why", "train", "recipe", "teach")
 
 
 def test_every_command_that_reads_recordings_has_the_options() -> None:
