@@ -23,7 +23,7 @@ from spikecut.tools.session.opening import OpenNetwork, OpenStream, open_network
 from spikecut.tools.session.run_image import run_picture
 from spikecut.tools.session.summarising import Effort, Report, gaps_text, totals_text
 from spikecut.tools.session.terminal_keys import terminal_keys
-from spikecut.tools.views.base import Closed, Judging, View, ViewOptions
+from spikecut.tools.views.base import Closed, Judging, Listening, View, ViewOptions
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.watch.run import Run
@@ -119,7 +119,8 @@ def _watch(items: Iterable[Item], report: Report, views: Sequence[View], control
 def _idle(views: Sequence[View], controls: Controls) -> None:
     """Lets views listen to keys."""
     for view in views:
-        view.idle()
+        if isinstance(view, Listening):
+            view.idle()
     _end_if_stopped(controls)
 
 

@@ -64,14 +64,6 @@ class View(Protocol):
         """
         ...
 
-    def idle(self) -> None:
-        """Called again and again while the loop waits for the next bin, for views that listen to keys.
-
-        Raises:
-            Closed: to end the run.
-        """
-        ...
-
     def finish(self, summary: Summary) -> None:
         """The run is over: a file is complete after this, a window closed."""
         ...
@@ -80,6 +72,19 @@ class View(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Closes the view. After an error an incomplete file does not get the final name."""
+        ...
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """A view that also listens to keys."""
+
+    def idle(self) -> None:
+        """Called again and again while the loop waits for the next bin.
+
+        Raises:
+            Closed: to end the run.
+        """
         ...
 
 

@@ -61,9 +61,6 @@ class OverlayView:
         """Adds an item to the scene."""
         self._scene = self.overlay.see(self._scene, item)
 
-    def idle(self) -> None:
-        """Nothing: a file has no keys."""
-
     def draw(self) -> UInt8[ndarray, "h w 3"]:
         """The scene as a BGR image of its own memory."""
         return self.overlay.draw(self._scene)

@@ -15,6 +15,8 @@ from spikecut.tools.commands.watch.run import Run
 from spikecut.tools.session import opening
 from spikecut.tools.session.run import run_run
 from spikecut.tools.session.summarising import Report
+from spikecut.tools.views import VIEWS
+from spikecut.tools.views.base import ViewKind
 from spikecut.tools.views.overlay_view import OverlayView
 
 from fakes import FakeClock
@@ -170,3 +172,31 @@ def test_a_gesture_nobody_named_is_reported_as_missed(
 def test_a_speed_is_a_factor_or_max(speed: str, session: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(session), "--speed", speed]) == 2
     assert "1 is the pace of the sensor" in capsys.readouterr().err
+
+
+def test_a_view_that_listens_to_no_keys_is_shown_at_a_pace_as_well(
+    session: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Views of others, as they were written before playing was steered by keys."""
+    taken = list[Item]()
+
+    class Plain:
+        def __enter__(self) -> "Plain":
+            return self
+
+        def begin(self, title: str, truth: str | None) -> None: ...
+
+        def expect(self, truth: str | None) -> None: ...
+
+        def write(self, item: Item) -> None:
+            taken.append(item)
+
+        def finish(self, summary: object) -> None: ...
+
+        def __exit__(self, *error: object) -> None: ...
+
+    monkeypatch.setitem(VIEWS, "plain", ViewKind("takes items", lambda card, decider, options: Plain()))
+    options = Run(session, "gestures", json=True, speed="1", window="off", view=("plain",))
+    assert run_run(options, clock=FakeClock()) == 0
+    *decisions, _ = said(capsys.readouterr().out)
+    assert sum(isinstance(item, Decision) for item in taken) == len(decisions)
