@@ -27,6 +27,8 @@ class DropCause(StrEnum):
     noise = "noise"
     hot_pixel = "hot_pixel"
     rate_limit = "rate_limit"
+    queue_full = "queue_full"
+    unplayed = "unplayed"
 
     @property
     def sentence(self) -> str:
@@ -54,6 +56,8 @@ _SENTENCES = {
     DropCause.noise: "the filter takes it for noise: no neighbour fired before it",
     DropCause.hot_pixel: "the filter takes its pixel for a hot one",
     DropCause.rate_limit: "more events a second than the filter lets through",
+    DropCause.queue_full: "its bin waited for the loop, which was too slow, and was dropped",
+    DropCause.unplayed: "its bin waited for the loop when the run was ended",
 }
 _NO_DAMAGE = {
     DropCause.special,
@@ -63,6 +67,8 @@ _NO_DAMAGE = {
     DropCause.noise,
     DropCause.hot_pixel,
     DropCause.rate_limit,
+    DropCause.queue_full,
+    DropCause.unplayed,
 }
 
 

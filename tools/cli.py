@@ -79,19 +79,28 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(error, EnvironmentProblem | InUse):  # InUse: an output that another process is writing
             return ENVIRONMENT
         return UNREADABLE if isinstance(error, SourceError) else USAGE
-    except Terminated:
+    except Terminated as error:
+        _say_notes(error)
         print("terminated", file=sys.stderr)
         return TERMINATED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        _say_notes(error)
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output stopped reading
+    except BrokenPipeError as error:  # the reader of our output stopped reading
+        _say_notes(error)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except OSError as error:  # a folder that cannot be written, a full disk
         place = f"{error.filename}: " if error.filename else ""
         print(printable(f"error: {place}{(error.strerror or str(error)).lower()}"), file=sys.stderr)
         return ENVIRONMENT
+
+
+def _say_notes(error: BaseException) -> None:
+    """Prints what was added to an error on its way, such as where an unfinished file is."""
+    for note in getattr(error, "__notes__", ()):
+        print(printable(note), file=sys.stderr)
 
 
 def _main(argv: list[str]) -> int:

@@ -44,7 +44,7 @@ class Controls:
         if key not in KEYS:
             return False
         if key == "q":
-            self.stopped = True
+            self.stop()
         elif key == " ":
             self.paused = not self.paused
         elif key == ".":
@@ -58,6 +58,10 @@ class Controls:
         elif self.speed is not None:
             self.speed = min(max(self.speed * (2.0 if key == "+" else 0.5), SLOWEST), FASTEST)
         return True
+
+    def stop(self) -> None:
+        """Ends playing."""
+        self.stopped = True
 
     def take_jump_us(self) -> int:
         """How far to jump, in µs of the recording: the sum of all requests since the last call."""

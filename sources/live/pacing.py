@@ -44,11 +44,20 @@ class Lag:
         self.behind_ms.append(behind_ms)
         self.most_ms = max(self.most_ms, behind_ms)
 
-    def __str__(self) -> str:
+    def percentiles(self) -> dict[str, float] | None:
+        """The lag in ms: median, 95 and 99 % of the bins, the most, and that of the last; None if nothing was paced."""
         if not self.behind_ms:
+            return None
+        p50, p95, p99 = np.percentile(self.behind_ms, (50, 95, 99)).tolist()
+        return {"p50": p50, "p95": p95, "p99": p99, "max": self.most_ms, "end": self.behind_ms[-1]}
+
+    def __str__(self) -> str:
+        if (ms := self.percentiles()) is None:
             return "nothing was played"
-        p50, p99 = np.percentile(self.behind_ms, (50, 99))
-        return f"lag {p50:.1f} ms (p99 {p99:.1f}, most {self.most_ms:.1f}, at the end {self.behind_ms[-1]:.1f})"
+        return (
+            f"lag {ms['p50']:.1f} ms (p95 {ms['p95']:.1f}, p99 {ms['p99']:.1f}, most {ms['max']:.1f}, "
+            f"at the end {ms['end']:.1f})"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,13 @@ class Bin:
     """A frame on its way to the loop.
 
     `due_s` is when its end is due on the wall clock, None where nothing is waited for. `playing` counts from 0 and is
-    one more after every jump and every new round of the recording.
+    one more after every jump and every new round of the recording. `n_dropped` bins before it did not reach the loop.
     """
 
     frame: Frame
     due_s: float | None
     playing: int = 0
+    n_dropped: int = 0
 
 
 @dataclass(slots=True)

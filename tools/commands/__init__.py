@@ -24,6 +24,7 @@ from spikecut.tools.commands.measure.results import Results
 from spikecut.tools.commands.watch.demo import Demo
 from spikecut.tools.commands.watch.doctor import Doctor
 from spikecut.tools.commands.watch.info import Info
+from spikecut.tools.commands.watch.live import Live
 from spikecut.tools.commands.watch.run import Run
 from spikecut.tools.commands.watch.why import Why
 from spikecut.tools.options import Command
@@ -31,6 +32,7 @@ from spikecut.tools.options import Command
 COMMANDS: dict[str, type[Command]] = {
     "demo": Demo,
     "run": Run,
+    "live": Live,
     "replay": Replay,
     "join": Join,
     "info": Info,

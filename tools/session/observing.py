@@ -17,11 +17,12 @@ from spikecut.tools.session.opening import OpenNetwork
 
 @dataclass(slots=True)
 class Tally:
-    """Counts over the frames that pass: events used, events lost, sensor time.
+    """Counts over the frames that pass: bins and events used, events lost, sensor time.
 
     `playing` counts the jumps and rounds before the last frame (`Bin.playing`), `begun_us` is where that one began.
     """
 
+    n_bins: int = 0
     n_events: int = 0
     sensor_us: int = 0
     start_us: int | None = None
@@ -36,6 +37,7 @@ class Tally:
             if self.start_us is None:
                 self.start_us = self.begun_us = frame.start_us
             self.end_us = frame.end_us
+            self.n_bins += 1
             self.n_events += frame.n_events
             self.sensor_us += frame.end_us - frame.start_us
             self.lost += frame.lost

@@ -1,18 +1,17 @@
 """The output of `spikecut run`: each decision as it falls, the score of a labelled session, and the time it took."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from spikecut.pipeline.metrics.session_score import Match, Matcher, Outcome, Score
 from spikecut.pipeline.results import Decision, Item, Rejection, Step
-from spikecut.sources.live.pacing import Lag
 from spikecut.sources.live.playing import Player
 from spikecut.tools.session import decision_text as lines
 from spikecut.tools.session.observing import Tally
 from spikecut.tools.session.opening import OpenStream
+from spikecut.tools.session.timing import Account, Timing
 from spikecut.tools.views.base import Summary
 
 
@@ -47,25 +46,26 @@ class Report:
             self._n_rejected += 1
             self._print_rejection(item)
 
-    def finish(self, *, complete: bool) -> Summary:
+    def finish(self, account: Account, timing: Timing, ending: BaseException | None, *, complete: bool) -> Summary:
         """The summary of the run; prints the score of a labelled session if it is `complete`.
 
-        In JSON it is printed, too, where events were left out and nothing was decided, always with the same keys.
+        In JSON it is printed, too, where events were left out and nothing was decided, of runs at a pace and of those
+        that something ended before the stream did, always with the same keys. After a broken pipe it goes to stderr.
         """
+        out = sys.stderr if isinstance(ending, BrokenPipeError) else sys.stdout
         card, tally = self.stream.network.card, self.tally
         score: Score | None = None
         if self._matcher is not None and complete:
-            self._close_matcher(tally.end_us)
+            self._close_matcher(tally.end_us, out)
             score = self._score
             if not self.as_json:
-                print(lines.summary_text(score))
-        if self.as_json and (score is not None or (tally.lost and not self._n_decisions)):
-            counts = {
-                "decisions": self._n_decisions,
-                "no_gesture": self._n_rejected,
-                "dropped": tally.lost.events_by_cause(),
-            }
-            print(json.dumps({"summary": lines.summary_object(score) | counts}))
+                print(lines.summary_text(score), file=out)
+        is_empty = bool(account.dropped) and not self._n_decisions
+        if self.as_json and (score is not None or is_empty or timing.speed is not None or ending is not None):
+            counts = {"decisions": self._n_decisions, "no_gesture": self._n_rejected} | account.as_object()
+            paced = None if timing.speed is None else timing.as_object()  # without a pace equal runs print the same
+            rest = {"ended": ended_as(ending, once=not complete), "timing": paced}
+            print(json.dumps({"summary": lines.summary_object(score) | counts | rest}), file=out)
         n_bins = tally.sensor_us // card.spec.step_us
         return Summary(
             tally.n_events, n_bins, self._n_steps, self._n_decisions, tally.sensor_us, score, self._n_rejected
@@ -75,11 +75,11 @@ class Report:
         spans = self.stream.spans
         return None if spans is None else Matcher([(span.label, span.start_us, span.end_us) for span in spans])
 
-    def _close_matcher(self, end_us: int) -> None:
+    def _close_matcher(self, end_us: int, out: TextIO | None = None) -> None:
         """Scores what was played up to a moment of the recording; after it playing goes on elsewhere."""
         card, played_us = self.stream.network.card, self.tally.sensor_us
         if self._matcher is not None:
-            self._print_missed(self._matcher.ended(end_us, card.horizon * card.spec.step_us))
+            self._print_missed(self._matcher.ended(end_us, card.horizon * card.spec.step_us), out)
             self._score += self._matcher.score((played_us - self._played_us) / 6e7)
         self._matcher, self._played_us = self._new_matcher(), played_us
 
@@ -114,31 +114,31 @@ class Report:
             words = lines.rejection_text(rejection, card, self.tally.since_start(rejection.decision.time_us))
         print(words, flush=True)
 
-    def _print_missed(self, places: Sequence[int]) -> None:
+    def _print_missed(self, places: Sequence[int], out: TextIO | None = None) -> None:
         """The labels that ended without an answer; in JSON only the summary has them."""
         for place in places if not self.as_json else ():
             span = (self.stream.spans or ())[place]
             at_us = self.tally.since_start(span.end_us)
-            print(lines.missed_text(span.label, self.stream.network.card, at_us), flush=True)
+            print(lines.missed_text(span.label, self.stream.network.card, at_us), flush=True, file=out)
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """The effort of a run: seconds for the items alone and in all, the speed and lag of playing, and its views.
+def ended_as(ending: BaseException | None, *, once: bool) -> str:
+    """The word for what ended a run; `once` stops at the first decision.
 
-    `speed` is None for as fast as possible. `files` are those that the views wrote.
+    >>> ended_as(None, once=False), ended_as(KeyboardInterrupt(), once=False)
+    ('end', 'interrupted')
     """
-
-    items_s: float
-    all_s: float
-    speed: float | None
-    lag: Lag
-    has_views: bool
-    files: tuple[Path, ...]
+    if ending is None:
+        return "once" if once else "end"
+    if type(ending) is KeyboardInterrupt:
+        return "interrupted"
+    return "broken_pipe" if isinstance(ending, BrokenPipeError) else type(ending).__name__.lower()
 
 
-def totals_text(stream: OpenStream, summary: Summary, tally: Tally, effort: Effort) -> Iterator[str]:
-    """The lines at the end of a run, for people."""
+def totals_text(
+    stream: OpenStream, summary: Summary, account: Account, timing: Timing, items_s: float | None
+) -> Iterator[str]:
+    """The lines at the end of a run, for people; `items_s` is the time without the views, where there are any."""
     sensor_s = summary.sensor_us / 1e6
     yield (
         f"{stream.format} {stream.sensor}  {summary.n_events} events  {sensor_s:.2f} s  "
@@ -147,24 +147,23 @@ def totals_text(stream: OpenStream, summary: Summary, tally: Tally, effort: Effo
     )
     if stream.fit:
         yield f"fit: {stream.fit}"
-    if left_out := [(cause, loss) for cause, loss in tally.lost.losses.items() if not cause.is_damage]:
-        yield "left out: " + ", ".join(f"{loss.events:,} {cause.value}" for cause, loss in left_out)
+    yield from account.lines()
     if summary.n_events and not summary.n_steps:
         yield (
             "nothing began to move: it stood still, or moved from the first bin on; "
             "`spikecut why FILE --start SECONDS` looks at any window"
         )
-    if effort.speed is None:
-        drawn = f", with the overlay in {effort.all_s:.2f} s ({sensor_s / effort.all_s:.1f}x)"
-        yield (
-            f"read, binned, stepped and decided in {effort.items_s:.2f} s "
-            f"({sensor_s / max(effort.items_s, 1e-9):.0f}x real time)"
-            + (drawn if effort.has_views else "")
-            + "".join(f"  -> {file}" for file in effort.files)
-        )
+    if timing.speed is not None:
+        yield timing.as_text()
     else:
-        yield f"played at {effort.speed:g} times the sensor's pace: {effort.lag}"
-    if damage := tally.lost.damage:
+        pure_s = timing.all_s if items_s is None else items_s
+        drawn = f", with the overlay in {timing.all_s:.2f} s ({sensor_s / timing.all_s:.1f}x)"
+        yield (
+            f"read, binned, stepped and decided in {pure_s:.2f} s "
+            f"({sensor_s / max(pure_s, 1e-9):.0f}x real time, {summary.n_events / max(pure_s, 1e-9):,.0f} events/s)"
+            + ("" if items_s is None else drawn)
+        )
+    if damage := account.dropped.damage:
         causes = ", ".join(f"{n} {cause}" for cause, n in damage.events_by_cause().items())
         yield f"damaged: {damage.total} events lost ({causes}); spikecut info says where"
 

@@ -102,7 +102,8 @@ class ViewOptions:
     """The options of views from the command line.
 
     `named` are the views of `--view NAME` or `--view NAME=TARGET`, with their target or None. `window` None is
-    automatic. `controls` take the keys that a view listens to; their `speed` is None for as fast as possible.
+    automatic. `controls` take the keys that a view listens to; their `speed` is None for as fast as possible. `status`
+    gives the state of playing in a few words.
     """
 
     named: dict[str, Path | None] = field(default_factory=dict)
@@ -110,6 +111,7 @@ class ViewOptions:
     overwrite: bool = False
     window: bool | None = None
     controls: Controls = field(default_factory=Controls)
+    status: Callable[[], str] = str
 
 
 class Wish(Enum):

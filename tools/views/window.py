@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -43,16 +44,23 @@ class WindowSink(OverlayView):
     """A `View` that shows the overlay in a window: at most 25 images a second, every decision among them.
 
     Items that come faster than they can be drawn are skipped, so the window hardly slows the recognition. Its keys
-    press `controls`, a line below the picture names them. The other keywords are those of `Overlay`.
+    press `controls`; a line below the picture names them, and shows the `status`. The other keywords are those of
+    `Overlay`.
 
     Raises:
         EnvironmentProblem: if this OpenCV has no windows.
         Closed: from `write`, once the window is closed or q is pressed.
     """
 
-    def __init__(self, controls: Controls | None = None, **drawing: Unpack[OverlayOptions]) -> None:
+    def __init__(
+        self,
+        controls: Controls | None = None,
+        status: Callable[[], str] | None = None,
+        **drawing: Unpack[OverlayOptions],
+    ) -> None:
         super().__init__(Overlay(**drawing))
         self._controls = controls or Controls()
+        self._status = status or self._controls.__str__
         self._title = "spikecut"
         self._cv2: Any = opencv()
         self._drawn_s = 0.0
@@ -88,12 +96,12 @@ class WindowSink(OverlayView):
             raise Closed("the window was closed")
 
     def _strip(self) -> UInt8[ndarray, "h w 3"]:
-        """The line below the picture: the keys, and the pace that they have chosen."""
+        """The line below the picture: the keys, and the state of playing."""
         style = self.overlay.style
         height = 2 * round(_STRIP * style.scale / 2)
         image = np.full((height, self.overlay.size_wh[0], 3), style.ground[::-1], np.uint8)
         canvas, middle = Canvas(image, style.scale), _STRIP / 2
-        width = canvas.text(str(self._controls), PAGE_WIDTH - 20, middle, Font(12, style.text), room=200, right=True)
+        width = canvas.text(self._status(), PAGE_WIDTH - 20, middle, Font(12, style.text), room=420, right=True)
         canvas.text(hints(), 20, middle, Font(12, style.muted), room=PAGE_WIDTH - 60 - width)
         return image
 
@@ -133,9 +141,9 @@ def window_problem() -> EnvironmentProblem | None:
     return None
 
 
-def window_of(card: ModelCard, decider: CutoffDecider[Any], controls: Controls | None = None) -> WindowSink:
-    """The overlay in a window, for one network and one cutoff; its keys press `controls`."""
-    return WindowSink(controls, **overlay_options(card, decider))
+def window_of(card: ModelCard, decider: CutoffDecider[Any]) -> WindowSink:
+    """The overlay in a window, for one network and one cutoff."""
+    return WindowSink(**overlay_options(card, decider))
 
 
 def _without_windows() -> EnvironmentProblem:
@@ -143,7 +151,7 @@ def _without_windows() -> EnvironmentProblem:
 
 
 def _make_window(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptions) -> WindowSink:
-    return window_of(card, decider, options.controls)
+    return WindowSink(options.controls, options.status, **overlay_options(card, decider))
 
 
 def _wish_window(options: ViewOptions) -> Wish:

@@ -14,7 +14,8 @@ from spikecut.tools.session.decision_text import summary_object
 
 from source_contract import DVS128
 
-KEYS = {*summary_object(Score()), "decisions", "no_gesture", "dropped"}
+ACCOUNT = {"read", "used", "dropped", "bins"}
+KEYS = {*summary_object(Score()), "decisions", "no_gesture", *ACCOUNT, "ended", "timing"}
 
 
 def still_scene(path: Path) -> None:

@@ -9,6 +9,7 @@ import tyro
 from spikecut.pipeline.files.atomic_files import refuse_existing
 from spikecut.tools.options import (
     DURATION,
+    Count,
     EngineOptions,
     FitOptions,
     ModelOfSensor,
@@ -53,6 +54,11 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     max_gap: Annotated[float | None, DURATION, tyro.conf.arg(metavar="SECONDS", help_behavior_hint="")] = None
     """Where no event comes for so many seconds, leave out the rest of that gap: no bins, no waiting, and the network
     starts from rest behind it. What was left out is printed. Default: 1000 bins."""
+    when_full: Literal["block", "drop-oldest", "drop-newest", "latest"] = "block"
+    """At a pace, when the loop is too slow and the queue is full: wait, so that playing lags; drop the oldest or the
+    newest bin; or keep only the latest. Dropped events are counted as queue_full."""
+    queue: Count = 8
+    """How many bins may wait for the loop."""
     window: Literal["auto", "on", "off"] = "auto"
     """Show the overlay in a window; auto: if --speed is a number and there is a display."""
     save: Annotated[Path | None, NoDefault] = None
@@ -61,10 +67,11 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     """Show the run in these views, too: NAME, or NAME=FILE for views that write one (window, video=out.mp4)."""
     overwrite: Overwrite = False
     json: bool = False
-    """Print one JSON object for each decision. After a labelled session, or if events were left out and
+    """Print one JSON object for each decision. After a labelled session, at a pace, or if events were left out and
     nothing was decided, a last line {"summary": ...} has always the same keys; without labels those of the
-    score are null. `dropped` counts the events that were left out so far, by cause. With a level of sensitivity
-    a first line {"sensitivity": ...} has its two measured rates."""
+    score are null. `dropped` counts the events that were left out so far, by cause; read = used + dropped. `timing`
+    has, at a pace, the lag in ms, seconds of work for a second of stream, and events a second. With a level of
+    sensitivity a first line {"sensitivity": ...} has its two measured rates."""
 
     @classmethod
     def more_help(cls) -> str:
