@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from spikecut.tools.commands.watch.run import Run
+from spikecut.tools.options import own_flags_first
 
 
+@own_flags_first
 @dataclass(frozen=True)
 class Live(Run):
     """Classify at the pace of the sensor, dropping bins where the loop is too slow.
