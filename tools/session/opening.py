@@ -26,6 +26,7 @@ from spikecut.sources.datasets.gesture_labels import (
     read_labels,
 )
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
+from spikecut.sources.live.bin_file import BinFile, is_bin_file
 from spikecut.sources.live.controls import Controls
 from spikecut.tools.cutoff_lookup import find_cutoff, rejecting_for, warn_of_fits
 from spikecut.tools.frame_streams import network_for, open_for, say_fits
@@ -93,11 +94,16 @@ def open_network(options: "Run") -> OpenNetwork:
     Raises:
         ModelError: if there is no such network or cutoff, or they do not belong together.
     """
-    weights = locate(options.model or network_for(options.file, read_options(options)))
+    weights = locate(options.model or _network_for(options.file, read_options(options)))
     stepper, card = load(weights, engine=options.engine)
     fitted = find_cutoff(options.cutoff, weights, card)
     rejecting = rejecting_for(options.sensitivity, fitted, card)
     return OpenNetwork(card, stepper, fitted.cutoff, fitted, rejecting, revise_us_for(options.revise, card))
+
+
+def _network_for(path: Path, reading: ReadOptions) -> str:
+    """The name of the network that a recording is shown to where none is given."""
+    return BinFile.open(path).origin.model if is_bin_file(path) else network_for(path, reading)
 
 
 def revise_us_for(revise_ms: float, card: ModelCard) -> int:

@@ -15,12 +15,14 @@ from spikecut.pipeline.errors import EmptyRecording, printable
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.results import Item, Step
 from spikecut.sources.datasets.labelled_events import LabelledEvents, empty_sentence
+from spikecut.sources.live.bin_file import BinWriter
 from spikecut.sources.live.bin_queue import BinQueue, feeding, taken
 from spikecut.sources.live.pacing import Clock, Lag
 from spikecut.sources.live.playing import Bin, Player
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.session.observing import Stopwatch, Tally, observed, until_answered, without_short_end
 from spikecut.tools.session.opening import OpenStream, open_views
+from spikecut.tools.session.recorded import origin_of
 from spikecut.tools.session.signals import between_items
 from spikecut.tools.session.summarising import Report, gaps_text, totals_text
 from spikecut.tools.session.terminal_keys import terminal_keys
@@ -45,6 +47,7 @@ class Playing:
         self.queue = BinQueue(options.queue, options.when_full)
         self.player = Player(self._read, clock, self.controls, options.loop)
         self.report = Report(stream, self.tally, as_json=options.json)
+        self.recorder: BinWriter | None = None
         self._act_on_signals: Callable[[], None] = lambda: None
         self._begun: int | None = None  # what of the player the views have begun to show
 
@@ -58,7 +61,11 @@ class Playing:
         started = time.perf_counter()
         with ExitStack() as stack:
             views = open_views(self.stream.network, self.shown, stack)
+            if self.options.record is not None:
+                writer = BinWriter(self.options.record, origin_of(self.stream), overwrite=self.options.overwrite)
+                self.recorder = stack.enter_context(writer)
             ending = self._watched(views)
+            self._finish_record()
             if ending is None and not self.tally.n_events and not self.tally.lost:
                 raise EmptyRecording(self.stream.path, f"no events in this {self.stream.format} recording")
             account, timing = Account.of(self.tally, self.queue), self._timing(started)
@@ -92,7 +99,9 @@ class Playing:
         try:
             with ExitStack() as stack:
                 self._act_on_signals = stack.enter_context(between_items())
-                items = self._items(self._bins(views, stack), shows_rest=bool(views))
+                bins = self._bins(views, stack)
+                kept = bins if self.recorder is None else self.recorder.over(bins)
+                items = self._items(kept, shows_rest=bool(views))
                 for item in self.stopwatch.over(items):
                     self._end_if_stopped()
                     self._show(item, views)
@@ -152,6 +161,12 @@ class Playing:
             if report.verdict is not None and isinstance(view, Judging):
                 view.judge(*report.verdict)
             view.write(item)
+
+    def _finish_record(self) -> None:
+        """Bins that were kept are a whole file however the run ended."""
+        if self.recorder is not None:
+            self.recorder.finish()
+            self._say(f"-> {self.recorder.path}")
 
     def _timing(self, started: float) -> Timing:
         tally, waited_s = self.tally, self.queue.waited_s

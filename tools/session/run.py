@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.datasets.base import INPUTS
+from spikecut.sources.live.bin_file import is_bin_file
 from spikecut.sources.live.pacing import Clock, WallClock
 from spikecut.tools.cutoff_lookup import level_for
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.rejection_rates import level_object, rates_text
 from spikecut.tools.session.opening import OpenNetwork, open_network, open_stream, view_options
 from spikecut.tools.session.playing import Playing
+from spikecut.tools.session.recorded import open_recorded
 from spikecut.tools.session.run_image import run_picture
 
 if TYPE_CHECKING:
@@ -31,7 +33,14 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
     shown = view_options(options)
     network = open_network(options)
     if INPUTS[network.card.spec.input_kind].still:
-        if shown.save is not None or shown.controls.speed is not None or shown.window or shown.named or options.loop:
+        if (
+            options.record
+            or shown.save is not None
+            or shown.controls.speed is not None
+            or shown.window
+            or shown.named
+            or options.loop
+        ):
             raise ConfigError("a picture stands still: there is nothing to film or to play", hint="spikecut why draws")
         return run_picture(options.file, network, as_json=options.json)
     if options.when_full != "block" and shown.controls.speed is None:
@@ -41,7 +50,13 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
         )
     say_level(options, network)
     max_gap_us = None if options.max_gap is None else round(options.max_gap * 1e6)
-    stream = open_stream(options.file, network, read_options(options), max_gap_us=max_gap_us)
+    reading = read_options(options)
+    if is_bin_file(options.file):
+        if max_gap_us is not None:
+            raise ConfigError("--max-gap: bins that were kept have the gaps that they had", hint="leave it out")
+        stream = open_recorded(options.file, network, reading)
+    else:
+        stream = open_stream(options.file, network, reading, max_gap_us=max_gap_us)
     return Playing(stream, options, shown, clock or WallClock()).run()
 
 

@@ -63,6 +63,9 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     """Show the overlay in a window; auto: if --speed is a number and there is a display."""
     save: Annotated[Path | None, NoDefault] = None
     """Write an overlay video to this file: .mp4, .mkv, .avi, .webp or .gif."""
+    record: Annotated[Path | None, NoDefault] = None
+    """Keep what the network was given, bin by bin, after the queue and with its gaps: FILE.bins. `spikecut run
+    FILE.bins` plays it again, with the same decisions."""
     view: Annotated[tuple[str, ...], NoDefault] = ()
     """Show the run in these views, too: NAME, or NAME=FILE for views that write one (window, video=out.mp4)."""
     overwrite: Overwrite = False
@@ -81,9 +84,14 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
         return f"It reads {known_formats()}."
 
     def refuse_early(self) -> None:
-        """Refuses a video that exists."""
-        if self.save is not None:
-            refuse_existing(self.save, overwrite=self.overwrite)
+        """Refuses a video or a file of bins that exists."""
+        from spikecut.sources.live.bin_file import check_name
+
+        for file in (self.save, self.record):
+            if file is not None:
+                refuse_existing(file, overwrite=self.overwrite)
+        if self.record is not None:
+            check_name(self.record)
 
     def run(self) -> int:
         from spikecut.tools.session.run import run_run
