@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -89,31 +88,3 @@ class FakeClock:
         assert seconds > 0
         self.slept.append(seconds)
         self.time_s += seconds
-
-
-class FakeScreen:
-    """OpenCV's windows, without a screen."""
-
-    WINDOW_AUTOSIZE = WND_PROP_VISIBLE = 1
-    error = RuntimeError
-
-    def __init__(self, key: int = -1, visible: float = 1.0, works: bool = True) -> None:
-        self.shown: list[Any] = []
-        self.key, self.visible, self.works, self.is_open = key, visible, works, False
-
-    def namedWindow(self, title: str, kind: int) -> None:
-        if not self.works:
-            raise RuntimeError("The function is not implemented")
-        self.is_open = True
-
-    def imshow(self, title: str, image: Any) -> None:
-        self.shown.append(image)
-
-    def waitKeyEx(self, ms: int) -> int:
-        return self.key
-
-    def getWindowProperty(self, title: str, which: int) -> float:
-        return self.visible
-
-    def destroyAllWindows(self) -> None:
-        self.is_open = False

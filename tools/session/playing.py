@@ -49,6 +49,7 @@ class Playing:
         self.report = Report(stream, self.tally, as_json=options.json)
         self.recorder: BinWriter | None = None
         self._act_on_signals: Callable[[], None] = lambda: None
+        self._views_s = 0.0
         self._begun: int | None = None  # what of the player the views have begun to show
 
     def run(self) -> int:
@@ -76,6 +77,8 @@ class Playing:
             timing = replace(timing, all_s=time.perf_counter() - started)
             items_s = self.stopwatch.seconds if views else None
             self._say(*totals_text(self.stream, summary, account, timing, items_s), *gaps_text(self.player))
+            if views and self.controls.speed is not None and summary.n_bins:
+                self._say(f"views took {self._views_s / summary.n_bins * 1000:.2f} ms of each bin")
             if ending is not None and is_cut:
                 raise ending  # views leave what they have, and say where
         files = (self.shown.save, *self.shown.named.values())
@@ -154,6 +157,7 @@ class Playing:
                 view.begin(stream.path.name, stream.class_name)
         self.loop.enter("the output")
         report.write(item)
+        started_s = time.perf_counter()
         for view in views:
             self.loop.enter(f"the view {type(view).__name__}")
             if stream.spans is not None and isinstance(item, Step) and item.index == 0:
@@ -161,6 +165,7 @@ class Playing:
             if report.verdict is not None and isinstance(view, Judging):
                 view.judge(*report.verdict)
             view.write(item)
+        self._views_s += time.perf_counter() - started_s
 
     def _finish_record(self) -> None:
         """Bins that were kept are a whole file however the run ended."""

@@ -1,6 +1,6 @@
 """The base of all views that draw overlays: the scene so far, and its image."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NotRequired, TypedDict
 
 import numpy as np
@@ -14,6 +14,7 @@ from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.results import Item
 from spikecut.tools.views.overlay import Overlay
 from spikecut.tools.views.palette import OverlayStyle
+from spikecut.tools.views.scene import Scene
 
 
 class OverlayOptions(TypedDict):
@@ -39,7 +40,8 @@ class OverlayView:
         Raises:
             ConfigError: if no class is called `truth`.
         """
-        self._scene = self.overlay.begin(title, self._label(truth))
+        start = self.overlay.begin(title, self._label(truth))
+        self._change(lambda _: start)
 
     def expect(self, truth: str | None) -> None:
         """The true class of the next items, if known; the scene continues.
@@ -47,7 +49,8 @@ class OverlayView:
         Raises:
             ConfigError: if no class is called `truth`.
         """
-        self._scene = self._scene.expecting(self._label(truth))
+        label = self._label(truth)
+        self._change(lambda scene: scene.expecting(label))
 
     def judge(self, outcome: Outcome, truth: str | None) -> None:
         """The verdict on the decision that is seen next.
@@ -55,15 +58,20 @@ class OverlayView:
         Raises:
             ConfigError: if no class is called `truth`.
         """
-        self._scene = self._scene.judged(outcome, self._label(truth))
+        label = self._label(truth)
+        self._change(lambda scene: scene.judged(outcome, label))
 
     def see(self, item: Item) -> None:
         """Adds an item to the scene."""
-        self._scene = self.overlay.see(self._scene, item)
+        self._change(lambda scene: self.overlay.see(scene, item))
 
     def draw(self) -> UInt8[ndarray, "h w 3"]:
         """The scene as a BGR image of its own memory."""
         return self.overlay.draw(self._scene)
+
+    def _change(self, change: Callable[[Scene], Scene]) -> None:
+        """Brings the scene up to date: here at once."""
+        self._scene = change(self._scene)
 
     def _label(self, truth: str | None) -> int | None:
         if truth is None:

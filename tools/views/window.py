@@ -1,55 +1,49 @@
-"""The overlay in a window, while the recording plays."""
+"""The overlay in a window, while the recording plays; the window is shown by `window_process`."""
 
+import json
 import os
+import pickle
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self, Unpack
-
-import numpy as np
-from jaxtyping import UInt8
-from numpy import ndarray
+from typing import Any, BinaryIO, Final, Protocol, Self, Unpack, cast
 
 from spikecut.models.card import ModelCard
 from spikecut.pipeline.errors import EnvironmentProblem
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.pipeline.results import Decision, Item
-from spikecut.sources.live.controls import Controls, hints
+from spikecut.sources.live.controls import Controls
 from spikecut.sources.opencv import opencv
 from spikecut.tools.views.base import Closed, Summary, ViewKind, ViewOptions, Wish
-from spikecut.tools.views.canvas import PAGE_WIDTH, Canvas, Font
+from spikecut.tools.views.live_view import LiveView
 from spikecut.tools.views.overlay import Overlay
-from spikecut.tools.views.overlay_view import OverlayOptions, OverlayView, overlay_options
+from spikecut.tools.views.overlay_view import OverlayOptions, overlay_options
+from spikecut.tools.views.scene import Scene
 
-_IMAGES_PER_S = 25.0
-_STRIP = 26  # the height of the line of keys, in units of a page
-_ARROWS = {
-    65361: "left", 65363: "right",  # X11
-    2424832: "left", 2555904: "right", 63234: "left", 63235: "right",  # Windows, macOS
-}  # fmt: skip
+OPEN, NO_WINDOWS, CLOSED = "open", "no windows", "closed"  # words of the process
+_CLOSING_S: Final = 2.0
 _HOW_TO_GET_ONE = "pip uninstall opencv-python-headless && pip install opencv-python"
-_NO_WINDOWS = 9  # exit code of the trial below if OpenCV was built without windows
+_EXIT_NO_WINDOWS = 9  # exit code of the trial below if OpenCV was built without windows
 _TRIAL = f"""
 import sys, cv2
 try:
     cv2.namedWindow("spikecut")
 except cv2.error:
-    sys.exit({_NO_WINDOWS})
+    sys.exit({_EXIT_NO_WINDOWS})
 """
 
 
-class WindowSink(OverlayView):
-    """A `View` that shows the overlay in a window: at most 25 images a second, every decision among them.
+class WindowSink(LiveView):
+    """A `View` that shows the overlay in a window, which belongs to a process of its own and never delays the loop.
 
-    Items that come faster than they can be drawn are skipped, so the window hardly slows the recognition. Its keys
-    press `controls`; a line below the picture names them, and shows the `status`. The other keywords are those of
-    `Overlay`.
+    Its keys press `controls`; a line below the picture names them, and shows the `status`. The other keywords are those
+    of `Overlay`. If the process ends by itself, the run goes on without a window.
 
     Raises:
-        EnvironmentProblem: if this OpenCV has no windows.
-        Closed: from `write`, once the window is closed or q is pressed.
+        EnvironmentProblem: from `with`, if this OpenCV has no windows.
+        Closed: from `write` and `idle`, once the window was closed.
     """
 
     def __init__(
@@ -61,58 +55,101 @@ class WindowSink(OverlayView):
         super().__init__(Overlay(**drawing))
         self._controls = controls or Controls()
         self._status = status or self._controls.__str__
-        self._title = "spikecut"
-        self._cv2: Any = opencv()
-        self._drawn_s = 0.0
+        self._drawing = drawing
+        self._viewer: Viewer | None = None
+        self._is_closing = False
 
     def __enter__(self) -> Self:
-        try:
-            self._cv2.namedWindow(self._title, self._cv2.WINDOW_AUTOSIZE)
-        except self._cv2.error as error:
-            raise _without_windows() from error
-        return self
+        viewer = start_viewer()
+        with suppress(BrokenPipeError):
+            pickle.dump(self._drawing, viewer.stdin)
+            viewer.stdin.flush()
+        if (word := next(_words(viewer), None)) != OPEN:
+            with suppress(BrokenPipeError):
+                viewer.stdin.close()
+            viewer.wait(_CLOSING_S)
+            raise _without_windows() if word == NO_WINDOWS else _without_display()
+        self._viewer = viewer
+        threading.Thread(target=self._listen, args=(viewer,), daemon=True).start()
+        return super().__enter__()
 
-    def write(self, item: Item) -> None:
-        """Takes the next item, and draws it if there is time."""
-        self.see(item)
-        if self._is_time() or isinstance(item, Decision):
-            self._show()
-
-    def idle(self) -> None:
-        """Listens to keys, and shows what they have changed."""
-        if self._is_time():
-            self._show()
-
-    def _is_time(self) -> bool:
-        return time.monotonic() - self._drawn_s >= 1 / _IMAGES_PER_S
-
-    def _show(self) -> None:
-        self._drawn_s = time.monotonic()
-        self._cv2.imshow(self._title, np.vstack([self.draw(), self._strip()]))
-        code = int(self._cv2.waitKeyEx(1))
-        if code >= 0:
-            self._controls.press(_ARROWS.get(code & 0x3FFFFF) or chr(code & 0xFF))
-        if self._controls.stopped or self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) < 1:
-            raise Closed("the window was closed")
-
-    def _strip(self) -> UInt8[ndarray, "h w 3"]:
-        """The line below the picture: the keys, and the state of playing."""
-        style = self.overlay.style
-        height = 2 * round(_STRIP * style.scale / 2)
-        image = np.full((height, self.overlay.size_wh[0], 3), style.ground[::-1], np.uint8)
-        canvas, middle = Canvas(image, style.scale), _STRIP / 2
-        width = canvas.text(self._status(), PAGE_WIDTH - 20, middle, Font(12, style.text), room=420, right=True)
-        canvas.text(hints(), 20, middle, Font(12, style.muted), room=PAGE_WIDTH - 60 - width)
-        return image
-
-    def finish(self, summary: Summary) -> None:
-        """Closes the window; the score is on the terminal."""
-        self._cv2.destroyAllWindows()
+    def show(self, scene: Scene) -> None:
+        """Sends a scene to the process."""
+        if self._viewer is not None:
+            with suppress(BrokenPipeError):  # the listener says why
+                pickle.dump((scene, self._status()), self._viewer.stdin)
+                self._viewer.stdin.flush()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._cv2.destroyAllWindows()
+        self.close()
+
+    def finish(self, summary: Summary) -> None:
+        """Closes the window; the score is on the terminal."""
+        self.close()
+
+    def close(self) -> None:
+        """Closes the window, and waits until it is."""
+        self._is_closing = True
+        self.end(_CLOSING_S)
+        viewer, self._viewer = self._viewer, None
+        if viewer is not None:
+            if self._thread.is_alive():  # the process takes no more, and a pipe cannot be closed meanwhile
+                viewer.wait(0.0)
+            with suppress(BrokenPipeError):
+                viewer.stdin.close()
+            viewer.wait(_CLOSING_S)
+
+    def _listen(self, viewer: "Viewer") -> None:
+        """Presses the keys that the process names, until it ends."""
+        for word in _words(viewer):
+            if word == CLOSED:
+                self.stop_with(Closed("the window was closed"))
+                return
+            self._controls.press(word)
+            if self._controls.stopped:
+                self.stop_with(Closed("stopped with q"))
+        if not self._is_closing:
+            print("note: the window has ended unexpectedly: playing without one", file=sys.stderr)
+
+
+class Viewer(Protocol):
+    """The process of a window: scenes go in, keys come out."""
+
+    stdin: BinaryIO
+    stdout: BinaryIO
+
+    def wait(self, timeout_s: float) -> None:
+        """Waits for its end; after that time it is killed."""
+
+
+class _Process:
+    """A `Viewer` with OpenCV."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "spikecut.tools.views.window_process"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.stdin = cast(BinaryIO, self._process.stdin)
+        self.stdout = cast(BinaryIO, self._process.stdout)
+
+    def wait(self, timeout_s: float) -> None:
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self.stdout.close()
+
+
+def _words(viewer: Viewer) -> Iterator[str]:
+    """What the process says, line by line."""
+    return (json.loads(line) for line in viewer.stdout)
+
+
+def start_viewer() -> Viewer:
+    """Starts the process of a window."""
+    return _Process()
 
 
 def has_display() -> bool:
@@ -132,18 +169,22 @@ def window_problem() -> EnvironmentProblem | None:
     except EnvironmentProblem as problem:
         return problem
     trial = subprocess.run([sys.executable, "-c", _TRIAL], capture_output=True, check=False)
-    if trial.returncode == _NO_WINDOWS:
+    if trial.returncode == _EXIT_NO_WINDOWS:
         return _without_windows()
     if trial.returncode:
-        return EnvironmentProblem(
-            "OpenCV cannot open a window on this display", hint="does DISPLAY name a screen that is on?"
-        )
+        return _without_display()
     return None
 
 
 def window_of(card: ModelCard, decider: CutoffDecider[Any]) -> WindowSink:
     """The overlay in a window, for one network and one cutoff."""
     return WindowSink(**overlay_options(card, decider))
+
+
+def _without_display() -> EnvironmentProblem:
+    return EnvironmentProblem(
+        "OpenCV cannot open a window on this display", hint="does DISPLAY name a screen that is on?"
+    )
 
 
 def _without_windows() -> EnvironmentProblem:

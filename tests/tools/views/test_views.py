@@ -16,11 +16,13 @@ from spikecut.pipeline.rules.thresholds import ThresholdCutoff, confidence, neve
 from spikecut.pipeline.runner import watch
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
 from spikecut.tools.cli import main
-from spikecut.tools.views import VIEWS, window
-from spikecut.tools.views.base import Summary, View, ViewOptions
+from spikecut.tools.views import VIEWS, live_view, window, window_process
+from spikecut.tools.views.base import Summary, View, ViewKind, ViewOptions
+from spikecut.tools.views.overlay import Overlay
 
 from contracts import check_view
-from fakes import FakeScreen, Script, frames
+from fake_views import FakeScreen, Stuck, ViewerThread
+from fakes import Script, frames
 
 SENSOR = SensorSize(2, 2)
 CARD = ModelCard("toy", NetworkSpec("compact", (4, 6), 2, 10, SENSOR), ("a", "b"), SENSOR, horizon=4)
@@ -34,7 +36,8 @@ every_kind = pytest.mark.parametrize(("name", "suffix"), KINDS)
 def screen(monkeypatch: pytest.MonkeyPatch) -> FakeScreen:
     """A screen that shows nothing, so that windows open everywhere."""
     screen = FakeScreen()
-    monkeypatch.setattr(window, "opencv", lambda: screen)
+    monkeypatch.setattr(window_process, "opencv", lambda: screen)
+    monkeypatch.setattr(window, "start_viewer", ViewerThread)
     monkeypatch.setitem(VIEWS, "window", replace(window.WINDOW, problem=lambda: None))
     return screen
 
@@ -123,6 +126,27 @@ def test_decisions_are_the_same_with_every_view_and_without(
     for file in tmp_path.iterdir():
         file.unlink()
     assert printed(*words) == without
+
+
+def test_decisions_are_the_same_with_a_view_that_draws_nothing_until_the_end(
+    session: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    views = list[Stuck]()
+
+    def make(card: ModelCard, decider: object, options: object) -> Stuck:
+        views.append(Stuck(Overlay(card.classes, horizon=card.horizon, step_us=card.spec.step_us)))
+        return views[-1]
+
+    def printed(*words: str) -> str:
+        assert main(["run", str(session), "--json", *words]) == 0
+        return capsys.readouterr().out
+
+    monkeypatch.setitem(VIEWS, "stuck", ViewKind("draws nothing until the end", make))
+    monkeypatch.setattr(live_view, "_LAST_PICTURE_S", 0.01)
+    assert printed("--view", "stuck") == printed()
+    (view,) = views
+    assert len(view.shown) == 1
+    view.free.set()
 
 
 @pytest.mark.parametrize(
