@@ -18,10 +18,26 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_session(tmp_path_factory.mktemp("session"), DrawnSession(24, "natural", order=(3, 0), quick=True))
 
 
+BLOCK = ("--when-full", "block")  # on a slow machine nothing is dropped, so nothing is missed
+
+
 def playing(session: Path, *words: str) -> "subprocess.Popen[str]":
     """A run that plays without end, and has made its first decision."""
     run = subprocess.Popen(
-        [sys.executable, "-m", "spikecut", "live", str(session), "--speed", "4", "--loop", "--window", "off", *words],
+        [
+            sys.executable,
+            "-m",
+            "spikecut",
+            "live",
+            str(session),
+            "--speed",
+            "4",
+            "--loop",
+            "--window",
+            "off",
+            *BLOCK,
+            *words,
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
