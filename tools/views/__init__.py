@@ -1,10 +1,12 @@
-"""Views of a run: video, window, overlay. A new view is one file here and one row in `VIEWS`."""
+"""Views of a run: video, window, terminal. A new view is one file here and one row in `VIEWS`."""
 
 from spikecut.tools.views.base import ViewKind
+from spikecut.tools.views.terminal import TERMINAL
 from spikecut.tools.views.video import VIDEO
 from spikecut.tools.views.window import WINDOW
 
 VIEWS: dict[str, ViewKind] = {
     "video": VIDEO,
     "window": WINDOW,
+    "terminal": TERMINAL,
 }

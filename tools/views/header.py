@@ -29,9 +29,9 @@ def draw_header(panel: Panel, scene: Scene, names: Sequence[str], horizon: int) 
     else:
         _draw_answer(panel, scene.decision, names, horizon, room)
     if scene.truth is not None:
-        _draw_truth(panel, names[scene.truth], _verdict(scene))
+        _draw_truth(panel, names[scene.truth], verdict_of(scene))
     elif scene.decision is not None and scene.verdict is not None:
-        _draw_truth(panel, "", _verdict(scene))
+        _draw_truth(panel, "", verdict_of(scene))
 
 
 def draw_footer(panel: Panel, scene: Scene, note: str) -> None:
@@ -82,7 +82,7 @@ def _draw_answer(panel: Panel, decision: Decision, names: Sequence[str], horizon
     canvas.text(decision.reason.value, left, middle, Font(15, style.muted), room=box.x + room - left)
 
 
-def _verdict(scene: Scene) -> Outcome | None:
+def verdict_of(scene: Scene) -> Outcome | None:
     """That of the session; without labels of a session, whether the answer is the true class."""
     if scene.decision is None or scene.verdict is not None:
         return None if scene.decision is None else scene.verdict

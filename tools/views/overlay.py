@@ -160,12 +160,15 @@ class Overlay:
         panel = Panel(canvas, trace, self.style)
         draw_trace(panel, scene.scores, self.thresholds, self.horizon, decision is not None)
 
+    def threshold_after(self, n_steps: int) -> float | None:
+        """The threshold of the last of so many steps, infinite where it could not stop; None without a cutoff."""
+        return None if self.thresholds is None else self.thresholds[max(1, min(n_steps, self.horizon)) - 1]
+
     def _score_words(self, scene: Scene) -> str:
-        step = min(len(scene.scores), self.horizon)
-        if self.thresholds is None:
+        value = self.threshold_after(len(scene.scores))
+        if value is None:
             limit = "no cutoff"
         else:
-            value = self.thresholds[max(step, 1) - 1]
             limit = f"threshold {value:.2f}" if isfinite(value) else "cannot stop yet"
         return f"{scene.scores[-1]:.2f}  ·  {limit}" if scene.scores else limit
 

@@ -67,7 +67,7 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     """Keep what the network was given, bin by bin, after the queue and with its gaps: FILE.bins. `spikecut run
     FILE.bins` plays it again, with the same decisions."""
     view: Annotated[tuple[str, ...], NoDefault] = ()
-    """Show the run in these views, too: NAME, or NAME=FILE for views that write one (window, video=out.mp4)."""
+    """Show the run in these views, too: NAME, or NAME=FILE for those that write one (terminal, video=out.mp4)."""
     overwrite: Overwrite = False
     json: bool = False
     """Print one JSON object for each decision. After a labelled session, at a pace, or if events were left out and
