@@ -156,7 +156,7 @@ MOVED = {
     "tools.simulate": "tools.batch.simulate",
     "tools.train": "tools.training.train",
     "tools.video": "tools.views.video tools.views.encoders",
-    "tools.why": "tools.reports.why",
+    "tools.why": "tools.reports.why tools.reports.why_window tools.reports.why_picture",
     "tools.window": "tools.views.window tools.views.base",
 }
 OLD_PACKAGES = {

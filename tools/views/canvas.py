@@ -64,13 +64,31 @@ class Canvas:
     scale: float
 
     @classmethod
-    def blank(cls, colour: Colour, scale: float) -> Self:
+    def blank(cls, colour: Colour, scale: float, height: float = PAGE_HEIGHT) -> Self:
         """A page of one colour, with an even number of rows and columns: most video codecs drop an odd last one."""
-        size_hw = 2 * round(PAGE_HEIGHT * scale / 2), 2 * round(PAGE_WIDTH * scale / 2)
+        size_hw = 2 * round(height * scale / 2), 2 * round(PAGE_WIDTH * scale / 2)
         return cls(np.full((*size_hw, 3), colour[::-1], np.uint8), scale)
 
     def copy(self) -> "Canvas":
         return Canvas(self.image.copy(), self.scale)
+
+    def png(self) -> bytes:
+        """The picture as a PNG."""
+        return bytes(opencv().imencode(".png", self.image)[1])
+
+    def paste(self, picture: UInt8[ndarray, "H W 3"], box: Box) -> Box:
+        """A BGR picture in the middle of a box, as large as it fits; the box that it takes."""
+        height, width, _ = picture.shape
+        factor = min(box.width * self.scale / width, box.height * self.scale / height)
+        size_wh = max(1, round(width * factor)), max(1, round(height * factor))
+        left = round((box.x + box.width / 2) * self.scale) - size_wh[0] // 2
+        top = round((box.y + box.height / 2) * self.scale) - size_wh[1] // 2
+        cv2 = opencv()
+        method = cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST
+        self.image[top : top + size_wh[1], left : left + size_wh[0]] = cv2.resize(
+            picture, size_wh, interpolation=method
+        )
+        return Box(*(pixels / self.scale for pixels in (left, top, *size_wh)))
 
     def fill(self, box: Box, colour: Colour) -> None:
         """Fills a box with a colour."""

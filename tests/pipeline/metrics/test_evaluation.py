@@ -222,6 +222,7 @@ def test_why_shows_every_rule_on_one_recording(
     assert main(["run", str(file), "--once", "--json"]) == 0
     ran = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told["answers"][1]["steps"] == ran["steps"]
+    assert told["truth"] == file.parent.name
     assert main(["why", str(file), "--save", str(picture), "--overwrite", "--start", "99"]) == 4
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
