@@ -88,3 +88,13 @@ class FakeClock:
         assert seconds > 0
         self.slept.append(seconds)
         self.time_s += seconds
+
+
+@dataclass
+class Stdin:
+    """A standard input that is closed with the process."""
+
+    number: int
+
+    def fileno(self) -> int:
+        return self.number

@@ -30,7 +30,14 @@ def open_for(
         ConfigError: if the fit is a window that does not lie on the sensor.
     """
     recording = open_expecting(path, card.sensor, reading)
-    return recording, binner_for(recording.sensor, view_of(card, reading, fits), str(path))
+    return recording, named_binner(recording, card, reading, fits)
+
+
+def named_binner(
+    recording: Recording, card: ModelCard, reading: ReadOptions, fits: Fits | None = None
+) -> CountBinner | FittedBinner:
+    """The binner of `open_for`, for an open recording."""
+    return binner_for(recording.sensor, view_of(card, reading, fits), str(recording.path))
 
 
 def network_for(path: Path, reading: ReadOptions = DEFAULTS) -> str:

@@ -26,6 +26,7 @@ FORMATS = {
         "spikecut.sources.formats.aedat2:write_aedat2",
         recognise=is_aedat2,
         fixed_sensor=True,
+        streams=True,
     ),
     "aedat3": Format(
         "AEDAT 3.1",
@@ -33,6 +34,7 @@ FORMATS = {
         "spikecut.sources.formats.aedat3:open_aedat3",
         "spikecut.sources.formats.aedat3:write_aedat3",
         recognise=begins_with(AEDAT3),
+        streams=True,
     ),
     "aedat4": Format(
         "AEDAT4",
@@ -46,6 +48,7 @@ FORMATS = {
         (".bin",),
         "spikecut.sources.formats.atis:open_atis",
         "spikecut.sources.formats.atis:write_atis",
+        streams=True,
     ),
     "evt3": Format(
         "Prophesee EVT3",
@@ -53,6 +56,7 @@ FORMATS = {
         "spikecut.sources.formats.prophesee.evt:open_evt3",
         "spikecut.sources.formats.prophesee.evt_writer:write_evt3",
         recognise=is_prophesee("evt3", "evt ?"),
+        streams=True,
     ),
     "evt2": Format(
         "Prophesee EVT2",
@@ -60,6 +64,7 @@ FORMATS = {
         "spikecut.sources.formats.prophesee.evt:open_evt2",
         "spikecut.sources.formats.prophesee.evt_writer:write_evt2",
         recognise=is_prophesee("evt2"),
+        streams=True,
     ),
     "evt21": Format(
         "Prophesee EVT2.1",
@@ -67,6 +72,7 @@ FORMATS = {
         "spikecut.sources.formats.prophesee.evt:open_evt21",
         "spikecut.sources.formats.prophesee.evt_writer:write_evt21",
         recognise=is_prophesee("evt21"),
+        streams=True,
     ),
     "dat": Format(
         "Prophesee DAT",
@@ -74,6 +80,7 @@ FORMATS = {
         "spikecut.sources.formats.prophesee.dat:open_dat",
         "spikecut.sources.formats.prophesee.dat:write_dat",
         recognise=is_prophesee("dat"),
+        streams=True,
     ),
     "es": Format(
         "event stream",
@@ -81,6 +88,7 @@ FORMATS = {
         "spikecut.sources.formats.es.recording:open_es",
         "spikecut.sources.formats.es.recording:write_es",
         recognise=begins_with(EVENT_STREAM),
+        streams=True,
     ),
     "hdf5": Format(
         "spikecut HDF5",
@@ -119,6 +127,7 @@ FORMATS = {
         "spikecut.sources.formats.text:open_text",
         "spikecut.sources.formats.text_layout.writer:write_text",
         needs=("text",),
+        streams=True,
     ),
     "video": Format(
         "video before a simulated DVS",

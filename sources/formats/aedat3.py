@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
@@ -23,6 +23,8 @@ from spikecut.sources.formats.aedat import aedat3_decoding as decoding
 from spikecut.sources.formats.aedat.aedat3_header import Camera, Header, read_header
 from spikecut.sources.formats.aedat.cameras import camera_of
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
+from spikecut.sources.formats.incoming import Incoming
+from spikecut.sources.formats.reading.blocks import decoded_blocks
 from spikecut.sources.formats.reading.files import open_binary, read_bytes
 from spikecut.sources.formats.reading.known_sensors import LARGEST, inferred
 from spikecut.sources.formats.reading.ordering import RESET_US, Chunk, empty_columns, in_order
@@ -84,6 +86,9 @@ class Aedat3Recording:
         state = np.zeros(decoding.STATE, np.int64)
         state[[decoding.BAD_FROM, decoding.OVER_AT, decoding.BAD_AT]] = decoding.NOWHERE
         others = np.array(self.others, np.int64)
+        if isinstance(self.path, Incoming):
+            yield from self._coming_chunks(state, others)
+            return
         at, trusting = begin, False
         with open_binary(self.path) as file:
             end = os.fstat(file.fileno()).st_size
@@ -99,6 +104,21 @@ class Aedat3Recording:
                 at, trusting = _next_place(state, at, end, trusting)
                 t, x, y, p = (column[:n] for column in columns)
                 yield Chunk(t, x, y, p, _losses(state, end))
+
+    def _coming_chunks(self, state: Int64[ndarray, " S"], others: Int64[ndarray, " M"]) -> Iterator[Chunk]:
+        """The events of bytes that come: a packet may claim as much as `_REACH` more than has come."""
+
+        def decode(data: UInt8[ndarray, " n"], at: int, final: bool) -> tuple[Chunk, int]:
+            end = at + len(data) + (0 if final else _REACH)
+            columns = empty_columns(len(data) // _EVENT_BYTES + 1)
+            n = decoding.decode_packets(data, at, end, self.camera, others, final, state, *columns)
+            if final and state[decoding.MODE] == decoding.SEARCHING:
+                decoding.note_bad(end, state)
+            t, x, y, p = (column[:n] for column in columns)
+            return Chunk(t, x, y, p, _losses(state, end)), int(state[decoding.CONSUMED])
+
+        block = decoding.HEADER_BYTES + _EVENT_BYTES * max(self.batch_events, _FEWEST_EVENTS)
+        yield from decoded_blocks(self.path, self.begin, block, decode)
 
 
 def _next_place(state: Int64[ndarray, " S"], at: int, end: int, trusting: bool) -> tuple[int, bool]:

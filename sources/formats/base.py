@@ -124,7 +124,8 @@ class Format:
     `needs` "sensor" is opened only with it. One that needs "text" has its layout in a header line or in that option,
     and is chosen by the option, too.
     `in_folders` says whether files with its suffixes count as recordings in class folders. `simulated` ones are shown
-    to a simulated camera of any sensor. `fixed_sensor`: no option changes the sensor.
+    to a simulated camera of any sensor. `fixed_sensor`: no option changes the sensor. `streams`: it can be read as its
+    bytes come (`Incoming`).
     """
 
     name: str
@@ -136,6 +137,7 @@ class Format:
     in_folders: bool = True
     simulated: bool = False
     fixed_sensor: bool = False
+    streams: bool = False
 
     def __str__(self) -> str:
         flags = {"text": "a header line or --columns", "sensor": "--sensor"}

@@ -23,11 +23,12 @@ from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.hdf5_files.filters import ChunkDamage
 from spikecut.sources.formats.hdf5_files.layouts import FORMAT, VERSION, Events, find_events
 from spikecut.sources.formats.hdf5_files.structure import open_structure
+from spikecut.sources.formats.incoming import ZERO_TAIL_BYTES
 from spikecut.sources.formats.reading.event_fields import event_chunk, microseconds
 from spikecut.sources.formats.reading.known_sensors import LARGEST, inferred
 from spikecut.sources.formats.reading.ordering import Chunk, in_order, nothing
 from spikecut.sources.formats.reading.seeking import place_before
-from spikecut.sources.formats.reading.zero_tail import ZERO_TAIL_BYTES, trailing
+from spikecut.sources.formats.reading.zero_tail import trailing
 
 __all__ = ["CHUNK_ROWS", "COLUMNS", "FORMAT", "VERSION", "Hdf5Recording", "open_hdf5"]
 

@@ -68,7 +68,12 @@ def open_recording(
 
 def open_with(path: Path, options: ReadOptions = DEFAULTS) -> Recording:
     """As `open_recording`, with all options as one value."""
-    recording = format_of(path, options.text).open(path, options)
+    return open_as(format_of(path, options.text), path, options)
+
+
+def open_as(row: Format, path: Path, options: ReadOptions = DEFAULTS) -> Recording:
+    """As `open_with`, of a known format."""
+    recording = row.open(path, options)
     if not options.is_whole:
         recording = Window(recording, options.start_us, options.duration_us)
     if options.on_damage == "refuse":

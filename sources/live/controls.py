@@ -23,7 +23,7 @@ _SAME = {"=": "+", "_": "-", ",": "b", "left": "b", "right": "f", "\x1b": "q"}
 
 @dataclass(slots=True)
 class Controls:
-    """The state that keys change: `speed` None plays without waiting.
+    """The state that keys change: `speed` None plays without waiting. A `live` stream can only be left.
 
     >>> controls = Controls(speed=1.0)
     >>> [controls.press(key) for key in "-b?"]
@@ -35,13 +35,14 @@ class Controls:
     speed: float | None = None
     paused: bool = False
     stopped: bool = False
+    live: bool = False
     _jumps: deque[int] = field(default_factory=deque)
     _steps: deque[None] = field(default_factory=deque)
 
     def press(self, key: str) -> bool:
         """Acts on a key; False if it has no meaning. Letters may be capital, arrows are `left` and `right`."""
         key = _SAME.get(key.lower(), key.lower())
-        if key not in KEYS:
+        if key not in self.keys:
             return False
         if key == "q":
             self.stop()
@@ -59,6 +60,11 @@ class Controls:
             self.speed = min(max(self.speed * (2.0 if key == "+" else 0.5), SLOWEST), FASTEST)
         return True
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """The keys that have a meaning, and what they do."""
+        return {"q": KEYS["q"]} if self.live else KEYS
+
     def stop(self) -> None:
         """Ends playing."""
         self.stopped = True
@@ -69,6 +75,11 @@ class Controls:
         while self._jumps:
             jump_us += self._jumps.popleft()
         return jump_us
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether what is played has a pace: one that was chosen, or that of a live stream."""
+        return self.live or self.speed is not None
 
     @property
     def wants_jump(self) -> bool:
@@ -83,14 +94,16 @@ class Controls:
         return True
 
     def __str__(self) -> str:
+        if self.live and self.speed is None:
+            return "live"
         pace = "as fast as possible" if self.speed is None else f"{self.speed:g}x"
         return f"paused, {pace}" if self.paused else pace
 
 
-def hints() -> str:
+def hints(keys: dict[str, str] = KEYS) -> str:
     """The keys and what they do, in one line.
 
     >>> hints()
     'space pause  . one bin  b back 5 s  f on 5 s  - slower  + faster  q quit'
     """
-    return "  ".join(f"{'space' if key == ' ' else key} {what}" for key, what in KEYS.items())
+    return "  ".join(f"{'space' if key == ' ' else key} {what}" for key, what in keys.items())

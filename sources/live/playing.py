@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from spikecut.pipeline.events import Frame
+from spikecut.sources.live.arriving import Arrivals
 from spikecut.sources.live.controls import Controls
 from spikecut.sources.live.pacing import Clock, Schedule
 
@@ -33,6 +34,7 @@ class Player:
 
     A new round or a jump begins a new segment, at which a network starts from rest. `position_us` is the place in the
     recording, `skipped_us` the length of the `n_gaps` gaps that took no time. `idle` is called while the player waits.
+    With `arrivals`, and no speed, bins of a live stream are handed on as they come.
     """
 
     read: Callable[[int], Iterable[Frame]]
@@ -40,6 +42,7 @@ class Player:
     controls: Controls
     loops: bool = False
     idle: Callable[[], None] = lambda: None
+    arrivals: Arrivals | None = None
     position_us: int = 0
     skipped_us: int = 0
     n_gaps: int = 0
@@ -89,8 +92,13 @@ class Player:
             schedule = self._waited(frame, schedule)
             if self.controls.stopped or self.controls.wants_jump:
                 return
-            yield Bin(frame, None if schedule is None else schedule.due_s(frame.end_us), playing)
+            yield Bin(frame, self._due_s(frame, schedule), playing)
             self.position_us += frame.end_us - frame.start_us
+
+    def _due_s(self, frame: Frame, schedule: Schedule | None) -> float | None:
+        if schedule is not None:
+            return schedule.due_s(frame.end_us)
+        return None if self.arrivals is None else self.arrivals.due_s(frame, self.clock.now_s())
 
     def _waited(self, frame: Frame, schedule: Schedule | None) -> Schedule | None:
         """Returns when the end of a bin is due, or when a key ends the waiting, with the schedule from then on."""

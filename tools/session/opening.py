@@ -25,17 +25,23 @@ from spikecut.sources.datasets.gesture_labels import (
     labels_beside,
     read_labels,
 )
-from spikecut.sources.formats.base import DEFAULTS, ReadOptions
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions, Recording
+from spikecut.sources.formats.open import open_expecting
 from spikecut.sources.live.bin_file import BinFile, is_bin_file
 from spikecut.sources.live.controls import Controls
+from spikecut.sources.live.inputs import live_input, word_of
+from spikecut.sources.live.inputs.base import LiveInput, LiveSource
 from spikecut.tools.cutoff_lookup import find_cutoff, rejecting_for, warn_of_fits
-from spikecut.tools.frame_streams import network_for, open_for, say_fits
+from spikecut.tools.frame_streams import named_binner, network_for, say_fits
 from spikecut.tools.reading_options import read_options, starting_at
 from spikecut.tools.views import VIEWS
 from spikecut.tools.views.base import View, ViewKind, ViewOptions, Wish
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.watch.run import Run
+
+
+STREAMS = "gestures"  # the network for sources whose sensor is not known before they begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class OpenStream:
 
     `truth` is the label that its folder names, `spans` are the labelled gestures of a session, each None if unknown.
     `movements` are labelled, too, but no gestures. `fit` says how another sensor is shown to the network, empty for its
-    own.
+    own. A `live` source is read once, from its beginning.
     """
 
     path: Path
@@ -71,6 +77,12 @@ class OpenStream:
     spans: tuple[GestureSpan, ...] | None
     fit: str = ""
     movements: tuple[Movement, ...] = ()
+    live: LiveSource | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called on screens: the name of its file, or the whole word of a live source."""
+        return self.path.name if self.live is None else word_of(self.path)
 
     @property
     def frames(self) -> Iterable[Frame]:
@@ -94,7 +106,9 @@ def open_network(options: "Run") -> OpenNetwork:
     Raises:
         ModelError: if there is no such network or cutoff, or they do not belong together.
     """
-    weights = locate(options.model or _network_for(options.file, read_options(options)))
+    live = live_input(options.file, follow=options.follow)
+    usual = _network_for(options.file, read_options(options)) if live is None and not options.model else STREAMS
+    weights = locate(options.model or usual)
     stepper, card = load(weights, engine=options.engine)
     fitted = find_cutoff(options.cutoff, weights, card)
     rejecting = rejecting_for(options.sensitivity, fitted, card)
@@ -129,9 +143,25 @@ def open_stream(
         ConfigError: if its sensor does not fit the network.
         SourceError: if it cannot be read.
     """
-    card = network.card
-    fits = Fits()
-    recording, binner = open_for(path, card, reading, fits)
+    sensor = network.card.sensor
+    recording = open_expecting(path, sensor, reading)
+
+    def part(start_us: int) -> Recording:
+        return open_expecting(path, sensor, starting_at(reading, start_us)) if start_us else recording
+
+    return stream_of(recording, part, network, reading, max_gap_us)
+
+
+def stream_of(
+    recording: Recording,
+    part: Callable[[int], Recording],
+    network: OpenNetwork,
+    reading: ReadOptions,
+    max_gap_us: int | None,
+) -> OpenStream:
+    """The frames of an open recording; `part` is what plays from a time on, in µs from the first event."""
+    card, path, fits = network.card, recording.path, Fits()
+    binner = named_binner(recording, card, reading, fits)
     say_fits(fits, reading)
     if network.fitted is not None:
         warn_of_fits({network.decider.rule: network.fitted}, str(fits))
@@ -141,8 +171,7 @@ def open_stream(
     def read(start_us: int) -> Iterable[Frame]:
         if reading.duration_us is not None and start_us >= reading.duration_us:
             return ()
-        part = open_for(path, card, starting_at(reading, start_us))[0] if start_us else recording
-        return on_sensor(binner.bins(part), str(path), recording.sensor)
+        return on_sensor(binner.bins(part(start_us)), str(path), recording.sensor)
 
     truth = card.classes.index(path.parent.name) if path.parent.name in card.classes else None
     labels = labels_of(path, card)
@@ -184,7 +213,9 @@ def view_options(options: "Run") -> ViewOptions:
             raise ConfigError(f"there is no view {name!r}", hint=hint)
         named[name] = _file_of(name, target)
     window = {"auto": None, "on": True, "off": False}[options.window]
-    return ViewOptions(named, options.save, options.overwrite, window, Controls(parse_speed(options.speed)))
+    live = live_input(options.file, follow=options.follow)
+    controls = Controls(pace_of(options.speed, live), live=live is not None)
+    return ViewOptions(named, options.save, options.overwrite, window, controls)
 
 
 def open_views(network: OpenNetwork, options: ViewOptions, stack: ExitStack) -> list[View]:
@@ -217,6 +248,20 @@ def _is_shown(name: str, kind: ViewKind, options: ViewOptions) -> bool:
         raise problem
     print(f"{problem}: playing without a {name}" + (f"; {problem.hint}" if problem.hint else ""), file=sys.stderr)
     return False
+
+
+def pace_of(text: str, live: LiveInput | None) -> float | None:
+    """The speed of `parse_speed`; a source that keeps its own pace is taken as it comes, None.
+
+    Raises:
+        ConfigError: if another pace is given for it.
+    """
+    speed = parse_speed(text)
+    if live is None or not live.own_pace:
+        return speed
+    if speed not in (None, 1.0):
+        raise ConfigError(f"--speed {text}: {live.name} keeps its own pace", hint="leave --speed out")
+    return None
 
 
 def parse_speed(text: str) -> float | None:

@@ -15,6 +15,7 @@ from spikecut.pipeline.errors import EmptyRecording, printable
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.results import Item, Step
 from spikecut.sources.datasets.labelled_events import LabelledEvents, empty_sentence
+from spikecut.sources.live.arriving import Arrivals
 from spikecut.sources.live.bin_file import BinWriter
 from spikecut.sources.live.bin_queue import BinQueue, feeding, taken
 from spikecut.sources.live.pacing import Clock, Lag
@@ -45,7 +46,8 @@ class Playing:
         self.loop, self.source = Lane(), Lane()
         self.labelled = LabelledEvents((stream.spans or ()) if read_options(options).is_whole else ())
         self.queue = BinQueue(options.queue, options.when_full)
-        self.player = Player(self._read, clock, self.controls, options.loop)
+        arrivals = None if stream.live is None else Arrivals()
+        self.player = Player(self._read, clock, self.controls, options.loop, arrivals=arrivals)
         self.report = Report(stream, self.tally, as_json=options.json)
         self.recorder: BinWriter | None = None
         self._act_on_signals: Callable[[], None] = lambda: None
@@ -77,8 +79,9 @@ class Playing:
             timing = replace(timing, all_s=time.perf_counter() - started)
             items_s = self.stopwatch.seconds if views else None
             self._say(*totals_text(self.stream, summary, account, timing, items_s), *gaps_text(self.player))
-            if views and self.controls.speed is not None and summary.n_bins:
+            if views and self.controls.is_paced and summary.n_bins:
                 self._say(f"views took {self._views_s / summary.n_bins * 1000:.2f} ms of each bin")
+            self._say(*(() if self.stream.live is None else self.stream.live.notes()))
             if ending is not None and is_cut:
                 raise ending  # views leave what they have, and say where
         files = (self.shown.save, *self.shown.named.values())
@@ -120,7 +123,8 @@ class Playing:
     def _read(self, start_us: int) -> Iterator[Frame]:
         """The frames from a place in the recording on."""
         frames = self.labelled.over(self.stream.read(start_us))
-        return self.source.over(frames, f"reading {self.stream.path.name}", None)
+        doing = "reading" if self.stream.live is None else "waiting for"
+        return self.source.over(frames, f"{doing} {self.stream.name}", None)
 
     def _bins(self, views: Sequence[View], stack: ExitStack) -> Iterator[Bin]:
         """The bins for the loop: at a pace a thread puts them into the queue, and keys of the terminal steer it."""
@@ -131,7 +135,7 @@ class Playing:
                     view.idle()
             self._end_if_stopped()
 
-        if self.controls.speed is None:
+        if not self.controls.is_paced:
             self.player.idle = idle
             return self.queue.read.over(self.player)
         stack.enter_context(terminal_keys(self.controls))
@@ -154,7 +158,7 @@ class Playing:
         if self._begun != self.tally.playing:
             self._begun = self.tally.playing
             for view in views:
-                view.begin(stream.path.name, stream.class_name)
+                view.begin(stream.name, stream.class_name)
         self.loop.enter("the output")
         report.write(item)
         started_s = time.perf_counter()
@@ -176,7 +180,8 @@ class Playing:
     def _timing(self, started: float) -> Timing:
         tally, waited_s = self.tally, self.queue.waited_s
         all_s = time.perf_counter() - started
-        return Timing(all_s, waited_s, tally.sensor_us, tally.n_events, self.controls.speed, self.lag)
+        live = self.controls.live
+        return Timing(all_s, waited_s, tally.sensor_us, tally.n_events, self.controls.speed, self.lag, live)
 
     def _end_if_stopped(self) -> None:
         self._act_on_signals()

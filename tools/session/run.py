@@ -11,6 +11,7 @@ from spikecut.sources.live.pacing import Clock, WallClock
 from spikecut.tools.cutoff_lookup import level_for
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.rejection_rates import level_object, rates_text
+from spikecut.tools.session.live_stream import check_live, open_live
 from spikecut.tools.session.opening import OpenNetwork, open_network, open_stream, view_options
 from spikecut.tools.session.playing import Playing
 from spikecut.tools.session.recorded import open_recorded
@@ -27,9 +28,11 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
     pictures decides once.
 
     Raises:
-        ConfigError: if the speed is invalid, there is no such view, or a speed or a view is given for a picture.
+        ConfigError: if the speed is invalid, there is no such view, a speed or a view is given for a picture, or what a
+            live source does not have.
         EmptyRecording: if there is not a single event.
     """
+    check_live(options)
     shown = view_options(options)
     network = open_network(options)
     if INPUTS[network.card.spec.input_kind].still:
@@ -43,21 +46,24 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
         ):
             raise ConfigError("a picture stands still: there is nothing to film or to play", hint="spikecut why draws")
         return run_picture(options.file, network, as_json=options.json)
-    if options.when_full != "block" and shown.controls.speed is None:
+    if options.when_full != "block" and not shown.controls.is_paced:
         raise ConfigError(
             f"--when-full {options.when_full} without a pace: nothing is ever late at --speed max",
             hint="--speed 1, or spikecut live",
         )
     say_level(options, network)
     max_gap_us = None if options.max_gap is None else round(options.max_gap * 1e6)
-    reading = read_options(options)
+    reading, clock = read_options(options), clock or WallClock()
+    if shown.controls.live:
+        with open_live(options, network, shown.controls, clock, max_gap_us) as stream:
+            return Playing(stream, options, shown, clock).run()
     if is_bin_file(options.file):
         if max_gap_us is not None:
             raise ConfigError("--max-gap: bins that were kept have the gaps that they had", hint="leave it out")
         stream = open_recorded(options.file, network, reading)
     else:
         stream = open_stream(options.file, network, reading, max_gap_us=max_gap_us)
-    return Playing(stream, options, shown, clock or WallClock()).run()
+    return Playing(stream, options, shown, clock).run()
 
 
 def say_level(options: "Run", network: OpenNetwork) -> None:

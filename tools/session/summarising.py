@@ -61,9 +61,9 @@ class Report:
             if not self.as_json:
                 print(lines.summary_text(score), file=out)
         is_empty = bool(account.dropped) and not self._n_decisions
-        if self.as_json and (score is not None or is_empty or timing.speed is not None or ending is not None):
+        if self.as_json and (score is not None or is_empty or timing.is_paced or ending is not None):
             counts = {"decisions": self._n_decisions, "no_gesture": self._n_rejected} | account.as_object()
-            paced = None if timing.speed is None else timing.as_object()  # without a pace equal runs print the same
+            paced = timing.as_object() if timing.is_paced else None  # without a pace equal runs print the same
             rest = {"ended": ended_as(ending, once=not complete), "timing": paced}
             print(json.dumps({"summary": lines.summary_object(score) | counts | rest}), file=out)
         n_bins = tally.sensor_us // card.spec.step_us
@@ -153,7 +153,7 @@ def totals_text(
             "nothing began to move: it stood still, or moved from the first bin on; "
             "`spikecut why FILE --start SECONDS` looks at any window"
         )
-    if timing.speed is not None:
+    if timing.is_paced:
         yield timing.as_text()
     else:
         pure_s = timing.all_s if items_s is None else items_s

@@ -30,7 +30,7 @@ def terminal_keys(controls: Controls) -> Iterator[None]:
     tty.setcbreak(number)  # Ctrl-C stays a signal
     reader = threading.Thread(target=_read_keys, args=(number, ended, controls), daemon=True)
     reader.start()
-    print(f"keys: {hints()}", file=sys.stderr, flush=True)
+    print(f"keys: {hints(controls.keys)}", file=sys.stderr, flush=True)
     try:
         yield
     finally:

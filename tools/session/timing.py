@@ -12,7 +12,10 @@ from spikecut.tools.session.observing import Tally
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The time of a run: `all_s` on the wall, of which the loop waited `waited_s` for bins; `speed` None is max."""
+    """The time of a run: `all_s` on the wall, of which the loop waited `waited_s` for bins.
+
+    `speed` None is max; a `live` stream of that speed was taken as it came.
+    """
 
     all_s: float
     waited_s: float
@@ -20,6 +23,12 @@ class Timing:
     n_events: int
     speed: float | None
     lag: Lag
+    live: bool = False
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether the stream had a pace, which the loop had to keep."""
+        return self.live or self.speed is not None
 
     @property
     def real_time_factor(self) -> float | None:
@@ -44,7 +53,8 @@ class Timing:
     def as_text(self) -> str:
         """One line for people, of a run at a pace."""
         work = "" if self.real_time_factor is None else f"; {self.real_time_factor:.2g} s of work for 1 s of stream"
-        return f"played at {self.speed:g} times the sensor's pace: {self.lag}{work}, {self.events_per_s:,.0f} events/s"
+        pace = "taken as it came" if self.speed is None else f"played at {self.speed:g} times the sensor's pace"
+        return f"{pace}: {self.lag}{work}, {self.events_per_s:,.0f} events/s"
 
 
 @dataclass(frozen=True, slots=True)

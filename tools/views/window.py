@@ -197,7 +197,7 @@ def _make_window(card: ModelCard, decider: CutoffDecider[Any], options: ViewOpti
 
 def _wish_window(options: ViewOptions) -> Wish:
     if options.window is None:
-        return Wish.no if options.controls.speed is None else Wish.if_possible
+        return Wish.if_possible if options.controls.is_paced else Wish.no
     return Wish.yes if options.window else Wish.no
 
 

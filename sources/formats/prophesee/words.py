@@ -11,6 +11,7 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, SensorSize
+from spikecut.sources.formats.incoming import Incoming
 from spikecut.sources.formats.prophesee.evt_decoding import (
     AHEAD_BYTES,
     BAD,
@@ -63,10 +64,10 @@ class WordStream:
         Raises:
             UnreadableSource: if the file is missing or cannot be read.
         """
-        state = np.zeros(STATE, np.int64)
-        state[: len(self.start)] = self.start
-        state[DISORDER] = SORTER.get() is not None
-        state[BAD : LEAPS + 3], state[OUTSIDE_AT] = _NOTHING, -1
+        state = self._first_state()
+        if isinstance(self.path, Incoming):
+            yield from self._coming_chunks(self.path, state)
+            return
         at = self.begin if from_byte is None else from_byte
         item_bytes = np.dtype(self.word).itemsize
         buffer, output = np.empty(_BLOCK_BYTES, np.uint8), _Output(self.batch_events, self.most)
@@ -101,6 +102,31 @@ class WordStream:
             yield Chunk(*empty_columns(0), trailing(tail, size - tail))
         if n_left + missing:
             yield Chunk(*empty_columns(0), DropCounts.of(DropCause.cut_off, 1, n_left + missing, at))
+
+    def _first_state(self) -> Int64[ndarray, " S"]:
+        state = np.zeros(STATE, np.int64)
+        state[: len(self.start)] = self.start
+        state[DISORDER] = SORTER.get() is not None
+        state[BAD : LEAPS + 3], state[OUTSIDE_AT] = _NOTHING, -1
+        return state
+
+    def _coming_chunks(self, path: Incoming, state: Int64[ndarray, " S"]) -> Iterator[Chunk]:
+        """The events of bytes that come, as they come; what is added to or lost from them is not looked for."""
+        left, at, output = bytearray(), self.begin, _Output(self.batch_events, self.most)
+        for block in path.blocks(self.begin, _BLOCK_BYTES, self.record_bytes):
+            left += block
+            done, state[FULL] = 0, 1
+            while state[FULL]:
+                state[OFFSET] = at + done
+                self._decode(np.frombuffer(left, np.uint8)[done:], (not block, False), state, output)
+                done += int(state[CONSUMED])
+                yield output.chunk()
+            left, at = left[done:], at + done
+        if path.trailing:
+            n_zeros, left = path.trailing + (0 if any(left) else len(left)), left if any(left) else bytearray()
+            yield Chunk(*empty_columns(0), trailing(n_zeros, at + len(left)))
+        if left:
+            yield Chunk(*empty_columns(0), DropCounts.of(DropCause.cut_off, 1, len(left), at))
 
     def _decode(self, data: Any, flags: tuple[bool, bool], state: Int64[ndarray, " S"], output: "_Output") -> None:
         """Decodes into `output` until it is full, the bytes are used up, more are needed, or words begin elsewhere."""

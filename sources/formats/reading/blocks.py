@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.events import DropCause, DropCounts
+from spikecut.sources.formats.incoming import Incoming
 from spikecut.sources.formats.reading.files import open_binary, read_bytes
 from spikecut.sources.formats.reading.ordering import Chunk, nothing
 from spikecut.sources.formats.reading.zero_tail import data_end, trailing
@@ -26,11 +27,14 @@ def decoded_blocks(
     returns the events in them and how many bytes these took; the rest is handed to it again, with more behind. What is
     left at the end of the file counts as one event, `cut_off`, as does what goes missing while it is read. The file is
     read up to the size it had when it was opened; with `record_bytes`, the most that an event takes, without a tail of
-    zeros (`zero_tail`), which is counted as `trailing`.
+    zeros (`zero_tail`), which is counted as `trailing`. Bytes that come (`Incoming`) are decoded as they come.
 
     Raises:
         UnreadableSource: if the file is missing or cannot be read.
     """
+    if isinstance(path, Incoming):
+        yield from _coming_blocks(path, begin, block_bytes, decode, record_bytes)
+        return
     with open_binary(path) as file:
         size = os.fstat(file.fileno()).st_size
         end = size if record_bytes is None else data_end(file, begin, size, record_bytes)
@@ -50,3 +54,20 @@ def decoded_blocks(
             yield chunk
         if tail:
             yield nothing(trailing(tail, size - tail))
+
+
+def _coming_blocks(
+    path: Incoming, begin: int, block_bytes: int, decode: Decode, record_bytes: int | None
+) -> Iterator[Chunk]:
+    """The same of bytes that come: that they end is known after the last of them."""
+    left, at = b"", begin
+    for block in path.blocks(begin, block_bytes, record_bytes):
+        chunk, n_bytes = decode(np.frombuffer(left + block, np.uint8), at, not block)
+        left, at = (left + block)[n_bytes:], at + n_bytes
+        yield chunk
+    if path.trailing:
+        n_zeros = path.trailing + (0 if any(left) else len(left))
+        left = left if any(left) else b""
+        yield nothing(trailing(n_zeros, at + len(left)))
+    if left:
+        yield nothing(DropCounts.of(DropCause.cut_off, 1, len(left), at))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from spikecut.pipeline.errors import SourceError, UnreadableSource, printable
+from spikecut.sources.formats.incoming import Incoming
 
 
 def first_bytes(path: Path, n: int) -> bytes:
@@ -19,11 +20,13 @@ def first_bytes(path: Path, n: int) -> bytes:
 
 
 def open_binary(path: Path) -> BinaryIO:
-    """Opens a file for reading.
+    """Opens a file for reading; of bytes that come, their beginning.
 
     Raises:
         UnreadableSource: if the file is missing or may not be read, or is a pipe, where reading would wait for ever.
     """
+    if isinstance(path, Incoming):
+        return path.opened()
     try:
         if not stat.S_ISFIFO(path.stat().st_mode):
             return path.open("rb")

@@ -8,6 +8,7 @@ from jaxtyping import Int64, UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.events import DropCause, DropCounts, SensorSize
+from spikecut.sources.formats.incoming import Incoming
 from spikecut.sources.formats.reading.blocks import decoded_blocks
 from spikecut.sources.formats.reading.decoding import (
     AHEAD,
@@ -34,8 +35,8 @@ def chunks_of(
     """The events of a file of `size`-byte records from byte `begin`, `block` records at a time.
 
     Only if what follows `begin` is no whole number of records were bytes added or lost, and only then may the kernel
-    look for records elsewhere than it expects them; not in a file with a tail of zeros, whose length says nothing.
-    The result does not depend on `block`.
+    look for records elsewhere than it expects them; not in a file with a tail of zeros, whose length says nothing, and
+    not in bytes that come, whose length is not known. The result does not depend on `block`.
     """
     state = np.zeros(STATE, np.int64)
     state[[SIGNAL_AT, BAD_AT, OUTSIDE_AT]] = -1
@@ -49,9 +50,14 @@ def chunks_of(
         lost = _losses(state, size)
         return Chunk(t[:n], x[:n], y[:n], p[:n], lost, outside_at), int(state[CONSUMED])
 
-    n_bytes = max(0, file_size(path) - begin)
-    shift = n_bytes % size != 0 and data_bytes(path, begin, begin + n_bytes, size) == n_bytes
+    shift = not isinstance(path, Incoming) and _was_shifted(path, begin, size)
     yield from decoded_blocks(path, begin, max(block, AHEAD) * size, decode, size)
+
+
+def _was_shifted(path: Path, begin: int, size: int) -> bool:
+    """Whether bytes were added to a file or lost from it, by its length."""
+    n_bytes = max(0, file_size(path) - begin)
+    return n_bytes % size != 0 and data_bytes(path, begin, begin + n_bytes, size) == n_bytes
 
 
 def _losses(state: Int64[ndarray, " S"], size: int) -> DropCounts:

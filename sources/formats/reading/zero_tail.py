@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from spikecut.pipeline.drop_counts import DropCause, DropCounts
+from spikecut.sources.formats.incoming import ZERO_TAIL_BYTES
 from spikecut.sources.formats.reading.files import open_binary
 
-ZERO_TAIL_BYTES = 1024
 _BLOCK_BYTES = 1 << 20
 
 

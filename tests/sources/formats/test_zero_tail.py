@@ -14,7 +14,8 @@ from spikecut.pipeline.events import DropCause, Loss
 from spikecut.sources import open_recording
 from spikecut.sources.formats import FORMATS
 from spikecut.sources.formats.base import ReadOptions, TextLayout
-from spikecut.sources.formats.reading.zero_tail import ZERO_TAIL_BYTES, data_end
+from spikecut.sources.formats.incoming import ZERO_TAIL_BYTES
+from spikecut.sources.formats.reading.zero_tail import data_end
 from spikecut.tools.cli import main
 
 from source_contract import DVS128, check_source, opened, pattern, recording

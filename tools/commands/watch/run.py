@@ -32,12 +32,14 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     $ spikecut run user24_led.aedat --speed 0.5 --start 10 --duration 20 --loop
 
     $ spikecut run Test/7/00016.bin --model nmnist --json --save seven.mp4
+
+    $ cat user24_led.aedat | spikecut run -
     """
 
     uses_torch: ClassVar[bool] = True
 
     file: tyro.conf.Positional[Path]
-    """A recording, a video, or with --model a picture."""
+    """A recording, a video, with --model a picture, or - for standard input."""
     model: ModelOfSensor = None
     cutoff: Annotated[str | None, NoDefault] = None
     """A cutoff beside the network (ltt-1pt, or ltt for its default tolerance), `none`, or a file. Default: its own."""
@@ -49,6 +51,12 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     """The pace of playing: 1 as recorded, 0.1 at a tenth of that, max without waiting. Decisions do not depend on it.
     At a pace, keys of the terminal and the window pause (space), pass one bin (.), seek 5 s (b, f), halve or double
     the speed (-, +) and quit (q)."""
+    follow: bool = False
+    """The file is still being written: read what is there, then wait for more, until q, Ctrl-C or --idle-timeout."""
+    format: Annotated[str | None, NoDefault] = None
+    """For a live source that does not say it itself: the format of its bytes (aedat2, evt3, es, text, atis, ...)."""
+    idle_timeout: Annotated[float | None, DURATION, tyro.conf.arg(metavar="SECONDS", help_behavior_hint="")] = None
+    """Where nothing comes from a live source for so many seconds, it is over. Default: it is waited for."""
     loop: bool = False
     """Play again and again, until q, Ctrl-C or a closed window; with --once until the first decision."""
     max_gap: Annotated[float | None, DURATION, tyro.conf.arg(metavar="SECONDS", help_behavior_hint="")] = None

@@ -1,0 +1,63 @@
+"""Truths about the schedule of a stream that keeps its own pace: delays show as lag, drifting clocks do not."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spikecut.pipeline.events import Frame
+from spikecut.sources.live.arriving import Arrivals
+from spikecut.sources.live.controls import Controls
+from spikecut.sources.live.playing import Player
+
+from fakes import FakeClock, frames
+
+STEP_S = 0.02
+
+
+def bins(n: int, segment: int = 0) -> list[Frame]:
+    return frames([0] * n, segment, step_us=round(1e6 * STEP_S))
+
+
+@given(st.lists(st.floats(0, 3), min_size=1, max_size=40), st.floats(-1e5, 1e5))
+def test_a_bin_is_late_by_what_it_lost_on_the_quickest(delays: list[float], offset_s: float) -> None:
+    arrivals, quickest = Arrivals(), float("inf")
+    for frame, delay_s in zip(bins(len(delays)), delays, strict=True):
+        now_s = offset_s + frame.end_us * 1e-6 + delay_s
+        quickest = min(quickest, delay_s)
+        assert abs(now_s - arrivals.due_s(frame, now_s) - (delay_s - quickest)) < 1e-6
+
+
+def test_a_stall_shows_in_every_bin_that_it_delays() -> None:
+    """S04: the source was not read for 0.5 s; the bins that wait in it are late, not only the first."""
+    arrivals, lags = Arrivals(), list[float]()
+    for k, frame in enumerate(bins(100)):
+        now_s = max(frame.end_us * 1e-6, 1.5) if k >= 50 else frame.end_us * 1e-6
+        lags.append(now_s - arrivals.due_s(frame, now_s))
+    assert max(lags[:50]) < 1e-9
+    assert [round(lag, 2) for lag in lags[50:75]] == [round(0.48 - STEP_S * k, 2) for k in range(25)]
+    assert max(lags[76:]) < 1e-9
+
+
+def test_clocks_that_drift_apart_for_a_day_are_no_lag() -> None:
+    """S08: a sensor whose clock is slow by 100 ppm, which makes 8.6 s a day."""
+    arrivals = Arrivals()
+    for k in range(0, 24 * 3600, 5):
+        frame = Frame(k, 0, k * 1_000_000, k * 1_000_000 + 20_000, bins(1)[0].pixels, 0)
+        now_s = frame.end_us * 1e-6 * 1.0001
+        assert 0 <= now_s - arrivals.due_s(frame, now_s) < 0.013
+
+
+def test_another_clock_begins_another_schedule() -> None:
+    arrivals = Arrivals()
+    assert arrivals.due_s(bins(1)[0], 7.0) == 7.0
+    assert arrivals.due_s(bins(1, segment=1)[0], 9.0) == 9.0
+
+
+def test_a_live_stream_is_handed_on_as_it_comes_and_can_only_be_left() -> None:
+    """Nothing is waited for, nothing is read twice: no seeking, no loop, no pause."""
+    controls, clock = Controls(None, live=True), FakeClock()
+    assert [key for key in " .bf-+" if controls.press(key)] == []
+    player = Player(lambda start_us: iter(bins(5)), clock, controls, arrivals=Arrivals())
+    assert all(one.due_s is not None and one.due_s <= 100.0 for one in player)
+    assert clock.slept == []
+    assert controls.press("q")
+    assert controls.stopped
