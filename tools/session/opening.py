@@ -215,7 +215,7 @@ def view_options(options: "Run") -> ViewOptions:
     window = {"auto": None, "on": True, "off": False}[options.window]
     live = live_input(options.file, follow=options.follow)
     controls = Controls(pace_of(options.speed, live), live=live is not None)
-    return ViewOptions(named, options.save, options.overwrite, window, controls)
+    return ViewOptions(named, options.save, options.overwrite, window, options.web, options.listen, controls)
 
 
 def open_views(network: OpenNetwork, options: ViewOptions, stack: ExitStack) -> list[View]:

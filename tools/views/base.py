@@ -102,14 +102,16 @@ class ViewOptions:
     """The options of views from the command line.
 
     `named` are the views of `--view NAME` or `--view NAME=TARGET`, with their target or None. `window` None is
-    automatic. `controls` take the keys that a view listens to; their `speed` is None for as fast as possible. `status`
-    gives the state of playing in a few words.
+    automatic. `web`, or an address HOST:PORT in `listen`, wants a web page. `controls` take the keys that a view
+    listens to; their `speed` is None for as fast as possible. `status` gives the state of playing in a few words.
     """
 
     named: dict[str, Path | None] = field(default_factory=dict)
     save: Path | None = None
     overwrite: bool = False
     window: bool | None = None
+    web: bool = False
+    listen: str | None = None
     controls: Controls = field(default_factory=Controls)
     status: Callable[[], str] = str
 

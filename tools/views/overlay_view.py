@@ -1,6 +1,7 @@
 """The base of all views that draw overlays: the scene so far, and its image."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NotRequired, TypedDict
 
 import numpy as np
@@ -41,7 +42,8 @@ class OverlayView:
             ConfigError: if no class is called `truth`.
         """
         start = self.overlay.begin(title, self._label(truth))
-        self._change(lambda _: start)
+        # played again, or from elsewhere: its clock goes on counting from its first moment
+        self._change(lambda scene: replace(start, began_us=scene.began_us if title and title == scene.title else None))
 
     def expect(self, truth: str | None) -> None:
         """The true class of the next items, if known; the scene continues.

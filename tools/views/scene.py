@@ -106,7 +106,7 @@ class Scene:
             seen_us=max(self.seen_us, frame.end_us - start_us),
             n_events=self.n_events + frame.n_events,
             n_lost=self.n_lost + frame.lost.damage.total,
-            began_us=frame.start_us if self.began_us is None else self.began_us,
+            began_us=frame.start_us if self.began_us is None else min(self.began_us, frame.start_us),
             now_us=frame.end_us,
         )
 

@@ -19,6 +19,7 @@ from spikecut.tools.cli import main
 from spikecut.tools.views import VIEWS, live_view, window, window_process
 from spikecut.tools.views.base import Summary, View, ViewKind, ViewOptions
 from spikecut.tools.views.overlay import Overlay
+from spikecut.tools.views.web import view as web_view
 
 from contracts import check_view
 from fake_views import FakeScreen, Stuck, ViewerThread
@@ -38,6 +39,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> FakeScreen:
     screen = FakeScreen()
     monkeypatch.setattr(window_process, "opencv", lambda: screen)
     monkeypatch.setattr(window, "start_viewer", ViewerThread)
+    monkeypatch.setattr(web_view, "DEFAULT_ADDRESS", "127.0.0.1:0")
     monkeypatch.setitem(VIEWS, "window", replace(window.WINDOW, problem=lambda: None))
     return screen
 
@@ -153,7 +155,7 @@ def test_decisions_are_the_same_with_a_view_that_draws_nothing_until_the_end(
     ("views", "words", "hint"),
     [
         (["--view", "widnow"], "there is no view 'widnow'", "did you mean 'window'?"),
-        (["--view", "hologram"], "there is no view 'hologram'", "known are video, window, terminal"),
+        (["--view", "hologram"], "there is no view 'hologram'", "known are video, window, terminal, web"),
         (["--view", "video"], "the view video writes a file", "--view video=out.mkv"),
         (["--view", "window=out.mkv"], "the view window writes no file", "--view window"),
         (["--view", "video=a.mkv", "--save", "b.mkv"], "two files for one video: b.mkv, a.mkv", "--save FILE is"),

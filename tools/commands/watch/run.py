@@ -69,13 +69,17 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     """How many bins may wait for the loop."""
     window: Literal["auto", "on", "off"] = "auto"
     """Show the overlay in a window; auto: if --speed is a number and there is a display."""
+    web: bool = False
+    """Show the run as a web page, at http://127.0.0.1:8080 or where --listen says."""
+    listen: Annotated[str | None, NoDefault, tyro.conf.arg(metavar="HOST:PORT")] = None
+    """Where the web page is; beyond this machine (0.0.0.0:8080) its address has a token, which is printed."""
     save: Annotated[Path | None, NoDefault] = None
     """Write an overlay video to this file: .mp4, .mkv, .avi, .webp or .gif."""
     record: Annotated[Path | None, NoDefault] = None
     """Keep what the network was given, bin by bin, after the queue and with its gaps: FILE.bins. `spikecut run
     FILE.bins` plays it again, with the same decisions."""
     view: Annotated[tuple[str, ...], NoDefault] = ()
-    """Show the run in these views, too: NAME, or NAME=FILE for those that write one (terminal, video=out.mp4)."""
+    """Show the run in these views, too: NAME, or NAME=FILE for those that write one (terminal, web, video=out.mp4)."""
     overwrite: Overwrite = False
     json: bool = False
     """Print one JSON object for each decision. After a labelled session, at a pace, or if events were left out and
