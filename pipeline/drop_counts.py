@@ -29,6 +29,9 @@ class DropCause(StrEnum):
     rate_limit = "rate_limit"
     queue_full = "queue_full"
     unplayed = "unplayed"
+    lost = "lost"
+    repeated = "repeated"
+    foreign = "foreign"
 
     @property
     def sentence(self) -> str:
@@ -58,6 +61,9 @@ _SENTENCES = {
     DropCause.rate_limit: "more events a second than the filter lets through",
     DropCause.queue_full: "its bin waited for the loop, which was too slow, and was dropped",
     DropCause.unplayed: "its bin waited for the loop when the run was ended",
+    DropCause.lost: "its datagram did not arrive, or too late",
+    DropCause.repeated: "its datagram had arrived before",
+    DropCause.foreign: "its datagram is of another sender, or of another sensor",
 }
 _NO_DAMAGE = {
     DropCause.special,
@@ -69,6 +75,8 @@ _NO_DAMAGE = {
     DropCause.rate_limit,
     DropCause.queue_full,
     DropCause.unplayed,
+    DropCause.repeated,
+    DropCause.foreign,
 }
 
 

@@ -73,7 +73,11 @@ def open_with(path: Path, options: ReadOptions = DEFAULTS) -> Recording:
 
 def open_as(row: Format, path: Path, options: ReadOptions = DEFAULTS) -> Recording:
     """As `open_with`, of a known format."""
-    recording = row.open(path, options)
+    return as_wanted(row.open(path, options), options)
+
+
+def as_wanted(recording: Recording, options: ReadOptions) -> Recording:
+    """The stretch of an open recording that is wanted, without damage or filtered if that is wanted, too."""
     if not options.is_whole:
         recording = Window(recording, options.start_us, options.duration_us)
     if options.on_damage == "refuse":

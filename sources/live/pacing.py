@@ -118,3 +118,20 @@ def paced(frames: Iterable[Frame], speed: float, clock: Clock, lag: Lag) -> Iter
             clock.sleep_s(early_s)
         yield frame
         lag.add((clock.now_s() - due_s) * 1000)
+
+
+def parse_speed(text: str) -> float | None:
+    """`max` is None, as fast as possible; a number is a factor of the sensor's pace.
+
+    Raises:
+        ConfigError: if it is neither.
+    """
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise ConfigError(f"a speed of {text!r}", hint="1 is the pace of the sensor, 0.25 a quarter of it, or max")
+    return speed

@@ -8,6 +8,7 @@ from spikecut.tools.commands.files.convert import Convert
 from spikecut.tools.commands.files.cut import Cut
 from spikecut.tools.commands.files.data import Data
 from spikecut.tools.commands.files.export import Export
+from spikecut.tools.commands.files.send import Send
 from spikecut.tools.commands.files.simulate import Simulate
 from spikecut.tools.commands.fit.calibrate import Calibrate
 from spikecut.tools.commands.fit.combine import Combine
@@ -33,6 +34,7 @@ COMMANDS: dict[str, type[Command]] = {
     "demo": Demo,
     "run": Run,
     "live": Live,
+    "send": Send,
     "replay": Replay,
     "join": Join,
     "info": Info,

@@ -1,11 +1,12 @@
 """Opens a live source for `spikecut run`: what comes once, at its own time."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.sources.formats.base import Recording
 from spikecut.sources.live.controls import Controls
 from spikecut.sources.live.inputs import SOURCES, live_input, word_of
@@ -49,6 +50,8 @@ def open_live(
     assert row is not None
     reading = read_options(options)
     waiting = Waiting(clock, lambda: controls.stopped, options.idle_timeout)
+    if row.own_pace:
+        print(printable(f"waiting for {row.name}: {word_of(options.file)}"), file=sys.stderr, flush=True)
     live = row.open(Wanted(word_of(options.file), reading, network.card.sensor, waiting, options.format))
 
     def whole(start_us: int) -> Recording:

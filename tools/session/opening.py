@@ -31,6 +31,7 @@ from spikecut.sources.live.bin_file import BinFile, is_bin_file
 from spikecut.sources.live.controls import Controls
 from spikecut.sources.live.inputs import live_input, word_of
 from spikecut.sources.live.inputs.base import LiveInput, LiveSource
+from spikecut.sources.live.pacing import parse_speed
 from spikecut.tools.cutoff_lookup import find_cutoff, rejecting_for, warn_of_fits
 from spikecut.tools.frame_streams import named_binner, network_for, say_fits
 from spikecut.tools.reading_options import read_options, starting_at
@@ -260,22 +261,5 @@ def pace_of(text: str, live: LiveInput | None) -> float | None:
     if live is None or not live.own_pace:
         return speed
     if speed not in (None, 1.0):
-        raise ConfigError(f"--speed {text}: {live.name} keeps its own pace", hint="leave --speed out")
+        raise ConfigError(f"--speed {text}: {live.name} come at their own pace", hint="leave --speed out")
     return None
-
-
-def parse_speed(text: str) -> float | None:
-    """`max` is None, as fast as possible; a number is a factor of the sensor's pace.
-
-    Raises:
-        ConfigError: if it is neither.
-    """
-    if text == "max":
-        return None
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed < float("inf"):
-        raise ConfigError(f"a speed of {text!r}", hint="1 is the pace of the sensor, 0.25 a quarter of it, or max")
-    return speed

@@ -64,7 +64,9 @@ class Report:
         if self.as_json and (score is not None or is_empty or timing.is_paced or ending is not None):
             counts = {"decisions": self._n_decisions, "no_gesture": self._n_rejected} | account.as_object()
             paced = timing.as_object() if timing.is_paced else None  # without a pace equal runs print the same
-            rest = {"ended": ended_as(ending, once=not complete), "timing": paced}
+            live = self.stream.live
+            carried = None if live is None else live.transport()
+            rest = {"ended": ended_as(ending, once=not complete), "timing": paced, "datagrams": carried}
             print(json.dumps({"summary": lines.summary_object(score) | counts | rest}), file=out)
         n_bins = tally.sensor_us // card.spec.step_us
         return Summary(
@@ -165,7 +167,8 @@ def totals_text(
         )
     if damage := account.dropped.damage:
         causes = ", ".join(f"{n} {cause}" for cause, n in damage.events_by_cause().items())
-        yield f"damaged: {damage.total} events lost ({causes}); spikecut info says where"
+        where = "" if stream.live else "; spikecut info says where"
+        yield f"damaged: {damage.total} events lost ({causes}){where}"
 
 
 def gaps_text(player: Player) -> Iterator[str]:

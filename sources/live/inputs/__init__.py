@@ -20,6 +20,13 @@ SOURCES = {
         lambda word: False,
         "spikecut.sources.live.inputs.bytes_in:open_growing",
     ),
+    "udp": LiveInput(
+        "datagrams",
+        "udp://HOST:PORT",
+        lambda word: word.startswith("udp:"),
+        "spikecut.sources.live.inputs.udp:open_udp",
+        own_pace=True,
+    ),
 }
 
 

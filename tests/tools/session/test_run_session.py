@@ -122,7 +122,7 @@ def test_a_jump_over_a_gesture_does_not_miss_it(
                 controls.press(key)
 
     monkeypatch.setattr(Report, "write", press)
-    monkeypatch.setattr(opening, "Controls", lambda speed: controls)
+    monkeypatch.setattr(opening, "Controls", lambda speed, live: controls)
     assert main(["run", str(session), "--json", "--window", "off"]) == 0
     captured = capsys.readouterr()
     *decisions, last = said(captured.out)

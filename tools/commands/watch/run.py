@@ -39,7 +39,7 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     uses_torch: ClassVar[bool] = True
 
     file: tyro.conf.Positional[Path]
-    """A recording, a video, with --model a picture, or - for standard input."""
+    """A recording, a video, with --model a picture, - for standard input, or udp://HOST:PORT for datagrams."""
     model: ModelOfSensor = None
     cutoff: Annotated[str | None, NoDefault] = None
     """A cutoff beside the network (ltt-1pt, or ltt for its default tolerance), `none`, or a file. Default: its own."""
@@ -54,7 +54,8 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     follow: bool = False
     """The file is still being written: read what is there, then wait for more, until q, Ctrl-C or --idle-timeout."""
     format: Annotated[str | None, NoDefault] = None
-    """For a live source that does not say it itself: the format of its bytes (aedat2, evt3, es, text, atis, ...)."""
+    """Of a live source that does not say it itself: the format of its bytes (aedat2, evt3, es, text, atis, ...), or the
+    layout of its datagrams (spikecut by default, spif, spif-timed, faery13, faery8)."""
     idle_timeout: Annotated[float | None, DURATION, tyro.conf.arg(metavar="SECONDS", help_behavior_hint="")] = None
     """Where nothing comes from a live source for so many seconds, it is over. Default: it is waited for."""
     loop: bool = False
@@ -85,8 +86,9 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     """Print one JSON object for each decision. After a labelled session, at a pace, or if events were left out and
     nothing was decided, a last line {"summary": ...} has always the same keys; without labels those of the
     score are null. `dropped` counts the events that were left out so far, by cause; read = used + dropped. `timing`
-    has, at a pace, the lag in ms, seconds of work for a second of stream, and events a second. With a level of
-    sensitivity a first line {"sensitivity": ...} has its two measured rates."""
+    has, at a pace, the lag in ms, seconds of work for a second of stream, and events a second; `datagrams` how many of
+    those of a live source were received, lost, late and so on, else null. With a level of sensitivity a first line
+    {"sensitivity": ...} has its two measured rates."""
 
     @classmethod
     def more_help(cls) -> str:
