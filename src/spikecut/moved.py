@@ -145,7 +145,8 @@ MOVED = {
     "tools.recipe": "tools.training.recipe",
     "tools.recordings.simulate": "tools.batch.simulate",
     "tools.replay": "tools.batch.replay",
-    "tools.report": "tools.reports.report tools.reports.comparison tools.reports.evaluation_file",
+    "tools.report": "tools.reports.report tools.reports.comparison tools.reports.evaluation_file "
+    "tools.reports.page.tables",
     "tools.results": "tools.reports.results",
     "tools.run": "tools.session.run tools.session.opening tools.session.observing tools.views.video tools.views.window",
     "tools.run_folders": "tools.reports.run_folders",

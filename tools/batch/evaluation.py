@@ -89,6 +89,7 @@ def _about(gathered: Gathered, fitted_here: list[str], seed: int, command: str, 
         "unit": pace_of(card.spec).unit,
         "horizon": gathered.recorded.horizon,
         "classes": list(card.classes),
+        "default_rule": card.default_cutoff,
         **({"fit": gathered.fit} if gathered.fit else {}),
         **({"unfinished": dict(zip(("n_done", "n_items"), unfinished, strict=True))} if unfinished else {}),
     }

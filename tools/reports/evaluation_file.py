@@ -83,6 +83,7 @@ class Shown(TypedDict):
     unit: NotRequired[str]
     horizon: int
     classes: list[str]
+    default_rule: NotRequired[str]
     anytime: _Anytime
     rules: list[_Rule]
     curves: list[_Curve]

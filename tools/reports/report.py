@@ -14,34 +14,22 @@ from spikecut.sources.formats.reading.files import check_name
 from spikecut.tools.reports import plots
 from spikecut.tools.reports.comparison import compared
 from spikecut.tools.reports.evaluation_file import check_shown
+from spikecut.tools.reports.page.tables import (
+    FULL_WINDOW,
+    PLANNED_COLUMNS,
+    RULE_COLUMNS,
+    default_rule,
+    planned_rows,
+    rule_rows,
+    sentence,
+)
 from spikecut.tools.reports.rendering import render
 from spikecut.tools.reports.run_results import evaluation_of
 from spikecut.tools.time_unit import pace_in
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.measure.report import Report
-
-_RULE_COLUMNS = (
-    "rule",
-    "right",
-    "loss, points",
-    "mean time",
-    "earlier than the full window",
-    "constant of equal calibrated loss",
-    "earlier than that",
-    "early loss",
-    "same as full",
-    "sets that hold the truth",
-)
-_PLANNED_COLUMNS = ("rule", "steps + policy", "cost", "right", "cost of confidence", "right", "gain, points")
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A figure of a table as text, and its interval where it has one."""
-
-    value: str
-    interval: str = ""
+    from spikecut.tools.reports.page.wrong import Wrong, WrongAnswers
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +38,17 @@ class Figure:
 
     text: str
     data: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMistake:
+    """A wrong answer on the page: its caption, the file that `spikecut why` would draw, and both pictures in base64."""
+
+    wrong: "Wrong"
+    time: str
+    file: str
+    small: str
+    why: str
 
 
 def run_report(options: "Report") -> int:
@@ -80,24 +79,46 @@ def run_report(options: "Report") -> int:
 
 
 def page(evaluation: dict[str, Any], run: Path, folder: Path, command: str) -> str:
-    """The page as text; every plot is also written into `folder` as a PNG."""
-    unit = pace_in(evaluation)
-    heads = _RULE_COLUMNS if any(row["coverage"] for row in evaluation["rules"]) else _RULE_COLUMNS[:-1]
+    """The page as text; every plot and the picture of every wrong answer shown is also written into `folder`."""
+    from spikecut.tools.reports.page.wrong import wrong_answers  # it opens networks, which takes a while
+
+    unit, main = pace_in(evaluation), default_rule(evaluation)
+    heads = RULE_COLUMNS if any(row["coverage"] for row in evaluation["rules"]) else RULE_COLUMNS[:-1]
+    rows = {name: row[: len(heads)] for name, row in rule_rows(evaluation).items()}
+    first = [rows.pop(name) for name in (FULL_WINDOW, main) if name is not None]
+    wrong = wrong_answers(run, evaluation, main) if main else None
     return render(
         "report.html",
         evaluation=evaluation,
+        sentence=sentence(evaluation),
+        main=main,
+        promises={row["name"]: row["promise"] for row in evaluation["rules"]},
         data_name=_data_name(evaluation),
         things=unit.things,
         window=_window(evaluation),
         heads=heads,
-        rows=[row[: len(heads)] for row in _rule_rows(evaluation)],
-        planned_heads=_PLANNED_COLUMNS,
-        planned=_planned_rows(evaluation),
+        first=first,
+        others=list(rows.values()),
+        planned_heads=PLANNED_COLUMNS,
+        planned=planned_rows(evaluation),
         figures=_figures(evaluation, folder),
+        wrong=wrong,
+        pictures=_wrong_pictures(wrong, evaluation, folder) if wrong else [],
         command=command,
         version=spikecut.__version__,
         run=str(run),
     )
+
+
+def _wrong_pictures(wrong: "WrongAnswers", evaluation: dict[str, Any], folder: Path) -> list[ShownMistake]:
+    """The pictures of wrong answers; those of `spikecut why` are written beside the page, too."""
+    unit, pictures = pace_in(evaluation), []
+    for number, one in enumerate(wrong.pictures, start=1):
+        file = f"{_safe(f'wrong_{number:02}_{Path(one.wrong.recording).stem}')}.png"
+        write_bytes(folder / file, one.why, overwrite=True)
+        small, why = (base64.b64encode(image).decode() for image in (one.small, one.why))
+        pictures.append(ShownMistake(one.wrong, unit.whole(one.wrong.steps), file, small, why))
+    return pictures
 
 
 def _data_name(evaluation: dict[str, Any]) -> str:
@@ -109,8 +130,11 @@ def _data_name(evaluation: dict[str, Any]) -> str:
 def _figures(evaluation: dict[str, Any], folder: Path) -> dict[str, list[Figure]]:
     """The plots of each section of the page."""
     plotted = partial(_figure, evaluation, folder)
-    names, main = [row["name"] for row in evaluation["rules"]], _main_rule(evaluation)
+    names, main = [row["name"] for row in evaluation["rules"]], default_rule(evaluation)
+    answers = {name: (f"decisions_{name}", plots.decisions(name), f"When {name} answers.") for name in names}
     return {
+        "main": [plotted(*answers.pop(main))] if main else [],
+        "others": [plotted(*one) for one in answers.values()],
         "time": [
             plotted("trade", plots.trade, "Right answers against the mean time of the decision. Lines: one score swept "
                     "over all thresholds, and every constant; points: the fitted rules. Bands and bars are 95 % "
@@ -118,7 +142,6 @@ def _figures(evaluation: dict[str, Any], folder: Path) -> dict[str, list[Figure]
             plotted("anytime", plots.by_time, "What is known after each step: accuracy if every recording stopped "
                     "there, and how far confidence is from accuracy."),
         ],
-        "decisions": [plotted(f"decisions_{name}", plots.decisions(name), f"When {name} answers.") for name in names],
         "cost": [
             plotted("early_loss", plots.early_loss, "What early answers cost: of those given by a time, the share that "
                     "would have been right at the end of the window and is wrong."),
@@ -137,65 +160,13 @@ def _window(evaluation: dict[str, Any]) -> str:
     return f"{steps}window of {evaluation['horizon']} steps"
 
 
-def _main_rule(evaluation: dict[str, Any]) -> str | None:
-    names: list[str] = [row["name"] for row in evaluation["rules"]]
-    promised = [name for name in names if name.startswith("ltt-")]
-    return next(iter(promised or names), None)
-
-
-def _figure(evaluation: dict[str, Any], folder: Path, name: str, draw: Any, text: str) -> Figure:
+def _figure(evaluation: dict[str, Any], folder: Path, name: str, draw: plots.Plot, text: str) -> Figure:
     """Draws one plot and writes its PNG."""
     image = plots.png(draw, evaluation)
-    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-    write_bytes(folder / f"{safe}.png", image, overwrite=True)
+    write_bytes(folder / f"{_safe(name)}.png", image, overwrite=True)
     return Figure(text, base64.b64encode(image).decode())
 
 
-def _rule_rows(evaluation: dict[str, Any]) -> list[list[Cell]]:
-    """One row for the full window, one for each rule."""
-    unit = pace_in(evaluation)
-    full = _cell(evaluation["anytime"]["accuracy"][-1], 100, ".1f", " %")
-    rows = [[Cell("full window"), full, Cell(""), Cell(unit.whole(evaluation["horizon"])), *[Cell("")] * 6]]
-    for row in evaluation["rules"]:
-        rows.append(
-            [
-                Cell(row["name"]),
-                _cell(row["accuracy"], 100, ".1f", " %"),
-                _cell(row["loss"], 1, ".1f"),
-                _cell(row["mean_steps"], unit.factor, unit.form, f" {unit.unit}"),
-                _cell(row["earlier_than_full"], 1, ".2f", "x"),
-                Cell(unit.whole(row["fixed_steps"]) if row["fixed_steps"] else ""),
-                _cell(row["earlier_than_fixed"], 1, ".2f", "x"),
-                _cell(row["early_loss"], 1, ".1f", " %"),
-                _cell(row["agreement"], 100, ".1f", " %"),
-                _cell(row["coverage"], 100, ".1f", " %"),
-            ]
-        )
-    return rows
-
-
-def _planned_rows(evaluation: dict[str, Any]) -> list[list[Cell]]:
-    """The computing cost of planned rules, their policy included, beside SEENN-I at the same cost."""
-    rows = []
-    for row in evaluation["rules"]:
-        if same := row.get("equal_cost"):
-            rows.append(
-                [
-                    Cell(row["name"]),
-                    Cell(f"{row['mean_steps'][0]:.2f} + {row.get('policy_cost', 0.0):.2f}"),
-                    _cell(same["cost"], 1, ".2f"),
-                    _cell(same["accuracy"], 100, ".1f", " %"),
-                    _cell(same["other_cost"], 1, ".2f"),
-                    _cell(same["other_accuracy"], 100, ".1f", " %"),
-                    _cell(same["gain"], 1, "+.1f"),
-                ]
-            )
-    return rows
-
-
-def _cell(triple: Any, factor: float, form: str, unit: str = "") -> Cell:
-    """A value with its interval `(value, low, high)`; empty for none."""
-    if triple is None:
-        return Cell("")
-    value, low, high = (factor * one for one in triple)
-    return Cell(f"{value:{form}}{unit}", "" if low == high else f"{low:{form}} to {high:{form}}")
+def _safe(name: str) -> str:
+    """A file's name without signs that mean something elsewhere."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)

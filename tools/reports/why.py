@@ -80,7 +80,7 @@ def explained(window: Window, outputs: RecordedOutputs, card: ModelCard, rules: 
         answers.append(Answer(name, label, steps, as_full=label == full))
     main = next((name for name in rules if name == card.default_cutoff), next(iter(rules), None))
     trace = None if main is None else _trace(main, outputs, rules[main].cutoff)
-    return Explanation(window, card, totals, tuple(answers), trace)
+    return Explanation(window, card, totals, tuple(answers), main or FULL_WINDOW, trace)
 
 
 def _trace(name: str, outputs: RecordedOutputs, decider: CutoffDecider[Any]) -> Trace:

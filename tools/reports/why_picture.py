@@ -15,7 +15,7 @@ from numpy import ndarray
 from spikecut.pipeline.evidence.probability import softmax
 from spikecut.tools.reports.why_rows import draw_rows, height_of_rows
 from spikecut.tools.reports.why_thumbnails import draw_thumbnails
-from spikecut.tools.reports.why_window import FULL_WINDOW, Explanation
+from spikecut.tools.reports.why_window import Explanation
 from spikecut.tools.time_unit import Pace, pace_of
 from spikecut.tools.views.canvas import PAGE_WIDTH, Box, Canvas, Colour, Font
 from spikecut.tools.views.palette import OverlayStyle
@@ -67,7 +67,7 @@ def picture(explanation: Explanation, style: OverlayStyle | None = None) -> byte
     _draw_evidence(Panel(canvas, _EVIDENCE, style), explanation)
     _draw_score(Panel(canvas, _SCORE, style), explanation)
     draw_rows(Panel(canvas, rows, style), explanation)
-    if explanation.trace:
+    if explanation.stops:
         for box in panels:
             canvas.rule(place(_PLOT, main.steps, n_steps), box, style.accent, 1.5)
     middle = axis.bottom + _FOOTER_HEIGHT / 2
@@ -130,13 +130,13 @@ def _draw_header(panel: Panel, explanation: Explanation) -> None:
     canvas.text(classes[main.label], box.x, box.y + 28, Font(30, style.accent, bold=True), room=560)
     words = f"{main.rule} stops after {pace.whole(main.steps)} · step {main.steps} of {n_steps}"
     if main.steps == n_steps:
-        no_stop = "" if main.rule == FULL_WINDOW else "does not stop before the end, "
+        no_stop = "" if not explanation.stops else "does not stop before the end, "
         words = f"{main.rule} {no_stop}after {pace.whole(n_steps)} · {n_steps} steps"
     width = canvas.text(words, box.x, box.y + 56, Font(15, style.text, bold=True), room=560)
     full = classes[explanation.answers[0].label]
     font = Font(15, style.muted if main.as_full else style.warning)
     left = box.x + width + 12
-    if main.rule != FULL_WINDOW:
+    if explanation.stops:
         canvas.text(f"full window: {full}", left, box.y + 56, font, room=box.x + 700 - left)
     if truth is None:
         canvas.text("nothing labelled", box.right, box.y + 28, Font(15, style.muted), room=200, right=True)

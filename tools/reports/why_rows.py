@@ -62,7 +62,7 @@ def _draw_answer(panel: Panel, explanation: Explanation, answer: Answer, middle:
     """The time that a rule took as a bar, its stop, and on the right its answer with a mark."""
     canvas, box, style = panel
     truth, pace = explanation.window.truth, pace_of(explanation.card.spec)
-    is_main = explanation.trace is not None and answer is explanation.main
+    is_main = explanation.stops and answer.rule == explanation.rule
     is_good = answer.as_full if truth is None else answer.label == truth
     name = Font(_SIZE, style.text if is_main else style.muted, bold=is_main)
     canvas.text(answer.rule, _MARGIN, middle, name, room=box.x - _MARGIN - 12)

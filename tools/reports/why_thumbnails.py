@@ -11,13 +11,14 @@ from spikecut.pipeline.events import Frame
 from spikecut.pipeline.results import Rest
 from spikecut.tools.reports.why_window import Explanation
 from spikecut.tools.time_unit import pace_of
-from spikecut.tools.views.canvas import Box, Font
+from spikecut.tools.views.canvas import Box, Canvas, Font
 from spikecut.tools.views.palette import OverlayStyle, paint_events, shades
 from spikecut.tools.views.panels import Panel
 from spikecut.tools.views.scene import Scene
 
 MOST: Final = 6
 _GAP: Final = 10.0
+_SMALL: Final = 240  # pixels
 
 
 def moments(n_steps: int, stop: int, most: int = MOST) -> list[int]:
@@ -49,7 +50,7 @@ def draw_thumbnails(panel: Panel, bridge: Box, plot: Box, explanation: Explanati
     slots = [Box(first + i * (width + _GAP), box.bottom - height, width, height) for i in range(len(steps))]
     pictures = event_pictures(frames, steps, slots[0], style)
     for step, slot, picture in zip(steps, slots, pictures, strict=True):
-        is_stop = explanation.trace is not None and step == explanation.main.steps
+        is_stop = explanation.stops and step == explanation.main.steps
         colour = style.accent if is_stop else style.muted
         taken = canvas.paste(picture, slot)
         if is_stop:
@@ -60,6 +61,16 @@ def draw_thumbnails(panel: Panel, bridge: Box, plot: Box, explanation: Explanati
         canvas.text(words, left, slot.bottom + 9, Font(12, colour, bold=is_stop), room=slot.width)
         x = plot.x + plot.width * step / n_steps
         canvas.line([(middle, bridge.y), (x, bridge.bottom)], style.accent if is_stop else style.faint, 1)
+
+
+def thumbnail(frames: Sequence[Frame], step: int, style: OverlayStyle | None = None) -> bytes:
+    """A PNG of the events until a step, 240 pixels wide or a little more; of a still picture that."""
+    style = style or OverlayStyle()
+    _, height, width = frames[0].pixels.shape
+    slot = Box(0, 0, _SMALL / style.scale, _SMALL / style.scale * height / width)
+    if len(frames[0].pixels) == 3:
+        return Canvas(frames[0].pixels.transpose(1, 2, 0)[..., ::-1].copy(), 1.0).png()
+    return Canvas(event_pictures(frames, [min(step, len(frames))], slot, style)[0], 1.0).png()
 
 
 def event_pictures(

@@ -60,21 +60,26 @@ class Trace:
 class Explanation:
     """Why each rule answered what and when: the summed outputs after every step, and the answers.
 
-    The first answer is that of the full window. `trace` is of the network's default rule, or the first; None without
-    any rule.
+    The first answer is that of the full window. `rule` is the one whose answer stands out: the network's default, or
+    the first, or the full window. `trace` is its score, None if it has none.
     """
 
     window: Window
     card: ModelCard
     totals: Float32[ndarray, "T K"]
     answers: tuple[Answer, ...]
+    rule: str
     trace: Trace | None
 
     @property
     def main(self) -> Answer:
-        """The answer of the rule whose score is shown; without one that of the full window."""
-        rule = FULL_WINDOW if self.trace is None else self.trace.rule
-        return next(one for one in self.answers if one.rule == rule)
+        """The answer of `rule`."""
+        return next(one for one in self.answers if one.rule == self.rule)
+
+    @property
+    def stops(self) -> bool:
+        """Whether a rule stands out, not the full window."""
+        return self.rule != FULL_WINDOW
 
 
 def window_of(path: Path, card: ModelCard, start_s: float, reading: ReadOptions) -> Window:

@@ -1,7 +1,10 @@
 """Truths about evaluations: the measures of the papers, worked examples, and the commands that show them."""
 
 import csv
+import html
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -169,9 +172,9 @@ def test_a_report_is_one_page_that_needs_nothing_else(evaluated: Path, capsys: p
     assert "<digits>" not in page
     for remote in ("http://", "https://", 'src="/', "<script", "@import", "url("):
         assert remote not in page
-    for name in ("trade", "anytime", "early_loss", "risk", "decisions_ltt-2pt", "confusion_ltt-2pt"):
+    for name in ("trade", "anytime", "early_loss", "risk", "decisions_ltt-2pt", "confusion_confidence-2pt"):
         assert (evaluated / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    assert page.count("data:image/png;base64,") == 4 + 4 + 1
+    assert page.count("data:image/png;base64,") == 4 + 4 + 1 + 2 * len(list(evaluated.glob("wrong_*.png")))
     assert "95 % confidence" in page
     assert "spikecut evaluate " in page
     assert "spikecut report " in page
@@ -199,10 +202,57 @@ def test_a_column_for_sets_is_there_where_a_rule_gives_sets(
     head = next(line for line in table.splitlines() if "as full" in line)
     assert head.split()[-1] == ("set" if shown else "full")
     assert main(["report", str(tmp_path / "run")]) == 0
-    page = (tmp_path / "run" / "report.html").read_text()
-    assert page.count("<th>") == 9 + shown
+    page = (tmp_path / "run" / "report.html").read_text().partition("<h2>Accuracy against time</h2>")[0]
+    assert page.count("<th>") == 2 * (9 + shown)  # the default rule, the other one
     assert page.count("<td>") == 3 * (9 + shown)
     assert ("<th>sets that hold the truth</th>" in page) == shown
+    note = f"No pictures: the evaluation is of recorded outputs, {html.escape(outputs)}."
+    assert note in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_report_says_the_result_first_and_folds_all_rules_but_the_default(evaluated: Path, tmp_path: Path) -> None:
+    assert main(["report", str(evaluated), "--out", str(tmp_path / "page.html")]) == 0
+    page = (tmp_path / "page.html").read_text()
+    evaluation = json.loads((evaluated / "evaluation.json").read_text())
+    assert evaluation["default_rule"] == "confidence-2pt"
+    row = evaluation["rules"][3]
+    lead = page.partition("<p class=lead>")[2].partition("</p>")[0]
+    assert lead.startswith(
+        f"With confidence-2pt, nmnist names {100 * row['accuracy'][0]:.1f} % of 20 recordings right (95 % "
+    )
+    assert f"after {10 * row['mean_steps'][0]:.0f} ms on average" in lead
+    folded = "".join(part.partition("</details>")[0] for part in page.split("<details>")[1:])
+    for name in ("fixed-2pt", "topk-2pt", "ltt-2pt"):
+        assert f"When {name} answers." in folded
+    assert "When confidence-2pt answers." not in folded
+    assert page.index("When confidence-2pt answers.") < page.index("<details>")
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_wrong_answers_are_pictures_that_lead_to_the_evidence(evaluated: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(evaluated, run, ignore=shutil.ignore_patterns("report.html", "*.png"))
+    document = json.loads((run / "evaluation.json").read_text())
+    document |= {"default_rule": "topk-2pt"}
+    (run / "evaluation.json").write_text(json.dumps(document))
+    with (run / "decisions.csv").open(newline="") as file:
+        rows = [one for one in csv.DictReader(file) if one["rule"] == "topk-2pt"]
+    wrong = [one for one in rows if one["answer"] != one["truth"]]
+    assert main(["report", str(run)]) == 0
+    page = (run / "report.html").read_text()
+    links = re.findall(r'href="#(why-\d+)"', page)
+    assert len(links) == len(set(links)) == len(wrong) > 0
+    assert re.findall(r'<figure class=why id="(why-\d+)"', page) == links
+    for one in wrong:
+        assert f'alt="evidence and stops of all rules in {html.escape(one["recording"])}"' in page
+    assert len(list(run.glob("wrong_*.png"))) == len(wrong)
+    document["data"] = str(tmp_path / "elsewhere")
+    (run / "evaluation.json").write_text(json.dumps(document))
+    assert main(["report", str(run), "--overwrite"]) == 0
+    page = (run / "report.html").read_text()
+    assert "No pictures: " in page
+    assert 'href="#why' not in page
+    assert all(html.escape(one["recording"]) in page for one in wrong)
 
 
 def test_why_shows_every_rule_on_one_recording(

@@ -13,6 +13,8 @@ from spikecut.tools.options import IntervalSeed, NoDefault, Overwrite
 class Report:
     """Write one self-contained HTML page about an evaluation, with its figures; or compare two evaluations.
 
+    Wrong answers of the network's default rule are pictures, where the recordings are still in their place.
+
     $ spikecut report runs/evaluation
 
     $ spikecut report --compare runs/before runs/after
