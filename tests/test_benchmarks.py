@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import end_to_end, engines, rehearsal, replay, startup, stopping, streams
+from benchmarks import drift, end_to_end, engines, live, rehearsal, replay, soak, startup, stopping, streams
 
 import spikecut
 from spikecut.pipeline.events import EventBatch, SensorSize
@@ -42,6 +42,29 @@ def test_end_to_end_compares_the_labels_of_the_ways(tmp_path: Path, capsys: pyte
     script, to_horizon, stepped, _ = rows(capsys)
     assert script["labels"] == to_horizon["labels"] == stepped["labels"]
     assert script["steps"] == stepped["steps"] == 50
+
+
+def test_live_raises_the_pace_up_to_the_knee(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    live.main([str(recording(tmp_path)), "--json", "--seconds", "0.3", "--start", "4", "--most", "8"])
+    *played, last = rows(capsys)
+    assert [row["speed"] for row in played][:2] == [4.0, 4.0]
+    assert last["knee"] in (0.0, *(row["speed"] for row in played if row["kept_pace"]))
+
+
+@pytest.mark.slow  # draws a session
+def test_a_stream_that_is_repeated_goes_on_without_a_gap(capsys: pytest.CaptureFixture[str]) -> None:
+    soak.main(["--hours", "0.05", "--json"])
+    (row,) = rows(capsys)
+    assert row["hours_of_stream"] == pytest.approx(0.05, abs=0.02)
+    assert row["drift_of_the_sensors_clock_us"] == 0
+
+
+@pytest.mark.slow  # draws a session
+def test_drift_counts_the_answers_of_sessions(capsys: pytest.CaptureFixture[str]) -> None:
+    drift.main(["--n", "1", "--only", "as drawn", "--json"])
+    (row,) = rows(capsys)
+    assert row["condition"] == "as drawn"
+    assert row["alarms"] == 0
 
 
 @pytest.mark.slow  # processes that load everything

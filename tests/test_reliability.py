@@ -6,7 +6,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "reliability.md").read_text(encoding="utf-8")
-COUNTS = {"C": 17, "T": 8, "G": 7, "S": 7, "N": 2, "L": 2, "M": 3, "B": 2, "O": 2, "X": 18}
+COUNTS = {"C": 17, "T": 8, "G": 7, "S": 8, "N": 2, "L": 2, "M": 3, "B": 2, "O": 2, "X": 18}
 FAULTS = [f"{letter}{number:02d}" for letter, count in COUNTS.items() for number in range(1, count + 1)]
 
 

@@ -1,6 +1,6 @@
 """Statistics of calibration recordings, as quantiles: is a new recording like those that a cutoff was fitted on?
 
-A later alarm for drift compares event rate, density and scores with them.
+The alarm for drift (`metrics.drift`) compares event rate, density and scores with them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,8 @@ class Reference:
     Of bins: `events_per_bin`, and `active_share`, the share of the frame's pixels that have an event. Of recordings:
     `rate_hz`, events a second in the frame; `on_share`, ON events among all; `duration_s`, up to the horizon;
     `final_confidence`, the highest probability after the whole window, and `decision_confidence`, that at the cutoff's
-    stop. `about` says which recordings they are.
+    stop; up to that stop `decision_rate_hz`, and `decision_active_share`, the mean over its bins. `about` says which
+    recordings they are.
 
     Raises:
         ModelError: if quantiles are too few, decrease, or are out of range.
@@ -40,12 +41,14 @@ class Reference:
     duration_s: Quantiles
     final_confidence: Quantiles = ()
     decision_confidence: Quantiles = ()
+    decision_rate_hz: Quantiles = ()
+    decision_active_share: Quantiles = ()
 
     def __post_init__(self) -> None:
         if self.n < 1:
             raise ModelError(f"reference: {self.n} recordings; expected 1 or more")
         for name, values in self.quantiles().items():
-            if not values and name.endswith("_confidence"):
+            if not values and name.startswith(("final_", "decision_")):
                 continue
             shares = name.endswith(("_share", "_confidence"))
             if len(values) != len(LEVELS) or list(values) != sorted(values) or values[0] < 0:
@@ -128,6 +131,18 @@ class FrameStatistics:
     def of(self, which: Sequence[int], about: str) -> Reference | None:
         """The statistics of the streams `which`; None if they have no events."""
         return reference_over([self.one(i) for i in which], about)
+
+
+def at_stops(
+    streams: Sequence[StreamStatistics], stops: Int64[ndarray, " N"], step_us: int
+) -> tuple[Quantiles, Quantiles]:
+    """Events a second, and the mean share of active pixels, of each stream up to its stop, in steps; as quantiles."""
+    counts = [
+        one.counts[:stop].sum() / (len(one.counts[:stop]) * step_us) * 1e6
+        for one, stop in zip(streams, stops, strict=True)
+    ]
+    active = [float(one.active[:stop].mean()) for one, stop in zip(streams, stops, strict=True)]
+    return quantiles_of(counts), quantiles_of(active)
 
 
 def reference_over(streams: Sequence[StreamStatistics], about: str) -> Reference | None:

@@ -25,7 +25,7 @@ from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.fit import check_wish, equal_fixed_steps, fit, sentence, simultaneous
 from spikecut.pipeline.rules.loss import outcome
 from spikecut.pipeline.rules.observed import equal_cost_confidence
-from spikecut.pipeline.rules.reference import Reference, quantiles_of
+from spikecut.pipeline.rules.reference import Reference, at_stops, quantiles_of
 from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.tools.batch.continuous.sensitivity import check_wanted, with_sensitivity
@@ -226,8 +226,13 @@ def reference_of(gathered: Gathered, cutoff: CutoffDecider[Any]) -> Reference | 
     recorded = gathered.recorded
     confidence = softmax(recorded.logits()).max(axis=2)
     stops = sweep(recorded, cutoff).stops
+    rate_hz, active_share = (
+        at_stops(gathered.streams, stops, gathered.card.spec.step_us) if gathered.streams else ((), ())
+    )
     return dataclasses.replace(
         gathered.statistics,
+        decision_rate_hz=rate_hz,
+        decision_active_share=active_share,
         final_confidence=quantiles_of(np.minimum(confidence[:, -1], 1)),
         decision_confidence=quantiles_of(np.minimum(confidence[np.arange(len(stops)), stops - 1], 1)),
     )

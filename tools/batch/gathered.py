@@ -10,7 +10,7 @@ from spikecut.pipeline.errors import ConfigError, DamagedOutputs
 from spikecut.pipeline.files.strict import typed
 from spikecut.pipeline.outputs_file import load_outputs, save_outputs
 from spikecut.pipeline.recorded import RecordedOutputs
-from spikecut.pipeline.rules.reference import Reference
+from spikecut.pipeline.rules.reference import Reference, StreamStatistics
 from spikecut.pipeline.rules.step_budget import Seen
 from spikecut.sources.datasets.base import INPUTS
 from spikecut.tools.time_unit import pace_of
@@ -22,7 +22,8 @@ class Gathered:
 
     `n_trained_on` of the sources shaped the network's weights, `example` is one of those; `n_damaged` could not
     be read whole. `first` are the first frames of each recording, if requested, and `digests` those of the sources.
-    `fit` says how other sensors were shown to the network, empty for its own; `statistics` are those of the frames.
+    `fit` says how other sensors were shown to the network, empty for its own; `statistics` are those of the frames,
+    `streams` of those of each recording, which outputs in a file do not have.
     Of an unfinished run `unfinished` says how many recordings are done, of how many.
     """
 
@@ -39,6 +40,7 @@ class Gathered:
     digests: tuple[str, ...] = ()
     fit: str = ""
     statistics: Reference | None = None
+    streams: tuple[StreamStatistics, ...] = ()
     unfinished: tuple[int, int] | None = None
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:

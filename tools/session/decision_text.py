@@ -84,7 +84,8 @@ def as_object(
 ) -> str:
     """One JSON object for programs; times are those of the recording's clock.
 
-    `reading` has what is special in reading: `fit` if a sensor was fitted, `dropped` if events were left out so far.
+    `reading` has what is special in reading: `fit` if a sensor was fitted, `dropped` if events were left out so far,
+    `promise` (`holds`, `suspended`) if something is promised and drift is watched.
     """
     fields: dict[str, Any] = {
         "label": card.classes[decision.label],

@@ -116,6 +116,23 @@ def open_network(options: "Run") -> OpenNetwork:
     return OpenNetwork(card, stepper, fitted.cutoff, fitted, rejecting, revise_us_for(options.revise, card))
 
 
+def check_same_network(options: "Run") -> None:
+    """Refuses several recordings that are not for one network, where none is given.
+
+    Raises:
+        ConfigError: naming the first recording that is for another one.
+    """
+    if options.model is not None or not options.more:
+        return
+    first = _network_for(options.file, read_options(options))
+    for path in options.more:
+        if (other := _network_for(path, read_options(options))) != first:
+            raise ConfigError(
+                f"{options.file} is for the network {first!r}, {path} for {other!r}; several streams share one",
+                hint="--model says which",
+            )
+
+
 def _network_for(path: Path, reading: ReadOptions) -> str:
     """The name of the network that a recording is shown to where none is given."""
     return BinFile.open(path).origin.model if is_bin_file(path) else network_for(path, reading)

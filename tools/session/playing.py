@@ -4,14 +4,13 @@ At a pace two threads work: one reads and puts bins into the queue when they are
 network, prints and draws. Without a pace there is one, and each bin is read when the loop wants it.
 """
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spikecut.pipeline.errors import EmptyRecording, printable
+from spikecut.pipeline.errors import EmptyRecording
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.results import Item, Step
 from spikecut.sources.datasets.labelled_events import LabelledEvents, empty_sentence
@@ -21,8 +20,10 @@ from spikecut.sources.live.bin_queue import BinQueue, feeding, taken
 from spikecut.sources.live.pacing import Clock, Lag
 from spikecut.sources.live.playing import Bin, Player
 from spikecut.tools.reading_options import read_options
+from spikecut.tools.session.drifting import DriftWatch
 from spikecut.tools.session.observing import Stopwatch, Tally, observed, until_answered, without_short_end
 from spikecut.tools.session.opening import OpenStream, open_views
+from spikecut.tools.session.output import Output
 from spikecut.tools.session.recorded import origin_of
 from spikecut.tools.session.signals import between_items
 from spikecut.tools.session.summarising import Report, gaps_text, totals_text
@@ -34,11 +35,25 @@ from spikecut.tools.views.base import Closed, Judging, Listening, View, ViewOpti
 if TYPE_CHECKING:
     from spikecut.tools.commands.watch.run import Run
 
+_ALONE = Output()
+
 
 class Playing:
-    """A stream before a network: `run` plays it once."""
+    """A stream before a network: `run` plays it once.
 
-    def __init__(self, stream: OpenStream, options: "Run", shown: ViewOptions, clock: Clock) -> None:
+    Of several streams each has an `output` with its name, and `interrupted`, which raises once all have to end; alone
+    it listens to signals and to the keys of the terminal itself.
+    """
+
+    def __init__(
+        self,
+        stream: OpenStream,
+        options: "Run",
+        shown: ViewOptions,
+        clock: Clock,
+        output: Output = _ALONE,
+        interrupted: Callable[[], None] | None = None,
+    ) -> None:
         self.stream, self.options, self.clock = stream, options, clock
         self.controls = shown.controls
         self.shown = replace(shown, status=self.status)
@@ -48,8 +63,11 @@ class Playing:
         self.queue = BinQueue(options.queue, options.when_full)
         arrivals = None if stream.live is None else Arrivals()
         self.player = Player(self._read, clock, self.controls, options.loop, arrivals=arrivals)
-        self.report = Report(stream, self.tally, as_json=options.json)
+        self.drift = DriftWatch.of(stream.network.fitted)
+        self.output = output
+        self.report = Report(stream, self.tally, output, as_json=options.json)
         self.recorder: BinWriter | None = None
+        self._interrupted = interrupted
         self._act_on_signals: Callable[[], None] = lambda: None
         self._views_s = 0.0
         self._begun: int | None = None  # what of the player the views have begun to show
@@ -72,23 +90,24 @@ class Playing:
             if ending is None and not self.tally.n_events and not self.tally.lost:
                 raise EmptyRecording(self.stream.path, f"no events in this {self.stream.format} recording")
             account, timing = Account.of(self.tally, self.queue), self._timing(started)
+            self.report.drift = self.drift.as_object()
             summary = self.report.finish(account, timing, ending, complete=not self.options.once)
             is_cut = ending is not None and not isinstance(ending, Closed)
             for view in () if is_cut else views:
                 view.finish(summary)
             timing = replace(timing, all_s=time.perf_counter() - started)
             items_s = self.stopwatch.seconds if views else None
-            self._say(*totals_text(self.stream, summary, account, timing, items_s), *gaps_text(self.player))
+            self.output.note(*totals_text(self.stream, summary, account, timing, items_s), *gaps_text(self.player))
             if views and self.controls.is_paced and summary.n_bins:
-                self._say(f"views took {self._views_s / summary.n_bins * 1000:.2f} ms of each bin")
-            self._say(*(() if self.stream.live is None else self.stream.live.notes()))
+                self.output.note(f"views took {self._views_s / summary.n_bins * 1000:.2f} ms of each bin")
+            self.output.note(*(() if self.stream.live is None else self.stream.live.notes()))
             if ending is not None and is_cut:
                 raise ending  # views leave what they have, and say where
         files = (self.shown.save, *self.shown.named.values())
-        self._say(*(f"-> {file}" for file in files if file is not None))
+        self.output.note(*(f"-> {file}" for file in files if file is not None))
         is_whole = ending is None and not self.options.once and not self.player.n_jumps
         empty = self.labelled.empty if is_whole else []
-        self._say(*(f"{self.stream.path}: {empty_sentence(span)}" for span in empty))
+        self.output.note(*(f"{self.stream.path}: {empty_sentence(span)}" for span in empty))
         return 3 if account.dropped.damage or empty else 0
 
     def status(self) -> str:
@@ -96,6 +115,8 @@ class Playing:
         lag, words = self.lag.behind_ms, [str(self.controls)]
         if lag:
             words.append(f"lag {lag[-1]:.0f} ms (most {self.lag.most_ms:.0f})")
+        if self.drift.state.suspended:
+            words.append("promise suspended: not like the calibration data")
         if self.queue.n_dropped:
             words.append(f"{self.queue.n_dropped} bins dropped")
         return "  ".join(words)
@@ -104,7 +125,7 @@ class Playing:
         """Plays, prints and shows; returns what ended it before the stream did: the viewer, a signal, a broken pipe."""
         try:
             with ExitStack() as stack:
-                self._act_on_signals = stack.enter_context(between_items())
+                self._act_on_signals = self._interrupted or stack.enter_context(between_items())
                 bins = self._bins(views, stack)
                 kept = bins if self.recorder is None else self.recorder.over(bins)
                 items = self._items(kept, shows_rest=bool(views))
@@ -114,7 +135,7 @@ class Playing:
                     self.loop.enter("the network")
                 self._end_if_stopped()
         except Closed as reason:
-            self._say(str(reason))
+            self.output.note(str(reason))
             return reason
         except (KeyboardInterrupt, BrokenPipeError) as reason:
             return reason
@@ -138,7 +159,8 @@ class Playing:
         if not self.controls.is_paced:
             self.player.idle = idle
             return self.queue.read.over(self.player)
-        stack.enter_context(terminal_keys(self.controls))
+        if self._interrupted is None:  # else someone else does
+            stack.enter_context(terminal_keys(self.controls))
         stack.enter_context(watching((self.loop, self.source)))
         stack.enter_context(feeding(self.player, self.queue))
         stack.callback(self.controls.stop)
@@ -160,7 +182,11 @@ class Playing:
             for view in views:
                 view.begin(stream.name, stream.class_name)
         self.loop.enter("the output")
+        changed = self.drift.see(item)
+        report.promise = self.drift.promise
         report.write(item)
+        if changed is not None:
+            self.output.note(f"at {self.tally.since_start(self.tally.end_us) / 1e6:.2f} s: {changed}")
         started_s = time.perf_counter()
         for view in views:
             self.loop.enter(f"the view {type(view).__name__}")
@@ -175,7 +201,7 @@ class Playing:
         """Bins that were kept are a whole file however the run ended."""
         if self.recorder is not None:
             self.recorder.finish()
-            self._say(f"-> {self.recorder.path}")
+            self.output.note(f"-> {self.recorder.path}")
 
     def _timing(self, started: float) -> Timing:
         tally, waited_s = self.tally, self.queue.waited_s
@@ -187,7 +213,3 @@ class Playing:
         self._act_on_signals()
         if self.controls.stopped:
             raise Closed("stopped with q")
-
-    def _say(self, *lines: str) -> None:
-        for line in lines:
-            print(printable(line), file=sys.stderr)

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spikecut.pipeline.errors import ConfigError
@@ -12,10 +14,19 @@ from spikecut.tools.cutoff_lookup import level_for
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.rejection_rates import level_object, rates_text
 from spikecut.tools.session.live_stream import check_live, open_live
-from spikecut.tools.session.opening import OpenNetwork, open_network, open_stream, view_options
+from spikecut.tools.session.many import play_many
+from spikecut.tools.session.opening import (
+    OpenNetwork,
+    check_same_network,
+    open_network,
+    open_stream,
+    view_options,
+)
+from spikecut.tools.session.output import Output
 from spikecut.tools.session.playing import Playing
 from spikecut.tools.session.recorded import open_recorded
 from spikecut.tools.session.run_image import run_picture
+from spikecut.tools.views.base import ViewOptions
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.watch.run import Run
@@ -25,26 +36,24 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
     """The command: decisions to stdout, a summary to stderr; 3 if the recording was damaged.
 
     Networks whose card has an onset recognise continuously; the others decide window after window. A network for
-    pictures decides once.
+    pictures decides once. Several recordings play at the same time, on one network.
 
     Raises:
-        ConfigError: if the speed is invalid, there is no such view, a speed or a view is given for a picture, or what a
-            live source does not have.
+        ConfigError: if the speed is invalid, there is no such view, a speed or a view is given for a picture, what a
+            live source does not have, or several recordings are pictures or are for different networks.
         EmptyRecording: if there is not a single event.
     """
     check_live(options)
+    clock = clock or WallClock()
     shown = view_options(options)
     network = open_network(options)
+    check_same_network(options)
     if INPUTS[network.card.spec.input_kind].still:
-        if (
-            options.record
-            or shown.save is not None
-            or shown.controls.speed is not None
-            or shown.window
-            or shown.named
-            or options.loop
-        ):
-            raise ConfigError("a picture stands still: there is nothing to film or to play", hint="spikecut why draws")
+        if options.more or options.record or options.loop or _shows_motion(shown):
+            raise ConfigError(
+                "a picture stands still: there is nothing to film or to play, and one is judged at a time",
+                hint="spikecut why draws",
+            )
         return run_picture(options.file, network, as_json=options.json)
     if options.when_full != "block" and not shown.controls.is_paced:
         raise ConfigError(
@@ -52,18 +61,34 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
             hint="--speed 1, or spikecut live",
         )
     say_level(options, network)
+    if options.more:
+        return play_many(options, network, clock, _opened)
+    with _opened(options, network, clock, Output(), None) as playing:
+        return playing.run()
+
+
+def _shows_motion(shown: ViewOptions) -> bool:
+    return shown.save is not None or shown.controls.speed is not None or bool(shown.window) or bool(shown.named)
+
+
+@contextmanager
+def _opened(
+    options: "Run", network: OpenNetwork, clock: Clock, output: Output, interrupted: Callable[[], None] | None
+) -> Iterator[Playing]:
+    """One recording or live source before a network, ready to play."""
     max_gap_us = None if options.max_gap is None else round(options.max_gap * 1e6)
-    reading, clock = read_options(options), clock or WallClock()
+    reading, shown = read_options(options), view_options(options)
     if shown.controls.live:
-        with open_live(options, network, shown.controls, clock, max_gap_us) as stream:
-            return Playing(stream, options, shown, clock).run()
+        with open_live(options, network, shown.controls, clock, max_gap_us) as live:
+            yield Playing(live, options, shown, clock, output, interrupted)
+        return
     if is_bin_file(options.file):
         if max_gap_us is not None:
             raise ConfigError("--max-gap: bins that were kept have the gaps that they had", hint="leave it out")
         stream = open_recorded(options.file, network, reading)
     else:
         stream = open_stream(options.file, network, reading, max_gap_us=max_gap_us)
-    return Playing(stream, options, shown, clock).run()
+    yield Playing(stream, options, shown, clock, output, interrupted)
 
 
 def say_level(options: "Run", network: OpenNetwork) -> None:

@@ -11,20 +11,25 @@ from spikecut.sources.live.playing import Player
 from spikecut.tools.session import decision_text as lines
 from spikecut.tools.session.observing import Tally
 from spikecut.tools.session.opening import OpenStream
+from spikecut.tools.session.output import Output
 from spikecut.tools.session.timing import Account, Timing
 from spikecut.tools.views.base import Summary
+
+_ALONE = Output()
 
 
 class Report:
     """Prints decisions as they fall, beside the labels where there are any."""
 
-    def __init__(self, stream: OpenStream, tally: Tally, *, as_json: bool) -> None:
-        self.stream, self.tally, self.as_json = stream, tally, as_json
+    def __init__(self, stream: OpenStream, tally: Tally, output: Output = _ALONE, *, as_json: bool) -> None:
+        self.stream, self.tally, self.out, self.as_json = stream, tally, output, as_json
         self._matcher = self._new_matcher()
         self._score = Score()  # of what was played before the last jump
         self._playing = 0
         self._played_us = self._end_us = 0  # all sensor time before the last jump; the recording's time then
         self._n_decisions = self._n_steps = self._n_rejected = 0
+        self.promise: str | None = None  # whether the cutoff's promise holds at the last item
+        self.drift: dict[str, Any] | None = None  # what the watch for drift counted, at the end
         self.verdict: tuple[Outcome, str | None] | None = None  # on the last item, in a labelled session
 
     def write(self, item: Item) -> None:
@@ -59,15 +64,16 @@ class Report:
             self._close_matcher(tally.end_us, out)
             score = self._score
             if not self.as_json:
-                print(lines.summary_text(score), file=out)
+                self.out.result(lines.summary_text(score), out)
         is_empty = bool(account.dropped) and not self._n_decisions
         if self.as_json and (score is not None or is_empty or timing.is_paced or ending is not None):
             counts = {"decisions": self._n_decisions, "no_gesture": self._n_rejected} | account.as_object()
             paced = timing.as_object() if timing.is_paced else None  # without a pace equal runs print the same
             live = self.stream.live
             carried = None if live is None else live.transport()
-            rest = {"ended": ended_as(ending, once=not complete), "timing": paced, "datagrams": carried}
-            print(json.dumps({"summary": lines.summary_object(score) | counts | rest}), file=out)
+            ended = ended_as(ending, once=not complete)
+            rest = {"ended": ended, "timing": paced, "datagrams": carried, "drift": self.drift}
+            self.out.result(json.dumps({"summary": lines.summary_object(score) | counts | rest}), out)
         n_bins = tally.sensor_us // card.spec.step_us
         return Summary(
             tally.n_events, n_bins, self._n_steps, self._n_decisions, tally.sensor_us, score, self._n_rejected
@@ -97,7 +103,8 @@ class Report:
             labelled = self.stream.spans[match.span].label if match.span >= 0 else None
             self.verdict = match.outcome, None if labelled is None else network.card.classes[labelled]
         if self.as_json:
-            reading: dict[str, Any] = {"fit": self.stream.fit, "dropped": self.tally.lost.events_by_cause()}
+            dropped = self.tally.lost.events_by_cause()
+            reading: dict[str, Any] = {"fit": self.stream.fit, "dropped": dropped, "promise": self.promise}
             if network.revise_us:
                 reading |= {"id": decision.id, "revises": decision.revises}
             words = lines.as_object(decision, network.card, truth, network.decider.rule, match, reading)
@@ -106,7 +113,7 @@ class Report:
             words = lines.in_stream(decision, network.card, at_us, match, truth)
         else:
             words = lines.as_text(decision, network.card, truth, network.decider.rule)
-        print(words, flush=True)
+        self.out.result(words)
 
     def _print_rejection(self, rejection: Rejection) -> None:
         card = self.stream.network.card
@@ -114,14 +121,14 @@ class Report:
             words = lines.rejection_object(rejection, card)
         else:
             words = lines.rejection_text(rejection, card, self.tally.since_start(rejection.decision.time_us))
-        print(words, flush=True)
+        self.out.result(words)
 
     def _print_missed(self, places: Sequence[int], out: TextIO | None = None) -> None:
         """The labels that ended without an answer; in JSON only the summary has them."""
         for place in places if not self.as_json else ():
             span = (self.stream.spans or ())[place]
             at_us = self.tally.since_start(span.end_us)
-            print(lines.missed_text(span.label, self.stream.network.card, at_us), flush=True, file=out)
+            self.out.result(lines.missed_text(span.label, self.stream.network.card, at_us), out)
 
 
 def ended_as(ending: BaseException | None, *, once: bool) -> str:

@@ -6,14 +6,24 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-from spikecut.sources.live.controls import Controls, hints
+from spikecut.sources.live.controls import hints
 
 _ARROWS = {b"\x1b[C": "right", b"\x1b[D": "left", b"\x1bOC": "right", b"\x1bOD": "left"}
 
 
+class Pressed(Protocol):
+    """What keys press: the controls of one stream, or of several."""
+
+    @property
+    def keys(self) -> dict[str, str]: ...
+
+    def press(self, key: str) -> bool: ...
+
+
 @contextmanager
-def terminal_keys(controls: Controls) -> Iterator[None]:
+def terminal_keys(controls: Pressed) -> Iterator[None]:
     """While it lasts, keys of the terminal press `controls`; a line on stderr names them.
 
     Without effect where standard input is no terminal, or one that belongs to another program at the moment.
@@ -69,7 +79,7 @@ def _is_ours() -> bool:
         return False
 
 
-def _read_keys(number: int, ended: int, controls: Controls) -> None:
+def _read_keys(number: int, ended: int, controls: Pressed) -> None:
     while True:
         readable, _, _ = select.select([number, ended], [], [])
         if ended in readable:

@@ -15,7 +15,7 @@ from spikecut.tools.session.decision_text import summary_object
 from source_contract import DVS128
 
 ACCOUNT = {"read", "used", "dropped", "bins"}
-KEYS = {*summary_object(Score()), "decisions", "no_gesture", *ACCOUNT, "ended", "timing", "datagrams"}
+KEYS = {*summary_object(Score()), "decisions", "no_gesture", *ACCOUNT, "ended", "timing", "datagrams", "drift"}
 
 
 def still_scene(path: Path) -> None:

@@ -14,7 +14,7 @@ from spikecut.models.files import opening
 from spikecut.models.policy.network import PolicyPlanner
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.recorded import Plans, RecordedOutputs
-from spikecut.pipeline.rules.reference import Reference, StreamStatistics, reference_over
+from spikecut.pipeline.rules.reference import StreamStatistics, reference_over
 from spikecut.sources.datasets.base import INPUTS
 from spikecut.tools.batch.gathered import Gathered
 from spikecut.tools.batch.passes.course import check_finite
@@ -72,6 +72,7 @@ def gathered_from(
     plans = None
     if policy is not None:
         plans = Plans(np.stack([np.asarray(row["plans"], np.float32) for row in rows]), policy.policy, policy.cost)
+    streams = _streams(rows, card)
     return Gathered(
         recorded=RecordedOutputs(outputs, labels, tuple(row["subject"] for row in rows), plans=plans),
         card=card,
@@ -79,19 +80,19 @@ def gathered_from(
         names=tuple(row["place"] for row in rows),
         data="",
         part="",
-        statistics=_statistics(rows, card, about),
+        statistics=reference_over(streams, f"{len(rows)} {pace_of(card.spec).things} {about}"),
+        streams=streams if all(len(one.counts) and one.us for one in streams) else (),
     )
 
 
-def _statistics(rows: Sequence[Row], card: ModelCard, about: str) -> Reference | None:
+def _streams(rows: Sequence[Row], card: ModelCard) -> tuple[StreamStatistics, ...]:
     """The statistics of the frames of events; pictures have none."""
     if INPUTS[card.spec.input_kind].still:
-        return None
-    streams = [
+        return ()
+    return tuple(
         StreamStatistics(np.asarray(row["events"]), np.asarray(row["active"]), int(row["n_on"]), int(row["us"]))
         for row in rows
-    ]
-    return reference_over(streams, f"{len(rows)} {pace_of(card.spec).things} {about}")
+    )
 
 
 def from_run(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gathered:

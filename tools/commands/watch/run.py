@@ -29,6 +29,8 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
 
     $ spikecut run user24_led.aedat --speed 1
 
+    $ spikecut run user24_led.aedat user25_lab.aedat --speed 1 --json
+
     $ spikecut run user24_led.aedat --speed 0.5 --start 10 --duration 20 --loop
 
     $ spikecut run Test/7/00016.bin --model nmnist --json --save seven.mp4
@@ -87,8 +89,14 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     nothing was decided, a last line {"summary": ...} has always the same keys; without labels those of the
     score are null. `dropped` counts the events that were left out so far, by cause; read = used + dropped. `timing`
     has, at a pace, the lag in ms, seconds of work for a second of stream, and events a second; `datagrams` how many of
-    those of a live source were received, lost, late and so on, else null. With a level of sensitivity a first line
-    {"sensitivity": ...} has its two measured rates."""
+    those of a live source were received, lost, late and so on, else null. `promise` of a decision is `suspended` while
+    the stream is not like the calibration data, and `drift` counts such alarms. With a level of sensitivity a first
+    line {"sensitivity": ...} has its two measured rates."""
+    more: Annotated[
+        tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="FILE ...", help_behavior_hint="")
+    ] = ()
+    """More recordings: all play at the same time, on one network. Each line names its stream, JSON has `stream`, --save
+    and --record write one file a stream (out.NAME.mp4), and --once ends each alone."""
 
     @classmethod
     def more_help(cls) -> str:

@@ -1,0 +1,115 @@
+"""Truths about drift in `run`: once a stream is not like the calibration data, the promise is said to be suspended."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spikecut.models.files import opening
+from spikecut.pipeline.events import Frame
+from spikecut.pipeline.results import Decision, Item, Step, StopReason
+from spikecut.pipeline.rules.cutoff_file import FittedCutoff
+from spikecut.pipeline.rules.reference import Reference
+from spikecut.sources.simulation.gestures import DrawnSession, write_session
+from spikecut.tools.cli import main
+from spikecut.tools.cutoff_lookup import find_cutoff
+from spikecut.tools.session.drifting import DriftWatch
+
+CONFIDENT = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+
+def reference(rate_hz: float) -> Reference:
+    """Of 5,000 recordings: answers with such an event rate, four in five within a tenth of it."""
+    rates = tuple(rate_hz * factor for factor in (0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2))
+    shares = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
+    any_value = (1.0,) * 7
+    return replace(
+        Reference(5000, "made up", any_value, any_value, any_value, any_value, any_value),
+        decision_confidence=CONFIDENT,
+        decision_rate_hz=rates,
+        decision_active_share=shares,
+    )
+
+
+def answer(rate_hz: float, n_bins: int = 4) -> list[Item]:
+    """The items of an answer: bins of 10 ms with such an event rate, a tenth of the pixels active."""
+    pixels = np.zeros((2, 10, 10), np.uint8)
+    pixels[1, 0] = 1
+    total = np.array([2.0, 0.0], np.float32)
+    items: list[Item] = []
+    for index in range(n_bins):
+        frame = Frame(index, 0, 10_000 * index, 10_000 * (index + 1), pixels, round(rate_hz / 100))
+        items.append(Step(index, frame, total, total, 0.5))
+    items.append(Decision(0, n_bins, StopReason.cutoff, 0.9, 0, 10_000 * n_bins, 100, total))
+    return items
+
+
+def test_an_event_rate_of_another_world_suspends_the_promise_and_its_return_restores_it() -> None:
+    watch = DriftWatch(reference(20_000), promises=True)
+    for _ in range(30):
+        assert [watch.see(item) for item in answer(20_300)] == [None] * 5
+    assert watch.promise == "holds"
+    alarms = [text for _ in range(10) for item in answer(90_000) if (text := watch.see(item))]
+    assert alarms
+    assert "event rate above 99 % of the calibration data" in alarms[0]
+    assert watch.promise == "suspended"
+    (again,) = [text for _ in range(20) for item in answer(20_300) if (text := watch.see(item))]
+    assert "holds from here on" in again
+    assert watch.promise == "holds"
+    assert watch.as_object() == {"answers": 60, "alarms": len(alarms), "suspended": False}
+
+
+def test_revisions_are_no_further_answers() -> None:
+    watch = DriftWatch(reference(20_000), promises=True)
+    *steps, decision = answer(20_000)
+    assert isinstance(decision, Decision)
+    for item in (*steps, decision, replace(decision, revises=0)):
+        watch.see(item)
+    assert watch.state.n == 1
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    order = (3, 0, 4, 1, 5, 2, 6)
+    return write_session(tmp_path_factory.mktemp("session"), DrawnSession(24, "natural", order=order, quick=True))
+
+
+def cutoff_of(reference: Reference | None, file: Path) -> FittedCutoff:
+    """The cutoff of `gestures` with other statistics, in a file."""
+    weights = opening.locate("gestures")
+    fitted = replace(find_cutoff("ltt-1pt", weights, opening.card_of(weights)), reference=reference)
+    fitted.save(file)
+    return fitted
+
+
+def test_run_says_so_on_screen_and_in_json(session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cutoff_of(reference(5.0), tmp_path / "strange.json")
+    words = ["run", str(session), "--cutoff", str(tmp_path / "strange.json")]
+    assert main([*words, "--json"]) == 0
+    out, err = capsys.readouterr()
+    *decisions, last = [json.loads(line) for line in out.splitlines()]
+    promises = [one["promise"] for one in decisions if "label" in one]
+    assert promises[0] == "holds"
+    assert promises[-1] == "suspended"
+    assert promises == sorted(promises), "it is suspended once, and remains so"
+    drift = last["summary"]["drift"]
+    assert drift["suspended"]
+    assert drift["answers"] == len(promises)
+    assert "s: the stream is not like the calibration data (event rate above 99 %" in err
+
+
+def test_without_statistics_of_answers_nothing_is_watched(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cutoff_of(None, tmp_path / "old.json")
+    assert main(["run", str(session), "--cutoff", str(tmp_path / "old.json"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    *decisions, last = [json.loads(line) for line in out.splitlines()]
+    assert decisions
+    assert not any("promise" in one for one in decisions)
+    assert last["summary"]["drift"] is None
+    assert "not like" not in err

@@ -1,0 +1,106 @@
+"""Truths about several streams: each is decided as if it were alone, and says its name."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from spikecut.sources.live.bin_file import BinFile
+from spikecut.sources.simulation.gestures import DrawnSession, write_session
+from spikecut.tools.cli import main
+
+
+@pytest.fixture(scope="module")
+def sessions(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two people, in files of two folders."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("sessions")
+    drawn = [DrawnSession(24, "natural", order=(3, 0), quick=True), DrawnSession(25, "lab", order=(4, 1), quick=True)]
+    return [write_session(folder / str(one.user), one) for one in drawn]
+
+
+def lines_of(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("speed", ["max", "100"])
+def test_each_is_decided_as_alone(speed: str, sessions: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--json", "--speed", speed)
+    alone = {}
+    for path in sessions:
+        assert main(["run", str(path), *words]) == 0
+        alone[path.name] = lines_of(capsys.readouterr().out)
+    assert main(["run", *map(str, sessions), *words]) == 0
+    together: dict[str, list[dict[str, Any]]] = {path.name: [] for path in sessions}
+    for line in lines_of(capsys.readouterr().out):
+        together[line.pop("stream")].append(line)
+    for lines in (*alone.values(), *together.values()):
+        lines[-1]["summary"].pop("timing")
+    assert together == alone
+    assert all(len(lines) > 2 for lines in together.values())
+
+
+def test_a_line_for_people_names_its_stream(sessions: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", *map(str, sessions), "--once"]) == 0
+    out, err = capsys.readouterr()
+    names = [path.name for path in sessions]
+    assert sorted(line.split(": ")[0] for line in out.splitlines()) == sorted(names), "--once ends each alone"
+    assert all(f"{name}: " in err for name in names)
+
+
+def test_each_has_its_own_files(sessions: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", *map(str, sessions), "--once", "--record", str(tmp_path / "all.bins")]) == 0
+    files = [tmp_path / f"all.{path.stem}.bins" for path in sessions]
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    assert [BinFile.open(file).origin.source for file in files] == [path.name for path in sessions]
+    err = capsys.readouterr().err
+    assert all(f"-> {file}" in err for file in files)
+
+
+def test_one_that_cannot_be_read_does_not_end_the_others(
+    sessions: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty.aedat"
+    empty.write_bytes(b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n")
+    assert main(["run", str(sessions[0]), str(empty), "--json"]) == 3
+    out, err = capsys.readouterr()
+    assert {line["stream"] for line in lines_of(out)} == {sessions[0].name}
+    assert "empty.aedat: error: " in err
+    assert main(["run", str(empty), str(empty), "--json", "--model", "gestures"]) == 4
+
+
+def test_streams_for_different_networks_and_one_window_are_refused(
+    sessions: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digit = tmp_path / "digit.bin"
+    digit.write_bytes(bytes((3, 4, 0x80, 0, 10)) * 50)
+    assert main(["run", str(sessions[0]), str(digit)]) == 2
+    assert "several streams share one" in capsys.readouterr().err
+    assert main(["run", *map(str, sessions), "--window", "on", "--speed", "1"]) == 2
+    assert "there is one window" in capsys.readouterr().err
+
+
+def test_a_signal_ends_all_with_their_scores(sessions: list[Path]) -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-m", "spikecut", "run", *map(str, sessions), "--speed", "4", "--loop", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert run.stdout is not None
+    assert run.stdout.readline()
+    run.send_signal(signal.SIGTERM)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 143, err
+    ends = {line["stream"]: line["summary"] for line in lines_of(out) if "summary" in line}
+    assert set(ends) == {path.name for path in sessions}
+    assert all(one["ended"] == "terminated" for one in ends.values())
+    assert all(one["read"] == one["used"] + sum(one["dropped"].values()) for one in ends.values())
+    assert "Traceback" not in err

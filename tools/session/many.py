@@ -1,0 +1,189 @@
+"""Several streams at once, which share a network: each in a thread of its own, one step at a time.
+
+A stream is read, decided and shown as if it were alone; a lock around the network is all that they have in common.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxtyping import Float32, Int64, Num
+from numpy import ndarray
+
+from spikecut.pipeline.errors import ConfigError, SpikecutError
+from spikecut.pipeline.protocols import SteppedModel
+from spikecut.sources.live.pacing import Clock
+from spikecut.tools.session.output import Output
+from spikecut.tools.session.playing import Playing
+from spikecut.tools.session.signals import between_items
+from spikecut.tools.session.terminal_keys import terminal_keys
+
+if TYPE_CHECKING:
+    from spikecut.tools.commands.watch.run import Run
+    from spikecut.tools.session.opening import OpenNetwork
+
+Opened = Callable[["Run", "OpenNetwork", Clock, Output, Callable[[], None]], AbstractContextManager[Playing]]
+_LOOK_S = 0.05  # how often signals are looked after
+
+
+@dataclass(frozen=True, slots=True)
+class OneAtATime:
+    """A network that several threads step, each with states of its own."""
+
+    network: SteppedModel[Any]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def n_outputs(self) -> int:
+        return self.network.n_outputs
+
+    def step(self, frames: Num[ndarray, "B C H W"], state: Any) -> tuple[Float32[ndarray, "B K"], Any]:
+        with self._lock:
+            return self.network.step(frames, state)
+
+    def select(self, state: Any, lanes: Int64[ndarray, " L"]) -> Any:
+        with self._lock:
+            return self.network.select(state, lanes)
+
+    def copy(self, state: Any) -> Any:
+        with self._lock:
+            return self.network.copy(state)
+
+
+@dataclass(slots=True)
+class _End:
+    """What ends all streams before they do: a signal, or a closed pipe."""
+
+    reason: BaseException | None = None
+
+    def check(self) -> None:
+        """Raises it, in the thread of a stream.
+
+        Raises:
+            BaseException: of the kind that came.
+        """
+        if self.reason is not None:
+            raise type(self.reason)(*self.reason.args)
+
+
+@dataclass(frozen=True, slots=True)
+class _AllControls:
+    """The keys of the terminal steer all streams."""
+
+    streams: Sequence[Playing]
+
+    @property
+    def keys(self) -> dict[str, str]:
+        return {key: what for one in self.streams for key, what in one.controls.keys.items()}
+
+    def press(self, key: str) -> bool:
+        known = [one.controls.press(key) for one in self.streams]
+        return any(known)
+
+
+def play_many(options: "Run", network: "OpenNetwork", clock: Clock, opened: Opened) -> int:
+    """Plays all files of the options, of which `opened` opens one; returns the exit code: 3 if a stream failed.
+
+    Raises:
+        SpikecutError: if a stream cannot be opened, or every stream failed: the error of the first one.
+        KeyboardInterrupt, BrokenPipeError: as they came, after each stream has printed its score so far.
+    """
+    files, end = (options.file, *options.more), _End()
+    shared = replace(network, stepper=OneAtATime(network.stepper))
+    names = names_of(files)
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(opened(_of_one(options, file, name), shared, clock, Output(name), end.check))
+            for file, name in zip(files, names, strict=True)
+        ]
+        return _code(_played(streams, names, end), names)
+
+
+def _played(streams: Sequence[Playing], names: Sequence[str], end: "_End") -> list[int | BaseException]:
+    """Plays each in its thread, to the end of all; their exit codes, or what they raised."""
+    results: list[int | BaseException] = [0] * len(streams)
+
+    def play(at: int) -> None:
+        try:
+            results[at] = streams[at].run()
+        except BaseException as error:  # whatever it is, the others go on, and this one is looked at later
+            results[at] = error
+            if isinstance(error, BrokenPipeError):
+                end.reason = error
+
+    threads = [threading.Thread(target=play, args=(at,), name=names[at], daemon=True) for at in range(len(streams))]
+    with between_items() as act, terminal_keys(_AllControls(streams)):
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(_LOOK_S)
+                    act()
+        except BaseException as reason:
+            end.reason = reason
+            for thread in threads:
+                thread.join()
+            raise
+    return results
+
+
+def names_of(files: Sequence[Path]) -> list[str]:
+    """A name for each stream: that of its file, its whole path where two files have one name, and a number, too, where
+    one file is given twice.
+
+    >>> names_of([Path("a/x.es"), Path("y.es"), Path("b/x.es"), Path("y.es")])
+    ['a/x.es', 'y.es', 'b/x.es', 'y.es #2']
+    """
+    alike = Counter(path.name for path in set(files))
+    names, given = [], Counter[Path]()
+    for path in files:
+        given[path] += 1
+        name = path.name if alike[path.name] == 1 else str(path)
+        names.append(name if given[path] == 1 else f"{name} #{given[path]}")
+    return names
+
+
+def _of_one(options: "Run", file: Path, name: str) -> "Run":
+    """The options of one stream: its outputs are named after it.
+
+    Raises:
+        ConfigError: if a view is requested that only one stream can have.
+    """
+    if options.window == "on":
+        raise ConfigError(
+            "--window on with several streams: there is one window", hint="--save writes one video a stream"
+        )
+    part = "".join(one if one.isalnum() or one in "-_" else "-" for one in name.replace(file.suffix, "")).strip("-")
+
+    def beside(path: Path | None) -> Path | None:
+        return None if path is None else path.with_name(f"{path.stem}.{part}{path.suffix}")
+
+    views = []
+    for word in options.view:
+        view, has_file, target = word.partition("=")
+        if not has_file:
+            raise ConfigError(
+                f"--view {word} with several streams: it shows one", hint=f"spikecut run {file} --view {word}"
+            )
+        views.append(f"{view}={beside(Path(target))}")
+    save, record = beside(options.save), beside(options.record)
+    return replace(options, file=file, more=(), window="off", save=save, record=record, view=tuple(views))
+
+
+def _code(results: Sequence[int | BaseException], names: Sequence[str]) -> int:
+    """The exit code of all streams; errors of some are printed.
+
+    Raises:
+        BaseException: the first error, if it is no SpikecutError, or all streams failed.
+    """
+    errors = [(name, one) for name, one in zip(names, results, strict=True) if isinstance(one, BaseException)]
+    for name, error in errors:
+        if not isinstance(error, SpikecutError) or len(errors) == len(results):
+            raise error
+        Output(name).note(f"error: {error}", *([f"hint: {error.hint}"] if error.hint else []))
+    return 3 if errors else max(one for one in results if isinstance(one, int))
