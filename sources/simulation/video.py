@@ -53,7 +53,7 @@ class VideoRecording:
     def labelled(self) -> Iterator[tuple[EventBatch, UInt8[ndarray, " N"]]]:
         """The batches, and of every event its `EventKind`."""
         pictures = _pictures(self.path) if self.fps is None else _frames(self.path, self.fps)
-        shown = ((time, _light(picture, self.sensor)) for time, picture in pictures)
+        shown = ((time, light_on(picture, self.sensor)) for time, picture in pictures)
         return see_labelled(shown, self.camera, np.random.default_rng(self.seed))
 
 
@@ -173,7 +173,7 @@ def _decoded(path: Path, video: Any, stream: Any) -> Iterator[Any]:
             yield from packet.decode()
 
 
-def _light(picture: UInt8[ndarray, "H W"], sensor: SensorSize) -> Float32[ndarray, "h w"]:
+def light_on(picture: UInt8[ndarray, "H W"], sensor: SensorSize) -> Float32[ndarray, "h w"]:
     """Linear light on the sensor: means over areas, for light adds up and its logarithm does not."""
     cv2 = opencv()
     height, width = picture.shape

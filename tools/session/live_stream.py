@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spikecut.pipeline.errors import ConfigError, printable
+from spikecut.sources.datasets.gesture_labels import GESTURES
 from spikecut.sources.formats.base import Recording
 from spikecut.sources.live.controls import Controls
 from spikecut.sources.live.inputs import SOURCES, live_input, word_of
@@ -58,7 +59,8 @@ def open_live(
         return live.recording
 
     try:
-        stream = stream_of(live.recording, whole, network, reading, max_gap_us)
-        yield replace(stream, path=options.file, live=live)
+        stream = stream_of(live.recording, whole, network, reading, max_gap_us, is_checked=not row.own_pace)
+        spans = stream.spans if live.spans is None or network.card.classes[: len(GESTURES)] != GESTURES else live.spans
+        yield replace(stream, path=options.file, live=live, spans=spans)
     finally:
         live.close()

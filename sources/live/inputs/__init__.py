@@ -27,6 +27,19 @@ SOURCES = {
         "spikecut.sources.live.inputs.udp:open_udp",
         own_pace=True,
     ),
+    "camera": LiveInput(
+        "pictures of a camera",
+        "camera:0",
+        lambda word: word.startswith("camera:"),
+        "spikecut.sources.simulation.live_camera:open_camera",
+        own_pace=True,
+    ),
+    "drawn": LiveInput(
+        "drawn gestures",
+        "drawn:gestures",
+        lambda word: word.startswith("drawn:"),
+        "spikecut.sources.simulation.live_drawings:open_drawn",
+    ),
 }
 
 

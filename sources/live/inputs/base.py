@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from spikecut.pipeline.events import SensorSize
 from spikecut.sources.formats.base import ReadOptions, Recording
 from spikecut.sources.live.inputs.waiting import Waiting
+
+if TYPE_CHECKING:  # data sets lie above live sources
+    from spikecut.sources.datasets.gesture_labels import GestureSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,11 @@ class LiveSource(Protocol):
 
     @property
     def recording(self) -> Recording: ...
+
+    @property
+    def spans(self) -> "tuple[GestureSpan, ...] | None":
+        """The labelled gestures, by the clock of the events; None where nothing is labelled."""
+        ...
 
     def transport(self) -> Mapping[str, int] | None:
         """The counts of what carried the events, such as datagrams; None where nothing can be lost on the way."""

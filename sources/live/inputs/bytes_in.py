@@ -36,6 +36,7 @@ class ByteSource:
     waiting: Waiting
     files: ExitStack = field(default_factory=ExitStack)
     ended: list[str] = field(default_factory=list)
+    spans: None = None  # those of a file lie beside it
 
     def transport(self) -> Mapping[str, int] | None:
         return None

@@ -64,6 +64,7 @@ class UdpSource:
 
     recording: Recording
     incoming: Receiver
+    spans: None = None
 
     def transport(self) -> Mapping[str, int] | None:
         return self.incoming.counts.as_object()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from udp_pair import Pair, pair
 
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, EnvironmentProblem, SpikecutWarning
 from spikecut.pipeline.events import EventBatch
@@ -24,6 +23,7 @@ from spikecut.sources.live.sending import send
 
 from fakes import FakeClock
 from source_contract import DVS128, Collected, _collect, pattern
+from udp_pair import Pair, pair
 
 __all__ = ["pair"]
 

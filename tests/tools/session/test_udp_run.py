@@ -2,12 +2,14 @@
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from udp_pair import Pair, pair
 
+from spikecut.pipeline.events import EventBatch, SensorSize
 from spikecut.sources import open_recording
 from spikecut.sources.live.datagrams.own import decoded
 from spikecut.sources.live.inputs import udp
@@ -15,7 +17,12 @@ from spikecut.sources.live.inputs.addresses import Address, bound
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
 from spikecut.tools.cli import main
 
+from source_contract import pattern
+from udp_pair import Pair, pair
+
 __all__ = ["pair"]
+
+VGA = SensorSize(640, 480)
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +114,18 @@ def test_what_cannot_be_done_is_named(
     """N02."""
     assert main([word.format(session=session) for word in words]) == code
     assert message in capsys.readouterr().err
+
+
+def test_who_sends_pixels_that_are_none_does_not_end_the_run(capsys: pytest.CaptureFixture[str], pair: Pair) -> None:
+    """N01: 900 events outside the sensor before the first sound one; they are counted."""
+    n = 900
+    outside = EventBatch(
+        np.arange(n) * 30, np.full(n, 400, np.uint16), np.full(n, 7, np.uint16), np.ones(n, np.uint8), 0, n * 30, VGA
+    )
+    sound = pattern(n, first_us=n * 30)
+    thread = pair.sends([outside, replace(sound, sensor=VGA)], VGA, "faery13")
+    words = ["run", "udp://127.0.0.1:0", "--format", "faery13", "--sensor", "128x128", "--idle-timeout", "1"]
+    summary = printed(words, capsys, 3)[-1]["summary"]
+    thread.join(timeout=60)
+    assert summary["dropped"]["outside_sensor"] > 20
+    assert summary["read"] == summary["used"] + sum(summary["dropped"].values())

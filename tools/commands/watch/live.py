@@ -17,6 +17,8 @@ class Live(Run):
     $ spikecut live user24_led.aedat
 
     $ spikecut live user24_led.aedat --loop --json
+
+    $ spikecut live camera:0
     """
 
     speed: str = "1"

@@ -41,7 +41,8 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     uses_torch: ClassVar[bool] = True
 
     file: tyro.conf.Positional[Path]
-    """A recording, a video, with --model a picture, - for standard input, or udp://HOST:PORT for datagrams."""
+    """A recording, a video, with --model a picture, or a live source: - is standard input, udp://HOST:PORT
+    receives datagrams, camera:0 is a camera before simulated DVS pixels, drawn:gestures a drawn person."""
     model: ModelOfSensor = None
     cutoff: Annotated[str | None, NoDefault] = None
     """A cutoff beside the network (ltt-1pt, or ltt for its default tolerance), `none`, or a file. Default: its own."""
