@@ -4,6 +4,7 @@ Views and the terminal press keys, from whatever thread; the player acts on them
 """
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 SEEK_US = 5_000_000
@@ -100,7 +101,7 @@ class Controls:
         return f"paused, {pace}" if self.paused else pace
 
 
-def hints(keys: dict[str, str] = KEYS) -> str:
+def hints(keys: Mapping[str, str] = KEYS) -> str:
     """The keys and what they do, in one line.
 
     >>> hints()

@@ -239,7 +239,18 @@ def view_options(options: "Run") -> ViewOptions:
     window = {"auto": None, "on": True, "off": False}[options.window]
     live = live_input(options.file, follow=options.follow)
     controls = Controls(pace_of(options.speed, live), live=live is not None)
-    return ViewOptions(named, options.save, options.overwrite, window, options.web, options.listen, controls)
+    panes = None if options.panes is None else tuple(name for name in options.panes.split(",") if name)
+    return ViewOptions(
+        named,
+        options.save,
+        options.overwrite,
+        window,
+        options.web,
+        options.listen,
+        controls,
+        panes=panes,
+        palette=options.palette,
+    )
 
 
 def open_views(network: OpenNetwork, options: ViewOptions, stack: ExitStack) -> list[View]:

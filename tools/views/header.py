@@ -45,13 +45,16 @@ def draw_footer(panel: Panel, scene: Scene, note: str) -> None:
         (note, Font(13, style.text)),
     ]
     right, middle = box.right, box.y + _FOOTLINE
-    for words, font in reversed([piece for piece in pieces if piece[0]]):
+    has_clock = "clock" in style.panes
+    for words, font in reversed([piece for piece in pieces if piece[0] and has_clock]):
         right -= canvas.text(words, right, middle, font, room=200, right=True) + 22
     left = box.x
     clock = "" if scene.began_us is None else f"{(scene.now_us - scene.began_us) / 1e6:.2f} s"
-    for words, font in ((scene.title, Font(13, style.muted)), (clock, Font(13, style.text, bold=True))):
+    titles = ((scene.title, Font(13, style.muted)), (clock, Font(13, style.text, bold=True)))
+    for words, font in titles if has_clock else ():
         left += canvas.text(words, left, middle, font, room=_ROOM_OF_TITLE) + 14
-    _draw_past(panel, scene.past, left, right, middle)
+    if "answers" in style.panes:
+        _draw_past(panel, scene.past, left, right, middle)
 
 
 def _draw_progress(panel: Panel, scene: Scene, horizon: int, room: float) -> None:

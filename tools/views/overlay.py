@@ -76,7 +76,8 @@ class Overlay:
         self.style = style or OverlayStyle()
         self._shades = shades(self.style)
         self._ground = Canvas.blank(self.style.ground, self.style.scale)
-        draw_ticks(Panel(self._ground, _TICKS, self.style), horizon * step_us)
+        if "timeline" in self.style.panes:
+            draw_ticks(Panel(self._ground, _TICKS, self.style), horizon * step_us)
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -108,12 +109,13 @@ class Overlay:
     def draw(self, scene: Scene) -> UInt8[ndarray, "h w 3"]:
         """The scene as an image of its own memory."""
         canvas = self._ground.copy()
-        view = self._draw_events(canvas, scene)
-        column = Box(view.right + _MARGIN, _MAIN.y, _MAIN.right - view.right - _MARGIN, _MAIN.height)
+        left = self._draw_events(canvas, scene).right + _MARGIN if "picture" in self.style.panes else _MARGIN
+        column = Box(left, _MAIN.y, _MAIN.right - left, _MAIN.height)
         self._draw_evidence(canvas, scene, column)
         draw_header(Panel(canvas, _HEADER, self.style), scene, self.names, self.horizon)
-        timeline = Panel(canvas, _TIMELINE, self.style)
-        draw_timeline(timeline, scene.seen_us, self.step_us, self.horizon, scene.decision)
+        if "timeline" in self.style.panes:
+            timeline = Panel(canvas, _TIMELINE, self.style)
+            draw_timeline(timeline, scene.seen_us, self.step_us, self.horizon, scene.decision)
         draw_footer(Panel(canvas, _FOOTER, self.style), scene, self.note)
         return canvas.image
 
@@ -124,13 +126,13 @@ class Overlay:
     def _draw_events(self, canvas: Canvas, scene: Scene) -> Box:
         """The fading events, magnified by a whole number, and the box they took."""
         if scene.activity is None:
-            view = _MAIN._replace(width=_MAIN.height)
+            view = self._placed(_MAIN.height)
             canvas.fill(view, self.style.panel)
             return view
         _, height, width = scene.activity.shape
         room = round(_WIDEST_VIEW * canvas.scale), round(_MAIN.height * canvas.scale)
         magnify = max(1, min(room[0] // width, room[1] // height))
-        view = _MAIN._replace(width=max(_MAIN.height, width * magnify / canvas.scale))
+        view = self._placed(max(_MAIN.height, width * magnify / canvas.scale))
         canvas.fill(view, self.style.panel)
         picture = paint_events(scene.activity, scene.white, self._shades, magnify)
         left = round((view.x + view.width / 2) * canvas.scale) - picture.shape[1] // 2
@@ -140,25 +142,39 @@ class Overlay:
             canvas.frame(view, self.style.accent, 2)
         return view
 
+    def _placed(self, width: float) -> Box:
+        """The box of the picture: on the left of what is beside it, in the middle if nothing is."""
+        is_alone = not {"bars", "evidence"} & {*self.style.panes}
+        return _MAIN._replace(x=(PAGE_WIDTH - width) / 2 if is_alone else _MAIN.x, width=width)
+
     def _draw_evidence(self, canvas: Canvas, scene: Scene, column: Box) -> None:
         """The right-hand side: probabilities above, the score below."""
+        below = column
+        if "bars" in self.style.panes:
+            bottom = self._draw_bars(canvas, scene, column)
+            below = Box(column.x, bottom + 12, column.width, column.bottom - bottom - 12)
+        if "evidence" in self.style.panes:
+            self._caption(canvas, column, below.y + 5, "score", self._score_words(scene))
+            trace = below._replace(y=below.y + _CAPTION, height=below.height - _CAPTION)
+            panel = Panel(canvas, trace, self.style)
+            draw_trace(panel, scene.scores, self.thresholds, self.horizon, scene.decision is not None)
+
+    def _draw_bars(self, canvas: Canvas, scene: Scene, column: Box) -> float:
+        """A bar for each class, and where they end."""
         total = scene.total if scene.total is not None else np.zeros(len(self.names), np.float32)
         probability = softmax(total)
         shown = shown_classes(probability)
         decision = scene.decision
         rests = scene.total is None or scene.resting  # then no bar stands out
         leader = decision.label if decision else None if rests else int(np.argmax(total))
-        rows = min(_TALLEST_ROW * len(shown), _BARS_HEIGHT)
+        room = _BARS_HEIGHT if "evidence" in self.style.panes else column.height - _CAPTION
+        rows = min(_TALLEST_ROW * len(shown), room)
         bars = Box(column.x, column.y + _CAPTION, column.width, rows)
         few = "" if len(self.names) <= MOST_BARS else f"top {len(shown)} of {len(self.names)} classes · "
         self._caption(canvas, column, column.y + 5, "evidence", few + "confidence")
         panel = Panel(canvas, bars, self.style)
         draw_bars(panel, self.names, probability, leader, decision is not None, scene.truth)
-        below = Box(column.x, bars.bottom + 12, column.width, column.bottom - bars.bottom - 12)
-        self._caption(canvas, column, below.y + 5, "score", self._score_words(scene))
-        trace = below._replace(y=below.y + _CAPTION, height=below.height - _CAPTION)
-        panel = Panel(canvas, trace, self.style)
-        draw_trace(panel, scene.scores, self.thresholds, self.horizon, decision is not None)
+        return bars.bottom
 
     def threshold_after(self, n_steps: int) -> float | None:
         """The threshold of the last of so many steps, infinite where it could not stop; None without a cutoff."""

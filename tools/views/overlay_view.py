@@ -13,8 +13,9 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.metrics.session_score import Outcome
 from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.results import Item
+from spikecut.tools.views.base import ViewOptions
 from spikecut.tools.views.overlay import Overlay
-from spikecut.tools.views.palette import OverlayStyle
+from spikecut.tools.views.palette import PALETTES, OverlayStyle
 from spikecut.tools.views.scene import Scene
 
 
@@ -83,12 +84,20 @@ class OverlayView:
         return self.overlay.names.index(truth)
 
 
-def overlay_options(card: ModelCard, decider: CutoffDecider[Any]) -> OverlayOptions:
-    """How recordings are drawn for one network and one cutoff; rules without thresholds get none drawn."""
+def overlay_options(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptions | None = None) -> OverlayOptions:
+    """How recordings are drawn for one network and one cutoff; rules without thresholds get none drawn.
+
+    Raises:
+        ConfigError: if the options name a pane that there is not.
+    """
+    style = PALETTES["dark" if options is None else options.palette]
+    if options is not None and options.panes is not None:
+        style = replace(style, panes=options.panes)
     levels: Float64[ndarray, " T"] | None = getattr(decider, "thresholds", None)
     return OverlayOptions(
         names=card.classes,
         horizon=card.horizon,
         step_us=card.spec.step_us,
         thresholds=None if levels is None or not np.isfinite(levels).any() else levels.tolist(),
+        style=style,
     )

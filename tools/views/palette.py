@@ -1,19 +1,23 @@
 """Colours, and the rendering of decaying events as an image.
 
 The ground and the colours of events follow OpenEB's dark palette: ON is white, OFF is blue, so that
-nothing depends on red against green. Amber marks the answer, and nothing else.
+nothing depends on red against green. Amber marks the answer, and nothing else. The light palette has the same meanings.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.files.strict import did_you_mean
 from spikecut.sources.opencv import opencv
 from spikecut.tools.views.canvas import Colour
 
+PANES: Final = ("picture", "bars", "evidence", "timeline", "answers", "clock")
 _SHADES = 32  # of either polarity
 
 
@@ -21,7 +25,8 @@ _SHADES = 32  # of either polarity
 class OverlayStyle:
     """How an overlay looks: its size, how fast events fade, its colours as RGB.
 
-    `scale` 1 is 960 x 540 pixels. An event has faded to 1/e after `tau_us` of the recording's time.
+    `scale` 1 is 960 x 540 pixels. An event has faded to 1/e after `tau_us` of the recording's time. `panes` are the
+    parts that are shown, some of `PANES`; the answer is always among them.
     """
 
     scale: float = 1.0
@@ -38,12 +43,42 @@ class OverlayStyle:
     accent: Colour = (255, 176, 32)
     right: Colour = (86, 196, 214)
     warning: Colour = (255, 112, 86)
+    panes: tuple[str, ...] = PANES
 
     def __post_init__(self) -> None:
         if not 0.25 <= self.scale <= 4.0:
             raise ConfigError(f"a scale of {self.scale:g}; expected 0.25 to 4", hint="1 is 960 x 540 pixels")
         if self.tau_us <= 0:
             raise ConfigError(f"events cannot fade within {self.tau_us} us; tau_us has to be positive")
+        for name in self.panes:
+            if name not in PANES:
+                hint = did_you_mean(name, PANES, otherwise=f"known are {', '.join(PANES)}")
+                raise ConfigError(f"there is no pane {name!r}", hint=hint)
+
+    @property
+    def dim(self) -> Colour:
+        """The colour of bars while the network rests."""
+        red, green, blue = ((one + other) // 2 for one, other in zip(self.faint, self.panel, strict=True))
+        return red, green, blue
+
+
+PALETTES: Final[Mapping[str, OverlayStyle]] = {
+    "dark": OverlayStyle(),
+    "light": OverlayStyle(
+        ground=(246, 247, 250),
+        panel=(226, 231, 240),
+        on=(16, 20, 31),
+        off=(47, 116, 208),
+        text=(23, 28, 40),
+        muted=(84, 94, 115),
+        faint=(150, 162, 184),
+        closed=(236, 239, 245),
+        worked=(122, 150, 203),
+        accent=(170, 84, 0),
+        right=(0, 105, 120),
+        warning=(186, 42, 10),
+    ),
+}
 
 
 def shades(style: OverlayStyle) -> UInt8[ndarray, "1024 3"]:

@@ -40,7 +40,10 @@ def draw_bars(
     decided: bool,
     truth: int | None,
 ) -> None:
-    """One bar a class; the leader in the accent colour, bold, and with an arrow; the truth with a ring."""
+    """One bar a class; the leader in the accent colour, bold, and with an arrow; the truth with a ring.
+
+    Without a leader, while the network rests, bars are dim.
+    """
     canvas, box, style = panel
     shown = shown_classes(probability)
     row = box.height / len(shown)
@@ -65,7 +68,9 @@ def draw_bars(
         canvas.text(names[label], box.x + gutter, middle, font, room=name_room)
         canvas.fill(track, style.ground if leads and decided else style.panel)
         width = max(1.5, float(probability[label]) * track.width)
-        canvas.fill(track._replace(width=width), style.accent if leads else style.faint)
+        canvas.fill(
+            track._replace(width=width), style.accent if leads else style.dim if leader is None else style.faint
+        )
         canvas.text(f"{probability[label]:.2f}", box.right - 4, middle, font, room=value_room, right=True)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Self, TextIO, Unpack
 
 from spikecut.models.card import ModelCard
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.sources.live.controls import hints
+from spikecut.sources.live.controls import KEYS, hints
 from spikecut.tools.views.base import Summary, ViewKind, ViewOptions
 from spikecut.tools.views.live_view import LiveView
 from spikecut.tools.views.overlay import Overlay
@@ -35,7 +35,7 @@ class TerminalView(LiveView):
     """A `View` on `out`: with `ink` a page of colours that is drawn anew in place, without it a line a second.
 
     While a page stands, its thread writes what goes to `sys.stderr`, and to `sys.stdout` where that is a terminal.
-    `status` gives the state of playing. The other keywords are those of `Overlay`.
+    `status` gives the state of playing, `keys` are named below it. The other keywords are those of `Overlay`.
     """
 
     def __init__(
@@ -43,10 +43,11 @@ class TerminalView(LiveView):
         out: TextIO,
         ink: Ink | None,
         status: Callable[[], str] = str,
+        keys: Mapping[str, str] = KEYS,
         **drawing: Unpack[OverlayOptions],
     ) -> None:
         super().__init__(Overlay(**drawing))
-        self._out, self._ink, self._status = out, ink, status
+        self._out, self._ink, self._status, self._keys = out, ink, status, keys
         self._above: deque[str] = deque()  # whole lines that others printed
         self._height = 0  # of the page that stands
         self._line_s = -_LINE_EVERY_S
@@ -73,7 +74,7 @@ class TerminalView(LiveView):
         if width < SMALLEST_WH[0] or height < SMALLEST_WH[1]:
             self._write([plain_line(self.overlay, scene)[:width]])
         else:
-            self._write(Page(self.overlay, (width, height), self._ink).lines(scene, self._status(), hints()))
+            self._write(Page(self.overlay, (width, height), self._ink).lines(scene, self._status(), hints(self._keys)))
 
     def finish(self, summary: Summary) -> None:
         """Clears the page: what was printed above it stays."""
@@ -170,7 +171,9 @@ def ink_for(out: TextIO, environment: Mapping[str, str]) -> Ink | None:
 
 def _make_terminal(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptions) -> TerminalView:
     ink = ink_for(sys.stderr, os.environ)
-    return TerminalView(sys.stderr, ink, options.status, **overlay_options(card, decider))
+    return TerminalView(
+        sys.stderr, ink, options.status, options.controls.keys, **overlay_options(card, decider, options)
+    )
 
 
 TERMINAL = ViewKind("the run as a page of the terminal, also over ssh: --view terminal", _make_terminal)

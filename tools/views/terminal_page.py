@@ -66,12 +66,14 @@ class Page:
         """The scene as lines that are no wider than the page."""
         width, height = self.size_wh
         body = min(height, _TALLEST) - 5
-        picture = self._picture(scene, body)
-        n_columns = 0 if scene.activity is None else _columns(scene.activity, body, width // 2)
+        style = self.overlay.style
+        has_picture = scene.activity is not None and "picture" in style.panes
+        n_columns = _columns(scene.activity, body, width // 2) if has_picture and scene.activity is not None else 0
+        picture = self._picture(scene, body) if has_picture else []
         right = self._evidence(scene, width - n_columns - 2 * bool(n_columns), body)
         lines = [self._headline(scene), *self._beside(picture, right, n_columns, body)]
-        lines += [self._timeline(scene, width), self._strip(scene, width)]
-        style = self.overlay.style
+        lines += [self._timeline(scene, width)] if "timeline" in style.panes else []
+        lines += [self._strip(scene, width)] if {"answers", "clock"} & {*style.panes} else []
         lines += [self.ink.paint(_cut(words, width), style.muted) for words in (printable(status), hints)]
         return lines
 
@@ -125,20 +127,29 @@ class Page:
         return words
 
     def _evidence(self, scene: Scene, width: int, n_lines: int) -> list[str]:
-        """A bar for each class, dim while the network rests, and below them the score against its threshold."""
+        """The bars, and below them the score against its threshold."""
+        panes = self.overlay.style.panes
+        score = self._score(scene, width) if "evidence" in panes else []
+        if "bars" not in panes:
+            return score
+        bars = self._bars(scene, width, n_lines - len(score) - 1)
+        return [*bars, "", *score] if score else bars
+
+    def _bars(self, scene: Scene, width: int, n_lines: int) -> list[str]:
+        """A bar for each class, dim while the network rests."""
         names, style = self.overlay.names, self.overlay.style
         total = scene.total if scene.total is not None else np.zeros(len(names), np.float32)
         probability = softmax(total)
         rests = scene.total is None or scene.resting
         leader = scene.decision.label if scene.decision else None if rests else int(np.argmax(total))
         shown = shown_classes(probability)
-        if len(shown) > n_lines - 4:
-            shown = sorted(np.argsort(-probability, kind="stable")[: max(1, n_lines - 4)].tolist())
+        if len(shown) > n_lines:
+            shown = sorted(np.argsort(-probability, kind="stable")[: max(1, n_lines)].tolist())
         name_width = min(max(len(names[label]) for label in shown), width // 2)
         lines = list[str]()
         for label in shown:
             leads = label == leader
-            colour = style.accent if leads else style.faint if rests else style.worked
+            colour = style.accent if leads else style.dim if rests else style.worked
             mark = "▸" if leads else "○" if label == scene.truth else " "
             name = _cut(names[label], name_width).ljust(name_width)
             bar = _bar(float(probability[label]), width - name_width - 9)
@@ -147,7 +158,7 @@ class Page:
                 + self.ink.paint(bar, colour, ground=style.panel)
                 + self.ink.paint(f" {probability[label]:.2f}", style.text if leads else style.muted, bold=leads)
             )
-        return [*lines, "", *self._score(scene, width)]
+        return lines
 
     def _score(self, scene: Scene, width: int) -> list[str]:
         """The score after every step as a line of columns, and in numbers beside its threshold."""
@@ -189,12 +200,13 @@ class Page:
     def _strip(self, scene: Scene, width: int) -> str:
         """The clock, a mark for each answer so far, and how many were right."""
         style = self.overlay.style
-        clock = "" if scene.began_us is None else f"{(scene.now_us - scene.began_us) / 1e6:.2f} s  "
+        has_clock, has_answers = "clock" in style.panes, "answers" in style.panes
+        clock = f"{(scene.now_us - scene.began_us) / 1e6:.2f} s  " if has_clock and scene.began_us is not None else ""
         n_right = sum(verdict is Outcome.right for verdict in scene.past)
-        score = f" {n_right} right of {len(scene.past)} answers" if scene.past else ""
-        title = _cut(printable(scene.title), max(0, width - len(clock) - len(score) - 24))
+        score = f" {n_right} right of {len(scene.past)} answers" if scene.past and has_answers else ""
+        title = _cut(printable(scene.title if has_clock else ""), max(0, width - len(clock) - len(score) - 24))
         room = max(0, width - len(clock) - len(title) - 2 - len(score))
-        past = scene.past[-room:] if room else ()
+        past = scene.past[-room:] if room and has_answers else ()
         marks = "".join(self._verdict(_MARKS[verdict], verdict) for verdict in past)
         words = self.ink.paint(f"{title}  ", style.muted) + self.ink.paint(_cut(clock, width), style.text, bold=True)
         return words + marks + self.ink.paint(score, style.text)

@@ -169,10 +169,17 @@ def playback_note(speed: float) -> str:
     return f"slow motion 1/{parts}" if abs(parts * speed - 1) < 0.01 else f"slow motion {speed:.2g}x"
 
 
-def video_of(path: Path, card: ModelCard, decider: CutoffDecider[Any], *, overwrite: bool) -> VideoSink:
+def video_of(
+    path: Path,
+    card: ModelCard,
+    decider: CutoffDecider[Any],
+    *,
+    overwrite: bool,
+    options: ViewOptions | None = None,
+) -> VideoSink:
     """An overlay video for one network and one cutoff: continuous recognition in real time, else an image a step."""
     speed = 1.0 if card.onset else None
-    return VideoSink(path, speed=speed, overwrite=overwrite, **overlay_options(card, decider))
+    return VideoSink(path, speed=speed, overwrite=overwrite, **overlay_options(card, decider, options))
 
 
 def _make_video(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptions) -> VideoSink:
@@ -181,7 +188,7 @@ def _make_video(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptio
         raise ConfigError(f"two files for one video: {options.save}, {named}", hint="--save FILE is --view video=FILE")
     path = named or options.save
     assert path is not None  # without --save it is named, and a named one has a file
-    return video_of(path, card, decider, overwrite=options.overwrite)
+    return video_of(path, card, decider, overwrite=options.overwrite, options=options)
 
 
 def _wish_video(options: ViewOptions) -> Wish:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final, Protocol, Self, Unpack, cast
 from spikecut.models.card import ModelCard
 from spikecut.pipeline.errors import EnvironmentProblem
 from spikecut.pipeline.protocols import CutoffDecider
-from spikecut.sources.live.controls import Controls
+from spikecut.sources.live.controls import Controls, hints
 from spikecut.sources.opencv import opencv
 from spikecut.tools.views.base import Closed, Summary, ViewKind, ViewOptions, Wish
 from spikecut.tools.views.live_view import LiveView
@@ -77,7 +77,7 @@ class WindowSink(LiveView):
         """Sends a scene to the process."""
         if self._viewer is not None:
             with suppress(BrokenPipeError):  # the listener says why
-                pickle.dump((scene, self._status()), self._viewer.stdin)
+                pickle.dump((scene, self._status(), hints(self._controls.keys)), self._viewer.stdin)
                 self._viewer.stdin.flush()
 
     def __exit__(
@@ -192,7 +192,7 @@ def _without_windows() -> EnvironmentProblem:
 
 
 def _make_window(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptions) -> WindowSink:
-    return WindowSink(options.controls, options.status, **overlay_options(card, decider))
+    return WindowSink(options.controls, options.status, **overlay_options(card, decider, options))
 
 
 def _wish_window(options: ViewOptions) -> Wish:

@@ -1,9 +1,10 @@
 """The process that shows a window: `python -m spikecut.tools.views.window_process`, started by `WindowSink`.
 
-It reads pickles from standard input: first the options of the overlay, then pairs of a scene and the state of playing.
-It draws the newest one, and writes lines of JSON: `"open"` or `"no windows"` first, then the keys that are pressed, and
-`"closed"` when the window is. It ends with its input. A process, because windows belong to the main thread on some
-systems, where the loop is; because some stop their thread while they are moved; and because Qt may abort.
+It reads pickles from standard input: first the options of the overlay, then scenes, each with the state of playing and
+the keys in words. It draws the newest one, and writes lines of JSON: `"open"` or `"no windows"` first, then the keys
+that are pressed, and `"closed"` when the window is. It ends with its input. A process, because windows belong to the
+main thread on some systems, where the loop is; because some stop their thread while they are moved; and because Qt may
+abort.
 """
 
 import json
@@ -18,7 +19,6 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from spikecut.sources.live.controls import hints
 from spikecut.sources.opencv import opencv
 from spikecut.tools.views.canvas import PAGE_WIDTH, Canvas, Font
 from spikecut.tools.views.overlay import Overlay
@@ -47,8 +47,8 @@ def serve(incoming: BinaryIO, say: Callable[[str], None]) -> None:
     newest = _Newest(incoming)
     while not newest.is_over:
         if (message := newest.take()) is not None:
-            scene, status = message
-            cv2.imshow(TITLE, np.vstack([overlay.draw(scene), strip(overlay, status)]))
+            scene, status, keys = message
+            cv2.imshow(TITLE, np.vstack([overlay.draw(scene), strip(overlay, status, keys)]))
         code = int(cv2.waitKeyEx(_WAIT_MS))
         if code >= 0:
             say(_ARROWS.get(code & 0x3FFFFF) or chr(code & 0xFF))
@@ -58,14 +58,14 @@ def serve(incoming: BinaryIO, say: Callable[[str], None]) -> None:
     cv2.destroyAllWindows()
 
 
-def strip(overlay: Overlay, status: str) -> UInt8[ndarray, "h w 3"]:
+def strip(overlay: Overlay, status: str, keys: str) -> UInt8[ndarray, "h w 3"]:
     """The line below the picture: the keys, and the state of playing."""
     style = overlay.style
     height = 2 * round(_STRIP * style.scale / 2)
     image = np.full((height, overlay.size_wh[0], 3), style.ground[::-1], np.uint8)
     canvas, middle = Canvas(image, style.scale), _STRIP / 2
     width = canvas.text(status, PAGE_WIDTH - 20, middle, Font(12, style.text), room=420, right=True)
-    canvas.text(hints(), 20, middle, Font(12, style.muted), room=PAGE_WIDTH - 60 - width)
+    canvas.text(keys, 20, middle, Font(12, style.muted), room=PAGE_WIDTH - 60 - width)
     return image
 
 
@@ -75,10 +75,10 @@ class _Newest:
     def __init__(self, incoming: BinaryIO) -> None:
         self.is_over = self.has_come = False
         self._incoming = incoming
-        self._message: tuple[Scene, str] | None = None
+        self._message: tuple[Scene, str, str] | None = None
         threading.Thread(target=self._read, daemon=True).start()
 
-    def take(self) -> tuple[Scene, str] | None:
+    def take(self) -> tuple[Scene, str, str] | None:
         """The last message, once."""
         message, self._message = self._message, None
         self.has_come = self.has_come or message is not None

@@ -18,7 +18,7 @@ from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, Frame
 from spikecut.pipeline.metrics.session_score import Outcome
 from spikecut.pipeline.results import Decision, Item, Rejection, Rest, Step, StopReason
 from spikecut.tools.views.overlay import Overlay, summary_card
-from spikecut.tools.views.palette import OverlayStyle
+from spikecut.tools.views.palette import PALETTES, OverlayStyle
 
 OPENCV = "5.0.0"
 STEP_US = 20_000
@@ -63,6 +63,12 @@ def pictures() -> dict[str, UInt8[ndarray, "h w 3"]]:
     plain = Overlay(NAMES, horizon=20, step_us=STEP_US)
     limited = Overlay(NAMES, horizon=20, step_us=STEP_US, thresholds=limits, note="slow motion 1/4")
     many = Overlay([f"class {k}" for k in range(40)], horizon=60, step_us=STEP_US, style=OverlayStyle(scale=0.5))
+    light = Overlay(NAMES, horizon=20, step_us=STEP_US, thresholds=limits, style=PALETTES["light"])
+
+    def few(*panes: str) -> Overlay:
+        style = OverlayStyle(scale=0.5, panes=panes)
+        return Overlay(NAMES, horizon=20, step_us=STEP_US, thresholds=limits, style=style)
+
     steps = [step(k) for k in range(8)]
     stopped = decision(8, 4, StopReason.cutoff)
     return {
@@ -76,21 +82,31 @@ def pictures() -> dict[str, UInt8[ndarray, "h w 3"]]:
         "many classes, a large sensor": drawn(many, *[step(k, 300, 40) for k in range(5)], truth=3),
         "no gesture, then the next look": drawn(limited, *steps, Rejection(stopped), *[step(k) for k in range(3)]),
         "a false alarm after other answers": judged(limited, *steps, stopped),
+        "the light palette": judged(light, *steps, stopped),
+        "the light palette, at rest": drawn(light, *steps, Rest(frame(8))),
+        "picture, answers": judged(few("picture", "answers"), *steps, stopped),
+        "bars, clock": judged(few("bars", "clock"), *steps, stopped),
+        "evidence, timeline": judged(few("evidence", "timeline"), *steps, stopped),
         "last page": summary_card(["3 of 4 gestures named right", "wrong, missed\t1, 0", "and a line of its own"]),
     }
 
 
 GOLDEN = {
-    "nothing yet": "f19e450439b9d807",
+    "nothing yet": "b6d26d5fc7d0a88a",
     "deciding": "12ca6a767f22bd93",
     "decided, right": "7187cfcdbcea23cf",
     "decided, wrong, then rest": "bfb03a705d762093",
-    "rest without an answer": "9d7fc23576c86e58",
-    "rest before the first step": "34f10b07b5d49a1f",
+    "rest without an answer": "c51424cb68a38fcd",
+    "rest before the first step": "6263dca57523b49b",
     "the recording ended": "8e9d44a640167dda",
     "many classes, a large sensor": "4c0733c7874fd0cf",
     "no gesture, then the next look": "56b2ea407b7a4222",
     "a false alarm after other answers": "43452a4b5646d4cf",
+    "the light palette": "5e403612ceab83f4",
+    "the light palette, at rest": "78c3f5f325d0e974",
+    "picture, answers": "c819f65eeed359fb",
+    "bars, clock": "af951473bdb2395f",
+    "evidence, timeline": "a3032bcaa20a8497",
     "last page": "afacf841d5ef07c5",
 }
 

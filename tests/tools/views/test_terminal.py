@@ -7,6 +7,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,25 @@ def test_a_page_shows_picture_bars_score_and_answers() -> None:
     ):
         assert part in words
     assert "11 of 20 steps not needed" in words
+
+
+@pytest.mark.parametrize(
+    ("panes", "shown"),
+    [
+        (("picture",), {"▀"}),
+        (("bars", "clock"), {"hand clapping", "0.20 s"}),
+        (("evidence", "answers"), {"threshold", "2 answers"}),
+        (("timeline",), {"━"}),
+        ((), set[str]()),
+    ],
+)
+def test_a_page_has_the_panes_that_are_chosen(panes: tuple[str, ...], shown: set[str]) -> None:
+    style = OverlayStyle(panes=panes)
+    overlay = Overlay(NAMES, horizon=20, step_us=20_000, thresholds=OVERLAY.thresholds, style=style)
+    state = replace(scenes()[-1], decision=None, resting=False)
+    page = "\n".join(map(bare, Page(overlay, (80, 24)).lines(state, "1x", "q quit")))
+    parts = {"▀", "hand clapping", "threshold", "━", "2 answers", "0.20 s"}
+    assert {part for part in parts if part in page} == shown
 
 
 def test_colours_are_those_of_overlays_in_24_bits_or_the_nearest_of_256() -> None:

@@ -157,6 +157,7 @@ def test_decisions_are_the_same_with_a_view_that_draws_nothing_until_the_end(
         (["--view", "widnow"], "there is no view 'widnow'", "did you mean 'window'?"),
         (["--view", "hologram"], "there is no view 'hologram'", "known are video, window, terminal, web"),
         (["--view", "video"], "the view video writes a file", "--view video=out.mkv"),
+        (["--view", "terminal", "--panes", "bars,pictures"], "there is no pane 'pictures'", "did you mean 'picture'?"),
         (["--view", "window=out.mkv"], "the view window writes no file", "--view window"),
         (["--view", "video=a.mkv", "--save", "b.mkv"], "two files for one video: b.mkv, a.mkv", "--save FILE is"),
     ],

@@ -77,6 +77,10 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     """Show the run as a web page, at http://127.0.0.1:8080 or where --listen says."""
     listen: Annotated[str | None, NoDefault, tyro.conf.arg(metavar="HOST:PORT")] = None
     """Where the web page is; beyond this machine (0.0.0.0:8080) its address has a token, which is printed."""
+    panes: Annotated[str | None, NoDefault] = None
+    """What views show, separated by commas: picture, bars, evidence, timeline, answers, clock. Default: all."""
+    palette: Literal["dark", "light"] = "dark"
+    """The colours of views; a web page has those that the browser prefers."""
     save: Annotated[Path | None, NoDefault] = None
     """Write an overlay video to this file: .mp4, .mkv, .avi, .webp or .gif."""
     record: Annotated[Path | None, NoDefault] = None

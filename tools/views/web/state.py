@@ -5,7 +5,7 @@ shades of ON events, 32 to 63 for those of OFF events. The page has the colours.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -32,15 +32,16 @@ class Answer(NamedTuple):
     verdict: Outcome | None
 
 
-def beginning(overlay: Overlay) -> dict[str, Any]:
-    """What stays: names of the classes, the window, the thresholds, the keys."""
+def beginning(overlay: Overlay, keys: Mapping[str, str] = KEYS) -> dict[str, Any]:
+    """What stays: names of the classes, the window, the thresholds, the keys, the panes."""
     limits = overlay.thresholds
     return {
         "names": [printable(name) for name in overlay.names],
         "horizon": overlay.horizon,
         "step_us": overlay.step_us,
         "thresholds": None if limits is None else [_finite(limit) for limit in limits],
-        "keys": KEYS,
+        "keys": dict(keys),
+        "panes": overlay.style.panes,
     }
 
 

@@ -86,6 +86,10 @@ class WebView(LiveView):
         """Publishes a scene."""
         self._server.publish(message(self.overlay, scene, tuple(self._answers), self._status(), self._summary))
 
+    def beginning(self) -> dict[str, Any]:
+        """What a browser is sent first."""
+        return beginning(self.overlay, self._controls.keys)
+
     def press(self, key: str) -> None:
         """Acts on a key of a page."""
         self._controls.press(key)
@@ -202,7 +206,7 @@ class _Server:
 
     async def _send(self, browser: Any) -> None:
         try:
-            await browser.send(json.dumps(beginning(self._view.overlay)))
+            await browser.send(json.dumps(self._view.beginning()))
             while True:
                 coming, newest = self._changed, self._newest
                 if newest is not self._sent[browser]:
@@ -245,7 +249,7 @@ def _cannot_listen(address: Address, error: OSError) -> EnvironmentProblem:
 
 def _make_web(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptions) -> WebView:
     address = Address.parse(options.listen or DEFAULT_ADDRESS)
-    return WebView(address, options.controls, options.status, **overlay_options(card, decider))
+    return WebView(address, options.controls, options.status, **overlay_options(card, decider, options))
 
 
 def _wish_web(options: ViewOptions) -> Wish:
