@@ -49,13 +49,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One step of the network on one recording; `index` counts from 0, `score` is in the decider's unit."""
+    """One step of the network on one recording; `index` counts from 0, `score` is in the decider's unit.
+
+    `operations` are the synaptic operations of the step, where the engine counts them.
+    """
 
     index: int
     frame: Frame
     output: Float32[ndarray, " K"]
     total: Float32[ndarray, " K"]
     score: float
+    operations: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

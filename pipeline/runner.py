@@ -73,7 +73,7 @@ def attempt(
             return
         verdict, memory = decider.decide(Evidence(np.array([steps]), output, total, pixels), memory)
         is_sure, score = bool(verdict.stop[0]), float(verdict.score[0])
-        yield Step(steps - 1, frame, output[0], total[0], score)
+        yield Step(steps - 1, frame, output[0], total[0], score, operations_of(model))
         if is_sure or steps == horizon:
             break
     if steps:
@@ -81,6 +81,12 @@ def attempt(
         reason = StopReason.cutoff if is_sure else reason
         label, end_us, classes = int(verdict.label[0]), frame.end_us, remaining(verdict, 0)
         yield Decision(label, steps, reason, score, start_us, end_us, n_events, total[0], classes)
+
+
+def operations_of(model: object) -> int | None:
+    """The synaptic operations of the last step of one lane, of engines that count them in `operations`."""
+    work = getattr(model, "operations", None)
+    return int(work[0]) if isinstance(work, ndarray) and work.shape == (1,) else None
 
 
 def warn_of_abstention(step: int) -> None:

@@ -3,6 +3,7 @@
 Both keep the same membranes and traces, so a lane is handed over between two steps.
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -56,10 +57,16 @@ class AutoStepper:
         self.graph, self.make_dense, self.break_even = graph, make_dense, break_even
         self.events = EventStepper(graph)
         self._dense: LaneByLane | None = None
+        self._local = threading.local()
 
     @property
     def n_outputs(self) -> int:
         return self.graph.n_outputs
+
+    @property
+    def operations(self) -> Int64[ndarray, " B"] | None:
+        """The synaptic operations of the last step of this thread, a number for each lane; None if one was dense."""
+        return self.events.operations if getattr(self._local, "is_counted", False) else None
 
     def step(self, frames: Num[ndarray, "B C H W"], state: Lanes | None) -> tuple[Float32[ndarray, "B K"], Lanes]:
         """One step for every lane. The state is changed and handed back.
@@ -72,6 +79,7 @@ class AutoStepper:
             n = len(frames)
             rows = zeros(n, self.events.program.n_state)
             state = Lanes(rows, [None] * n, np.zeros(n, np.int64), np.zeros(n, np.int64))
+        self._local.is_counted = state.calm
         if not state.calm:
             return self._mixed(frames, state)
         output, state.rows = self.events.step(frames, state.rows)
@@ -92,6 +100,7 @@ class AutoStepper:
             if tensors is not None:
                 output[lane : lane + 1], (state.tensors[lane],) = dense.step(frames[lane : lane + 1], [tensors])
                 state.dense_steps[lane] += 1
+        self._local.is_counted = len(by_events) == len(frames)
         if len(by_events):
             output[by_events], state.rows[by_events] = self.events.step(frames[by_events], state.rows[by_events])
             self._judge(state, by_events)

@@ -19,7 +19,7 @@ PAGE_WIDTH, PAGE_HEIGHT = 960, 540
 
 Colour = tuple[int, int, int]
 
-_ASCII = str.maketrans({"…": "...", "·": "|", "µ": "u", "–": "-", "—": "-", "×": "x"})
+_ASCII = str.maketrans({"…": "...", "≥": ">=", "·": "|", "µ": "u", "–": "-", "—": "-", "×": "x"})
 _CAP_HEIGHT = 0.7  # of the size of a letter; both typefaces
 _HERSHEY_SIZE = 30.0  # the stroke letters' size at a font scale of 1
 

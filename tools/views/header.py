@@ -38,15 +38,18 @@ def draw_footer(panel: Panel, scene: Scene, note: str) -> None:
     """The recording's title and moment, the verdicts so far; its events, rate and losses; and how fast it is played."""
     canvas, box, style = panel
     rate = scene.n_events / scene.seen_us * 1e6 if scene.seen_us else 0.0
+    work = operations_words(scene) if "operations" in style.panes else ""
+    right, middle = box.right, box.y + _FOOTLINE
+    has_clock = "clock" in style.panes
     pieces = [
         (f"{scene.n_events:,} events", Font(13, style.muted)),
         (f"{_short(rate)} events/s", Font(13, style.muted)),
         (f"{scene.n_lost:,} dropped" if scene.n_lost else "", Font(13, style.warning, bold=True)),
         (note, Font(13, style.text)),
     ]
-    right, middle = box.right, box.y + _FOOTLINE
-    has_clock = "clock" in style.panes
-    for words, font in reversed([piece for piece in pieces if piece[0] and has_clock]):
+    for words, font in reversed([(work, Font(13, style.muted)), *(pieces if has_clock else ())]):
+        if not words:
+            continue
         right -= canvas.text(words, right, middle, font, room=200, right=True) + 22
     left = box.x
     clock = "" if scene.began_us is None else f"{(scene.now_us - scene.began_us) / 1e6:.2f} s"
@@ -123,6 +126,13 @@ def _draw_truth(panel: Panel, name: str, verdict: Outcome | None) -> None:
     name_room = right - box.x - _ROOM_BESIDE_TRUTH - 70
     width = canvas.text(name, right, middle, Font(18, style.text, bold=True), room=name_room, right=True)
     canvas.text("truth", right - width - 8, middle, Font(15, style.muted), room=50, right=True)
+
+
+def operations_words(scene: Scene) -> str:
+    """The synaptic operations so far; at least so many where an engine did not count all steps, nothing if none."""
+    if not scene.n_counted:
+        return ""
+    return f"{'≥ ' if scene.n_uncounted else ''}{_short(scene.n_operations)} operations"
 
 
 def _short(number: float) -> str:

@@ -31,6 +31,7 @@ class Scene:
     `scores` are the decider's, one a step. `seen_us` is how much of the window has passed. `rejected` says that what
     moved was no gesture; it stays while the network looks again. `verdict` is that on the decision, where a session is
     labelled, `past` those on all answers so far. `began_us` and `now_us` are the recording's first and present moment.
+    `n_operations` are the synaptic operations of the `n_counted` steps so far whose engine counted them.
     """
 
     title: str = ""
@@ -51,6 +52,9 @@ class Scene:
     past: tuple[Outcome, ...] = ()
     began_us: int | None = None
     now_us: int = 0
+    n_operations: int = 0
+    n_counted: int = 0
+    n_uncounted: int = 0
 
     def after(self, item: Item, *, tau_us: int, room_wh: tuple[int, int]) -> "Scene":
         """The scene one item later.
@@ -73,12 +77,18 @@ class Scene:
             Scene(self.title, self.truth, self.activity, self.white, self.shrink, rejected=goes_on),
             past=self.past,
             began_us=self.began_us,
+            n_operations=self.n_operations,
+            n_counted=self.n_counted,
+            n_uncounted=self.n_uncounted,
         )
         before = fresh if item.index == 0 else self
         return replace(
             before._with_frame(item.frame, tau_us, room_wh),
             scores=(*before.scores, item.score),
             total=item.total,
+            n_operations=self.n_operations + (item.operations or 0),
+            n_counted=self.n_counted + (item.operations is not None),
+            n_uncounted=self.n_uncounted + (item.operations is None),
         )
 
     def expecting(self, truth: int | None) -> "Scene":

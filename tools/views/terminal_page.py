@@ -17,7 +17,7 @@ from spikecut.pipeline.errors import printable
 from spikecut.pipeline.metrics.session_score import Outcome
 from spikecut.sources.opencv import opencv
 from spikecut.tools.views.canvas import Colour
-from spikecut.tools.views.header import NO_GESTURE, verdict_of
+from spikecut.tools.views.header import NO_GESTURE, operations_words, verdict_of
 from spikecut.tools.views.overlay import Overlay
 from spikecut.tools.views.palette import paint_events, shades
 from spikecut.tools.views.panels import shown_classes
@@ -74,7 +74,9 @@ class Page:
         lines = [self._headline(scene), *self._beside(picture, right, n_columns, body)]
         lines += [self._timeline(scene, width)] if "timeline" in style.panes else []
         lines += [self._strip(scene, width)] if {"answers", "clock"} & {*style.panes} else []
-        lines += [self.ink.paint(_cut(words, width), style.muted) for words in (printable(status), hints)]
+        work = operations_words(scene) if "operations" in style.panes else ""
+        state = "  ".join(words for words in (printable(status), work) if words)
+        lines += [self.ink.paint(_cut(words, width), style.muted) for words in (state, hints)]
         return lines
 
     def _beside(self, left: list[str], right: list[str], n_columns: int, n_lines: int) -> list[str]:

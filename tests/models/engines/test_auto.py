@@ -14,6 +14,10 @@ from spikecut.models.engines.dense import DenseStepper
 from spikecut.models.engines.events.stepper import EventStepper
 from spikecut.models.engines.lowering import lowered
 from spikecut.models.files.opening import load
+from spikecut.pipeline.events import Frame
+from spikecut.pipeline.results import Step
+from spikecut.pipeline.rules.thresholds import never
+from spikecut.pipeline.runner import run
 
 
 def changing(name: str, n_steps: int, lanes: int = 1) -> list[ndarray]:
@@ -101,3 +105,22 @@ def test_it_can_be_pickled_with_lanes_of_both_kinds() -> None:
     outputs, _ = stepped(model, frames)
     again, _ = stepped(pickle.loads(pickle.dumps(model)), frames)
     np.testing.assert_array_equal(again, outputs)
+
+
+def test_a_step_carries_its_operations_where_it_was_made_by_events() -> None:
+    """Dense steps are not counted."""
+    model, decider = auto("compact"), never(130)
+    frames = changing("compact", 130)
+    bins = [Frame(k, 0, k * 1000, (k + 1) * 1000, frame[0], 1) for k, frame in enumerate(frames)]
+
+    def counted(engine: Any) -> list[int | None]:
+        items = run(bins, engine, decider, horizon=130)
+        return [item.operations for item in items if isinstance(item, Step)]
+
+    by_auto, by_events = counted(model), counted(EventStepper(model.graph))
+    assert len(by_auto) == len(by_events) == 130
+    assert None not in by_events
+    assert 10 < by_auto.count(None) < 100
+    for one, other in zip(by_auto, by_events, strict=True):
+        assert one is None or one == pytest.approx(other, rel=0.01)
+    assert counted(DenseStepper(model.graph)) == [None] * 130

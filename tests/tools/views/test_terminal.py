@@ -109,6 +109,22 @@ def test_a_page_has_the_panes_that_are_chosen(panes: tuple[str, ...], shown: set
     assert {part for part in parts if part in page} == shown
 
 
+@pytest.mark.parametrize(
+    ("works", "words"),
+    [((1_000_000, 234_567), "1.2 M operations"), ((9_000, None), "≥ 9 k operations"), ((None,), None)],
+)
+def test_synaptic_operations_so_far_are_shown_where_they_were_counted(
+    works: tuple[int | None, ...], words: str | None
+) -> None:
+    scene = OVERLAY.begin("walking.aedat")
+    for item, work in zip(items()[1:], works, strict=False):
+        assert isinstance(item, Step)
+        scene = OVERLAY.see(scene, replace(item, operations=work))
+    page = "\n".join(map(bare, Page(OVERLAY, (80, 24)).lines(scene, "1x", "q quit")))
+    assert ("operations" in page) == (words is not None)
+    assert words is None or f"1x  {words}\n" in page
+
+
 def test_colours_are_those_of_overlays_in_24_bits_or_the_nearest_of_256() -> None:
     false_alarm = Page(OVERLAY, (80, 24)).lines(scenes()[-1], "", "")[0]
     assert "48;2;255;112;86" in false_alarm, "a false alarm stands on a ground of its own"

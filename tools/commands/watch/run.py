@@ -78,7 +78,8 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     listen: Annotated[str | None, NoDefault, tyro.conf.arg(metavar="HOST:PORT")] = None
     """Where the web page is; beyond this machine (0.0.0.0:8080) its address has a token, which is printed."""
     panes: Annotated[str | None, NoDefault] = None
-    """What views show, separated by commas: picture, bars, evidence, timeline, answers, clock. Default: all."""
+    """What views show, separated by commas: picture, bars, evidence, timeline, answers, clock, operations.
+    Default: all."""
     palette: Literal["dark", "light"] = "dark"
     """The colours of views; a web page has those that the browser prefers."""
     save: Annotated[Path | None, NoDefault] = None

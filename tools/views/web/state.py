@@ -17,7 +17,7 @@ from spikecut.pipeline.errors import printable
 from spikecut.pipeline.metrics.session_score import Outcome
 from spikecut.sources.live.controls import KEYS
 from spikecut.tools.views.base import Summary
-from spikecut.tools.views.header import NO_GESTURE, verdict_of
+from spikecut.tools.views.header import NO_GESTURE, operations_words, verdict_of
 from spikecut.tools.views.overlay import Overlay
 from spikecut.tools.views.scene import Scene, softmax
 
@@ -91,6 +91,7 @@ def state(overlay: Overlay, scene: Scene, answers: Sequence[Answer], status: str
         "answers": [
             [one.label, one.time_us - began_us, None if one.verdict is None else one.verdict.name] for one in answers
         ],
+        "operations": operations_words(scene) if "operations" in overlay.style.panes else "",
         "status": status,
     }
 
