@@ -244,7 +244,7 @@ def test_one_picture_is_named_and_explained(
     assert "4 of 4 steps" in said(capsys)[0]
 
 
-@pytest.mark.parametrize("more", [["--save", "out.mkv"], ["--speed", "1"], ["--window", "on"]])
+@pytest.mark.parametrize("more", [["--save", "out.mkv"], ["--speed", "1"], ["--window", "on"], ["--web"]])
 def test_a_picture_is_not_filmed(
     more: list[str], run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -158,6 +158,8 @@ def _of_one(options: "Run", file: Path, name: str) -> "Run":
         raise ConfigError(
             "--window on with several streams: there is one window", hint="--save writes one video a stream"
         )
+    if options.web or options.listen is not None:
+        raise ConfigError("--web with several streams: a page shows one", hint=f"spikecut run {file} --web")
     part = "".join(one if one.isalnum() or one in "-_" else "-" for one in name.replace(file.suffix, "")).strip("-")
 
     def beside(path: Path | None) -> Path | None:

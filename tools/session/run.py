@@ -68,7 +68,8 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
 
 
 def _shows_motion(shown: ViewOptions) -> bool:
-    return shown.save is not None or shown.controls.speed is not None or bool(shown.window) or bool(shown.named)
+    is_watched = bool(shown.window) or shown.web or shown.listen is not None or bool(shown.named)
+    return is_watched or shown.save is not None or shown.controls.speed is not None
 
 
 @contextmanager

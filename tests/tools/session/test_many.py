@@ -82,6 +82,8 @@ def test_streams_for_different_networks_and_one_window_are_refused(
     digit.write_bytes(bytes((3, 4, 0x80, 0, 10)) * 50)
     assert main(["run", str(sessions[0]), str(digit)]) == 2
     assert "several streams share one" in capsys.readouterr().err
+    assert main(["run", *map(str, sessions), "--web"]) == 2
+    assert "--web with several streams: a page shows one" in capsys.readouterr().err
     assert main(["run", *map(str, sessions), "--window", "on", "--speed", "1"]) == 2
     assert "there is one window" in capsys.readouterr().err
 
