@@ -55,7 +55,7 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.raw")
     with pytest.raises(UnreadableSource, match="is a pipe") as caught:
         open_recording(tmp_path / "pipe.raw")
-    assert "to a file first" in str(caught.value.hint)
+    assert "spikecut run - <" in str(caught.value.hint)
 
 
 def test_a_zero_byte_in_a_name_is_an_error_of_ours() -> None:

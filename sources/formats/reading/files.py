@@ -34,7 +34,9 @@ def open_binary(path: Path) -> BinaryIO:
         raise unreadable(path, error) from error
     except ValueError as error:  # a zero byte in the name
         raise UnreadableSource(path, str(error), hint="check the name") from error
-    raise UnreadableSource(path, "is a pipe, not a file", hint="write what comes out of it to a file first")
+    raise UnreadableSource(
+        path, "is a pipe, not a file", hint=f"spikecut run - < {in_a_command(path)} reads what comes out of it"
+    )
 
 
 def read_bytes(file: BinaryIO, path: Path, n: int) -> bytes:
