@@ -28,6 +28,7 @@ GESTURES = (
     "air guitar",
     "other gestures",
 )
+LABELS = "_labels.csv"  # behind the name of a recording
 COLUMNS = ["class", "startTime_usec", "endTime_usec"]
 MOVEMENT = "movement"
 
@@ -69,7 +70,7 @@ class SessionLabels:
 
 def labels_beside(recording: Path) -> Path:
     """Where the label file of a session lies, if it has one: `NAME_labels.csv` beside `NAME.aedat`."""
-    return recording.with_name(f"{recording.stem}_labels.csv")
+    return recording.with_name(f"{recording.stem}{LABELS}")
 
 
 def read_labels(path: Path) -> SessionLabels:

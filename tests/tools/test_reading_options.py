@@ -25,7 +25,20 @@ from spikecut.tools.reading_options import read_options
 
 from source_contract import DVS128, WRITERS, pattern
 
-STRETCHES = ("run", "live", "send", "replay", "info", "convert", "cut", "policy", "calibrate", "evaluate", "cost")
+STRETCHES = (
+    "run",
+    "live",
+    "send",
+    "label",
+    "replay",
+    "info",
+    "convert",
+    "cut",
+    "policy",
+    "calibrate",
+    "evaluate",
+    "cost",
+)
 WHOLE = ("why", "train", "recipe", "teach")
 
 

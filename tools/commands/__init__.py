@@ -25,6 +25,7 @@ from spikecut.tools.commands.measure.results import Results
 from spikecut.tools.commands.watch.demo import Demo
 from spikecut.tools.commands.watch.doctor import Doctor
 from spikecut.tools.commands.watch.info import Info
+from spikecut.tools.commands.watch.label import Label
 from spikecut.tools.commands.watch.live import Live
 from spikecut.tools.commands.watch.run import Run
 from spikecut.tools.commands.watch.why import Why
@@ -35,6 +36,7 @@ COMMANDS: dict[str, type[Command]] = {
     "run": Run,
     "live": Live,
     "send": Send,
+    "label": Label,
     "replay": Replay,
     "join": Join,
     "info": Info,

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +16,7 @@ from spikecut.pipeline.errors import ConfigError, EmptyRecording, printable
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts
 from spikecut.pipeline.files.atomic_files import new_folder
 from spikecut.sources.datasets.class_folders import MADE_BY, class_roots, origin_of, subfolders
+from spikecut.sources.datasets.gesture_labels import LABELS, GestureSpan, Movement, labels_beside, read_labels
 from spikecut.sources.datasets.parts import PARTS, Part
 from spikecut.sources.datasets.time_split import Piece, Stretch, events_of, longest_stretch, planned
 from spikecut.sources.formats import recording_suffixes
@@ -33,16 +34,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One recording, what it shows, and how it is cut."""
+    """One recording, what it shows, and how it is cut; `classes` are those of its pieces, where labels name them."""
 
     class_name: str
     recording: Recording
     stretch: Stretch
     pieces: Sequence[Piece]
+    classes: Mapping[int, str] = field(default_factory=dict)
 
     def file_of(self, piece: Piece, suffix: str) -> Path:
         """The path of a piece below the new folder; pieces are numbered in the order of time."""
         name = self.recording.path.stem
+        if piece.number in self.classes:
+            return Path(self.classes[piece.number]) / f"{name}_{piece.number:03d}{suffix}"
         if piece.part == "all":
             return Path(self.class_name) / f"{name}{suffix}"
         return Path(str(piece.part)) / self.class_name / f"{name}_{piece.number:03d}{suffix}"
@@ -67,15 +71,16 @@ class CutReport:
 
 
 def open_streams(
-    folder: Path, *, piece_us: int | None, skip_us: int, options: ReadOptions = DEFAULTS
+    folder: Path, *, piece_us: int | None, skip_us: int, options: ReadOptions = DEFAULTS, labels: bool = False
 ) -> tuple[list[Stream], list[str]]:
     """The recordings of a folder or of its class folders, each read once for its duration; and names of other files.
 
     In a folder without class folders a recording's class is its name up to the first `_`. With a text layout,
-    .txt and .csv are recordings too.
+    .txt and .csv are recordings too. With `labels` the label file of a recording says what its pieces are.
 
     Raises:
         UnreadableSource: if there is no such folder.
+        MissingLabels, CorruptRecording: with `labels`, if a recording has no label file, or one that cannot be read.
         EmptyRecording: if it holds no recordings, or one of them no events.
         ConfigError: if the folder is divided into parts, two recordings would have one name, or one is too short.
         SourceError: if a recording cannot be read.
@@ -92,8 +97,23 @@ def open_streams(
     for class_name, path in _progress(recordings, "reading"):
         recording = open_with(path, options)
         stretch = longest_stretch(recording)
+        if labels:
+            streams.append(_labelled(recording, stretch))
+            continue
         streams.append(Stream(class_name, recording, stretch, planned(recording, stretch, piece_us, skip_us)))
     return streams, others
+
+
+def _labelled(recording: Recording, stretch: Stretch) -> Stream:
+    """A recording in the pieces that its labels name: gestures, and movements by their own names."""
+    session = read_labels(labels_beside(recording.path))
+    for note in session.notes:
+        print(printable(f"note: {note}"), file=sys.stderr)
+    both: list[GestureSpan | Movement] = [*session.spans, *session.movements]
+    spans = sorted(both, key=lambda span: span.start_us)
+    pieces = [Piece(number, span.start_us, span.end_us, "all") for number, span in enumerate(spans, start=1)]
+    names = {number: span.name for number, span in enumerate(spans, start=1)}
+    return Stream("", recording, stretch, pieces, names)
 
 
 def cut_streams(streams: Sequence[Stream], folder: Path, suffix: str, origin: str = "") -> CutReport:
@@ -140,7 +160,14 @@ def run_cut(options: "Cut") -> int:
     source, target = options.streams, options.folder
     piece_us = None if options.piece is None else _microseconds("--piece", options.piece, at_least=1)
     skip_us = _microseconds("--skip", options.skip, at_least=0)
-    streams, others = open_streams(source, piece_us=piece_us, skip_us=skip_us, options=read_options(options))
+    if options.labels and (piece_us is not None or skip_us):
+        raise ConfigError(
+            "--labels with --piece or --skip: labels say where pieces begin and end", hint="leave one out"
+        )
+    reading = read_options(options)
+    streams, others = open_streams(source, piece_us=piece_us, skip_us=skip_us, options=reading, labels=options.labels)
+    if options.labels:
+        others = [name for name in others if not name.endswith(LABELS)]
     origin = origin_of(source)
     report = cut_streams(streams, target, f".{options.format}", origin)
     _print(target, streams, report, piece_us, origin)
@@ -153,8 +180,12 @@ def run_cut(options: "Cut") -> int:
 
 def _print(out: Path, streams: Sequence[Stream], report: CutReport, piece_us: int | None, origin: str) -> None:
     """Prints the written files on stdout, and the files left out on stderr."""
-    classes = sorted({stream.class_name for stream in streams})
+    named = any(stream.classes for stream in streams)
+    classes = sorted(
+        {name for stream in streams for name in (stream.classes.values() if named else [stream.class_name])}
+    )
     n, what = report.n_files.total(), "whole recordings" if piece_us is None else f"pieces of {piece_us / 1e6:g} s"
+    what = "labelled pieces" if named else what
     print(printable(f"{out}: {n:,} {what} of {len(classes)} classes: {some(classes)}"))
     kind = f"simulated recordings ({origin})" if origin else "recordings as they are"
     print(
@@ -164,6 +195,8 @@ def _print(out: Path, streams: Sequence[Stream], report: CutReport, piece_us: in
     )
     if piece_us is None:
         print("  divided by their names (spikecut data check)")
+        if named:
+            print("  pieces of one recording may be in several parts; a test of other people needs a folder of its own")
     else:
         shares = ", ".join(f"{part} {report.n_files[part]:,}" for part in PARTS if part != "all")
         print(f"  divided by time within each recording: {shares}")

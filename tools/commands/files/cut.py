@@ -21,6 +21,8 @@ class Cut(ReadingOptions):
 
     $ spikecut cut dvs128_objects objects --piece 1 --skip 0.5
 
+    $ spikecut cut sessions waves --labels
+
     $ spikecut cut mnist_dvs_txt mnistdvs --columns xytp --sensor 128x128
     """
 
@@ -32,6 +34,8 @@ class Cut(ReadingOptions):
     """The new folder; it must be empty or absent."""
     piece: Annotated[float | None, SECONDS, NoDefault] = None
     """The length of a piece in seconds. Default: recordings stay whole."""
+    labels: bool = False
+    """Cut each recording into the pieces that the label file beside it names (NAME_labels.csv, spikecut label)."""
     skip: Seconds = 0.0
     """How many seconds at the beginning of every recording are left out."""
     format: Literal["h5", "aedat"] = "h5"
