@@ -3,9 +3,9 @@
     python -m benchmarks.drift [--model gestures] [--n USERS] [--only WORD ...] [--json]
 
 The first users of the test part perform the gestures, a session each, played through onset, network and cutoff as
-`run` does; the sessions of a condition follow one another as one stream. A row a condition: answers, alarms, how many
-answers passed before the first one, and of how many answers the promise was suspended. As drawn, the alarm promises one
-in 1,000 answers or fewer (`pipeline/metrics/drift.py`).
+`run` does; each session is a stream. A row a condition: answers, how many people raised an alarm, and of how many
+answers the promise was suspended. As drawn, a share of 6/(n + 1) of people or fewer is to raise one
+(`pipeline/metrics/drift.py`).
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     users = drawn_users(435, "test")[: chosen.n]
     if not chosen.json:
         print(f"{network.card.name}, cutoff {network.card.default_cutoff}, {len(users)} users; {machine()}")
-        print("| condition | answers | alarms | answers before the first | suspended |\n|---|---|---|---|---|")
+        print("| condition | answers | people who raised an alarm | answers while suspended |\n" + "|---" * 4 + "|")
     for seen in CONDITIONS:
         for name, fit in seen.fits:
             if name in ROWS and any(word in name for word in chosen.only):
@@ -66,17 +66,16 @@ def _network(name: str) -> OpenNetwork:
 
 
 def _played(network: OpenNetwork, seen: Seen, fit: str, users: Sequence[int]) -> dict[str, Any]:
-    """The counts over all sessions of one condition, as one stream."""
-    watch, first, n_suspended = DriftWatch.of(network.fitted), None, 0
+    """The counts over all sessions of one condition."""
+    n_answers = n_people = n_suspended = 0
     for user in users:
+        watch = DriftWatch.of(network.fitted)
         for item in observed(_frames(network, seen, fit, user), network):
             watch.see(item)
-            if isinstance(item, Decision) and item.revises is None:
-                n_suspended += watch.state.suspended
-                if watch.state.alarm is not None and first is None:
-                    first = watch.state.n
-    state = watch.state
-    return {"answers": state.n, "alarms": state.n_alarms, "first_alarm": first, "suspended": n_suspended}
+            n_suspended += isinstance(item, Decision) and item.revises is None and watch.state.suspended
+        n_answers += watch.state.n
+        n_people += watch.state.n_alarms > 0
+    return {"answers": n_answers, "people": len(users), "raised_an_alarm": n_people, "suspended": n_suspended}
 
 
 def _frames(network: OpenNetwork, seen: Seen, fit: str, user: int) -> Iterator[Frame]:
@@ -87,8 +86,9 @@ def _frames(network: OpenNetwork, seen: Seen, fit: str, user: int) -> Iterator[F
 
 
 def _line(row: dict[str, Any]) -> str:
-    first = "none" if row["first_alarm"] is None else str(row["first_alarm"])
-    return f"| {row['condition']} | {row['answers']} | {row['alarms']} | {first} | {row['suspended']} |"
+    return (
+        f"| {row['condition']} | {row['answers']} | {row['raised_an_alarm']} of {row['people']} | {row['suspended']} |"
+    )
 
 
 if __name__ == "__main__":

@@ -1,39 +1,34 @@
-"""Does a stream still look like the recordings that a cutoff was fitted on? A test that may run for ever.
+"""Does a stream still look like the recordings that a cutoff was fitted on? A test of people, not of single answers.
 
-Each answer has a few numbers (event rate, density, confidence), and the calibration recordings say how often such a
-number lies in each of the cells between the quantiles that a cutoff keeps (`rules.reference`). A bet on another
-distribution is an e-value: what that distribution gives a cell, divided by what the calibration recordings give it, so
-on average 1 or less as long as nothing has changed. The alarm is an e-detector of the Shiryaev-Roberts kind over the
-mean of several bets (Shin, Ramdas and Rinaldo, arXiv 2203.03532): each new answer may be the first after a change. Its
-promise: *while the stream is like the calibration recordings, one false alarm in `EVERY` answers or fewer, on average*,
-with 95 % confidence over the draw of the calibration recordings, of which there may be few: a cell counts as likely as
-an exact (Clopper-Pearson) bound says that it can be.
+Answers of one person are alike: whoever moves fast does so in all gestures, and of answers taken one by one a few
+such people would raise alarm after alarm. So the unit is a person. Of each answer three numbers are taken: events a
+second and the share of active pixels over its last bins, and its confidence. Over `WINDOW` answers in a row their means
+are compared with those of the calibration recordings, person by person: how low and how high such a mean ever came. The
+alarm sounds where one lies beyond all of them. Its promise follows from exchangeability alone (conformal prediction;
+Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005): *of people like the `n` of the calibration
+recordings, with about as many answers each, at most `6 / (n + 1)` raise an alarm*: for each number one way in n + 1 to
+have the highest mean of all, and one to have the lowest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
-from scipy import special
 
-from spikecut.pipeline.errors import ModelError
-from spikecut.pipeline.rules.reference import LEVELS, Quantiles, Reference, place_of
+from spikecut.pipeline.rules.reference import Extremes
 
-EVERY = 1000  # answers a false alarm, on average
-CALM = 20  # answers without an alarm, after which a stream counts as like the calibration recordings again
-_DELTA = 0.05
-_EDGES = np.array((0, *LEVELS, 100)) / 100
-_CHANCES = np.diff(_EDGES)
-_TILTS = ((-2.0, 0.0), (-1.0, 0.0), (1.0, 0.0), (2.0, 0.0), (0.0, 0.5))  # of the normal score, and of its square
+WINDOW = 6  # answers in a row whose mean is compared
+LAST_BINS = 10  # before the end of an answer: how it began depends on where the recording was cut
+NUMBERS = {"rate_hz": "event rate", "active_share": "density", "confidence": "confidence"}
+_SIDES = 2 * len(NUMBERS)
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerNumbers:
-    """What is compared, of one answer: the bins up to its end in events a second and in the share of active pixels (the
-    mean over the bins), and the probability of the answer."""
+    """What is compared, of one answer: over its last bins the events in events a second and the mean share of active
+    pixels; and the probability of the answer."""
 
     rate_hz: float
     active_share: float
@@ -41,110 +36,72 @@ class AnswerNumbers:
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
-    """The stream is not like the calibration recordings: the number that says so most, and where it lies among them."""
-
-    what: str
-    place: str
-
-    def __str__(self) -> str:
-        return f"{self.what} {self.place} of the calibration data"
-
-
-@dataclass(frozen=True, slots=True)
 class Drift:
     """The state of the test; `Drift()` is the initial one, and `after` gives that after one more answer.
 
-    `wealth` is that of each bet, one row for each number. `alarm` is that of the last answer; `suspended` says whether
-    the promise is, since the last alarm, of `n_alarms`, and `calm` counts the answers after it.
+    `last` are the numbers of the last answers, at most `WINDOW`. `beyond` says what lies beyond the calibration
+    recordings now, empty if nothing does; `n_alarms` counts how often that began.
     """
 
-    wealth: tuple[tuple[float, ...], ...] = ()
+    last: tuple[AnswerNumbers, ...] = ()
     n: int = 0
     n_alarms: int = 0
-    alarm: Alarm | None = None
-    suspended: bool = False
-    calm: int = 0
+    beyond: str = ""
 
-    def after(self, numbers: AnswerNumbers, reference: Reference) -> "Drift":
-        """The state after an answer.
+    @property
+    def suspended(self) -> bool:
+        """Whether what was promised for the calibration recordings is suspended."""
+        return bool(self.beyond)
 
-        Raises:
-            ModelError: if the reference has no statistics of answers.
-        """
-        compared = compared_with(reference)
-        values: dict[str, float] = {name: getattr(numbers, name) for name in compared}
-        bets = np.array([bets_on(values[name], quantiles, reference.n) for name, quantiles in compared.items()])
-        wealth = bets * (np.array(self.wealth or np.zeros(bets.shape)) + 1)
-        if wealth.mean() < EVERY:
-            calm = self.calm + 1
-            kept = tuple(map(tuple, wealth.tolist()))
-            return Drift(kept, self.n + 1, self.n_alarms, None, self.suspended and calm < CALM, calm)
-        most = list(compared)[int(wealth.sum(axis=1).argmax())]
-        alarm = Alarm(_WORDS[most], place_of(values[most], compared[most]))
-        return Drift((), self.n + 1, self.n_alarms + 1, alarm, True, 0)
+    def after(self, numbers: AnswerNumbers, extremes: Extremes) -> "Drift":
+        """The state after an answer. It is what it was until `WINDOW` answers have come."""
+        last = (*self.last, numbers)[-WINDOW:]
+        if len(last) < WINDOW:
+            return Drift(last, self.n + 1, self.n_alarms, self.beyond)
+        beyond = _beyond(last, extremes)
+        return Drift(last, self.n + 1, self.n_alarms + bool(beyond and not self.beyond), beyond)
 
 
-_WORDS = {"rate_hz": "event rate", "active_share": "density", "confidence": "confidence"}
+def stated_rate(n_people: int) -> float:
+    """The share of people like the calibration data's that raise an alarm, at most.
 
-
-def compared_with(reference: Reference) -> Mapping[str, Quantiles]:
-    """The quantiles of the numbers of an answer.
-
-    Raises:
-        ModelError: if there are none: cutoffs of before do not have them.
+    >>> round(stated_rate(59), 3), stated_rate(3)
+    (0.1, 1.0)
     """
-    quantiles = {
-        "rate_hz": reference.decision_rate_hz,
-        "active_share": reference.decision_active_share,
-        "confidence": reference.decision_confidence,
-    }
-    if not all(quantiles.values()):
-        raise ModelError(
-            "this cutoff has no statistics of answers", hint="spikecut calibrate --statistics-only adds them"
-        )
-    return quantiles
+    return min(1.0, _SIDES / (n_people + 1))
 
 
-def can_be_watched(reference: Reference | None) -> bool:
-    """Whether a cutoff has the statistics that drift is measured by."""
-    return reference is not None and bool(
-        reference.decision_rate_hz and reference.decision_active_share and reference.decision_confidence
-    )
+def extremes_of(people: Sequence[Sequence[AnswerNumbers]]) -> Extremes | None:
+    """How low and how high the mean of `WINDOW` answers in a row ever came, of each person the answers in their order.
 
-
-def bets_on(value: float, quantiles: Quantiles, n: int) -> Float64[ndarray, " B"]:
-    """The e-value of every bet for one number, among the quantiles of `n` recordings.
-
-    Where a number equals quantiles, it lies in the cells on both sides together.
-
-    >>> bets_on(9.0, (0, 1, 2, 3, 4, 5, 6), 1000).round(1).tolist()
-    [0.0, 0.0, 4.0, 14.6, 5.9]
+    People with fewer answers do not count; None if none has as many.
     """
-    first = int(np.searchsorted(quantiles, value, side="left"))
-    last = int(np.searchsorted(quantiles, value, side="right"))
-    if not np.isfinite(value):  # it lies in no cell: as unlikely as the most unlikely one
-        first = last = 0
-    cells = slice(first, last + 1)
-    alternatives, likely = _alternatives(), _at_most(n)
-    bets: Float64[ndarray, " B"] = alternatives[:, cells].sum(axis=1) / min(1.0, likely[cells].sum())
-    return bets
-
-
-@lru_cache(maxsize=1)
-def _alternatives() -> Float64[ndarray, "B C"]:
-    """The distributions that are bet on, over the cells: lower, higher, and wider."""
-    middle = special.ndtri((_EDGES[:-1] + _EDGES[1:]) / 2)
-    tilted: Float64[ndarray, "B C"] = np.array(
-        [_CHANCES * np.exp(one * middle + two * middle**2) for one, two in _TILTS]
+    windows = [_means(answers) for answers in people if len(answers) >= WINDOW]
+    if not windows:
+        return None
+    low, high = (
+        np.min([one.min(axis=0) for one in windows], axis=0),
+        np.max([one.max(axis=0) for one in windows], axis=0),
     )
-    tilted /= tilted.sum(axis=1, keepdims=True)
-    return tilted
+    bounds = [(float(least), float(most)) for least, most in zip(low, high, strict=True)]
+    return Extremes(len(windows), WINDOW, *bounds)
 
 
-@lru_cache(maxsize=16)
-def _at_most(n: int) -> Float64[ndarray, " C"]:
-    """The most that each cell may have, 95 % sure for all together, given the quantiles of n recordings."""
-    inside = n * _CHANCES
-    bound: Float64[ndarray, " C"] = special.betaincinv(inside + 1, n - inside + 1, 1 - _DELTA / len(_CHANCES))
-    return bound
+def _means(answers: Sequence[AnswerNumbers]) -> Float64[ndarray, "W 3"]:
+    """The means of every window of answers."""
+    numbers = np.array([[getattr(one, name) for name in NUMBERS] for one in answers])
+    windows = np.lib.stride_tricks.sliding_window_view(numbers, WINDOW, axis=0)
+    means: Float64[ndarray, "W 3"] = windows.mean(axis=-1)
+    return means
+
+
+def _beyond(last: Sequence[AnswerNumbers], extremes: Extremes) -> str:
+    """What of the last answers lies beyond the calibration recordings, in words."""
+    words = []
+    for (name, what), mean in zip(NUMBERS.items(), _means(last)[0], strict=True):
+        low, high = getattr(extremes, name)
+        if mean > high or not np.isfinite(mean):
+            words.append(f"{what} higher than any")
+        elif mean < low:
+            words.append(f"{what} lower than any")
+    return ", ".join(words)

@@ -19,14 +19,41 @@ Quantiles = tuple[float, ...]  # one for each of LEVELS
 
 
 @dataclass(frozen=True, slots=True)
+class Extremes:
+    """The lowest and the highest mean over `window` answers in a row, over all such means of `n` people.
+
+    Of each answer the last bins before the cutoff's stop in events a second (`rate_hz`) and as the mean share of
+    active pixels, and the probability there.
+
+    Raises:
+        ModelError: if there are no people, no answers in a row, or a pair decreases or is no pair of numbers.
+    """
+
+    n: int
+    window: int
+    rate_hz: tuple[float, float]
+    active_share: tuple[float, float]
+    confidence: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or self.window < 1:
+            raise ModelError(f"reference.answers: {self.n} people, {self.window} answers in a row; expected 1 or more")
+        for name in ("rate_hz", "active_share", "confidence"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high < float("inf"):
+                raise ModelError(
+                    f"reference.answers.{name}: {low:g}, {high:g}; expected a number of 0 or more and one not below"
+                )
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """Quantiles over `n` recordings or all their bins, read up to the horizon of the network.
 
     Of bins: `events_per_bin`, and `active_share`, the share of the frame's pixels that have an event. Of recordings:
     `rate_hz`, events a second in the frame; `on_share`, ON events among all; `duration_s`, up to the horizon;
     `final_confidence`, the highest probability after the whole window, and `decision_confidence`, that at the cutoff's
-    stop; up to that stop `decision_rate_hz`, and `decision_active_share`, the mean over its bins. `about` says which
-    recordings they are.
+    stop. `answers` are what the alarm for drift compares with. `about` says which recordings they are.
 
     Raises:
         ModelError: if quantiles are too few, decrease, or are out of range.
@@ -41,14 +68,13 @@ class Reference:
     duration_s: Quantiles
     final_confidence: Quantiles = ()
     decision_confidence: Quantiles = ()
-    decision_rate_hz: Quantiles = ()
-    decision_active_share: Quantiles = ()
+    answers: Extremes | None = None
 
     def __post_init__(self) -> None:
         if self.n < 1:
             raise ModelError(f"reference: {self.n} recordings; expected 1 or more")
         for name, values in self.quantiles().items():
-            if not values and name.startswith(("final_", "decision_")):
+            if not values and name.endswith("_confidence"):
                 continue
             shares = name.endswith(("_share", "_confidence"))
             if len(values) != len(LEVELS) or list(values) != sorted(values) or values[0] < 0:
@@ -58,7 +84,7 @@ class Reference:
 
     def quantiles(self) -> Mapping[str, Quantiles]:
         """All quantiles by their names."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("n", "about")}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("n", "about", "answers")}
 
 
 def quantiles_of(values: Sequence[float] | ndarray) -> Quantiles:
@@ -131,18 +157,6 @@ class FrameStatistics:
     def of(self, which: Sequence[int], about: str) -> Reference | None:
         """The statistics of the streams `which`; None if they have no events."""
         return reference_over([self.one(i) for i in which], about)
-
-
-def at_stops(
-    streams: Sequence[StreamStatistics], stops: Int64[ndarray, " N"], step_us: int
-) -> tuple[Quantiles, Quantiles]:
-    """Events a second, and the mean share of active pixels, of each stream up to its stop, in steps; as quantiles."""
-    counts = [
-        one.counts[:stop].sum() / (len(one.counts[:stop]) * step_us) * 1e6
-        for one, stop in zip(streams, stops, strict=True)
-    ]
-    active = [float(one.active[:stop].mean()) for one, stop in zip(streams, stops, strict=True)]
-    return quantiles_of(counts), quantiles_of(active)
 
 
 def reference_over(streams: Sequence[StreamStatistics], about: str) -> Reference | None:

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -13,21 +13,19 @@ from rich.table import Table
 from spikecut.models.files import opening
 from spikecut.models.policy.network import PolicyPlanner
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.evidence.probability import softmax
 from spikecut.pipeline.evidence.readout import Readout, fit_temperatures, parse_temperatures
 from spikecut.pipeline.files.atomic_files import claimed, refuse_existing
 from spikecut.pipeline.metrics.evaluation import calibration_errors
 from spikecut.pipeline.metrics.intervals import wilson
-from spikecut.pipeline.protocols import CutoffDecider
 from spikecut.pipeline.recorded import RecordedOutputs, sweep
 from spikecut.pipeline.rules import RULES
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.fit import check_wish, equal_fixed_steps, fit, sentence, simultaneous
 from spikecut.pipeline.rules.loss import outcome
 from spikecut.pipeline.rules.observed import equal_cost_confidence
-from spikecut.pipeline.rules.reference import Reference, at_stops, quantiles_of
 from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.rules.step_budget import Planned
+from spikecut.tools.batch.calibration_statistics import reference_of
 from spikecut.tools.batch.continuous.sensitivity import check_wanted, with_sensitivity
 from spikecut.tools.batch.executors import executor_of
 from spikecut.tools.batch.gathered import Gathered, refuse_trained_on, refuse_unfinished
@@ -216,25 +214,6 @@ def fitted_cutoff(gathered: Gathered, rule: str, wish: Wish, *, or_never: bool =
         seed=wish.seed,
         fit=gathered.fit,
         reference=reference_of(gathered, cutoff),
-    )
-
-
-def reference_of(gathered: Gathered, cutoff: CutoffDecider[Any]) -> Reference | None:
-    """The statistics of the recordings, with the network's confidence after the window and where a rule stops."""
-    if gathered.statistics is None:
-        return None
-    recorded = gathered.recorded
-    confidence = softmax(recorded.logits()).max(axis=2)
-    stops = sweep(recorded, cutoff).stops
-    rate_hz, active_share = (
-        at_stops(gathered.streams, stops, gathered.card.spec.step_us) if gathered.streams else ((), ())
-    )
-    return dataclasses.replace(
-        gathered.statistics,
-        decision_rate_hz=rate_hz,
-        decision_active_share=active_share,
-        final_confidence=quantiles_of(np.minimum(confidence[:, -1], 1)),
-        decision_confidence=quantiles_of(np.minimum(confidence[np.arange(len(stops)), stops - 1], 1)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Truths about the alarm for drift: it is rare while nothing changes, and quick where something does."""
+"""Truths about the alarm for drift: of people like those of the calibration data few raise it."""
 
 from dataclasses import replace
 
@@ -7,99 +7,105 @@ import pytest
 from scipy import stats
 
 from spikecut.pipeline.errors import ModelError
-from spikecut.pipeline.metrics.drift import (
-    CALM,
-    EVERY,
-    AnswerNumbers,
-    Drift,
-    bets_on,
-    can_be_watched,
-    compared_with,
-)
-from spikecut.pipeline.rules.reference import LEVELS, Reference, quantiles_of
+from spikecut.pipeline.metrics.drift import WINDOW, AnswerNumbers, Drift, extremes_of, stated_rate
+from spikecut.pipeline.rules.reference import Extremes
 
-SAME = (1.0,) * len(LEVELS)
+N_PEOPLE, N_ANSWERS = 60, 12
 
 
-def logistic(x: float | np.ndarray) -> float | np.ndarray:
-    return 1 / (1 + np.exp(-x))
+def person(rng: np.random.Generator, faster: float = 0.0) -> list[AnswerNumbers]:
+    """The answers of one person, who is faster or slower, nearer or further away than others in all of them."""
+    speed, size = rng.normal(0, 1) + faster, rng.normal(0, 1)
+    return [
+        AnswerNumbers(
+            rate_hz=float(np.exp(10 + 0.3 * speed + 0.2 * rng.normal())),
+            active_share=float(1 / (1 + np.exp(3 - 0.3 * size - 0.2 * rng.normal()))),
+            confidence=float(1 / (1 + np.exp(-3 - rng.normal()))),
+        )
+        for _ in range(N_ANSWERS)
+    ]
 
 
-def reference(n: int, rng: np.random.Generator) -> Reference:
-    """Of so many recordings: rate and density log-normal and logit-normal, as are confidences."""
-    return replace(
-        Reference(n, "drawn numbers", SAME, SAME, SAME, SAME, SAME),
-        decision_rate_hz=quantiles_of(np.exp(rng.normal(10, 0.3, n))),
-        decision_active_share=quantiles_of(np.asarray(logistic(rng.normal(-3, 1, n)))),
-        decision_confidence=quantiles_of(np.asarray(logistic(rng.normal(3, 0.5, n)))),
-    )
+def alarms(answers: list[AnswerNumbers], extremes: Extremes) -> int:
+    state = Drift()
+    for one in answers:
+        state = state.after(one, extremes)
+    return state.n_alarms
 
 
-def answer(rng: np.random.Generator, shift: float = 0.0) -> AnswerNumbers:
-    """One more recording, or one whose rate and density lie so many standard deviations higher."""
-    rate = float(np.exp(rng.normal(10, 0.3) + 0.3 * shift))
-    return AnswerNumbers(rate, float(logistic(rng.normal(-3, 1) + shift)), float(logistic(rng.normal(3, 0.5))))
+def known(seed: int, n: int = N_PEOPLE) -> Extremes:
+    extremes = extremes_of([person(np.random.default_rng((seed, at))) for at in range(n)])
+    assert extremes is not None
+    return extremes
 
 
-def after(state: Drift, n: int, about: Reference, rng: np.random.Generator, shift: float = 0.0) -> Drift:
-    for _ in range(n):
-        state = state.after(answer(rng, shift), about)
-    return state
+def test_of_people_like_those_of_the_calibration_data_few_raise_an_alarm() -> None:
+    """Over 40 draws of the calibration people and five new ones each: no more than stated, but for chance."""
+    raised = [
+        alarms(person(np.random.default_rng((seed, 1000 + new))), known(seed)) > 0
+        for seed in range(40)
+        for new in range(5)
+    ]
+    most = stated_rate(N_PEOPLE)
+    assert most == pytest.approx(6 / 61)
+    assert sum(raised) <= stats.binom.ppf(0.999, len(raised), most)
 
 
-@pytest.mark.parametrize("n", [84, 1044])
-def test_while_nothing_changes_alarms_are_as_rare_as_stated(n: int) -> None:
-    n_alarms = 0
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        n_alarms += after(Drift(), 1000, reference(n, rng), rng).n_alarms
-    assert n_alarms <= stats.poisson.ppf(0.999, 3000 / EVERY)
+def test_people_of_the_calibration_data_raise_none() -> None:
+    extremes = known(0)
+    assert not any(alarms(person(np.random.default_rng((0, at))), extremes) for at in range(N_PEOPLE))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_three_standard_deviations_are_noticed_within_ten_answers(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    about = reference(1044, rng)
-    calm = after(Drift(), 200, about, rng)
-    assert not calm.suspended
-    assert after(calm, 10, about, rng, shift=3.0).suspended
+def test_who_is_far_beyond_all_of_them_is_noticed_at_once(seed: int) -> None:
+    answers = person(np.random.default_rng((seed, 1000)), faster=8.0)
+    assert alarms(answers[:WINDOW], known(seed)) == 1
 
 
-@pytest.mark.parametrize("n", [1, 20, 84, 1044, 100_000])
-def test_no_bet_gains_on_average_while_nothing_changes(n: int) -> None:
-    """The e-values of all bets, weighted with what the calibration recordings give each cell, are 1 at most."""
-    chances = np.diff((0, *LEVELS, 100)) / 100
-    edges = tuple(map(float, range(len(LEVELS))))
-    middles = np.arange(len(LEVELS) + 1) - 0.5
-    expected = sum(chance * bets_on(float(middle), edges, n) for chance, middle in zip(chances, middles, strict=True))
-    assert (expected <= 1).all()
-    assert n < 100_000 or (np.asarray(expected) > 0.95).all(), "with many recordings nothing is given away"
-
-
-def test_a_number_equal_to_quantiles_gains_less_than_the_best_cell_beside_it() -> None:
-    quantiles = (0.5, 0.5, 0.5, 0.7, 0.9, 1.0, 1.0)
-    tied, above, below = (bets_on(x, quantiles, 1000) for x in (0.5, 0.6, 0.4))
-    assert (tied <= np.maximum(np.maximum(above, below), bets_on(0.5, (0.4, 0.45, 0.5, 0.7, 0.9, 1, 1), 1000))).all()
-    assert np.isfinite(bets_on(float("nan"), quantiles, 1000)).all()
-
-
-def test_the_alarm_names_what_changed_and_the_promise_comes_back_when_it_is_over() -> None:
-    rng = np.random.default_rng(1)
-    about = reference(1044, rng)
+def test_it_says_what_is_beyond_and_when_that_is_over() -> None:
+    usual = AnswerNumbers(100.0, 0.1, 0.9)
+    extremes = Extremes(50, WINDOW, (90.0, 110.0), (0.05, 0.2), (0.8, 1.0))
     state = Drift()
-    while state.alarm is None:
-        state = state.after(replace(answer(rng), rate_hz=1e9), about)
-    assert str(state.alarm) == "event rate above 99 % of the calibration data"
-    assert (state.n_alarms, state.suspended) == (1, True)
-    assert after(state, CALM - 1, about, rng).suspended
-    assert not after(state, CALM, about, rng).suspended
+    for _ in range(WINDOW - 1):
+        state = state.after(replace(usual, rate_hz=500.0, active_share=0.01), extremes)
+        assert not state.suspended, "too few answers say nothing"
+    state = state.after(replace(usual, rate_hz=500.0, active_share=0.01), extremes)
+    assert state.beyond == "event rate higher than any, density lower than any"
+    for _ in range(WINDOW - 1):
+        state = state.after(usual, extremes)
+        assert state.suspended
+    state = state.after(usual, extremes)
+    assert (state.suspended, state.n_alarms, state.n) == (False, 1, 2 * WINDOW)
 
 
-def test_cutoffs_of_before_are_not_watched() -> None:
-    rng = np.random.default_rng(1)
-    old = replace(reference(50, rng), decision_rate_hz=(), decision_active_share=())
-    assert can_be_watched(reference(50, rng))
-    assert not can_be_watched(old)
-    assert not can_be_watched(None)
-    with pytest.raises(ModelError, match="no statistics of answers"):
-        compared_with(old)
+def test_a_number_that_is_none_is_beyond() -> None:
+    extremes = Extremes(50, WINDOW, (90.0, 110.0), (0.05, 0.2), (0.8, 1.0))
+    state = Drift()
+    for _ in range(WINDOW):
+        state = state.after(AnswerNumbers(float("nan"), 0.1, 0.9), extremes)
+    assert state.suspended
+
+
+def test_people_with_few_answers_do_not_count() -> None:
+    rng = np.random.default_rng(0)
+    short = [person(rng)[: WINDOW - 1] for _ in range(9)]
+    assert extremes_of(short) is None
+    extremes = extremes_of([*short, person(rng)])
+    assert extremes is not None
+    assert extremes.n == 1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"n": 0}, {"window": 0}, {"rate_hz": (2.0, 1.0)}, {"confidence": (-1.0, 1.0)}, {"rate_hz": (0.0, float("nan"))}],
+)
+def test_extremes_that_cannot_be_are_refused(broken: dict[str, object]) -> None:
+    good: dict[str, object] = {
+        "n": 5,
+        "window": WINDOW,
+        "rate_hz": (1.0, 2.0),
+        "active_share": (0.1, 0.2),
+        "confidence": (0.5, 1.0),
+    }
+    with pytest.raises(ModelError, match=r"reference\.answers"):
+        Extremes(**(good | broken))  # type: ignore[arg-type]

@@ -10,28 +10,24 @@ import torch
 
 from spikecut.models.files import opening
 from spikecut.pipeline.events import Frame
+from spikecut.pipeline.metrics.drift import LAST_BINS, WINDOW
 from spikecut.pipeline.results import Decision, Item, Step, StopReason
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
-from spikecut.pipeline.rules.reference import Reference
+from spikecut.pipeline.rules.reference import Extremes, Reference
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
 from spikecut.tools.cli import main
 from spikecut.tools.cutoff_lookup import find_cutoff
 from spikecut.tools.session.drifting import DriftWatch
 
-CONFIDENT = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+def extremes(rate_hz: float) -> Extremes:
+    """Of 50 people, whose answers had about such an event rate."""
+    return Extremes(50, WINDOW, (0.9 * rate_hz, 1.1 * rate_hz), (0.0, 0.5), (0.0, 1.0))
 
 
 def reference(rate_hz: float) -> Reference:
-    """Of 5,000 recordings: answers with such an event rate, four in five within a tenth of it."""
-    rates = tuple(rate_hz * factor for factor in (0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2))
-    shares = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
     any_value = (1.0,) * 7
-    return replace(
-        Reference(5000, "made up", any_value, any_value, any_value, any_value, any_value),
-        decision_confidence=CONFIDENT,
-        decision_rate_hz=rates,
-        decision_active_share=shares,
-    )
+    return Reference(50, "made up", any_value, any_value, any_value, any_value, any_value, answers=extremes(rate_hz))
 
 
 def answer(rate_hz: float, n_bins: int = 4) -> list[Item]:
@@ -48,22 +44,34 @@ def answer(rate_hz: float, n_bins: int = 4) -> list[Item]:
 
 
 def test_an_event_rate_of_another_world_suspends_the_promise_and_its_return_restores_it() -> None:
-    watch = DriftWatch(reference(20_000), promises=True)
+    watch = DriftWatch(extremes(20_000), promises=True)
     for _ in range(30):
         assert [watch.see(item) for item in answer(20_300)] == [None] * 5
     assert watch.promise == "holds"
-    alarms = [text for _ in range(10) for item in answer(90_000) if (text := watch.see(item))]
-    assert alarms
-    assert "event rate above 99 % of the calibration data" in alarms[0]
+    (alarm,) = [text for _ in range(10) for item in answer(90_000) if (text := watch.see(item))]
+    assert "event rate higher than any of 50 people; at most 12% like them" in alarm
     assert watch.promise == "suspended"
     (again,) = [text for _ in range(20) for item in answer(20_300) if (text := watch.see(item))]
     assert "holds from here on" in again
     assert watch.promise == "holds"
-    assert watch.as_object() == {"answers": 60, "alarms": len(alarms), "suspended": False}
+    assert watch.as_object() == {"answers": 60, "alarms": 1, "suspended": False}
+
+
+def test_only_the_last_bins_of_an_answer_count() -> None:
+    watch = DriftWatch(extremes(20_000), promises=True)
+    for _ in range(WINDOW):
+        slow, fast = answer(100, n_bins=20), answer(20_300, n_bins=LAST_BINS)
+        for item in (
+            *slow[:-1],
+            *(replace(one, index=20 + one.index) for one in fast if isinstance(one, Step)),
+            fast[-1],
+        ):
+            assert watch.see(item) is None
+    assert watch.promise == "holds"
 
 
 def test_revisions_are_no_further_answers() -> None:
-    watch = DriftWatch(reference(20_000), promises=True)
+    watch = DriftWatch(extremes(20_000), promises=True)
     *steps, decision = answer(20_000)
     assert isinstance(decision, Decision)
     for item in (*steps, decision, replace(decision, revises=0)):
@@ -96,10 +104,11 @@ def test_run_says_so_on_screen_and_in_json(session: Path, tmp_path: Path, capsys
     assert promises[0] == "holds"
     assert promises[-1] == "suspended"
     assert promises == sorted(promises), "it is suspended once, and remains so"
+    assert promises.count("holds") == WINDOW - 1
     drift = last["summary"]["drift"]
     assert drift["suspended"]
     assert drift["answers"] == len(promises)
-    assert "s: the stream is not like the calibration data (event rate above 99 %" in err
+    assert f"s: the stream is not like the calibration data (the last {WINDOW} answers: event rate higher" in err
 
 
 def test_without_statistics_of_answers_nothing_is_watched(
