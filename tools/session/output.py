@@ -22,7 +22,7 @@ class Output:
         if self.stream and words.startswith("{"):
             words = json.dumps({"stream": self.stream, **json.loads(words)})
         elif self.stream:
-            words = f"{self.stream}: {words}"
+            words = "\n".join(f"{self.stream}: {line}" for line in words.splitlines())
         _write(words, sys.stdout if file is None else file)
 
     def note(self, *lines: str) -> None:

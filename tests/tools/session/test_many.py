@@ -54,6 +54,14 @@ def test_a_line_for_people_names_its_stream(sessions: list[Path], capsys: pytest
     assert all(f"{name}: " in err for name in names)
 
 
+def test_every_line_of_a_score_names_its_stream(sessions: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", *map(str, sessions)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = [path.name for path in sessions]
+    assert all(line.startswith(tuple(f"{name}: " for name in names)) for line in lines)
+    assert sum("false alarms in" in line for line in lines) == 2
+
+
 def test_each_has_its_own_files(sessions: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", *map(str, sessions), "--once", "--record", str(tmp_path / "all.bins")]) == 0
     files = [tmp_path / f"all.{path.stem}.bins" for path in sessions]
