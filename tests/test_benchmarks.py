@@ -65,7 +65,7 @@ def test_drift_counts_the_answers_of_sessions(capsys: pytest.CaptureFixture[str]
     (row,) = rows(capsys)
     assert row["condition"] == "as drawn"
     assert row["people"] == 1
-    assert row["answers"] > 5
+    assert row["answers"] != 0
 
 
 @pytest.mark.slow  # processes that load everything
