@@ -8,7 +8,7 @@ from pathlib import Path
 from spikecut.models.card import ModelCard
 from spikecut.models.files import checkpoint, opening
 from spikecut.pipeline.binning import CountBinner
-from spikecut.pipeline.errors import SpikecutWarning
+from spikecut.pipeline.errors import ConfigError, SpikecutWarning
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.fit import Fits, FittedBinner
 from spikecut.sources.datasets.base import INPUTS, FrameSpec
@@ -17,6 +17,7 @@ from spikecut.sources.datasets.images.image_sets import fitted
 from spikecut.sources.datasets.images.open_images import one_picture
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions, Recording
 from spikecut.sources.formats.open import format_of, open_expecting, open_with
+from spikecut.sources.live.bin_file import BinFile, is_bin_file
 
 
 def open_for(
@@ -58,6 +59,24 @@ def network_for(path: Path, reading: ReadOptions = DEFAULTS) -> str:
     named = path.absolute().parent.name
     own = [c for c in cards if c.sensor == sensor and (c.onset or not streams or named in c.classes)]
     return (own[0] if own else max(streams, key=lambda card: card.sensor.width, default=cards[-1])).name
+
+
+def usual_network(path: Path, reading: ReadOptions) -> str:
+    """The name of the network that a recording is shown to where none is given.
+
+    Bins name theirs. A name from a file is never taken for a path: only a network that ships is opened by it.
+
+    Raises:
+        ConfigError: if bins were kept for a network that does not ship.
+    """
+    if not is_bin_file(path):
+        return network_for(path, reading)
+    model = BinFile.open(path).origin.model
+    if model not in (weights.stem for weights in opening.SHIPPED.glob("*.safetensors")):
+        raise ConfigError(
+            f"{path} was kept for the network {model!r}, which does not ship", hint="--model says where it is"
+        )
+    return model
 
 
 def say_fits(fits: Fits, reading: ReadOptions) -> None:

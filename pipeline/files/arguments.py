@@ -119,3 +119,12 @@ def check_stepping(model: Any, decider: Any, horizon: Any) -> int:
         hint = "its attribute `cutoff`" if cutoff else "such as spikecut.confidence(0.9, horizon), or never(horizon)"
         raise ConfigError(str(unexpected("decider", decider, "a rule with a method `decide`")), hint=hint)
     return whole("horizon", horizon)
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether a folder can have this name: no path, nothing that cannot be printed.
+
+    >>> [is_folder_name(name) for name in ("my wave", "", "..", "a/b", "/tmp", "two\\nlines")]
+    [True, False, False, False, False, False]
+    """
+    return name.strip() == name and name not in ("", ".", "..") and name.isprintable() and not set(name) & set("/\\")

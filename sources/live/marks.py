@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from spikecut.pipeline.errors import ConfigError
+from spikecut.pipeline.files.arguments import is_folder_name
 from spikecut.sources.live.controls import KEYS, Controls
 
 _KEYS = "1234567890acdeghijklmnoprtvwxyz"  # of classes, in their order: none of those that steer playing
@@ -27,7 +28,7 @@ class Marks(Controls):
     `u` takes the last mark back, begun or ended. `now_us` gives the moment of the recording that is shown.
 
     Raises:
-        ConfigError: if there are more classes than keys, or none, or two have one name.
+        ConfigError: if there are more classes than keys, or none, two have one name, or one cannot name a folder.
 
     >>> at = iter((1_000_000, 2_000_000, 2_500_000))
     >>> marks = Marks(speed=1.0, classes=("wave", "clap"), now_us=lambda: next(at))
@@ -47,6 +48,8 @@ class Marks(Controls):
             raise ConfigError(
                 f"{len(self.classes)} classes to mark; expected 1 to {len(_KEYS)}, which is how many keys there are"
             )
+        if wrong := [name for name in self.classes if not is_folder_name(name)]:
+            raise ConfigError(f"the class {wrong[0]!r}; expected a name that a folder can have")
         if len(set(self.classes)) < len(self.classes):
             raise ConfigError(f"classes {', '.join(self.classes)}; expected each once")
 

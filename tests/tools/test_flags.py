@@ -44,7 +44,7 @@ from spikecut.tools.flags import Flag, check_words, flags_of
         ("run x --model", "--model: expected a value", ""),
         ("report --compare x", "--compare: expected 2 values", ""),
         ("run", "spikecut run: FILE is missing", "spikecut run --help shows what it takes"),
-        ("run a b", "spikecut run: 'b' is one word too many", "spikecut run --help shows what it takes"),
+        ("why a b", "spikecut why: 'b' is one word too many", "spikecut why --help shows what it takes"),
         ("evaluate x", "spikecut evaluate: --out is missing", "spikecut evaluate --help explains it"),
     ],
 )

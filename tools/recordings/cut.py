@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from spikecut.pipeline.errors import ConfigError, EmptyRecording, printable
+from spikecut.pipeline.errors import ConfigError, CorruptRecording, EmptyRecording, printable
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts
+from spikecut.pipeline.files.arguments import is_folder_name
 from spikecut.pipeline.files.atomic_files import new_folder
 from spikecut.sources.datasets.class_folders import MADE_BY, class_roots, origin_of, subfolders
-from spikecut.sources.datasets.gesture_labels import LABELS, GestureSpan, Movement, labels_beside, read_labels
+from spikecut.sources.datasets.gesture_labels import (
+    LABELS,
+    GestureSpan,
+    Movement,
+    labels_beside,
+    read_labels,
+)
 from spikecut.sources.datasets.parts import PARTS, Part
 from spikecut.sources.datasets.time_split import Piece, Stretch, events_of, longest_stretch, planned
 from spikecut.sources.formats import recording_suffixes
@@ -90,9 +97,11 @@ def open_streams(
     if not recordings:
         note = "" if options.text else "; text is read once --columns says what it is"
         raise EmptyRecording(folder, "no recordings", hint=f"expected files ending in {', '.join(suffixes)}{note}")
-    (class_name, stem), n = Counter((class_name, path.stem) for class_name, path in recordings).most_common(1)[0]
+    named = (("" if labels else class_name, path.stem) for class_name, path in recordings)  # labels name the folders
+    (class_name, stem), n = Counter(named).most_common(1)[0]
     if n > 1:
-        raise ConfigError(f"{folder}: {n} recordings of {class_name!r} are called {stem!r}", hint="rename one of them")
+        of = f" of {class_name!r}" if class_name else ""
+        raise ConfigError(f"{folder}: {n} recordings{of} are called {stem!r}", hint="rename one of them")
     streams = []
     for class_name, path in _progress(recordings, "reading"):
         recording = open_with(path, options)
@@ -111,6 +120,12 @@ def _labelled(recording: Recording, stretch: Stretch) -> Stream:
         print(printable(f"note: {note}"), file=sys.stderr)
     both: list[GestureSpan | Movement] = [*session.spans, *session.movements]
     spans = sorted(both, key=lambda span: span.start_us)
+    if not spans:
+        raise EmptyRecording(labels_beside(recording.path), "no labels", hint="spikecut label makes them")
+    if foreign := [span.name for span in spans if not is_folder_name(span.name)]:
+        raise CorruptRecording(
+            labels_beside(recording.path), f"the class {foreign[0]!r}; expected a name that a folder can have"
+        )
     pieces = [Piece(number, span.start_us, span.end_us, "all") for number, span in enumerate(spans, start=1)]
     names = {number: span.name for number, span in enumerate(spans, start=1)}
     return Stream("", recording, stretch, pieces, names)
@@ -201,9 +216,10 @@ def _print(out: Path, streams: Sequence[Stream], report: CutReport, piece_us: in
         shares = ", ".join(f"{part} {report.n_files[part]:,}" for part in PARTS if part != "all")
         print(f"  divided by time within each recording: {shares}")
         print("  pieces of one recording are alike: a test on them tells little about other things of the same class")
+    outside = "outside of the labelled stretches" if named else "before the first piece or after the last whole one"
     for n_events, why in (
         (report.n_between, "in pieces left out between two parts"),
-        (report.n_outside, "before the first piece or after the last whole one"),
+        (report.n_outside, outside),
         (report.n_elsewhere, "before or after a reset of the clock"),
     ):
         if n_events:

@@ -28,6 +28,13 @@ def check_live(options: "Run") -> None:
         ConfigError: naming the flag.
     """
     row = live_input(options.file, follow=options.follow)
+    if options.more and (
+        live := [one for one in (options.file, *options.more) if live_input(one, follow=options.follow)]
+    ):
+        raise ConfigError(
+            f"{word_of(live[0])} beside others: several streams are recordings; a live source is watched alone",
+            hint="one command for each live source",
+        )
     if row is not None and options.loop:
         raise ConfigError(f"--loop: {row.name} comes only once", hint="leave --loop out")
     given = {"--format": options.format, "--idle-timeout": options.idle_timeout}

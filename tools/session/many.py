@@ -95,10 +95,13 @@ def play_many(options: "Run", network: "OpenNetwork", clock: Clock, opened: Open
     files, end = (options.file, *options.more), _End()
     shared = replace(network, stepper=OneAtATime(network.stepper))
     names = names_of(files)
+    runs = [_of_one(options, file, part) for file, part in zip(files, parts_of(names), strict=True)]
+    for one in runs:
+        one.refuse_early()
     with ExitStack() as stack:
         streams = [
-            stack.enter_context(opened(_of_one(options, file, name), shared, clock, Output(name), end.check))
-            for file, name in zip(files, names, strict=True)
+            stack.enter_context(opened(one, shared, clock, Output(name), end.check))
+            for one, name in zip(runs, names, strict=True)
         ]
         return _code(_played(streams, names, end), names)
 
@@ -148,8 +151,29 @@ def names_of(files: Sequence[Path]) -> list[str]:
     return names
 
 
-def _of_one(options: "Run", file: Path, name: str) -> "Run":
-    """The options of one stream: its outputs are named after it.
+def parts_of(names: Sequence[str]) -> list[str]:
+    """What the outputs of each stream have in their names; a number makes those different that would be alike.
+
+    >>> parts_of(["x.aedat", "x.es", "a/y.es", "y.es #2", "..."])
+    ['x', 'x-2', 'a-y', 'y-2', 'stream']
+    """
+    parts, taken = list[str](), set[str]()
+    for name in names:
+        path, number, again = name.partition(" #")
+        stem = str(Path(path).with_suffix("")) + number + again
+        part = "".join(one if one.isalnum() or one in "_" else "-" for one in stem.replace(" #", "-")).strip("-")
+        part = one = part or "stream"
+        count = 1
+        while part in taken:
+            count += 1
+            part = f"{one}-{count}"
+        taken.add(part)
+        parts.append(part)
+    return parts
+
+
+def _of_one(options: "Run", file: Path, part: str) -> "Run":
+    """The options of one stream: its outputs have `part` in their names.
 
     Raises:
         ConfigError: if a view is requested that only one stream can have.
@@ -160,7 +184,6 @@ def _of_one(options: "Run", file: Path, name: str) -> "Run":
         )
     if options.web or options.listen is not None:
         raise ConfigError("--web with several streams: a page shows one", hint=f"spikecut run {file} --web")
-    part = "".join(one if one.isalnum() or one in "-_" else "-" for one in name.replace(file.suffix, "")).strip("-")
 
     def beside(path: Path | None) -> Path | None:
         return None if path is None else path.with_name(f"{path.stem}.{part}{path.suffix}")

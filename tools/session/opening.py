@@ -27,13 +27,12 @@ from spikecut.sources.datasets.gesture_labels import (
 )
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions, Recording
 from spikecut.sources.formats.open import open_expecting
-from spikecut.sources.live.bin_file import BinFile, is_bin_file
 from spikecut.sources.live.controls import Controls
 from spikecut.sources.live.inputs import live_input, word_of
 from spikecut.sources.live.inputs.base import LiveInput, LiveSource
 from spikecut.sources.live.pacing import parse_speed
 from spikecut.tools.cutoff_lookup import find_cutoff, rejecting_for, warn_of_fits
-from spikecut.tools.frame_streams import named_binner, network_for, say_fits
+from spikecut.tools.frame_streams import named_binner, say_fits, usual_network
 from spikecut.tools.reading_options import read_options, starting_at
 from spikecut.tools.views import VIEWS
 from spikecut.tools.views.base import View, ViewKind, ViewOptions, Wish
@@ -108,34 +107,12 @@ def open_network(options: "Run") -> OpenNetwork:
         ModelError: if there is no such network or cutoff, or they do not belong together.
     """
     live = live_input(options.file, follow=options.follow)
-    usual = _network_for(options.file, read_options(options)) if live is None and not options.model else STREAMS
+    usual = usual_network(options.file, read_options(options)) if live is None and not options.model else STREAMS
     weights = locate(options.model or usual)
     stepper, card = load(weights, engine=options.engine)
     fitted = find_cutoff(options.cutoff, weights, card)
     rejecting = rejecting_for(options.sensitivity, fitted, card)
     return OpenNetwork(card, stepper, fitted.cutoff, fitted, rejecting, revise_us_for(options.revise, card))
-
-
-def check_same_network(options: "Run") -> None:
-    """Refuses several recordings that are not for one network, where none is given.
-
-    Raises:
-        ConfigError: naming the first recording that is for another one.
-    """
-    if options.model is not None or not options.more:
-        return
-    first = _network_for(options.file, read_options(options))
-    for path in options.more:
-        if (other := _network_for(path, read_options(options))) != first:
-            raise ConfigError(
-                f"{options.file} is for the network {first!r}, {path} for {other!r}; several streams share one",
-                hint="--model says which",
-            )
-
-
-def _network_for(path: Path, reading: ReadOptions) -> str:
-    """The name of the network that a recording is shown to where none is given."""
-    return BinFile.open(path).origin.model if is_bin_file(path) else network_for(path, reading)
 
 
 def revise_us_for(revise_ms: float, card: ModelCard) -> int:

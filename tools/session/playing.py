@@ -15,7 +15,7 @@ from spikecut.pipeline.events import Frame
 from spikecut.pipeline.results import Item, Step
 from spikecut.sources.datasets.labelled_events import LabelledEvents, empty_sentence
 from spikecut.sources.live.arriving import Arrivals
-from spikecut.sources.live.bin_file import BinWriter
+from spikecut.sources.live.bin_file import BinWriter, is_bin_file
 from spikecut.sources.live.bin_queue import BinQueue, feeding, taken
 from spikecut.sources.live.pacing import Clock, Lag
 from spikecut.sources.live.playing import Bin, Player
@@ -59,7 +59,8 @@ class Playing:
         self.shown = replace(shown, status=self.status)
         self.tally, self.lag, self.stopwatch = Tally(), Lag(), Stopwatch()
         self.loop, self.source = Lane(), Lane()
-        self.labelled = LabelledEvents((stream.spans or ()) if read_options(options).is_whole else ())
+        is_whole = read_options(options).is_whole and not is_bin_file(stream.path)  # what was kept may be a part
+        self.labelled = LabelledEvents((stream.spans or ()) if is_whole else ())
         self.queue = BinQueue(options.queue, options.when_full)
         arrivals = None if stream.live is None else Arrivals()
         self.player = Player(self._read, clock, self.controls, options.loop, arrivals=arrivals)

@@ -11,13 +11,13 @@ from spikecut.sources.datasets.base import INPUTS
 from spikecut.sources.live.bin_file import is_bin_file
 from spikecut.sources.live.pacing import Clock, WallClock
 from spikecut.tools.cutoff_lookup import level_for
+from spikecut.tools.frame_streams import usual_network
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.rejection_rates import level_object, rates_text
 from spikecut.tools.session.live_stream import check_live, open_live
 from spikecut.tools.session.many import play_many
 from spikecut.tools.session.opening import (
     OpenNetwork,
-    check_same_network,
     open_network,
     open_stream,
     view_options,
@@ -47,7 +47,7 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
     clock = clock or WallClock()
     shown = view_options(options)
     network = open_network(options)
-    check_same_network(options)
+    _check_same_network(options)
     if INPUTS[network.card.spec.input_kind].still:
         if options.more or options.record or options.loop or _shows_motion(shown):
             raise ConfigError(
@@ -99,3 +99,20 @@ def say_level(options: "Run", network: OpenNetwork) -> None:
         print(json.dumps({"sensitivity": level_object(*level)}), flush=True)
     elif level is not None:
         print(rates_text(*level), file=sys.stderr)
+
+
+def _check_same_network(options: "Run") -> None:
+    """Refuses several recordings that are not for one network, where none is given.
+
+    Raises:
+        ConfigError: naming the first recording that is for another one.
+    """
+    if options.model is not None or not options.more:
+        return
+    first = usual_network(options.file, read_options(options))
+    for path in options.more:
+        if (other := usual_network(path, read_options(options))) != first:
+            raise ConfigError(
+                f"{options.file} is for the network {first!r}, {path} for {other!r}; several streams share one",
+                hint="--model says which",
+            )

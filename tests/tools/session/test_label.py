@@ -123,7 +123,7 @@ def test_keys_undo_jump_and_steer() -> None:
     assert all(Marks(1.0, classes=tuple(map(str, range(31)))).press(key) for key in KEYS)
 
 
-@pytest.mark.parametrize("classes", [(), ("a", "a"), tuple(map(str, range(32)))])
+@pytest.mark.parametrize("classes", [(), ("a", "a"), tuple(map(str, range(32))), ("../out",), ("",), ("two\nlines",)])
 def test_classes_that_cannot_be_marked_are_refused(classes: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError):
         Marks(1.0, classes=classes)
@@ -139,3 +139,37 @@ def test_labels_say_where_pieces_begin(session: Path, tmp_path: Path, capsys: py
     assert main(["cut", str(session.parent), str(tmp_path / "cut"), "--labels"]) == 4
     assert "_labels.csv" in capsys.readouterr().err
     assert not (tmp_path / "cut").exists()
+
+
+@pytest.mark.parametrize("name", ["../../out", "/tmp/out", "..", "a/b"])
+def test_a_label_file_cannot_name_a_folder_elsewhere(
+    name: str, session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_us = next(iter(open_recording(session))).start_us
+    text = f"class,startTime_usec,endTime_usec,movement\n0,{start_us},{start_us + SECOND},{name}\n"
+    labels_beside(session).write_text(text)
+    assert main(["cut", str(session.parent), str(tmp_path / "cut"), "--labels"]) == 4
+    assert "a name that a folder can have" in capsys.readouterr().err
+    assert not (tmp_path / "cut").exists()
+
+
+def test_recordings_of_one_name_do_not_overwrite_one_another(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_us = next(iter(open_recording(session))).start_us
+    text = f"class,startTime_usec,endTime_usec\n1,{start_us},{start_us + SECOND}\n"
+    for folder in ("a", "b"):
+        (tmp_path / "m" / folder).mkdir(parents=True)
+        copy = tmp_path / "m" / folder / session.name
+        copy.write_bytes(session.read_bytes())
+        labels_beside(copy).write_text(text)
+    assert main(["cut", str(tmp_path / "m"), str(tmp_path / "cut"), "--labels"]) == 2
+    assert "2 recordings are called" in capsys.readouterr().err
+
+
+def test_a_label_file_without_labels_is_said_to_be_empty(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels_beside(session).write_text("class,startTime_usec,endTime_usec\n")
+    assert main(["cut", str(session.parent), str(tmp_path / "cut"), "--labels"]) == 4
+    assert "no labels" in capsys.readouterr().err

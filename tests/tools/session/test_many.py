@@ -114,3 +114,22 @@ def test_a_signal_ends_all_with_their_scores(sessions: list[Path]) -> None:
     assert all(one["ended"] == "terminated" for one in ends.values())
     assert all(one["read"] == one["used"] + sum(one["dropped"].values()) for one in ends.values())
     assert "Traceback" not in err
+
+
+def test_files_that_would_have_one_name_are_numbered(
+    sessions: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "all.bins"
+    assert main(["run", str(sessions[0]), str(sessions[0]), "--once", "--record", str(target)]) == 0
+    stem = sessions[0].stem
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"all.{stem}-2.bins", f"all.{stem}.bins"]
+    assert main(["run", str(sessions[0]), str(sessions[0]), "--once", "--record", str(target)]) == 2
+    assert "--overwrite" in capsys.readouterr().err, "the names that are written are looked at, before anything plays"
+
+
+@pytest.mark.parametrize("words", [["-"], ["udp://127.0.0.1:3410", "--loop"], ["--follow"]])
+def test_a_live_source_is_watched_alone(
+    words: list[str], sessions: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", *map(str, sessions), *words]) == 2
+    assert "a live source is watched alone" in capsys.readouterr().err

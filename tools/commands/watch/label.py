@@ -27,8 +27,8 @@ class Label(EngineOptions, FitOptions, ReadingOptions):
 
     In the window and in the terminal a key begins a mark (1 for the first class, 2 for the second, and so on, after 0
     letters), Enter ends it, u takes it back; the keys of playing are those of run. However playing ends, the marks are
-    saved: class, start and end in microseconds. run then keeps the score, and cut --labels makes class folders, to
-    teach, calibrate and evaluate with.
+    saved: class, start and end in microseconds. run then keeps the score of the eleven gestures, and cut --labels makes
+    folders of all classes, to teach, calibrate and evaluate with.
 
     $ spikecut label me.aedat
 

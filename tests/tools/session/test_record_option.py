@@ -5,11 +5,13 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 
 from spikecut.pipeline.results import Item
-from spikecut.sources.live.bin_file import MAGIC, BinFile
+from spikecut.sources.live.bin_file import MAGIC, BinFile, BinWriter
+from spikecut.sources.live.playing import Bin
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
 from spikecut.tools.cli import main
 from spikecut.tools.session.summarising import Report
@@ -149,3 +151,27 @@ def test_an_interrupted_run_leaves_a_whole_file(
         assert main(["run", str(session), "--record", str(file)]) == 130
     assert f"-> {file}" in capsys.readouterr().err
     assert len(list(BinFile.open(file).frames())) >= 45  # some items are decisions
+
+
+def test_a_part_of_a_session_plays_again_without_faults(session: Path, tmp_path: Path) -> None:
+    file = tmp_path / "part.bins"
+    assert main(["run", str(session), "--once", "--record", str(file)]) == 0
+    assert main(["run", str(file)]) == 0
+
+
+@pytest.mark.parametrize("model", ["evil.py", "/tmp/evil.py", "../weights", "gestures.safetensors"])
+def test_the_name_of_a_network_in_a_file_is_never_a_path(
+    model: str, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A foreign file must not choose what code is run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil.py").write_text("open('ran', 'w').close()\n")
+    file = BinFile.open(kept)
+    origin = msgspec.structs.replace(file.origin, model=model)
+    with BinWriter(tmp_path / "evil.bins", origin) as writer:
+        for _ in writer.over(Bin(frame, None) for frame in file.frames(duration_us=100_000)):
+            pass
+        writer.finish()
+    assert main(["run", "evil.bins"]) == 2
+    assert "does not ship" in capsys.readouterr().err
+    assert not (tmp_path / "ran").exists()
