@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.pipeline.files.atomic_files import refuse_existing, write_text
 from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, Movement, labels_beside, text_of
+from spikecut.sources.live.bin_file import is_bin_file
+from spikecut.sources.live.inputs import live_input
 from spikecut.sources.live.marks import Mark, Marks, key_hints
 from spikecut.sources.live.pacing import Clock, WallClock, parse_speed
 from spikecut.tools.reading_options import read_options
@@ -23,12 +25,17 @@ def run_label(options: "Label", *, clock: Clock | None = None) -> int:
     """The command: plays the recording, and writes the marks, however playing ended.
 
     Raises:
-        ConfigError: if the speed is max, the label file exists, or the classes cannot be marked.
+        ConfigError: if the speed is max, it is no file of events, the label file exists, or classes cannot be marked.
         EmptyRecording: if there is not a single event.
     """
     speed = parse_speed(options.speed)
     if speed is None:
         raise ConfigError("--speed max: nobody can mark what passes that fast", hint="--speed 1, or 0.5")
+    if live_input(options.file, follow=False) is not None or is_bin_file(options.file):
+        raise ConfigError(
+            f"label {options.file}: marks are of the events of a file; expected a recording or a video",
+            hint="label the recording that it comes from",
+        )
     target = options.out or labels_beside(options.file)
     refuse_existing(target, overwrite=options.overwrite)
     marks = Marks(speed, classes=options.classes or GESTURES)

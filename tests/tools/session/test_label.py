@@ -10,6 +10,7 @@ from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.results import Item
 from spikecut.sources.datasets.gesture_labels import labels_beside, read_labels
 from spikecut.sources.formats.open import open_recording
+from spikecut.sources.live.bin_file import MAGIC
 from spikecut.sources.live.controls import KEYS
 from spikecut.sources.live.marks import Marks
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
@@ -173,3 +174,13 @@ def test_a_label_file_without_labels_is_said_to_be_empty(
     labels_beside(session).write_text("class,startTime_usec,endTime_usec\n")
     assert main(["cut", str(session.parent), str(tmp_path / "cut"), "--labels"]) == 4
     assert "no labels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["-", "udp://127.0.0.1:3399", "kept.bins"])
+def test_what_is_no_file_of_events_is_refused_in_words(
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept.bins").write_bytes(MAGIC)
+    assert main(["label", word]) == 2
+    assert "expected a recording or a video" in capsys.readouterr().err
