@@ -166,10 +166,8 @@ def own_flags_first(options: type[T]) -> type[T]:
     A type that only has other defaults keeps the order of its base.
     """
     listed = options.__dataclass_fields__  # type: ignore[attr-defined]
-    if len(options.__bases__) == 1 and set(listed) == set(options.__base__.__dataclass_fields__):  # type: ignore[union-attr]
-        own = list(options.__base__.__dataclass_fields__)  # type: ignore[union-attr]  # other defaults only
-    else:
-        own = [name for name in options.__annotations__ if name in listed]
+    base = getattr(options.__base__, "__dataclass_fields__", {})
+    own = list(base) if set(base) == set(listed) else [name for name in options.__annotations__ if name in listed]
     options.__dataclass_fields__ = {name: listed[name] for name in (*own, *listed)}  # type: ignore[attr-defined]
     return options
 

@@ -25,10 +25,10 @@ class DriftWatch:
     @classmethod
     def of(cls, fitted: FittedCutoff | None) -> "DriftWatch":
         """The watch for a cutoff; answers in another number than are compared today are not watched."""
-        reference = None if fitted is None else fitted.reference
-        extremes = None if reference is None or reference.answers is None else reference.answers
-        known = extremes if extremes is not None and extremes.window == WINDOW else None
-        return cls(known, promises=fitted is not None and bool(fitted.promise))
+        extremes = None if fitted is None or fitted.reference is None else fitted.reference.answers
+        if extremes is not None and extremes.window != WINDOW:
+            extremes = None
+        return cls(extremes, promises=fitted is not None and bool(fitted.promise))
 
     @property
     def promise(self) -> str | None:
