@@ -12,13 +12,14 @@ from spikecut.pipeline.events import EventBatch
 from spikecut.pipeline.files.strict import did_you_mean
 from spikecut.sources.formats.open import open_with
 from spikecut.sources.live.datagrams import LAYOUTS
-from spikecut.sources.live.inputs.addresses import Address, connected
+from spikecut.sources.live.inputs.addresses import Address, connected, sending_problem
 from spikecut.sources.live.pacing import Clock, WallClock, parse_speed
 from spikecut.sources.live.sending import Sent, send
 from spikecut.tools.reading_options import read_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    import socket
+    from collections.abc import Callable, Iterable, Iterator
 
     from spikecut.tools.commands.files.send import Send
 
@@ -47,17 +48,17 @@ def run_send(options: "Send", *, clock: Clock | None = None) -> int:
             lost += batch.lost
             yield batch
 
-    with closing(connected(address)) as socket:
-        sending = send(counted(recording), encoder, socket.send, clock or WallClock(), speed)
+    with closing(connected(address)) as sender:
+        sending = send(counted(recording), encoder, _way_to(address, sender), clock or WallClock(), speed)
         try:
             with closing(sending):
                 for sent in sending:  # noqa: B007  # the last one counts
                     pass
-        except KeyboardInterrupt:
-            ended = "interrupted"
+        except BaseException as error:
+            ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
             raise
         finally:
-            if sent.n_events or ended != "end":
+            if sent.n_events or ended == "interrupted":
                 _say(options, sent, time.monotonic() - started_s, ended)
     if not sent.n_events:
         raise EmptyRecording(options.file, f"no events in this {recording.format} recording")
@@ -65,6 +66,20 @@ def run_send(options: "Send", *, clock: Clock | None = None) -> int:
         causes = ", ".join(f"{n} {cause}" for cause, n in damage.events_by_cause().items())
         print(f"damaged: {damage.total} events were not sent ({causes}); spikecut info says where", file=sys.stderr)
     return 3 if lost.damage else 0
+
+
+def _way_to(address: Address, sender: "socket.socket") -> "Callable[[bytes], object]":
+    """Sends a datagram; a way that ends meanwhile is an error that names the address."""
+
+    def transmit(data: bytes) -> object:
+        try:
+            return sender.send(data)
+        except ConnectionRefusedError:
+            raise
+        except OSError as error:
+            raise sending_problem(address, error) from error
+
+    return transmit
 
 
 def _say(options: "Send", sent: Sent, wall_s: float, ended: str) -> None:

@@ -1,5 +1,6 @@
 """Truths about events from the network: whatever arrives is used or counted, and who may send is said."""
 
+import errno
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.live.datagrams import LAYOUTS
 from spikecut.sources.live.datagrams.sequence import Counts
 from spikecut.sources.live.inputs import SOURCES, live_input
-from spikecut.sources.live.inputs.addresses import LOOPBACK, Address, bound
+from spikecut.sources.live.inputs.addresses import LOOPBACK, Address, bound, connected, sending_problem
 from spikecut.sources.live.inputs.base import Wanted
 from spikecut.sources.live.inputs.udp import UdpSource, WordRecording, open_udp
 from spikecut.sources.live.inputs.waiting import Waiting
@@ -154,6 +155,62 @@ def test_a_port_in_use_and_a_foreign_address_are_named() -> None:
 def test_what_is_no_address_is_refused(word: str) -> None:
     with pytest.raises(ConfigError, match="udp:"):
         Address.of(word)
+
+
+def test_to_all_machines_and_to_port_0_nothing_is_sent() -> None:
+    """N02: the kernel calls a broadcast address without permission "permission denied", as it does a low port."""
+    with pytest.raises(EnvironmentProblem, match=r"udp://255.255.255.255:3333: .*broadcast") as caught:
+        connected(Address.of("udp://255.255.255.255:3333"))
+    assert "1024" not in str(caught.value.hint)
+    assert "the address of the receiver" in str(caught.value.hint)
+    with pytest.raises(ConfigError, match=r"udp://127.0.0.1:0: nothing can be sent to port 0"):
+        connected(Address.of("udp://127.0.0.1:0"))
+
+
+def test_a_name_that_is_none_and_one_that_cannot_be_looked_up_now_are_different_errors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """N02: the second is no mistake of the user."""
+
+    def failing(number: int) -> None:
+        def look_up(*words: object, **options: object) -> object:
+            raise socket.gaierror(number, "no answer")
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+    failing(socket.EAI_NONAME)
+    with pytest.raises(ConfigError, match=r"udp://no.host:3333: no host is called 'no.host'") as caught:
+        connected(Address.of("udp://no.host:3333"))
+    assert "check the name" in str(caught.value.hint)
+    failing(socket.EAI_AGAIN)
+    with pytest.raises(EnvironmentProblem, match=r"'no.host' cannot be looked up now"):
+        bound(Address.of("udp://no.host:3333"))
+
+
+def test_who_listens_to_a_multicast_group_joins_it() -> None:
+    """Else its datagrams do not come to this machine."""
+    try:
+        receivers = [bound(Address.of("udp://239.77.3.1:0")) for _ in range(2)]
+    except EnvironmentProblem as problem:
+        pytest.skip(f"multicast needs a network: {problem}")
+    for receiver in receivers:
+        joined = socket.inet_aton("239.77.3.1") + bytes(4)
+        with pytest.raises(OSError, match=rf"\[Errno {errno.EADDRINUSE}\]"):  # a socket joins a group once
+            receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, joined)
+        receiver.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EPERM, "a firewall"),
+        (errno.ENETUNREACH, "there is no way to this network"),
+        (errno.ENOBUFS, "no buffer space"),
+    ],
+)
+def test_a_way_that_ends_is_named_with_its_address(number: int, words: str) -> None:
+    problem = sending_problem(Address(LOOPBACK, 7), OSError(number, "No buffer space available"))
+    assert str(problem).startswith(f"udp://127.0.0.1:7: {words}")
 
 
 def test_an_unknown_layout_is_refused_with_the_nearest() -> None:

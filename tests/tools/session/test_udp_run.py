@@ -1,5 +1,6 @@
 """Truths about runs of what comes over UDP: the decisions of the recording, every event and datagram accounted for."""
 
+import errno
 import json
 import threading
 from dataclasses import replace
@@ -16,6 +17,7 @@ from spikecut.sources.live.inputs import udp
 from spikecut.sources.live.inputs.addresses import Address, bound
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
 from spikecut.tools.cli import main
+from spikecut.tools.recordings import sending
 
 from source_contract import pattern
 from udp_pair import Pair, pair
@@ -105,6 +107,8 @@ def test_send_says_what_it_sent_and_receives_what_it_lost(session: Path, capsys:
         (["run", "udp://127.0.0.1:0", "--loop"], 2, "--loop"),
         (["run", "udp://127.0.0.1:0", "--idle-timeout", "0.05", "--model", "gestures"], 4, "no datagram came"),
         (["send", "{session}", "127.0.0.1:3333"], 2, "is no address of datagrams"),
+        (["send", "{session}", "udp://255.255.255.255:3333"], 5, "broadcast"),
+        (["send", "{session}", "udp://127.0.0.1:0"], 2, "nothing can be sent to port 0"),
         (["send", "{session}", "udp://127.0.0.1:3333", "--format", "feary8"], 2, "did you mean 'faery8'"),
     ],
 )
@@ -114,6 +118,29 @@ def test_what_cannot_be_done_is_named(
     """N02."""
     assert main([word.format(session=session) for word in words]) == code
     assert message in capsys.readouterr().err
+
+
+def test_a_network_that_goes_while_datagrams_are_sent_ends_it_with_what_was_sent(
+    session: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_sent = [0]
+
+    class Unplugged:
+        def send(self, data: bytes) -> int:
+            n_sent[0] += 1
+            if n_sent[0] > 5:
+                raise OSError(errno.ENETUNREACH, "Network is unreachable")
+            return len(data)
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(sending, "connected", lambda address: Unplugged())
+    assert main(["send", str(session), "udp://192.0.2.9:3333", "--speed", "max", "--json"]) == 5
+    out, err = capsys.readouterr()
+    sent = json.loads(out)["sent"]
+    assert (sent["datagrams"], sent["ended"]) == (5, "error")
+    assert "error: udp://192.0.2.9:3333: there is no way to this network" in err
 
 
 def test_who_sends_pixels_that_are_none_does_not_end_the_run(capsys: pytest.CaptureFixture[str], pair: Pair) -> None:
