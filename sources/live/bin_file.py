@@ -19,10 +19,10 @@ import msgspec
 import numpy as np
 
 from spikecut.pipeline.errors import ConfigError, CorruptRecording, SourceError
-from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, Frame, SensorSize
+from spikecut.pipeline.events import NOTHING_LOST, DropCause, DropCounts, SensorSize
 from spikecut.pipeline.files.atomic_files import new_file
 from spikecut.sources.formats.base import OnDamage
-from spikecut.sources.live.playing import Bin
+from spikecut.sources.live.playing import Bin, KeptFrame, gap_between_us
 
 SUFFIX = ".bins"
 MAGIC = b"SCBINS1\n"
@@ -165,7 +165,7 @@ class BinFile:
 
     def frames(
         self, start_us: int = 0, duration_us: int | None = None, on_damage: OnDamage = "salvage"
-    ) -> Iterator[Frame]:
+    ) -> Iterator[KeptFrame]:
         """The frames from a time after the first one on, in µs, for a duration; gaps between them count as time.
 
         Bytes behind the last whole bin are lost, as `cut_off` or `unreadable`, in the last frame.
@@ -173,10 +173,11 @@ class BinFile:
         Raises:
             CorruptRecording: for such bytes, with `on_damage="refuse"`.
         """
-        position_us, before = 0, None
+        position_us = 0
+        before: KeptFrame | None = None
         for frame in self._whole(on_damage):
             if before is not None:
-                position_us += max(0, frame.start_us - before.end_us)
+                position_us += gap_between_us(before, frame)
             if duration_us is not None and position_us >= start_us + duration_us:
                 return
             length_us = frame.end_us - frame.start_us
@@ -184,9 +185,9 @@ class BinFile:
                 yield frame
             position_us, before = position_us + length_us, frame
 
-    def _whole(self, on_damage: OnDamage) -> Iterator[Frame]:
+    def _whole(self, on_damage: OnDamage) -> Iterator[KeptFrame]:
         """All frames; the last one has what was lost behind it."""
-        waiting: Frame | None = None
+        waiting: KeptFrame | None = None
         with open(self.path, "rb") as file:
             size = file.seek(0, 2)
             file.seek(len(MAGIC))
@@ -245,7 +246,7 @@ def _encoded(one: Bin) -> bytes:
     )
 
 
-def _decoded(content: bytes, origin: Origin) -> Frame | None:
+def _decoded(content: bytes, origin: Origin) -> KeptFrame | None:
     """The frame of a block; None if it is no bin of this file."""
     try:
         block = msgspec.msgpack.decode(content, type=_Block)
@@ -255,12 +256,22 @@ def _decoded(content: bytes, origin: Origin) -> Frame | None:
         n_bytes = math.prod(origin.frame) * kind.itemsize
         pixels = zlib.decompressobj().decompress(block.pixels, n_bytes + 1)
         lost = sum((_loss(*one) for one in block.lost), NOTHING_LOST)
-        if len(pixels) != n_bytes or block.n_events < 0:
+        if len(pixels) != n_bytes or min(block.n_events, block.playing, block.n_dropped) < 0:
             return None
     except (msgspec.MsgspecError, UnicodeDecodeError, zlib.error, TypeError, ValueError):
         return None
     image = np.frombuffer(pixels, kind).reshape(origin.frame)
-    return Frame(block.index, block.segment, block.start_us, block.end_us, image, block.n_events, lost)
+    return KeptFrame(
+        block.index,
+        block.segment,
+        block.start_us,
+        block.end_us,
+        image,
+        block.n_events,
+        lost,
+        block.playing,
+        block.n_dropped,
+    )
 
 
 def _loss(cause: str, events: int, n_bytes: int, at_byte: int | None) -> DropCounts:

@@ -22,13 +22,18 @@ _LISTEN_S = 0.04  # how often the loop looks after keys while it waits
 
 @dataclass(slots=True)
 class Read:
-    """What the source has handed over: bins, and events with those that it lost."""
+    """What the source has handed over: bins, and events with those that it lost.
+
+    Bins that come from a file of kept ones may have `n_dropped` before them, which were read then and not used.
+    """
 
     n_bins: int = 0
     n_events: int = 0
+    n_dropped: int = 0
 
     def add(self, one: Bin) -> None:
-        self.n_bins += 1
+        self.n_bins += 1 + one.n_dropped
+        self.n_dropped += one.n_dropped
         self.n_events += one.frame.n_events + one.frame.lost.total
 
     def over(self, bins: Iterable[Bin]) -> Iterator[Bin]:

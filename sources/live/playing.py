@@ -28,6 +28,14 @@ class Bin:
     n_dropped: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptFrame(Frame):
+    """A frame as it was given to a loop before: `playing` and `n_dropped` are those of its `Bin` then."""
+
+    playing: int = 0
+    n_dropped: int = 0
+
+
 @dataclass(slots=True)
 class Player:
     """Hands on the bins that `read(position)` gives, each when it is due; `read` begins µs after the first event.
@@ -55,10 +63,11 @@ class Player:
         while start_us is not None:
             n_bins = 0
             frames = iter(self.read(start_us))
-            first_segment, first_index = segment, index
-            for one in self._played(frames, start_us, playing):
+            first_segment, first_index, first_playing = segment, index, playing
+            for one in self._played(frames, start_us, first_playing):
                 n_bins += 1
-                if playing:
+                playing = one.playing
+                if first_playing:
                     frame = one.frame
                     moved = frame.segment + first_segment, frame.index + first_index
                     one = replace(one, frame=replace(frame, segment=moved[0], index=moved[1]))
@@ -85,14 +94,14 @@ class Player:
         for frame in frames:
             if before is not None and (frame.segment, frame.start_us) != (before.segment, before.end_us):
                 schedule = None if schedule is None else schedule.skipped(before.end_us, frame.start_us)
-                gap_us = max(0, frame.start_us - before.end_us)
+                gap_us = gap_between_us(before, frame)
                 self.skipped_us, self.n_gaps = self.skipped_us + gap_us, self.n_gaps + (gap_us > 0)
                 self.position_us += gap_us
             before = frame
             schedule = self._waited(frame, schedule)
             if self.controls.stopped or self.controls.wants_jump:
                 return
-            yield Bin(frame, self._due_s(frame, schedule), playing)
+            yield _bin_of(frame, self._due_s(frame, schedule), playing)
             self.position_us += frame.end_us - frame.start_us
 
     def _due_s(self, frame: Frame, schedule: Schedule | None) -> float | None:
@@ -125,6 +134,20 @@ class Player:
     def _wait(self, seconds: float) -> None:
         self.clock.sleep_s(seconds)
         self.idle()
+
+
+def gap_between_us(before: Frame, after: Frame) -> int:
+    """How long nothing happened between two frames; between kept frames of two rounds, or around a jump, no time."""
+    if isinstance(before, KeptFrame) and isinstance(after, KeptFrame) and before.playing != after.playing:
+        return 0
+    return max(0, after.start_us - before.end_us)
+
+
+def _bin_of(frame: Frame, due_s: float | None, playing: int) -> Bin:
+    """A frame as a bin of this playing; a kept one is in as many more as there were before it then."""
+    if isinstance(frame, KeptFrame):
+        return Bin(frame, due_s, playing + frame.playing, frame.n_dropped)
+    return Bin(frame, due_s, playing)
 
 
 def _from_now(clock: Clock, controls: Controls, time_us: int) -> Schedule | None:

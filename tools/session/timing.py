@@ -59,7 +59,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where every event that was read has gone: `read_events == used_events + dropped.total`; bins likewise."""
+    """Where every event that was read has gone: `read_events == used_events + dropped.total`; bins likewise.
+
+    Of the dropped bins, `dropped_before` were missing in a file of kept bins already.
+    """
 
     read_events: int
     used_events: int
@@ -68,12 +71,23 @@ class Account:
     used_bins: int
     dropped_bins: int
     unplayed_bins: int
+    dropped_before: int = 0
 
     @classmethod
     def of(cls, tally: Tally, queue: BinQueue) -> "Account":
         """The account of a run whose queue is closed."""
         read, lost = queue.read, tally.lost + queue.left
-        return cls(read.n_events, tally.n_events, lost, read.n_bins, tally.n_bins, queue.n_dropped, queue.n_unplayed)
+        dropped = queue.n_dropped + read.n_dropped
+        return cls(
+            read.n_events,
+            tally.n_events,
+            lost,
+            read.n_bins,
+            tally.n_bins,
+            dropped,
+            queue.n_unplayed,
+            dropped_before=read.n_dropped,
+        )
 
     def as_object(self) -> dict[str, Any]:
         """The numbers for programs."""
@@ -93,8 +107,10 @@ class Account:
         """What was left out, for people."""
         if left_out := [(cause, loss) for cause, loss in self.dropped.losses.items() if not cause.is_damage]:
             yield "left out: " + ", ".join(f"{loss.events:,} {cause.value}" for cause, loss in left_out)
-        if self.dropped_bins:
+        if self.dropped_before:
+            yield f"{self.dropped_before:,} of {self.read_bins:,} bins were dropped when this was recorded"
+        if dropped := self.dropped_bins - self.dropped_before:
             yield (
-                f"dropped {self.dropped_bins:,} of {self.read_bins:,} bins: the loop was too slow for this pace "
+                f"dropped {dropped:,} of {self.read_bins:,} bins: the loop was too slow for this pace "
                 "(--when-full block waits for it, --queue N lets more bins wait)"
             )

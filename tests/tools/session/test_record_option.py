@@ -11,7 +11,10 @@ import torch
 
 from spikecut.pipeline.results import Item
 from spikecut.sources.live.bin_file import MAGIC, BinFile, BinWriter
-from spikecut.sources.live.playing import Bin
+from spikecut.sources.live.bin_queue import BinQueue
+from spikecut.sources.live.controls import Controls
+from spikecut.sources.live.pacing import WallClock
+from spikecut.sources.live.playing import Bin, Player
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
 from spikecut.tools.cli import main
 from spikecut.tools.session.summarising import Report
@@ -175,3 +178,45 @@ def test_the_name_of_a_network_in_a_file_is_never_a_path(
     assert main(["run", "evil.bins"]) == 2
     assert "does not ship" in capsys.readouterr().err
     assert not (tmp_path / "ran").exists()
+
+
+def test_rounds_and_jumps_score_as_when_they_were_played(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each round is scored by itself: a gesture of the second is no repetition of the first one's."""
+    write = Report.write
+
+    def ends_in_third_round(report: Report, item: Item) -> None:
+        if report.tally.playing == 2 and report.tally.end_us > report.tally.begun_us + 1_000_000:
+            raise KeyboardInterrupt
+        write(report, item)
+
+    file = tmp_path / "rounds.bins"
+    with monkeypatch.context() as cut:
+        cut.setattr(Report, "write", ends_in_third_round)
+        decisions, summary = printed(capsys, str(session), "--loop", "--record", str(file))
+    assert summary["code"] == 130
+    again, summary_again = printed(capsys, str(file))
+    assert again == decisions
+    assert len(decisions) > 2
+    differing = {"ended", "code", "read", "bins", "dropped"}  # what was read and not played is not in the file
+    assert {key: value for key, value in summary_again.items() if key not in differing} == {
+        key: value for key, value in summary.items() if key not in differing
+    }
+    assert summary_again["used"] == summary["used"]
+    assert summary_again["right"] >= 2 * printed(capsys, str(session))[1]["right"] > 0
+
+
+def test_bins_that_were_dropped_are_read_back_and_counted(kept: Path, tmp_path: Path) -> None:
+    file = BinFile.open(kept)
+    frames = list(file.frames(duration_us=200_000))
+    bins = [Bin(frame, None, playing=at // 4, n_dropped=at % 3) for at, frame in enumerate(frames)]
+    target = tmp_path / "gaps.bins"
+    with BinWriter(target, file.origin) as writer:
+        assert len(list(writer.over(bins))) == len(bins)
+        writer.finish()
+    player = Player(BinFile.open(target).frames, WallClock(), Controls(None))
+    queue = BinQueue(1)
+    again = list(queue.read.over(player))
+    assert [(one.playing, one.n_dropped) for one in again] == [(one.playing, one.n_dropped) for one in bins]
+    assert queue.read.n_bins == len(bins) + sum(one.n_dropped for one in bins)
