@@ -7,7 +7,7 @@ One genuine file (user22_led) lets a gesture end after the next one began; such 
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -35,15 +35,19 @@ MOVEMENT = "movement"
 
 @dataclass(frozen=True, slots=True)
 class GestureSpan:
-    """One gesture of a session: its class from 0 to 10, and `start_us <= t < end_us`."""
+    """One gesture of a session: its class from 0 on, and `start_us <= t < end_us`.
+
+    `own` names a class of the user's own; without it the class is one of the eleven of DVS128 Gesture.
+    """
 
     label: int
     start_us: int
     end_us: int
+    own: str = ""
 
     @property
     def name(self) -> str:
-        return GESTURES[self.label]
+        return self.own or GESTURES[self.label]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,27 @@ class SessionLabels:
     spans: tuple[GestureSpan, ...]
     notes: tuple[str, ...]
     movements: tuple[Movement, ...] = ()
+
+    def numbered(self, classes: Sequence[str], rejects: Sequence[str] = ()) -> "SessionLabels":
+        """The labels as the classes of a network: what is named like one has its number, all else is movement.
+
+        A movement that is named like one of `rejects`, the classes that stand for no gesture, stays a movement.
+
+        >>> labels = SessionLabels((GestureSpan(0, 0, 9),), (), (Movement("salute", 20, 29), Movement("sits", 30, 39)))
+        >>> [(one.name, one.label) for one in labels.numbered([*GESTURES, "salute"]).spans]
+        [('hand clapping', 0), ('salute', 11)]
+        """
+        numbers = {name: number for number, name in enumerate(classes)}
+        spans: list[GestureSpan] = []
+        movements: list[Movement] = []
+        everything: list[GestureSpan | Movement] = [*self.spans, *self.movements]
+        for one in sorted(everything, key=lambda each: each.start_us):
+            label = numbers.get(one.name)
+            if label is not None and (isinstance(one, GestureSpan) or one.name not in rejects):
+                spans.append(GestureSpan(label, one.start_us, one.end_us, "" if one.name in GESTURES else one.name))
+            else:
+                movements.append(Movement(one.name, one.start_us, one.end_us))
+        return SessionLabels(tuple(spans), self.notes, tuple(movements))
 
 
 def labels_beside(recording: Path) -> Path:

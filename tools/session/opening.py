@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikecut.models.card import ModelCard
 from spikecut.models.files.opening import load, locate
-from spikecut.pipeline.errors import ConfigError, printable
+from spikecut.pipeline.errors import ConfigError, SourceError, printable
 from spikecut.pipeline.events import Frame, SensorSize
 from spikecut.pipeline.files.strict import did_you_mean
 from spikecut.pipeline.fit import Fits
@@ -190,11 +190,23 @@ def stream_of(
 
 
 def labels_of(path: Path, card: ModelCard) -> SessionLabels | None:
-    """The labels beside a session of DVS128 Gesture, `NAME_labels.csv`, for a network that knows its classes."""
+    """The labels beside a session, `NAME_labels.csv`, numbered as the network's classes.
+
+    None where there is no such file, or the network knows nothing that it names.
+    """
     file = labels_beside(path)
-    if card.classes[: len(GESTURES)] != GESTURES or not file.is_file():
+    if not file.is_file():
         return None
-    labels = read_labels(file)
+    knows_gestures = card.classes[: len(GESTURES)] == GESTURES
+    try:
+        labels = read_labels(file).numbered(card.classes, card.rejects)
+    except SourceError as error:
+        if knows_gestures:
+            raise
+        print(printable(f"note: {error}; nothing is scored by it"), file=sys.stderr)
+        return None
+    if not knows_gestures and not labels.spans:
+        return None
     for note in labels.notes:
         print(printable(f"note: {note}"), file=sys.stderr)
     return labels

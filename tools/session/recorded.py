@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spikecut.pipeline.errors import ConfigError, SourceError
 from spikecut.pipeline.events import Frame
-from spikecut.sources.datasets.gesture_labels import GestureSpan, Movement
+from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, Movement
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.live.bin_file import BinFile, Label, Origin
 from spikecut.tools.session.opening import OpenNetwork, OpenStream
@@ -69,10 +69,14 @@ def open_recorded(path: Path, network: OpenNetwork, reading: ReadOptions = DEFAU
         sensor=origin.sensor_size(),
         read=read,
         truth=None if origin.truth is None else known.get(origin.truth),
-        spans=None if spans is None else tuple(GestureSpan(known[s.name], s.start_us, s.end_us) for s in spans),
+        spans=None if spans is None else tuple(_span(one, known[one.name]) for one in spans),
         fit=origin.fit,
         movements=tuple(Movement(one.name, one.start_us, one.end_us) for one in origin.movements),
     )
+
+
+def _span(one: Label, label: int) -> GestureSpan:
+    return GestureSpan(label, one.start_us, one.end_us, "" if one.name in GESTURES else one.name)
 
 
 def _shape(sizes: tuple[int, ...]) -> str:

@@ -1,14 +1,17 @@
 """Truths about `spikecut label`: what is marked while it plays is what the other commands read."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from spikecut.models.files.opening import locate
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.results import Item
-from spikecut.sources.datasets.gesture_labels import labels_beside, read_labels
+from spikecut.sources.datasets.gesture_labels import Movement, labels_beside, read_labels, text_of
 from spikecut.sources.formats.open import open_recording
 from spikecut.sources.live.bin_file import MAGIC
 from spikecut.sources.live.controls import KEYS
@@ -86,6 +89,29 @@ def test_own_classes_are_cut_by_their_names(
     assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["knock", "my wave"]
     assert main(words) == 2, "the label file is there"
     assert "--overwrite" in capsys.readouterr().err
+
+
+def test_own_classes_are_right_answers_of_a_network_that_knows_them(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Named by the label file, not by their number: a class of a user's own stands there as a name."""
+    weights = locate("gestures")
+    card = json.loads(weights.with_suffix(".json").read_text())
+    card["classes"][3] = "knock"
+    (tmp_path / "mine.json").write_text(json.dumps(card))
+    shutil.copy(weights, tmp_path / "mine.safetensors")
+    first_us = next(iter(open_recording(session))).start_us
+    rows = [(first_us, first_us + 3_500_000, "knock"), (first_us + 3_600_000, first_us + 7 * SECOND, "sits down")]
+    movements = [Movement(kind, start_us, end_us) for start_us, end_us, kind in rows]
+    labels_beside(session).write_text(text_of((), movements))
+    words = ["run", str(session), "--model", str(tmp_path / "mine.safetensors"), "--cutoff", "none", "--json"]
+    assert main(words) == 0
+    *decisions, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (last["summary"]["right"], last["summary"]["missed"]) == (1, 0)
+    assert [one["outcome"] for one in decisions if one.get("label") == "knock"] == ["right"]
+    labels_beside(session).write_text("a table of something else\n")
+    assert main(words) == 0, "what is no label file is none of a network that knows other classes"
+    assert "nothing is scored by it" in capsys.readouterr().err
 
 
 def test_an_interrupted_recording_keeps_its_marks(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
