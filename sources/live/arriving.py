@@ -12,9 +12,9 @@ _SPAN_S = 60.0
 class Arrivals:
     """The schedule of a stream that keeps its own pace.
 
-    A bin is due as long after its end as the quickest bin of the last one to two minutes came: what delays bins, on the
-    way or in this program, shows as lag. Two clocks that drift apart do not show, nor does a stream that comes faster
-    than its clock, such as a recording from a pipe.
+    A bin is due as long after its end as the quickest bin of the last one to two minutes came: what delays bins in this
+    program shows as lag. Two clocks that drift apart do not show, nor does a stream that comes faster than its clock,
+    such as a recording from a pipe, and where the source had nothing to give, `Player` says so.
 
     >>> import numpy as np
     >>> pixels = np.zeros((2, 1, 1), np.uint8)

@@ -5,6 +5,7 @@ What is played depends on where one seeks and never on the pace: a faster or slo
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from math import inf
 
 from spikecut.pipeline.events import Frame
 from spikecut.sources.live.arriving import Arrivals
@@ -42,7 +43,8 @@ class Player:
 
     A new round or a jump begins a new segment, at which a network starts from rest. `position_us` is the place in the
     recording, `skipped_us` the length of the `n_gaps` gaps that took no time. `idle` is called while the player waits.
-    With `arrivals`, and no speed, bins of a live stream are handed on as they come.
+    With `arrivals`, and no speed, bins of a live stream are handed on as they come. A bin is not due before
+    `empty_until_s`: until then the source had nothing to give.
     """
 
     read: Callable[[int], Iterable[Frame]]
@@ -51,6 +53,7 @@ class Player:
     loops: bool = False
     idle: Callable[[], None] = lambda: None
     arrivals: Arrivals | None = None
+    empty_until_s: Callable[[], float] = lambda: -inf
     position_us: int = 0
     skipped_us: int = 0
     n_gaps: int = 0
@@ -106,8 +109,10 @@ class Player:
 
     def _due_s(self, frame: Frame, schedule: Schedule | None) -> float | None:
         if schedule is not None:
-            return schedule.due_s(frame.end_us)
-        return None if self.arrivals is None else self.arrivals.due_s(frame, self.clock.now_s())
+            return max(self.empty_until_s(), schedule.due_s(frame.end_us))
+        if self.arrivals is not None:
+            return max(self.empty_until_s(), self.arrivals.due_s(frame, self.clock.now_s()))
+        return None
 
     def _waited(self, frame: Frame, schedule: Schedule | None) -> Schedule | None:
         """Returns when the end of a bin is due, or when a key ends the waiting, with the schedule from then on."""

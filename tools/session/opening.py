@@ -30,6 +30,7 @@ from spikecut.sources.formats.open import open_expecting
 from spikecut.sources.live.controls import Controls
 from spikecut.sources.live.inputs import live_input, word_of
 from spikecut.sources.live.inputs.base import LiveInput, LiveSource
+from spikecut.sources.live.inputs.waiting import Waiting
 from spikecut.sources.live.pacing import parse_speed
 from spikecut.tools.cutoff_lookup import find_cutoff, rejecting_for, warn_of_fits
 from spikecut.tools.frame_streams import named_binner, say_fits, usual_network
@@ -65,7 +66,7 @@ class OpenStream:
 
     `truth` is the label that its folder names, `spans` are the labelled gestures of a session, each None if unknown.
     `movements` are labelled, too, but no gestures. `fit` says how another sensor is shown to the network, empty for its
-    own. A `live` source is read once, from its beginning.
+    own. A `live` source is read once, from its beginning; `waiting` knows when it had nothing to give.
     """
 
     path: Path
@@ -78,6 +79,7 @@ class OpenStream:
     fit: str = ""
     movements: tuple[Movement, ...] = ()
     live: LiveSource | None = None
+    waiting: Waiting | None = None
 
     @property
     def name(self) -> str:

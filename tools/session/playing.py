@@ -17,6 +17,7 @@ from spikecut.sources.datasets.labelled_events import LabelledEvents, empty_sent
 from spikecut.sources.live.arriving import Arrivals
 from spikecut.sources.live.bin_file import BinWriter, is_bin_file
 from spikecut.sources.live.bin_queue import BinQueue, feeding, taken
+from spikecut.sources.live.inputs.waiting import Waiting
 from spikecut.sources.live.pacing import Clock, Lag
 from spikecut.sources.live.playing import Bin, Player
 from spikecut.tools.reading_options import read_options
@@ -62,8 +63,9 @@ class Playing:
         is_whole = read_options(options).is_whole and not is_bin_file(stream.path)  # what was kept may be a part
         self.labelled = LabelledEvents((stream.spans or ()) if is_whole else ())
         self.queue = BinQueue(options.queue, options.when_full)
-        arrivals = None if stream.live is None else Arrivals()
-        self.player = Player(self._read, clock, self.controls, options.loop, arrivals=arrivals)
+        self.player = Player(self._read, clock, self.controls, options.loop)
+        if stream.waiting is not None:
+            self._wait_with(stream.waiting)
         self.drift = DriftWatch.of(stream.network.fitted)
         self.output = output
         self.report = Report(stream, self.tally, output, as_json=options.json)
@@ -121,6 +123,12 @@ class Playing:
         if self.queue.n_dropped:
             words.append(f"{self.queue.n_dropped} bins dropped")
         return "  ".join(words)
+
+    def _wait_with(self, waiting: Waiting) -> None:
+        """Time in which a live source gave nothing is no lag; the silence that was chosen for its end is no stall."""
+        self.player.arrivals, self.player.empty_until_s = Arrivals(), lambda: waiting.empty_s
+        if waiting.silence_s is not None:
+            self.source.excused = lambda: waiting.was_silent
 
     def _watched(self, views: Sequence[View]) -> BaseException | None:
         """Plays, prints and shows; returns what ended it before the stream did: the viewer, a signal, a broken pipe."""

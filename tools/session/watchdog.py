@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,10 +18,14 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Lane:
-    """What one thread is doing, and since when; the stage None is waiting for what is not due yet."""
+    """What one thread is doing, and since when; the stage None is waiting for what is not due yet.
+
+    Where a long stage may turn out to be no stall, `excused` says so once it is over; it is named only then.
+    """
 
     stage: str | None = None
     since_s: float = 0.0
+    excused: Callable[[], bool] | None = None
 
     def enter(self, stage: str | None) -> None:
         """The thread goes on to another stage."""
@@ -41,19 +45,44 @@ class Lane:
         return 0.0 if self.stage is None else time.monotonic() - self.since_s
 
 
+@dataclass(slots=True)
+class _Watched:
+    """What was printed about a lane."""
+
+    lane: Lane
+    limit_s: float
+    noted_s: float = -1.0  # since when the last long stage had lasted
+    unnamed: str | None = None
+
+    def look(self) -> None:
+        """Names the stage if it takes long, or the one that took long and is over now."""
+        lane, stage, since_s = self.lane, self.lane.stage, self.lane.since_s
+        if self.unnamed is not None and since_s != self.noted_s:
+            if lane.excused is None or not lane.excused():
+                self._name(self.unnamed)
+            self.unnamed = None
+        if stage is None or since_s == self.noted_s or lane.stalled_s() <= self.limit_s:
+            return
+        self.noted_s = since_s
+        if lane.excused is None:
+            self._name(stage)
+        else:
+            self.unnamed = stage
+
+    def _name(self, stage: str) -> None:
+        print(printable(f"note: {stage} has taken more than {self.limit_s:g} s"), file=sys.stderr, flush=True)
+
+
 @contextmanager
 def watching(lanes: Sequence[Lane], limit_s: float = STALLED_S) -> Iterator[None]:
     """While it lasts, a note on stderr names each stage that takes longer than `limit_s`, once."""
     ended = threading.Event()
 
     def watch() -> None:
-        noted = [-1.0] * len(lanes)
+        watched = [_Watched(lane, limit_s) for lane in lanes]
         while not ended.wait(min(_LOOK_S, limit_s / 4)):
-            for place, lane in enumerate(lanes):
-                stage, since_s = lane.stage, lane.since_s
-                if lane.stalled_s() > limit_s and stage is not None and noted[place] != since_s:
-                    noted[place] = since_s
-                    print(printable(f"note: {stage} has taken more than {limit_s:g} s"), file=sys.stderr, flush=True)
+            for one in watched:
+                one.look()
 
     thread = threading.Thread(target=watch, name="watchdog", daemon=True)
     thread.start()

@@ -67,11 +67,13 @@ def open_stdin(wanted: Wanted) -> ByteSource:
     waiting = wanted.waiting
 
     def take(n: int) -> bytes:
-        while waiting.goes_on():
-            if select.select([number], [], [], POLL_S)[0]:
-                waiting.came()
-                return os.read(number, n)
-        return b""
+        poll_s = 0.0
+        while not select.select([number], [], [], poll_s)[0]:
+            if not waiting.goes_on():
+                return b""
+            poll_s = POLL_S
+        waiting.came()
+        return b"" if waiting.stopped() else os.read(number, n)
 
     incoming, row = _begun(Incoming.of("-", take), wanted)
     if row.streams:

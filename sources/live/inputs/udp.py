@@ -42,13 +42,13 @@ class Receiver:
     counts: Counts = field(default_factory=Counts)
 
     def __iter__(self) -> Iterator[bytes | None]:
-        self.receiver.settimeout(_POLL_S)
         while True:
-            try:
-                data = self.receiver.recv(_MOST_BYTES)
-            except (TimeoutError, OSError):  # closed by the other thread, too
+            data = self._received(0.0)
+            if data is None:
                 if not self.waiting.goes_on():
                     return
+                data = self._received(_POLL_S)
+            if data is None:
                 yield None
                 continue
             self.waiting.came()
@@ -56,6 +56,14 @@ class Receiver:
             yield data
             if self.waiting.stopped():
                 return
+
+    def _received(self, timeout_s: float) -> bytes | None:
+        """A datagram, if one is there or comes within that time."""
+        try:
+            self.receiver.settimeout(timeout_s)
+            return self.receiver.recv(_MOST_BYTES)
+        except OSError:  # none came, or the other thread has closed the socket
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,15 @@
 """Truths about the schedule of a stream that keeps its own pace: delays show as lag, drifting clocks do not."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spikecut.pipeline.events import Frame
 from spikecut.sources.live.arriving import Arrivals
 from spikecut.sources.live.controls import Controls
+from spikecut.sources.live.inputs.waiting import Waiting
 from spikecut.sources.live.playing import Player
 
 from fakes import FakeClock, frames
@@ -61,3 +65,32 @@ def test_a_live_stream_is_handed_on_as_it_comes_and_can_only_be_left() -> None:
     assert clock.slept == []
     assert controls.press("q")
     assert controls.stopped
+
+
+@pytest.mark.parametrize("speed", [None, 1.0])
+@given(st.lists(st.sampled_from([0.0, 0.005, 0.7, 3.0]), min_size=1, max_size=30), st.data())
+def test_time_in_which_the_source_had_nothing_is_no_lag_and_time_of_the_loop_is(
+    speed: float | None, pauses_s: list[float], data: st.DataObject
+) -> None:
+    """Bins that come late, bursts and silence at the end; then a loop that takes 0.5 s for one of them."""
+    clock = FakeClock()
+    waiting = Waiting(clock, silence_s=2.0)
+
+    def source(start_us: int) -> Iterator[Frame]:
+        for frame, pause_s in zip(bins(len(pauses_s) + 1), [*pauses_s, 5.0], strict=True):
+            ready_s = clock.time_s + pause_s
+            while clock.time_s < ready_s and waiting.goes_on():
+                clock.time_s += 0.005
+            waiting.came()
+            yield frame
+
+    controls = Controls(speed, live=True)
+    player = Player(source, clock, controls, arrivals=Arrivals(), empty_until_s=lambda: waiting.empty_s)
+    slow, lags = data.draw(st.integers(0, len(pauses_s))), list[float]()
+    for k, one in enumerate(player):
+        clock.time_s += 0.5 if k == slow else 0.0
+        assert one.due_s is not None
+        lags.append(clock.time_s - one.due_s)
+    assert all(-1e-9 < lag < 1e-9 for lag in lags[:slow])
+    assert lags[slow] == pytest.approx(0.5)
+    assert all(-1e-9 < lag < 0.5 + 1e-9 for lag in lags[slow + 1 :])

@@ -3,15 +3,21 @@
 import json
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from spikecut.sources.live.bin_queue import BinQueue
+from spikecut.sources.live.pacing import Lag
+from spikecut.sources.live.playing import Bin
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
 from spikecut.tools.cli import main
+from spikecut.tools.commands.watch.run import Run
+from spikecut.tools.session.run import run_run
 
-from fakes import Stdin
+from fakes import FakeClock, Stdin
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +79,38 @@ def test_a_file_is_followed_until_nothing_comes_and_scored_against_its_labels(
 ) -> None:
     summary = printed(["run", str(session), "--follow", "--idle-timeout", "0.1"], capsys)[-1]["summary"]
     assert (summary["right"], summary["missed"]) == (2, 0)
+
+
+@pytest.mark.parametrize("speed", ["max", "40"])
+def test_the_silence_that_ends_a_run_is_no_lag(
+    speed: str, session: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last bin is open until nothing has come for two seconds, which pass for the source alone."""
+    n_put, n_dealt_with = [0], [0]
+    put, add = BinQueue.put, Lag.add
+
+    def counted_put(queue: BinQueue, one: Bin) -> bool:
+        n_put[0] += 1
+        return put(queue, one)
+
+    def counted_add(lag: Lag, behind_ms: float) -> None:
+        add(lag, behind_ms)
+        n_dealt_with[0] += 1
+
+    class Patient(FakeClock):
+        def sleep_s(self, seconds: float) -> None:
+            while n_dealt_with[0] < n_put[0]:
+                time.sleep(0.0005)
+            super().sleep_s(seconds)
+
+    monkeypatch.setattr(BinQueue, "put", counted_put)
+    monkeypatch.setattr(Lag, "add", counted_add)
+    options = Run(session, "gestures", follow=True, idle_timeout=2.0, speed=speed, json=True, window="off")
+    clock = Patient()
+    assert run_run(options, clock=clock) == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])["summary"]
+    assert summary["timing"]["lag_ms"]["max"] < 1e-3
+    assert clock.time_s >= 102.0
 
 
 @pytest.mark.parametrize(

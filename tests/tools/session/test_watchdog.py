@@ -38,3 +38,18 @@ def test_the_stages_of_a_stream_are_reading_and_handling() -> None:
         stages.append(lane.stage)
     assert stages == ["reading", "the network"] * 2
     assert lane.stage is None
+
+
+@pytest.mark.parametrize("is_excused", [False, True])
+def test_a_wait_that_may_be_the_end_is_named_once_it_was_none(
+    is_excused: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lane = Lane(excused=lambda: is_excused)
+    with watching((lane,), limit_s=0.05):
+        lane.enter("waiting for datagrams")
+        time.sleep(0.2)
+        assert capsys.readouterr().err == ""
+        lane.enter(None)
+        time.sleep(0.2)
+    note = "note: waiting for datagrams has taken more than 0.05 s\n"
+    assert capsys.readouterr().err == ("" if is_excused else note)
