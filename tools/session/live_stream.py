@@ -1,7 +1,7 @@
 """Opens a live source for `spikecut run`: what comes once, at its own time."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from spikecut.pipeline.errors import ConfigError, printable
 from spikecut.sources.datasets.gesture_labels import GESTURES
 from spikecut.sources.formats.base import Recording
-from spikecut.sources.live.controls import Controls
 from spikecut.sources.live.inputs import SOURCES, live_input, word_of
 from spikecut.sources.live.inputs.base import Wanted
 from spikecut.sources.live.inputs.waiting import Waiting
@@ -27,26 +26,28 @@ def check_live(options: "Run") -> None:
     Raises:
         ConfigError: naming the flag.
     """
-    row = live_input(options.file, follow=options.follow)
-    if options.more and (
-        live := [one for one in (options.file, *options.more) if live_input(one, follow=options.follow)]
-    ):
-        raise ConfigError(
-            f"{word_of(live[0])} beside others: several streams are recordings; a live source is watched alone",
-            hint="one command for each live source",
-        )
-    if row is not None and options.loop:
+    files = (options.file, *options.more)
+    rows = {word_of(file): row for file in files if (row := live_input(file, follow=options.follow)) is not None}
+    for row in rows.values() if options.loop else ():
         raise ConfigError(f"--loop: {row.name} comes only once", hint="leave --loop out")
+    for word, row in rows.items():
+        if row.once and sum(word_of(file) == word for file in files) > 1:
+            raise ConfigError(f"{word} twice: {row.name} can be read once", hint="name it once")
     given = {"--format": options.format, "--idle-timeout": options.idle_timeout}
     for flag, value in given.items():
-        if row is None and value is not None:
+        if not rows and value is not None:
             forms = ", ".join(one.form for one in SOURCES.values())
             raise ConfigError(f"{flag} {value}: {options.file} is no live source", hint=f"live sources: {forms}")
 
 
+def is_live(options: "Run") -> bool:
+    """Whether the file of the options is a live source, which may have to be waited for."""
+    return live_input(options.file, follow=options.follow) is not None
+
+
 @contextmanager
 def open_live(
-    options: "Run", network: OpenNetwork, controls: Controls, clock: Clock, max_gap_us: int | None
+    options: "Run", network: OpenNetwork, stopped: Callable[[], bool], clock: Clock, max_gap_us: int | None
 ) -> Iterator[OpenStream]:
     """The stream of a live source, for a network, while it lasts. It is waited for until its sensor is known.
 
@@ -57,7 +58,7 @@ def open_live(
     row = live_input(options.file, follow=options.follow)
     assert row is not None
     reading = read_options(options)
-    waiting = Waiting(clock, lambda: controls.stopped, options.idle_timeout)
+    waiting = Waiting(clock, stopped, options.idle_timeout)
     if row.own_pace:
         print(printable(f"waiting for {row.name}: {word_of(options.file)}"), file=sys.stderr, flush=True)
     live = row.open(Wanted(word_of(options.file), reading, network.card.sensor, waiting, options.format))

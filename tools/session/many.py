@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +17,20 @@ from numpy import ndarray
 
 from spikecut.pipeline.errors import ConfigError, SpikecutError
 from spikecut.pipeline.protocols import SteppedModel
+from spikecut.sources.live.controls import KEYS
+from spikecut.sources.live.inputs import live_input, word_of
 from spikecut.sources.live.pacing import Clock
+from spikecut.tools.session.live_stream import is_live
 from spikecut.tools.session.output import Output
 from spikecut.tools.session.playing import Playing
-from spikecut.tools.session.signals import between_items
+from spikecut.tools.session.signals import End, between_items
 from spikecut.tools.session.terminal_keys import terminal_keys
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.watch.run import Run
     from spikecut.tools.session.opening import OpenNetwork
 
-Opened = Callable[["Run", "OpenNetwork", Clock, Output, Callable[[], None]], AbstractContextManager[Playing]]
+Opened = Callable[["Run", "OpenNetwork", Clock, Output, End], AbstractContextManager[Playing]]
 _LOOK_S = 0.05  # how often signals are looked after
 
 
@@ -55,34 +59,45 @@ class OneAtATime:
 
 
 @dataclass(slots=True)
-class _End:
-    """What ends all streams before they do: a signal, or a closed pipe."""
+class _Stream:
+    """One stream; it is opened where it `is_live` in its own thread, as it may have to be waited for."""
 
-    reason: BaseException | None = None
+    name: str
+    is_live: bool
+    open: Callable[[], AbstractContextManager[Playing]]
+    playing: Playing | None = None
 
-    def check(self) -> None:
-        """Raises it, in the thread of a stream.
-
-        Raises:
-            BaseException: of the kind that came.
-        """
-        if self.reason is not None:
-            raise type(self.reason)(*self.reason.args)
+    def run(self, end: End) -> int:
+        """Plays it to its end; returns its exit code."""
+        if self.playing is not None:
+            return self.playing.run()
+        with ExitStack() as stack:
+            try:
+                self.playing = stack.enter_context(self.open())
+            except SpikecutError:
+                if end.quit:  # while it was waited for
+                    return 0
+                raise
+            return self.playing.run()
 
 
 @dataclass(frozen=True, slots=True)
 class _AllControls:
-    """The keys of the terminal steer all streams."""
+    """The keys of the terminal steer all streams; `q` also ends the waiting for those that have not begun."""
 
-    streams: Sequence[Playing]
+    streams: Sequence[_Stream]
+    end: End
 
     @property
     def keys(self) -> dict[str, str]:
-        return {key: what for one in self.streams for key, what in one.controls.keys.items()}
+        playing = (one.playing for one in self.streams if one.playing is not None)
+        return {key: what for one in playing for key, what in one.controls.keys.items()} or {"q": KEYS["q"]}
 
     def press(self, key: str) -> bool:
-        known = [one.controls.press(key) for one in self.streams]
-        return any(known)
+        known = [one.playing.controls.press(key) for one in self.streams if one.playing is not None]
+        if key.lower() == "q":
+            self.end.quit = True
+        return any(known) or self.end.quit
 
 
 def play_many(options: "Run", network: "OpenNetwork", clock: Clock, opened: Opened) -> int:
@@ -92,34 +107,36 @@ def play_many(options: "Run", network: "OpenNetwork", clock: Clock, opened: Open
         SpikecutError: if a stream cannot be opened, or every stream failed: the error of the first one.
         KeyboardInterrupt, BrokenPipeError: as they came, after each stream has printed its score so far.
     """
-    files, end = (options.file, *options.more), _End()
+    files, end = (options.file, *options.more), End()
     shared = replace(network, stepper=OneAtATime(network.stepper))
     names = names_of(files)
     runs = [_of_one(options, file, part) for file, part in zip(files, parts_of(names), strict=True)]
     for one in runs:
         one.refuse_early()
+    streams = [
+        _Stream(name, is_live(one), partial(opened, one, shared, clock, Output(name), end))
+        for one, name in zip(runs, names, strict=True)
+    ]
     with ExitStack() as stack:
-        streams = [
-            stack.enter_context(opened(one, shared, clock, Output(name), end.check))
-            for one, name in zip(runs, names, strict=True)
-        ]
-        return _code(_played(streams, names, end), names)
+        for stream in streams:
+            stream.playing = None if stream.is_live else stack.enter_context(stream.open())
+        return _code(_played(streams, end), names)
 
 
-def _played(streams: Sequence[Playing], names: Sequence[str], end: "_End") -> list[int | BaseException]:
+def _played(streams: Sequence[_Stream], end: End) -> list[int | BaseException]:
     """Plays each in its thread, to the end of all; their exit codes, or what they raised."""
     results: list[int | BaseException] = [0] * len(streams)
 
     def play(at: int) -> None:
         try:
-            results[at] = streams[at].run()
+            results[at] = streams[at].run(end)
         except BaseException as error:  # whatever it is, the others go on, and this one is looked at later
             results[at] = error
             if isinstance(error, BrokenPipeError):
                 end.reason = error
 
-    threads = [threading.Thread(target=play, args=(at,), name=names[at], daemon=True) for at in range(len(streams))]
-    with between_items() as act, terminal_keys(_AllControls(streams)):
+    threads = [threading.Thread(target=play, args=(at,), name=one.name, daemon=True) for at, one in enumerate(streams)]
+    with between_items() as act, terminal_keys(_AllControls(streams, end)):
         for thread in threads:
             thread.start()
         try:
@@ -137,16 +154,17 @@ def _played(streams: Sequence[Playing], names: Sequence[str], end: "_End") -> li
 
 def names_of(files: Sequence[Path]) -> list[str]:
     """A name for each stream: that of its file, its whole path where two files have one name, and a number, too, where
-    one file is given twice.
+    one file is given twice. A live source has its word.
 
-    >>> names_of([Path("a/x.es"), Path("y.es"), Path("b/x.es"), Path("y.es")])
-    ['a/x.es', 'y.es', 'b/x.es', 'y.es #2']
+    >>> names_of([Path("a/x.es"), Path("y.es"), Path("b/x.es"), Path("y.es"), Path("udp://127.0.0.1:3333")])
+    ['a/x.es', 'y.es', 'b/x.es', 'y.es #2', 'udp://127.0.0.1:3333']
     """
     alike = Counter(path.name for path in set(files))
     names, given = [], Counter[Path]()
     for path in files:
         given[path] += 1
-        name = path.name if alike[path.name] == 1 else str(path)
+        is_file = live_input(path, follow=False) is None
+        name = word_of(path) if not is_file else path.name if alike[path.name] == 1 else str(path)
         names.append(name if given[path] == 1 else f"{name} #{given[path]}")
     return names
 
@@ -154,13 +172,14 @@ def names_of(files: Sequence[Path]) -> list[str]:
 def parts_of(names: Sequence[str]) -> list[str]:
     """What the outputs of each stream have in their names; a number makes those different that would be alike.
 
-    >>> parts_of(["x.aedat", "x.es", "a/y.es", "y.es #2", "..."])
-    ['x', 'x-2', 'a-y', 'y-2', 'stream']
+    >>> parts_of(["x.aedat", "x.es", "a/y.es", "y.es #2", "...", "udp://127.0.0.1:3333", "-"])
+    ['x', 'x-2', 'a-y', 'y-2', 'stream', 'udp---127-0-0-1-3333', 'stream-2']
     """
     parts, taken = list[str](), set[str]()
     for name in names:
         path, number, again = name.partition(" #")
-        stem = str(Path(path).with_suffix("")) + number + again
+        is_file = live_input(Path(path), follow=False) is None
+        stem = (str(Path(path).with_suffix("")) if is_file else path) + number + again
         part = "".join(one if one.isalnum() or one in "_" else "-" for one in stem.replace(" #", "-")).strip("-")
         part = one = part or "stream"
         count = 1

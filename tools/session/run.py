@@ -2,13 +2,16 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.sources.datasets.base import INPUTS
 from spikecut.sources.live.bin_file import is_bin_file
+from spikecut.sources.live.inputs import live_input
 from spikecut.sources.live.pacing import Clock, WallClock
 from spikecut.tools.cutoff_lookup import level_for
 from spikecut.tools.frame_streams import usual_network
@@ -17,6 +20,7 @@ from spikecut.tools.rejection_rates import level_object, rates_text
 from spikecut.tools.session.live_stream import check_live, open_live
 from spikecut.tools.session.many import play_many
 from spikecut.tools.session.opening import (
+    STREAMS,
     OpenNetwork,
     open_network,
     open_stream,
@@ -26,6 +30,7 @@ from spikecut.tools.session.output import Output
 from spikecut.tools.session.playing import Playing
 from spikecut.tools.session.recorded import open_recorded
 from spikecut.tools.session.run_image import run_picture
+from spikecut.tools.session.signals import End
 from spikecut.tools.views.base import ViewOptions
 
 if TYPE_CHECKING:
@@ -55,7 +60,8 @@ def run_run(options: "Run", *, clock: Clock | None = None) -> int:
                 hint="spikecut why draws",
             )
         return run_picture(options.file, network, as_json=options.json)
-    if options.when_full != "block" and not shown.controls.is_paced:
+    paced = [shown, *(view_options(replace(options, file=file)) for file in options.more)]
+    if options.when_full != "block" and not any(one.controls.is_paced for one in paced):
         raise ConfigError(
             f"--when-full {options.when_full} without a pace: nothing is ever late at --speed max",
             hint="--speed 1, or spikecut live",
@@ -73,14 +79,17 @@ def _shows_motion(shown: ViewOptions) -> bool:
 
 
 @contextmanager
-def _opened(
-    options: "Run", network: OpenNetwork, clock: Clock, output: Output, interrupted: Callable[[], None] | None
-) -> Iterator[Playing]:
+def _opened(options: "Run", network: OpenNetwork, clock: Clock, output: Output, end: End | None) -> Iterator[Playing]:
     """One recording or live source before a network, ready to play."""
     max_gap_us = None if options.max_gap is None else round(options.max_gap * 1e6)
     reading, shown = read_options(options), view_options(options)
+    interrupted = None if end is None else end.check
     if shown.controls.live:
-        with open_live(options, network, shown.controls, clock, max_gap_us) as live:
+
+        def stopped() -> bool:
+            return shown.controls.stopped or bool(end)
+
+        with open_live(options, network, stopped, clock, max_gap_us) as live:
             yield Playing(live, options, shown, clock, output, interrupted)
         return
     if is_bin_file(options.file):
@@ -101,6 +110,12 @@ def say_level(options: "Run", network: OpenNetwork) -> None:
         print(rates_text(*level), file=sys.stderr)
 
 
+def _usual(options: "Run", file: Path) -> str:
+    """The network for a recording; that for streams where the file is a live source."""
+    is_file = live_input(file, follow=options.follow) is None
+    return usual_network(file, read_options(options)) if is_file else STREAMS
+
+
 def _check_same_network(options: "Run") -> None:
     """Refuses several recordings that are not for one network, where none is given.
 
@@ -109,9 +124,9 @@ def _check_same_network(options: "Run") -> None:
     """
     if options.model is not None or not options.more:
         return
-    first = usual_network(options.file, read_options(options))
+    first = _usual(options, options.file)
     for path in options.more:
-        if (other := usual_network(path, read_options(options))) != first:
+        if (other := _usual(options, path)) != first:
             raise ConfigError(
                 f"{options.file} is for the network {first!r}, {path} for {other!r}; several streams share one",
                 hint="--model says which",

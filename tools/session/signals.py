@@ -5,10 +5,31 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 _SAME_S = 0.5  # `timeout` sends a signal to the process and to its group: that is one
+
+
+@dataclass(slots=True)
+class End:
+    """What ends several streams before they do: a signal, a closed pipe, or `q`."""
+
+    reason: BaseException | None = None
+    quit: bool = False
+
+    def __bool__(self) -> bool:
+        return self.quit or self.reason is not None
+
+    def check(self) -> None:
+        """Raises the reason, in the thread of a stream.
+
+        Raises:
+            BaseException: of the kind that came.
+        """
+        if self.reason is not None:
+            raise type(self.reason)(*self.reason.args)
 
 
 @contextmanager

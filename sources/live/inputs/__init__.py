@@ -19,6 +19,7 @@ SOURCES = {
         "FILE --follow",
         lambda word: False,
         "spikecut.sources.live.inputs.bytes_in:open_growing",
+        once=False,
     ),
     "udp": LiveInput(
         "datagrams",
@@ -39,6 +40,7 @@ SOURCES = {
         "drawn:gestures",
         lambda word: word.startswith("drawn:"),
         "spikecut.sources.simulation.live_drawings:open_drawn",
+        once=False,
     ),
 }
 

@@ -58,7 +58,7 @@ class LiveInput:
 
     `name` and `form`, how it is written on a command line, are for people. `opener` is `module:function` for a function
     `Wanted` -> `LiveSource`; the module is imported when it is used. A source with `own_pace` sends in real time: it is
-    taken as it comes, and `--speed` cannot change it.
+    taken as it comes, and `--speed` cannot change it. Of one that is there `once`, two streams cannot be opened.
     """
 
     name: str
@@ -66,6 +66,7 @@ class LiveInput:
     recognise: Callable[[str], bool]
     opener: str
     own_pace: bool = False
+    once: bool = True
 
     def open(self, wanted: Wanted) -> LiveSource:
         """The open source.

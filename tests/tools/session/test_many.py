@@ -11,9 +11,14 @@ from typing import Any
 import pytest
 import torch
 
+from spikecut.sources import open_recording
 from spikecut.sources.live.bin_file import BinFile
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
 from spikecut.tools.cli import main
+
+from udp_pair import Pair, pair
+
+__all__ = ["pair"]
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +132,62 @@ def test_files_that_would_have_one_name_are_numbered(
     assert "--overwrite" in capsys.readouterr().err, "the names that are written are looked at, before anything plays"
 
 
-@pytest.mark.parametrize("words", [["-"], ["udp://127.0.0.1:3410", "--loop"], ["--follow"]])
-def test_a_live_source_is_watched_alone(
-    words: list[str], sessions: list[Path], capsys: pytest.CaptureFixture[str]
+def test_live_sources_play_beside_recordings(
+    sessions: list[Path], capsys: pytest.CaptureFixture[str], pair: Pair
 ) -> None:
-    assert main(["run", *map(str, sessions), *words]) == 2
-    assert "a live source is watched alone" in capsys.readouterr().err
+    """Each as alone: datagrams are waited for while the others play, and end by their own last one."""
+    alone = {}
+    for path in sessions:
+        assert main(["run", str(path), "--json"]) == 0
+        alone[path.name] = [line for line in lines_of(capsys.readouterr().out) if "label" in line]
+    address = "udp://127.0.0.1:0"
+    recording = open_recording(sessions[1])
+    thread = pair.sends(recording, recording.sensor)
+    assert main(["run", str(sessions[0]), address, "--json"]) == 0
+    thread.join(timeout=60)
+    together: dict[str, list[dict[str, Any]]] = {sessions[0].name: [], address: []}
+    for line in lines_of(capsys.readouterr().out):
+        if "label" in line:
+            together[line.pop("stream")].append(line)
+    assert together[sessions[0].name] == alone[sessions[0].name]
+    labels = [[line["label"] for line in lines] for lines in (together[address], alone[sessions[1].name])]
+    assert labels[0] == labels[1] != []
+
+
+def test_one_that_never_begins_ends_by_its_silence_and_the_others_are_whole(
+    sessions: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = "udp://127.0.0.1:0"
+    assert main(["run", address, str(sessions[0]), "--json", "--model", "gestures", "--idle-timeout", "0.3"]) == 3
+    out, err = capsys.readouterr()
+    assert {line["stream"] for line in lines_of(out)} == {sessions[0].name}
+    assert f"{address}: error: " in err
+    assert "no datagram came" in err
+
+
+def test_a_source_that_can_be_read_once_is_not_given_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "-", "-"]) == 2
+    assert "standard input can be read once" in capsys.readouterr().err
+    assert main(["run", "udp://127.0.0.1:3333", "drawn:gestures", "--speed", "3"]) == 2
+    assert "their own pace" in capsys.readouterr().err
+    assert main(["run", "drawn:gestures", "drawn:gestures", "--loop"]) == 2
+    assert "--loop" in capsys.readouterr().err
+
+
+def test_a_signal_ends_those_that_are_still_waited_for(sessions: list[Path]) -> None:
+    address = "udp://127.0.0.1:0"
+    words = ("run", str(sessions[0]), address, "drawn:gestures", "--speed", "1", "--json")
+    run = subprocess.Popen(
+        [sys.executable, "-m", "spikecut", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert run.stdout is not None
+    assert run.stdout.readline()
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 130, err
+    assert "Traceback" not in err
+    assert "drawn:gestures" in {line["stream"] for line in lines_of(out) if "summary" in line}

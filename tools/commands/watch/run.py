@@ -101,8 +101,8 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     more: Annotated[
         tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="FILE ...", help_behavior_hint="")
     ] = ()
-    """More recordings: all play at the same time, on one network. Each line names its stream, JSON has `stream`, --save
-    and --record write one file a stream (out.NAME.mp4), and --once ends each alone."""
+    """More recordings and live sources: all play at the same time, on one network. Each line names its stream, JSON has
+    `stream`, --save and --record write one file a stream (out.NAME.mp4), and --once ends each alone."""
 
     @classmethod
     def more_help(cls) -> str:
