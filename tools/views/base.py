@@ -104,7 +104,8 @@ class ViewOptions:
     `named` are the views of `--view NAME` or `--view NAME=TARGET`, with their target or None. `window` None is
     automatic. `web`, or an address HOST:PORT in `listen`, wants a web page. `controls` take the keys that a view
     listens to; their `speed` is None for as fast as possible. `status` gives the state of playing in a few words.
-    `panes` are the parts of pictures that are shown, None for all, in the colours of a `palette`.
+    `panes` are the parts of pictures that are shown, None for all, in the colours of a `palette`; None is dark, and in
+    a web page what the browser prefers.
     """
 
     named: dict[str, Path | None] = field(default_factory=dict)
@@ -116,7 +117,7 @@ class ViewOptions:
     controls: Controls = field(default_factory=Controls)
     status: Callable[[], str] = str
     panes: tuple[str, ...] | None = None
-    palette: str = "dark"
+    palette: str | None = None
 
 
 class Wish(Enum):

@@ -90,7 +90,7 @@ def overlay_options(card: ModelCard, decider: CutoffDecider[Any], options: ViewO
     Raises:
         ConfigError: if the options name a pane that there is not.
     """
-    style = PALETTES["dark" if options is None else options.palette]
+    style = PALETTES["dark" if options is None or options.palette is None else options.palette]
     if options is not None and options.panes is not None:
         style = replace(style, panes=options.panes)
     levels: Float64[ndarray, " T"] | None = getattr(decider, "thresholds", None)

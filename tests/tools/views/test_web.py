@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +19,10 @@ from spikecut.pipeline.events import Frame
 from spikecut.pipeline.metrics.session_score import Outcome, Score
 from spikecut.pipeline.results import Decision, Item, Step, StopReason
 from spikecut.sources.live.controls import Controls
+from spikecut.tools.commands.watch.run import Run
+from spikecut.tools.session.opening import view_options
 from spikecut.tools.views.base import Closed, Summary, ViewOptions, Wish
+from spikecut.tools.views.palette import PALETTES
 from spikecut.tools.views.web import view as module
 from spikecut.tools.views.web.access import Access, Address
 from spikecut.tools.views.web.view import WEB, WebView
@@ -236,6 +240,17 @@ def test_without_the_extra_the_error_says_how_to_get_it(monkeypatch: pytest.Monk
     problem = module.web_problem()
     assert problem is not None
     assert problem.hint == "pip install 'spikecut[web]'"
+
+
+@pytest.mark.parametrize("palette", [None, "dark", "light"])
+def test_a_page_is_sent_the_palette_that_was_given_and_else_chooses_itself(palette: str | None) -> None:
+    """Other views are dark where none is given."""
+    card = SimpleNamespace(classes=NAMES, horizon=20, spec=SimpleNamespace(step_us=20_000))
+    options = view_options(Run(Path("a.bin"), web=True, palette=palette))  # type: ignore[arg-type]
+    view = WEB.make(card, None, options)  # type: ignore[arg-type]
+    assert isinstance(view, WebView)
+    assert view.beginning()["palette"] == palette
+    assert view.overlay.style == PALETTES[palette or "dark"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from jaxtyping import UInt8
+from numpy import ndarray
 
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.metrics.session_score import Outcome
@@ -80,6 +82,13 @@ def opened(tmp_path: Path) -> Iterator[Callable[[str], Tab]]:
     browser.wait()
 
 
+def picture(tab: Tab, scheme: str) -> UInt8[ndarray, "h w 3"]:
+    tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    tab.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    png = base64.b64decode(tab.call("Page.captureScreenshot", format="png")["data"])
+    return np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR))
+
+
 def step(k: int) -> Step:
     pixels = np.zeros((2, 64, 64), np.uint8)
     pixels[k % 2, 20:40, 10 : 20 + k] = 2
@@ -107,15 +116,24 @@ def test_chromium_shows_the_run_and_its_keys_steer_it(opened: Callable[[str], Ta
         tab.value("document.dispatchEvent(new KeyboardEvent('keydown', {key: ' '}))")
         tab.value("[...document.querySelectorAll('button')].find(one => one.textContent.includes('faster')).click()")
         waited(lambda: str(controls) == "paused, 2x")
-        pictures = dict[str, Any]()
-        for scheme in ("dark", "light"):
-            tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-            tab.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-            png = base64.b64decode(tab.call("Page.captureScreenshot", format="png")["data"])
-            pictures[scheme] = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+        pictures = {scheme: picture(tab, scheme) for scheme in ("dark", "light")}
         assert pictures["dark"].mean() < 80 < 180 < pictures["light"].mean()
         for image in pictures.values():
             assert len(np.unique(image.reshape(-1, 3), axis=0)) > 50, "hardly anything is drawn"
         assert tab.value("[...document.querySelectorAll('section')].every(one => !one.hidden)")
     tab.until("!document.getElementById('over').hidden")
     assert tab.value("document.getElementById('over').textContent") == "the run has ended"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
+@pytest.mark.parametrize("palette", ["dark", "light"])
+def test_chromium_shows_the_palette_that_is_given_whatever_it_prefers(
+    palette: str, opened: Callable[[str], Tab]
+) -> None:
+    with WebView(Address("127.0.0.1", 0), palette=palette, names=NAMES, horizon=20, step_us=20_000) as view:
+        tab = opened(view.url)
+        view.write(step(1))
+        tab.until("document.body.dataset.drawn > 0")
+        for scheme in ("dark", "light"):
+            assert (float(picture(tab, scheme).mean()) > 128) == (palette == "light")

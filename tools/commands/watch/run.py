@@ -80,8 +80,8 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     panes: Annotated[str | None, NoDefault] = None
     """What views show, separated by commas: picture, bars, evidence, timeline, answers, clock, operations.
     Default: all."""
-    palette: Literal["dark", "light"] = "dark"
-    """The colours of views; a web page has those that the browser prefers."""
+    palette: Annotated[Literal["dark", "light"] | None, NoDefault] = None
+    """The colours of views. Default: dark, and those that the browser prefers in a web page."""
     save: Annotated[Path | None, NoDefault] = None
     """Write an overlay video to this file: .mp4, .mkv, .avi, .webp or .gif."""
     record: Annotated[Path | None, NoDefault] = None

@@ -32,8 +32,8 @@ class Answer(NamedTuple):
     verdict: Outcome | None
 
 
-def beginning(overlay: Overlay, keys: Mapping[str, str] = KEYS) -> dict[str, Any]:
-    """What stays: names of the classes, the window, the thresholds, the keys, the panes."""
+def beginning(overlay: Overlay, keys: Mapping[str, str] = KEYS, palette: str | None = None) -> dict[str, Any]:
+    """What stays: names of the classes, the window, the thresholds, the keys, the panes, and the `palette` if given."""
     limits = overlay.thresholds
     return {
         "names": [printable(name) for name in overlay.names],
@@ -42,6 +42,7 @@ def beginning(overlay: Overlay, keys: Mapping[str, str] = KEYS) -> dict[str, Any
         "thresholds": None if limits is None else [_finite(limit) for limit in limits],
         "keys": dict(keys),
         "panes": overlay.style.panes,
+        "palette": palette,
     }
 
 

@@ -40,8 +40,8 @@ _LIMITS: Final[dict[str, Any]] = {"max_size": 64, "max_queue": 4, "open_timeout"
 class WebView(LiveView):
     """A `View` as a web page at an address; the keys of its page press `controls`.
 
-    `url` is the address of the page, with the port where 0 was given, and with its token. The other keywords are those
-    of `Overlay`.
+    `url` is the address of the page, with the port where 0 was given, and with its token. The page has the `palette`
+    that the browser prefers, if none is given. The other keywords are those of `Overlay`.
 
     Raises:
         EnvironmentProblem: from `with`, if websockets is missing or nothing can listen at the address.
@@ -52,10 +52,11 @@ class WebView(LiveView):
         address: Address,
         controls: Controls | None = None,
         status: Callable[[], str] | None = None,
+        palette: str | None = None,
         **drawing: Unpack[OverlayOptions],
     ) -> None:
         super().__init__(Overlay(**drawing))
-        self._controls = controls or Controls()
+        self._controls, self._palette = controls or Controls(), palette
         self._status = status or self._controls.__str__
         self._answers: deque[Answer] = deque(maxlen=_MOST_ANSWERS)
         self._verdict: Outcome | None = None
@@ -88,7 +89,7 @@ class WebView(LiveView):
 
     def beginning(self) -> dict[str, Any]:
         """What a browser is sent first."""
-        return beginning(self.overlay, self._controls.keys)
+        return beginning(self.overlay, self._controls.keys, self._palette)
 
     def press(self, key: str) -> None:
         """Acts on a key of a page."""
@@ -249,7 +250,8 @@ def _cannot_listen(address: Address, error: OSError) -> EnvironmentProblem:
 
 def _make_web(card: ModelCard, decider: CutoffDecider[Any], options: ViewOptions) -> WebView:
     address = Address.parse(options.listen or DEFAULT_ADDRESS)
-    return WebView(address, options.controls, options.status, **overlay_options(card, decider, options))
+    drawing = overlay_options(card, decider, options)
+    return WebView(address, options.controls, options.status, options.palette, **drawing)
 
 
 def _wish_web(options: ViewOptions) -> Wish:
