@@ -66,4 +66,4 @@ def open_drawn(wanted: Wanted) -> DrawnSource:
     recording = DrawnForEver(Path(wanted.word), session, wanted.waiting)
     first = next(session.spans())
     labelled = takewhile(lambda span: span.start_us < first.start_us + _LABELLED_US, session.spans())
-    return DrawnSource(as_wanted(recording, wanted.reading), tuple(labelled) if wanted.reading.is_whole else ())
+    return DrawnSource(as_wanted(recording, wanted.reading), tuple(labelled))

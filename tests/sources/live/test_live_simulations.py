@@ -10,7 +10,7 @@ import pytest
 
 from spikecut.pipeline.errors import ConfigError, EmptyRecording, EnvironmentProblem, UnreadableSource
 from spikecut.pipeline.events import EventBatch
-from spikecut.sources.formats.base import DEFAULTS
+from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.live.inputs import SOURCES, live_input
 from spikecut.sources.live.inputs.base import LiveSource, Wanted
 from spikecut.sources.live.inputs.waiting import Waiting
@@ -19,10 +19,10 @@ from fakes import FakeClock
 from source_contract import DVS128, _collect
 
 
-def opened(word: str, clock: FakeClock | None = None) -> LiveSource:
+def opened(word: str, clock: FakeClock | None = None, reading: ReadOptions = DEFAULTS) -> LiveSource:
     row = live_input(Path(word), follow=False)
     assert row is SOURCES[word.partition(":")[0]]
-    return row.open(Wanted(word, DEFAULTS, DVS128, Waiting(clock or FakeClock())))
+    return row.open(Wanted(word, reading, DVS128, Waiting(clock or FakeClock())))
 
 
 def picture(k: int) -> np.ndarray:
@@ -121,6 +121,8 @@ def test_drawn_people_gesture_for_ever_with_their_labels() -> None:
     again: list[EventBatch] = list(islice(opened("drawn:gestures/24").recording, 40))
     assert [batch.t.tolist() for batch in first] == [batch.t.tolist() for batch in again]
     assert first[0].start_us < spans[0].start_us
+    stretch = opened("drawn:gestures", reading=ReadOptions(start_us=10_000_000, duration_us=20_000_000))
+    assert stretch.spans == spans, "of a stretch, too: what is not played is not missed"
     for word in ("drawn:digits", "drawn:gestures/me"):
         with pytest.raises(ConfigError, match="nothing of this kind is drawn"):
             opened(word)
