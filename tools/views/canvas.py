@@ -5,12 +5,13 @@ picture is BGR, as OpenCV wants it. OpenCV 5 has a typeface (Rubik, outlines); O
 ASCII.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 from numpy import ndarray
 
 from spikecut.sources.opencv import opencv
@@ -112,9 +113,13 @@ class Canvas:
 
     def line(self, points: list[tuple[float, float]], colour: Colour, thickness: float = 1.0) -> None:
         """A smooth line through all points."""
+        self.lines([np.array(points, np.float64)], colour, thickness)
+
+    def lines(self, lines: Sequence[Float64[ndarray, "N 2"]], colour: Colour, thickness: float = 1.0) -> None:
+        """Smooth lines, each through all of its points."""
         cv2 = opencv()
-        fine = np.round(np.array(points) * (self.scale * 16)).astype(np.int32)
-        cv2.polylines(self.image, [fine], False, colour[::-1], self._stroke(thickness), cv2.LINE_AA, 4)
+        fine = [np.round(points * (self.scale * 16)).astype(np.int32) for points in lines]
+        cv2.polylines(self.image, fine, False, colour[::-1], self._stroke(thickness), cv2.LINE_AA, 4)
 
     def disc(self, x: float, y: float, radius: float, colour: Colour, *, hollow: bool = False) -> None:
         cv2 = opencv()

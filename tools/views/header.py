@@ -6,7 +6,8 @@ from typing import Final
 from spikecut.pipeline.clock import format_us
 from spikecut.pipeline.metrics.session_score import Outcome
 from spikecut.pipeline.results import Decision
-from spikecut.tools.views.canvas import Font
+from spikecut.tools.views.canvas import Box, Font
+from spikecut.tools.views.icons import SMALLEST_PIXELS, draw_icon, icon_of
 from spikecut.tools.views.panels import Panel, draw_mark
 from spikecut.tools.views.scene import Scene
 
@@ -14,6 +15,7 @@ NO_GESTURE: Final = "movement, no gesture"
 _HEADLINE: Final = 28.0  # the middle of a line, in units of the page below the panel's top
 _SUBLINE: Final = 56.0
 _FOOTLINE: Final = 16.0
+_ICON, _ABOVE_ICON = 52.0, 14.0
 _ROOM_BESIDE_TRUTH: Final = 600.0
 _GOOD: Final = (Outcome.right, Outcome.repeated)
 _ROOM_OF_TITLE: Final = 230.0
@@ -80,6 +82,9 @@ def _draw_progress(panel: Panel, scene: Scene, horizon: int, room: float) -> Non
 def _draw_answer(panel: Panel, decision: Decision, names: Sequence[str], horizon: int, room: float) -> None:
     canvas, box, style = panel
     answer = names[decision.label]
+    if (icon := icon_of(answer)) is not None and _ICON * canvas.scale >= SMALLEST_PIXELS:
+        draw_icon(canvas, icon, Box(box.x, box.y + _ABOVE_ICON, _ICON, _ICON), style.text, style.accent)
+        box, room = box._replace(x=box.x + _ICON + 12), room - _ICON - 12
     canvas.text(answer, box.x, box.y + _HEADLINE, Font(30, style.accent, bold=True), room=room)
     words = f"DECIDED at {format_us(decision.latency_us)} · step {decision.steps} of {horizon}"
     middle = box.y + _SUBLINE

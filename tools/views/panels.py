@@ -11,6 +11,7 @@ from numpy import ndarray
 from spikecut.pipeline.clock import format_us
 from spikecut.pipeline.results import Decision, StopReason
 from spikecut.tools.views.canvas import Box, Canvas, Font
+from spikecut.tools.views.icons import SMALLEST_PIXELS, draw_icon, icon_of
 from spikecut.tools.views.palette import OverlayStyle
 
 MOST_BARS = 20
@@ -42,14 +43,15 @@ def draw_bars(
 ) -> None:
     """One bar a class; the leader in the accent colour, bold, and with an arrow; the truth with a ring.
 
-    Without a leader, while the network rests, bars are dim.
+    Classes get the icon that they have, where there is room. Without a leader, while the network rests, bars are dim.
     """
     canvas, box, style = panel
     shown = shown_classes(probability)
     row = box.height / len(shown)
     size = min(15.0, max(10.5, row * 0.7))
     widest = max(canvas.text_width(names[label], size, bold=True) for label in shown)
-    gutter, value_room, gap = 18.0, 38.0, 12.0
+    side = _icon_side(canvas, [names[label] for label in shown], row)
+    gutter, value_room, gap = 18.0 + (side and side + 10), 38.0, 12.0
     name_room = min(widest + 2, box.width * 0.42)
     bar = Box(box.x + gutter + name_room + gap, 0, box.width - gutter - name_room - value_room - 2 * gap, 0)
     for at, label in enumerate(shown):
@@ -65,6 +67,9 @@ def draw_bars(
             _arrow(canvas, box.x + 9, middle, style)
         elif label == truth:
             canvas.disc(box.x + 9, middle, 3.5, style.text, hollow=True)
+        if side and (icon := icon_of(names[label])) is not None:
+            place = Box(box.x + 20, middle - side / 2, side, side)
+            draw_icon(canvas, icon, place, font.colour, style.accent if leads else font.colour)
         canvas.text(names[label], box.x + gutter, middle, font, room=name_room)
         canvas.fill(track, style.ground if leads and decided else style.panel)
         width = max(1.5, float(probability[label]) * track.width)
@@ -174,6 +179,12 @@ def draw_mark(canvas: Canvas, x: float, y: float, style: OverlayStyle, right: bo
     for stroke in tick if right else cross:
         points = [(x + dx * radius / 11, y + dy * radius / 11) for dx, dy in stroke]
         canvas.line(points, style.ground, 2.6 * radius / 11)
+
+
+def _icon_side(canvas: Canvas, names: Sequence[str], row: float) -> float:
+    """How large icons beside bars are; 0 where no class has one, or rows are too low."""
+    side = min(row - 3, 24.0)
+    return side if side * canvas.scale >= SMALLEST_PIXELS and any(map(icon_of, names)) else 0.0
 
 
 def _arrow(canvas: Canvas, x: float, y: float, style: OverlayStyle) -> None:

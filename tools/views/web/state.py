@@ -18,6 +18,7 @@ from spikecut.pipeline.metrics.session_score import Outcome
 from spikecut.sources.live.controls import KEYS
 from spikecut.tools.views.base import Summary
 from spikecut.tools.views.header import NO_GESTURE, operations_words, verdict_of
+from spikecut.tools.views.icons import Icon, icon_of
 from spikecut.tools.views.overlay import Overlay
 from spikecut.tools.views.scene import Scene, softmax
 
@@ -33,10 +34,11 @@ class Answer(NamedTuple):
 
 
 def beginning(overlay: Overlay, keys: Mapping[str, str] = KEYS, palette: str | None = None) -> dict[str, Any]:
-    """What stays: names of the classes, the window, the thresholds, the keys, the panes, and the `palette` if given."""
+    """What stays: classes with icons, the window, the thresholds, the keys, the panes, and the `palette` if given."""
     limits = overlay.thresholds
     return {
         "names": [printable(name) for name in overlay.names],
+        "icons": [_lines(icon_of(name)) for name in overlay.names],
         "horizon": overlay.horizon,
         "step_us": overlay.step_us,
         "thresholds": None if limits is None else [_finite(limit) for limit in limits],
@@ -106,6 +108,13 @@ def shade_numbers(activity: Float32[ndarray, "2 H W"], white: float) -> UInt8[nd
     shade = np.minimum(activity * np.float32((_SHADES - 1) / white) + np.float32(0.5), _SHADES - 1)
     off, on = shade.astype(np.uint8)
     return np.asarray(np.where(on >= off, on, off + np.uint8(_SHADES)))
+
+
+def _lines(icon: Icon | None) -> list[list[list[tuple[float, float]]]] | None:
+    """The lines of an icon: those of its figure, and those of what moves."""
+    if icon is None:
+        return None
+    return [[[(round(x, 2), round(y, 2)) for x, y in line] for line in lines] for lines in icon]
 
 
 def _finite(value: float) -> float | None:
