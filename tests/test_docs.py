@@ -45,16 +45,16 @@ def test_the_readme_s_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         exec(compile(block, "README.md", "exec"), {})
 
 
-def test_every_command_is_in_the_readme_and_has_at_least_two_examples() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_every_command_is_on_its_page_and_has_at_least_two_examples() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text()
     for name, kind in COMMANDS.items():
-        assert f"spikecut {name}" in readme
+        assert f"`spikecut {name}" in page
         assert len(re.findall(rf"\$ spikecut {name}\b", kind.__doc__ or "")) >= 2
 
 
-def test_the_readme_s_table_of_rules_is_that_of_the_code() -> None:
-    readme = (ROOT / "README.md").read_text()
-    table = readme[readme.index("| rules | promise |") :].split("\n\n")[0]
+def test_the_table_of_rules_is_that_of_the_code() -> None:
+    page = (ROOT / "docs" / "choosing-a-rule.md").read_text()
+    table = page[page.index("| rules | promise |") :].split("\n\n")[0]
     assert set(re.findall(r"`(\w+)`", table)) == set(RULES)
 
 
@@ -99,3 +99,29 @@ def test_every_public_name_is_there_and_at_home_in_one_module() -> None:
         assert getattr(spikecut, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         spikecut.nonsense  # noqa: B018
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+def test_every_page_can_be_reached_from_the_index() -> None:
+    """By links, however many; the decisions of `docs/adr` as a folder."""
+    todo, reached = [ROOT / "docs" / "index.md"], set[Path]()
+    while todo:
+        page = todo.pop().resolve()
+        if page in reached or page.suffix != ".md" or not page.is_file():
+            continue
+        reached.add(page)
+        todo += [page.parent / link for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text())]
+    pages = {page.resolve() for page in PAGES if page.parent.name != "adr"}
+    assert pages - reached == set()
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150

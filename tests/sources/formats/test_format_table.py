@@ -14,12 +14,12 @@ from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.formats.signatures import other_kind
 from spikecut.tools.recordings.convert import format_to_write
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "formats.md"
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_readme_names_every_format_with_its_suffixes(name: str) -> None:
-    (paragraph,) = re.findall(r"^\*\*Reads\*\*.*?\n\n", README.read_text(), re.DOTALL | re.MULTILINE)
+    (paragraph,) = re.findall(r"^\*\*Reads\*\*.*?\n\n", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     text = " ".join(paragraph.split())
     assert FORMATS[name].name in text
     assert all(f"`{suffix}`" in text for suffix in FORMATS[name].suffixes)
