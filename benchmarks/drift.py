@@ -69,7 +69,7 @@ def _played(network: OpenNetwork, seen: Seen, fit: str, users: Sequence[int]) ->
     """The counts over all sessions of one condition."""
     n_answers = n_people = n_suspended = 0
     for user in users:
-        watch = DriftWatch.of(network.fitted)
+        watch = DriftWatch.of(network.fitted, simulated=True)
         for item in observed(_frames(network, seen, fit, user), network):
             watch.see(item)
             n_suspended += isinstance(item, Decision) and item.revises is None and watch.state.suspended

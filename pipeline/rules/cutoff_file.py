@@ -36,6 +36,7 @@ class FittedCutoff:
     that sentence; `observed` is what it did on those `n` recordings: accuracy, mean_steps, full_window_accuracy, and
     `equal_fixed_steps`, the shortest constant that lost no more there. `delta` is how likely the promise may fail,
     `seed` what split the recordings. `fit` says how another sensor was shown to the network, empty for its own.
+    `simulated` says that nothing real was among the recordings, so that nothing is promised of real ones.
     `reference` are statistics of the recordings, None in older files; `sensitivity` the levels at which its answers are
     rejected where no gesture is, None where none were fitted.
     """
@@ -54,6 +55,13 @@ class FittedCutoff:
     fit: str = ""
     reference: Reference | None = None
     sensitivity: Sensitivity | None = None
+    simulated: bool = False
+
+    @property
+    def is_promised(self) -> bool:
+        """Whether its sentence is a promise about new recordings, and not what was observed on old ones."""
+        row = RULES.get(self.cutoff.rule)
+        return bool(self.promise) if row is None else row.promises
 
     def check(self, network: str, classes: tuple[str, ...], step_us: int) -> None:
         """Refuses a network other than the one it was fitted for.
@@ -96,6 +104,7 @@ class FittedCutoff:
                 "n": self.n,
                 "data": self.data,
                 **({"fit": self.fit} if self.fit else {}),
+                **({"simulated": True} if self.simulated else {}),
             },
         }
         document |= {
@@ -143,6 +152,7 @@ def load_cutoff(path: str | PathLike[str]) -> FittedCutoff:
         fit=fitted_on.fit,
         reference=stored.reference,
         sensitivity=stored.sensitivity,
+        simulated=fitted_on.simulated,
     )
 
 
@@ -154,6 +164,7 @@ class _FittedOn:
     n: int
     data: str
     fit: str = ""
+    simulated: bool = False
 
     def __post_init__(self) -> None:
         if self.step_us < 1 or self.n < 0 or not self.classes:

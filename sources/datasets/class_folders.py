@@ -114,6 +114,11 @@ def origin_of(folder: Path) -> str:
     return "; ".join(maker_in(marker) for marker in markers if marker.is_file())
 
 
+def is_simulated(recording: Path) -> bool:
+    """Whether a program left word in the folder of a recording, or in that of its class folder, that it made it."""
+    return any((folder / MADE_BY).is_file() for folder in recording.absolute().parents[:2])
+
+
 def maker_in(marker: Path) -> str:
     """The first 1,000 bytes of the file that says which program made a folder's recordings."""
     with marker.open("rb") as file:

@@ -44,7 +44,7 @@ class Origin(msgspec.Struct, frozen=True):
 
     `frame` is [channels, height, width]; `sensor` and `format` are those of the source; `truth` is the class of all of
     it, where it has one; `spans` are labelled gestures, None where nothing is labelled; `fit` says how the sensor was
-    shown to the network.
+    shown to the network, `simulated` whether the source said that it is.
     """
 
     model: str
@@ -57,6 +57,7 @@ class Origin(msgspec.Struct, frozen=True):
     spans: tuple[Label, ...] | None = None
     movements: tuple[Label, ...] = ()
     fit: str = ""
+    simulated: bool = False
 
     def sensor_size(self) -> SensorSize:
         return SensorSize(*self.sensor)

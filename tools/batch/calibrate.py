@@ -214,6 +214,7 @@ def fitted_cutoff(gathered: Gathered, rule: str, wish: Wish, *, or_never: bool =
         seed=wish.seed,
         fit=gathered.fit,
         reference=reference_of(gathered, cutoff),
+        simulated=gathered.simulated,
     )
 
 

@@ -57,4 +57,5 @@ def combined(how: str, parts: Sequence[FittedCutoff], steps: int = 2) -> FittedC
         data="+".join(dict.fromkeys(part.data for part in parts)),
         promise=f"{sentence}: no promise of its own.",
         observed={},
+        simulated=any(part.simulated for part in parts),
     )

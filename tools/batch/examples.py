@@ -33,7 +33,8 @@ from spikecut.tools.frame_streams import named, view_of
 class Examples:
     """All examples of one part of a data set, with the labels of a network. `notes` are for people.
 
-    Recordings are read with the options `reading`; `fits` are those that reading them has used.
+    Recordings are read with the options `reading`; `fits` are those that reading them has used. `simulated` are those
+    that say so themselves.
     """
 
     members: Sequence[Example]
@@ -41,6 +42,7 @@ class Examples:
     notes: tuple[str, ...] = ()
     reading: ReadOptions = DEFAULTS
     fits: Fits = field(default_factory=Fits)
+    simulated: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -71,7 +73,7 @@ class Examples:
         """At least `n` of them, whole sources."""
         counts = list(accumulate(self._sizes()))
         kept = next((count for count in counts if count >= n), len(self)) if n > 0 else 0
-        return Examples(self.members[:kept], self.labels[:kept], reading=self.reading)
+        return Examples(self.members[:kept], self.labels[:kept], reading=self.reading, simulated=self.simulated)
 
     def drawn(self, n: int, seed: int) -> "Examples":
         """About `n` of them: sources drawn at random until they hold as many, in the order of the data set."""
@@ -81,7 +83,8 @@ class Examples:
         drawn = np.zeros(len(sizes), np.bool_)
         drawn[order[:enough]] = True
         kept = np.flatnonzero(drawn.repeat(sizes)).tolist()
-        return Examples([self.members[i] for i in kept], self.labels[kept], reading=self.reading)
+        members = [self.members[i] for i in kept]
+        return Examples(members, self.labels[kept], reading=self.reading, simulated=self.simulated)
 
     def streams(self, card: ModelCard, fates: list[Fate]) -> Iterator[Iterable[Frame]]:
         """The frames of every example, in the order of `labels`; adds a fate for each as it is handed out."""
@@ -107,17 +110,19 @@ def examples_of(folder: Path, card: ModelCard, part: Part, reading: ReadOptions 
     if not members:
         raise ConfigError(f"{folder}: nothing in its {part} part")
     labels = np.array([numbers[member.label] for member in members], np.int64)
-    notes = (*dataset.notes_on(part, view_of(card, reading)), *_of_simulation(dataset, card, folder))
-    return Examples(members, labels, notes, reading)
+    simulated = says_simulated(dataset, folder)
+    notes = (*dataset.notes_on(part, view_of(card, reading)), *(() if simulated else _of_simulation(card)))
+    return Examples(members, labels, notes, reading, simulated=simulated)
 
 
-def _of_simulation(dataset: Dataset, card: ModelCard, folder: Path) -> tuple[str, ...]:
+def says_simulated(dataset: Dataset, folder: Path) -> bool:
+    """Whether a data set says of itself that a program made its recordings."""
+    return (folder / MADE_BY).is_file() or "simulated" in dataset.provenance("", "").get("data", "")
+
+
+def _of_simulation(card: ModelCard) -> tuple[str, ...]:
     """What to know before a network of simulated recordings is believed on others."""
-    if (folder / MADE_BY).is_file():  # drawn by `spikecut simulate`
-        return ()
-    if "simulated" not in str(card.provenance.get("data", "")) or "simulated" in dataset.provenance("", "").get(
-        "data", ""
-    ):
+    if "simulated" not in str(card.provenance.get("data", "")):
         return ()
     return (
         f"{named(card)} learned from simulated recordings, and these do not say that they are simulated: promises of "

@@ -137,7 +137,7 @@ def _passed(work: OutputsWork, card: ModelCard, examples: Examples, how: Passing
         digests = _digests(examples, ids, rows)
         data = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
         if run is not None:
-            run.describe(data_sha256=data)
+            run.describe(data_sha256=data, **({"simulated": True} if examples.simulated else {}))
     faults = course.left_out([row["item_id"] for row in rows])
     damaged = {row["place"]: int(row["dropped"]) for row in rows if row["dropped"]}
     n_damaged = complain_of(faults, damaged, None if run is None else run.path)
@@ -156,6 +156,7 @@ def _passed(work: OutputsWork, card: ModelCard, examples: Examples, how: Passing
         first=np.stack([row["first"] for row in rows]) if how.look else None,
         digests=tuple(digests),
         fit=str(course.fits),
+        simulated=examples.simulated,
     )
 
 

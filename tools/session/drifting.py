@@ -15,27 +15,47 @@ from spikecut.pipeline.rules.reference import Extremes
 
 @dataclass(slots=True)
 class DriftWatch:
-    """Watches the answers of one stream; without statistics of answers, as in older cutoffs, it watches nothing."""
+    """Watches the answers of one stream; without statistics of answers, as in older cutoffs, it watches nothing.
+
+    Of a `foreign` stream nothing is promised from the beginning: it does not say that it is simulated, as all
+    recordings were that the cutoff was fitted on.
+    """
 
     extremes: Extremes | None
     promises: bool
+    foreign: bool = False
     state: Drift = field(default_factory=Drift)
     _bins: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=LAST_BINS))
 
     @classmethod
-    def of(cls, fitted: FittedCutoff | None) -> "DriftWatch":
-        """The watch for a cutoff; answers in another number than are compared today are not watched."""
+    def of(cls, fitted: FittedCutoff | None, *, simulated: bool) -> "DriftWatch":
+        """The watch for a cutoff on a stream that says it is `simulated`, or does not.
+
+        Answers in another number than are compared today are not watched.
+        """
         extremes = None if fitted is None or fitted.reference is None else fitted.reference.answers
         if extremes is not None and extremes.window != WINDOW:
             extremes = None
-        return cls(extremes, promises=fitted is not None and bool(fitted.promise))
+        promises = fitted is not None and fitted.is_promised
+        return cls(extremes, promises, foreign=fitted is not None and fitted.simulated and not simulated)
 
     @property
     def promise(self) -> str | None:
         """`holds` or `suspended`; None where nothing is promised, or nothing says whether it holds."""
+        if self.foreign and self.promises:
+            return "suspended"
         if self.extremes is None or not self.promises:
             return None
         return "suspended" if self.state.suspended else "holds"
+
+    def at_first(self, model: str) -> str | None:
+        """What to say at the beginning of a stream of which nothing is promised."""
+        if not (self.foreign and self.promises):
+            return None
+        return (
+            "note: the promise of this cutoff was fitted on simulated recordings, and this one does not say that it is "
+            f"simulated: it is suspended until `spikecut calibrate FOLDER --model {model}` has fitted it on yours"
+        )
 
     def see(self, item: Item) -> str | None:
         """Counts an item; where an answer changes whether the promise holds, a sentence says so."""
@@ -56,7 +76,8 @@ class DriftWatch:
                 f"{about} is suspended"
             )
         if before.suspended and not self.state.suspended:
-            return f"the last {WINDOW} answers are like the calibration data again: {about} holds from here on"
+            then = "" if self.foreign else f": {about} holds from here on"
+            return f"the last {WINDOW} answers are like the calibration data again{then}"
         return None
 
     def as_object(self) -> dict[str, Any] | None:

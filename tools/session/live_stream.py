@@ -69,6 +69,7 @@ def open_live(
     try:
         stream = stream_of(live.recording, whole, network, reading, max_gap_us, is_checked=not row.own_pace)
         spans = stream.spans if live.spans is None or network.card.classes[: len(GESTURES)] != GESTURES else live.spans
-        yield replace(stream, path=options.file, live=live, spans=spans, waiting=waiting)
+        simulated = row is SOURCES["drawn"] or stream.simulated
+        yield replace(stream, path=options.file, live=live, spans=spans, waiting=waiting, simulated=simulated)
     finally:
         live.close()

@@ -16,6 +16,7 @@ from spikecut.pipeline.fit import Fits
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.rejection import NOTHING, Rejecting
+from spikecut.sources.datasets.class_folders import is_simulated
 from spikecut.sources.datasets.frames import on_sensor
 from spikecut.sources.datasets.gesture_labels import (
     GESTURES,
@@ -67,6 +68,7 @@ class OpenStream:
     `truth` is the label that its folder names, `spans` are the labelled gestures of a session, each None if unknown.
     `movements` are labelled, too, but no gestures. `fit` says how another sensor is shown to the network, empty for its
     own. A `live` source is read once, from its beginning; `waiting` knows when it had nothing to give.
+    `simulated` is a recording that says so itself.
     """
 
     path: Path
@@ -79,6 +81,7 @@ class OpenStream:
     fit: str = ""
     movements: tuple[Movement, ...] = ()
     live: LiveSource | None = None
+    simulated: bool = False
     waiting: Waiting | None = None
 
     @property
@@ -188,6 +191,7 @@ def stream_of(
         spans=None if labels is None else labels.spans,
         fit=str(fits),
         movements=() if labels is None else labels.movements,
+        simulated=is_simulated(path),
     )
 
 

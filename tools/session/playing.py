@@ -66,7 +66,7 @@ class Playing:
         self.player = Player(self._read, clock, self.controls, options.loop)
         if stream.waiting is not None:
             self._wait_with(stream.waiting)
-        self.drift = DriftWatch.of(stream.network.fitted)
+        self.drift = DriftWatch.of(stream.network.fitted, simulated=stream.simulated)
         self.output = output
         self.report = Report(stream, self.tally, output, as_json=options.json)
         self.recorder: BinWriter | None = None
@@ -88,6 +88,8 @@ class Playing:
             if self.options.record is not None:
                 writer = BinWriter(self.options.record, origin_of(self.stream), overwrite=self.options.overwrite)
                 self.recorder = stack.enter_context(writer)
+            if note := self.drift.at_first(self.stream.network.card.name):
+                self.output.note(note)
             ending = self._watched(views)
             self._finish_record()
             if ending is None and not self.tally.n_events and not self.tally.lost:

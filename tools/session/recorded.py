@@ -29,6 +29,7 @@ def origin_of(stream: OpenStream) -> Origin:
         else tuple(Label(names[s.label], s.start_us, s.end_us) for s in stream.spans),
         movements=tuple(Label(one.kind, one.start_us, one.end_us) for one in stream.movements),
         fit=stream.fit,
+        simulated=stream.simulated,
     )
 
 
@@ -72,6 +73,7 @@ def open_recorded(path: Path, network: OpenNetwork, reading: ReadOptions = DEFAU
         spans=None if spans is None else tuple(_span(one, known[one.name]) for one in spans),
         fit=origin.fit,
         movements=tuple(Movement(one.name, one.start_us, one.end_us) for one in origin.movements),
+        simulated=origin.simulated,
     )
 
 

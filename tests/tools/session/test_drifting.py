@@ -14,6 +14,7 @@ from spikecut.pipeline.metrics.drift import LAST_BINS, WINDOW
 from spikecut.pipeline.results import Decision, Item, Step, StopReason
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.reference import Extremes, Reference
+from spikecut.sources.datasets.class_folders import MADE_BY
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
 from spikecut.tools.cli import main
 from spikecut.tools.cutoff_lookup import find_cutoff
@@ -83,7 +84,9 @@ def test_revisions_are_no_further_answers() -> None:
 def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     order = (3, 0, 4, 1, 5, 2, 6)
-    return write_session(tmp_path_factory.mktemp("session"), DrawnSession(24, "natural", order=order, quick=True))
+    folder = tmp_path_factory.mktemp("session")
+    (folder / MADE_BY).write_text("drawing of seed 0\n")
+    return write_session(folder, DrawnSession(24, "natural", order=order, quick=True))
 
 
 def cutoff_of(reference: Reference | None, file: Path) -> FittedCutoff:

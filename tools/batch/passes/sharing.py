@@ -53,4 +53,4 @@ def share_of(whole: Examples, text: str) -> Share:
 
 def _some(whole: Examples, kept: Sequence[int]) -> Examples:
     members = [whole.members[at] for at in kept]
-    return Examples(members, whole.labels[list(kept)], whole.notes, whole.reading)
+    return Examples(members, whole.labels[list(kept)], whole.notes, whole.reading, simulated=whole.simulated)
