@@ -3,6 +3,7 @@
 import io
 import pickle
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,14 @@ from spikecut.models.training.image_augment import augment_pictures
 from spikecut.models.training.layerwise import outputs_and_layers, outputs_of
 from spikecut.models.training.losses import Targets
 from spikecut.models.training.plan import TrainingPlan as TrainingPlan
-from spikecut.models.training.regularisation import rate_loss, rcs_ann_loss, rcs_loss
+from spikecut.models.training.regularisation import (
+    Pull,
+    gradient_ratio,
+    lastingly_right,
+    rate_loss,
+    rcs_ann_loss,
+    rcs_loss,
+)
 from spikecut.models.training.time_augment import retimed
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.files.atomic_files import write_bytes
@@ -39,8 +47,9 @@ class TrainingRun:
     recordings the last step of the optimiser is a matter of luck. Each step moves it by the share `averaging`; the
     first steps by more, so that it is the plain mean of all weights so far, without the initial ones. The
     statistics of batch normalisation are the last ones, averages themselves: as the rate falls to 0 the weights come
-    to rest, and their average fits them. `made_of` says what else it is made of (its data), a line for each thing: a
-    run of something else does not go on from its state.
+    to rest, and their average fits them. Where RCS has a weight, `pulls` says of every epoch how strongly it pulled;
+    of several processes that of the leading one's share. `made_of` says what else it is made of (its data), a line for
+    each thing: a run of something else does not go on from its state.
     """
 
     def __init__(
@@ -63,6 +72,7 @@ class TrainingRun:
         self.spec, self.plan, self.device = spec, plan, torch.device(device)
         self.epoch, self.made_of = 0, dict(made_of or {})
         self.teacher: Teacher | None = None
+        self.pulls: list[Pull] = []
         self.generator = torch.Generator().manual_seed(plan.seed)
         with torch.random.fork_rng():
             torch.manual_seed(plan.seed)
@@ -102,13 +112,13 @@ class TrainingRun:
         self.network.train()
         order = torch.randperm(len(frames), generator=self.generator)
         batches = torch.split(order, self.plan.batch_size)
-        losses = []
+        losses: list[float] = []
         for picks in batches[: len(frames) // self.plan.batch_size]:
             varied, meant = self._varied(frames[picks], labels[picks])
             with torch.random.fork_rng():
                 torch.manual_seed(int(torch.randint(2**31, (1,), generator=self.generator)))
                 mine = share_of(meant)
-                loss = self._loss(share_of(varied).to(self.device), mine.to(self.device))
+                loss = self._loss(share_of(varied).to(self.device), mine.to(self.device), measured=not losses)
                 loss = loss * (len(mine) * n_processes() / len(meant))  # their mean is that of the whole batch
             if not loss.isfinite():
                 raise ModelError(f"epoch {self.epoch + 1}: the loss is {loss.item()}; training diverged")
@@ -160,18 +170,25 @@ class TrainingRun:
         varied = noisy(varied, self.plan.noise, self.generator)
         return mixed(varied, labels, how.mix, self.spec.n_classes, self.generator)
 
-    def _loss(self, frames: Tensor, targets: Targets) -> Tensor:
+    def _loss(self, frames: Tensor, targets: Targets, *, measured: bool) -> Tensor:
+        """The loss of a batch; with `measured` the pull of RCS in it is kept."""
         plan = self.plan
         steps = None if self.spec.levels else self._n_steps
         if not (plan.rcs or plan.rate):
             return plan.loss(outputs_of(self.network, frames, steps=steps, bfloat16=plan.bfloat16), targets)
         outputs, layers = outputs_and_layers(self.network, frames, steps=steps, bfloat16=plan.bfloat16)
         loss = plan.loss(outputs, targets)
-        mostly = targets.argmax(1) if targets.is_floating_point() else targets
-        if plan.rcs and self.spec.levels:
-            loss = loss + plan.rcs * rcs_ann_loss([layer.currents for layer in layers], outputs, mostly)
-        elif plan.rcs:
-            loss = loss + plan.rcs * rcs_loss(layers, outputs, mostly)
+        if plan.rcs:
+            mostly = targets.argmax(1) if targets.is_floating_point() else targets
+            if self.spec.levels:
+                rcs = plan.rcs * rcs_ann_loss([layer.currents for layer in layers], outputs, mostly)
+            else:
+                rcs = plan.rcs * rcs_loss(layers, outputs, mostly)
+            if measured:
+                ratio = gradient_ratio(rcs, loss, [*self.network.parameters()])
+                right = lastingly_right(outputs, mostly, 1.0 if self.spec.levels else 0.3).float().mean().item()
+                self.pulls.append(Pull(self.epoch + 1, ratio, right))
+            loss = loss + rcs
         if plan.rate:
             loss = loss + plan.rate * rate_loss([layer.activity() for layer in layers], plan.rate_target)
         return loss
@@ -206,6 +223,7 @@ class TrainingRun:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "generator": self.generator.get_state(),
+            "pulls": [asdict(one) for one in self.pulls],
         }
         content = io.BytesIO()  # torch itself reports a full disk as an error of its own, or not at all
         torch.save(state, content)
@@ -230,6 +248,7 @@ class TrainingRun:
             self.schedule.load_state_dict(saved["schedule"])
             self.generator.set_state(saved["generator"].cpu())
             self.average, self.epoch = saved["average"], saved["epoch"]
+            self.pulls = [Pull(**one) for one in saved.get("pulls", ())]  # which states did not always hold
         except ModelError:
             raise
         except pickle.UnpicklingError as error:

@@ -4,7 +4,9 @@ All look at every spiking layer (not at the output) and give one number to be ad
 count alike, however large they are.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -12,6 +14,21 @@ from torch import Tensor
 
 from spikecut.models.cells.activity import SMALL, Activity, cosines, response
 from spikecut.models.training.layer_activity import Driven
+
+_NO_GRADIENT = 1e-12  # a norm below it is taken for it, so that a ratio stays finite
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """How strongly RCS pulled at the weights in the first batch of an epoch, which counts from 1.
+
+    `ratio` is the norm of the gradient of RCS, times its weight, over that of the task's loss (`gradient_ratio`).
+    `right` is the share of the recordings that are right at the end: only these may be pulled at.
+    """
+
+    epoch: int
+    ratio: float
+    right: float
 
 
 def rcs_loss(
@@ -67,6 +84,21 @@ def rate_loss(layers: Sequence[Activity], target: float = 0.0) -> Float[Tensor, 
     down to the target. The upper bound on a population's rate of Zenke and Vogels (Neural Computation 33, 2021).
     """
     return torch.stack([(layer.spikes.float().mean() - target).clamp(min=0) for layer in layers]).mean()
+
+
+def gradient_ratio(regulariser: Tensor, task: Tensor, weights: Sequence[Tensor]) -> float:
+    """The norm of a regulariser's gradient over that of the task's loss, both with respect to all weights.
+
+    Gradients are not clipped, those that the weights keep are left alone, and the graph of both losses stays for the
+    training's own way back. A regulariser that no recording enters has the ratio 0.
+    """
+    norms = []
+    for loss in (regulariser, task):
+        gradients: tuple[Tensor | None, ...] = ()
+        if loss.grad_fn is not None:
+            gradients = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
+        norms.append(math.sqrt(sum(one.double().square().sum().item() for one in gradients if one is not None)))
+    return norms[0] / max(norms[1], _NO_GRADIENT)
 
 
 def lastingly_right(outputs: Float[Tensor, "B T K"], labels: Int64[Tensor, " B"], lasting: float) -> Bool[Tensor, " B"]:

@@ -90,7 +90,7 @@ def _train(options: "Train") -> Path:
     if leads():
         metrics = _tested(run, material, console)
         made_on = {"seconds": round(seconds), "machine": processor(device), "commit": made_by}
-        provenance = _provenance(options, recipe, material, made, start) | _taught_by(teacher) | made_on
+        provenance = _provenance(options, recipe, material, made, start) | _taught_by(teacher) | made_on | _pulled(run)
         digests = tuple(dict.fromkeys(material.digests + (start.card.trained_on if start else ())))
         checkpoint.save(out, _card(recipe, metrics, provenance, digests), run.averaged())
     return out / f"{recipe.name}.safetensors"
@@ -145,6 +145,21 @@ def _taught_by(teacher: _Trained | None) -> dict[str, Any]:
     if teacher is None:
         return {}
     return {"teacher": {"weights_sha256": teacher.card.weights_sha256, **teacher.card.provenance}}
+
+
+def _pulled(run: "TrainingRun") -> dict[str, Any]:
+    """How strongly RCS pulled at the weights, epoch by epoch, in the provenance of a network; nothing without RCS."""
+    if not run.pulls:
+        return {}
+    return {
+        "rcs": {
+            "measured": "first batch of each epoch: norm of the gradient of weight x RCS over that of the task's loss; "
+            "share of the batch that is right at the end",
+            "epochs": [one.epoch for one in run.pulls],
+            "gradient_ratio": [float(f"{one.ratio:.4g}") for one in run.pulls],
+            "right_at_the_end": [round(one.right, 4) for one in run.pulls],
+        }
+    }
 
 
 def _provenance(
@@ -217,7 +232,8 @@ def _epochs(run: "TrainingRun", material: Material, recipe: Recipe, out: Path, c
         accuracy = accuracy_by_step(run.averaged(), shown[:, : recipe.horizon], shown_labels, steps=recipe.horizon)
         left = seconds / run.epoch * (n_epochs - run.epoch)
         parts = "  ".join(f"{pace.whole(t)} {accuracy[t - 1]:.2f}" for t in _marks(recipe.horizon))
-        console.print(f"epoch {run.epoch}/{n_epochs}  loss {loss:.3f}  right after {parts}  {left:.0f} s left")
+        rcs = f"RCS {100 * run.pulls[-1].ratio:.3g} % at {run.pulls[-1].right:.2f}  " if run.pulls else ""
+        console.print(f"epoch {run.epoch}/{n_epochs}  loss {loss:.3f}  {rcs}right after {parts}  {left:.0f} s left")
     return seconds
 
 

@@ -6,19 +6,21 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from spikecut.models.architectures.networks import NetworkSpec, plain
 from spikecut.models.card import ModelCard
 from spikecut.models.cells.surrogates import Surrogate
 from spikecut.models.files import checkpoint
 from spikecut.models.layers import FrameDropout
+from spikecut.models.training import epochs
 from spikecut.models.training.augment import Augmentation, augment
 from spikecut.models.training.epochs import TrainingPlan, TrainingRun
 from spikecut.models.training.layerwise import accuracy_by_step, outputs_and_layers, outputs_of
 from spikecut.models.training.losses import Loss
 from spikecut.models.training.more_classes import with_more_classes
 from spikecut.models.training.precision import multiplies_in_bfloat16
-from spikecut.models.training.regularisation import rate_loss, rcs_loss
+from spikecut.models.training.regularisation import gradient_ratio, rate_loss, rcs_loss
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, ModelError
 from spikecut.pipeline.events import SensorSize
 
@@ -108,6 +110,8 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(spec: NetworkSpec, plan: Tra
     pairs = [*zip(state(whole), state(resumed), strict=True)]
     pairs += [(whole.average[name], resumed.average[name]) for name in whole.average]
     assert all(torch.equal(*pair) for pair in pairs)
+    assert whole.pulls == resumed.pulls
+    assert [one.epoch for one in whole.pulls] == ([1, 2, 3] if plan.rcs else [])
 
 
 @pytest.mark.parametrize(("capability", "fast"), [("AVX2", False), ("AVX512", True), ("DEFAULT", False)])
@@ -175,6 +179,58 @@ def test_a_weight_of_the_firing_rate_makes_spikes_rarer_and_one_of_rcs_turns_act
             )
     assert seen["rate"][0] < 0.5 * seen["plain"][0]
     assert seen["rcs"][1] < seen["plain"][1]
+
+
+def test_without_rcs_weights_are_to_the_bit_those_of_the_loss_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def plain_loss(run: TrainingRun, frames: Tensor, targets: Tensor, *, measured: bool) -> Tensor:
+        return run.plan.loss(outputs_of(run.network, frames, steps=6), targets)
+
+    frames, labels = bars(100, 1)
+    usual = TrainingRun(TEBN, PLAN, 100)
+    usual.train_epoch(frames, labels)
+    assert usual.pulls == []
+    monkeypatch.setattr(TrainingRun, "_loss", plain_loss)
+    alone = TrainingRun(TEBN, PLAN, 100)
+    alone.train_epoch(frames, labels)
+    assert torch.equal(weights(usual), weights(alone))
+
+
+@pytest.mark.parametrize("spec", [SPEC, TEBN, CONVERTED], ids=["kernel", "tebn", "converted"])
+def test_measuring_the_pull_of_rcs_changes_no_bit_of_the_weights(
+    spec: NetworkSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames, labels = bars(100, 1)
+    runs = []
+    for measure in (gradient_ratio, lambda *_: 0.0):
+        monkeypatch.setattr(epochs, "gradient_ratio", measure)
+        runs.append(TrainingRun(spec, replace(PLAN, rcs=0.5), 100))
+        for _ in range(2):
+            runs[-1].train_epoch(frames, labels)
+    assert torch.equal(weights(runs[0]), weights(runs[1]))
+    assert all(one.ratio > 0 and 0 < one.right <= 1 for one in runs[0].pulls)
+
+
+def test_rcs_of_twice_the_weight_pulls_twice_as_strongly() -> None:
+    """At the same weights of the network: in the first batch of a training."""
+    ratios = []
+    for weight in (0.5, 1.0):
+        run = TrainingRun(SPEC, replace(PLAN, rcs=weight), 100)
+        run.train_epoch(*bars(100, 1))
+        ratios.append(run.pulls[0].ratio)
+    assert ratios[1] == pytest.approx(2 * ratios[0], rel=1e-4)
+
+
+def test_a_state_from_before_pulls_were_kept_goes_on(tmp_path: Path) -> None:
+    run = TrainingRun(SPEC, replace(PLAN, rcs=0.5), 100)
+    run.train_epoch(*bars(100, 1))
+    run.save(tmp_path / "training.pt")
+    state = torch.load(tmp_path / "training.pt", weights_only=True)
+    del state["pulls"]
+    torch.save(state, tmp_path / "training.pt")
+    later = TrainingRun(SPEC, run.plan, 100)
+    later.resume(tmp_path / "training.pt")
+    later.train_epoch(*bars(100, 1))
+    assert [one.epoch for one in later.pulls] == [2]
 
 
 def test_a_short_training_keeps_the_plain_mean_of_its_weights_and_nothing_of_the_beginning() -> None:
@@ -301,8 +357,6 @@ def test_a_mixed_training_is_a_function_of_its_seed_whatever_it_asks_of_activity
 
 def test_a_recording_that_is_faster_goes_on_into_its_spare_steps() -> None:
     """Time is stretched before windows are cut: a window from the beginning of eight steps is never empty."""
-    from spikecut.models.training import epochs as training
-
     run = TrainingRun(SPEC, replace(PLAN, window=4, augmentation=replace(STILL, drop=0.0, rate=0.5)), 100)
     seen: list[torch.Tensor] = []
 
@@ -311,7 +365,7 @@ def test_a_recording_that_is_faster_goes_on_into_its_spare_steps() -> None:
         return frames, labels
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "augment", watched)
+        patch.setattr(epochs, "augment", watched)
         patch.setattr(run, "_windows", lambda frames, n_steps: frames[:, :n_steps])
         run.train_epoch(torch.ones(100, 8, 2, 8, 8), torch.zeros(100, dtype=torch.int64))
     assert min(shown.min().item() for shown in seen) >= 0.5

@@ -13,7 +13,7 @@ from spikecut.models.cells.activity import Activity, cosines, response
 from spikecut.models.cells.lif import LIFCell
 from spikecut.models.training.layer_activity import Driven
 from spikecut.models.training.layerwise import outputs_and_layers, outputs_of
-from spikecut.models.training.regularisation import lastingly_right, rate_loss, rcs_loss
+from spikecut.models.training.regularisation import gradient_ratio, lastingly_right, rate_loss, rcs_loss
 from spikecut.pipeline.events import SensorSize
 
 from golden import GOLDEN
@@ -150,3 +150,18 @@ def test_regularisers_reach_the_weights_of_every_layer() -> None:
     for loss in (rcs_loss(layers, outputs, labels, lasting=0.2), rate_loss(activities)):
         gradients = torch.autograd.grad(loss, parameters, retain_graph=True)
         assert all(gradient.abs().sum() > 0 for gradient in gradients)
+
+
+def test_the_ratio_is_that_of_the_lengths_of_both_gradients_and_leaves_everything_as_it_was() -> None:
+    """Worked by hand: (6, 8), 0 is 10 long, (3, 0), 4 is 5 long; the second weight enters one of them alone."""
+    first, second = torch.zeros(2, requires_grad=True), torch.zeros(1, requires_grad=True)
+    regulariser, task = (first * torch.tensor([6.0, 8.0])).sum(), 3 * first[0] + 4 * second.sum()
+    assert gradient_ratio(regulariser, task, [first, second]) == pytest.approx(2)
+    assert [first.grad, second.grad] == [None, None]
+    (regulariser + task).backward()
+    torch.testing.assert_close(first.grad, torch.tensor([9.0, 8.0]))
+
+
+def test_a_regulariser_that_no_recording_enters_pulls_at_nothing() -> None:
+    weight = torch.ones(1, requires_grad=True)
+    assert gradient_ratio(torch.zeros(()), weight.sum(), [weight]) == 0
