@@ -13,6 +13,7 @@ from rich.table import Table
 
 from spikecut.models.files import opening
 from spikecut.pipeline.files.atomic_files import claimed, refuse_existing
+from spikecut.pipeline.metrics.early_curve import EarlyCurve
 from spikecut.pipeline.metrics.intervals import Estimate
 from spikecut.sources.datasets import is_dataset
 from spikecut.sources.formats.reading.files import check_name
@@ -142,9 +143,22 @@ def _print(gathered: Gathered, figures: Evaluated) -> None:
         "loss: points against the full window, read as the rule reads it. early loss: of the answers before the end,\n"
         f"those that turn from right to wrong. as full: same answer as the full window.{sets}\n"
         f"Without any rule: mean accuracy over the steps {whole.area:.3f}, optimal cutoff step {whole.oct:.1f}, "
-        f"AET {whole.aet:.1f}, first right answer {whole.earliest:.1f}, zero-loss floor {whole.floor:.1f} steps.",
+        f"AET {whole.aet:.1f}, first right answer {whole.earliest:.1f}, zero-loss floor {whole.floor:.1f} steps.\n"
+        + _early(figures.early),
         style="dim",
     )
+
+
+def _early(early: EarlyCurve) -> str:
+    """Top-1 and Top-5 after some shares of the window."""
+    horizon = len(early.share)
+    steps = sorted({max(1, round(share * horizon)) for share in (0.1, 0.2, 0.3, 0.5, 1.0)})
+
+    def shown(values: Sequence[Estimate]) -> str:
+        return ", ".join(f"{100 * values[t - 1].value:.1f}" for t in steps)
+
+    text = f"Observed {', '.join(f'{100 * early.share[t - 1]:.0f}' for t in steps)} % of the window: Top-1 "
+    return f"{text}{shown(early.top1)} %" + ("." if early.top5 is None else f"; Top-5 {shown(early.top5)} %.")
 
 
 def _planned(row: dict[str, Any]) -> str:

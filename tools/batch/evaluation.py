@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from spikecut.pipeline.metrics.early_curve import EarlyCurve, early_curve
 from spikecut.pipeline.metrics.evaluation import (
     Anytime,
     Assessment,
@@ -43,30 +44,33 @@ _CURVE_COLUMNS = (
 class Evaluated:
     """All figures of an evaluation: `document` is that of evaluation.json, `tables` are the rows of the CSV files.
 
-    `rows` are the rules' figures with their intervals, `whole` is what holds without any rule.
+    `rows` are the rules' figures with their intervals, `whole` and `early` are what holds without any rule.
     """
 
     document: dict[str, Any]
     tables: dict[str, Iterable[Sequence[Any]]]
     rows: list[dict[str, Any]]
     whole: Anytime
+    early: EarlyCurve
 
 
 def evaluated(gathered: Gathered, rules: dict[str, FittedCutoff], seed: int, command: str, data: str) -> Evaluated:
     """Sweeps every rule over recorded outputs; `command` and `data` are what the document says of itself."""
     rows, sweeps = _assessed(gathered, rules, seed)
-    whole = anytime(gathered.recorded)
+    whole, early = anytime(gathered.recorded), early_curve(gathered.recorded)
     curves = [curve(gathered.recorded, score, seed=seed) for score in CURVES]
     fitted_here = [name for name, rule in rules.items() if rule.data == gathered.data]
     document = {
         **_about(gathered, fitted_here, seed, command, data),
         "anytime": _plain(asdict(whole)),
+        "early": _early(early, gathered),
         "rules": _plain(rows),
         "curves": [_curve(one) for one in curves],
         "risk_coverage": _risk(gathered),
         "confusion": {name: _confusion(gathered, swept) for name, swept in sweeps.items()},
     }
-    return Evaluated(document, _tables(gathered, whole, curves, sweeps), rows, whole)
+    tables = {**_tables(gathered, whole, curves, sweeps), "early.csv": _early_table(early, gathered)}
+    return Evaluated(document, tables, rows, whole, early)
 
 
 def _about(gathered: Gathered, fitted_here: list[str], seed: int, command: str, data: str) -> dict[str, Any]:
@@ -141,6 +145,24 @@ def _curve(one: Curve) -> dict[str, Any]:
         "mean_steps": _plain(one.mean_steps),
         "accuracy": _plain(one.accuracy),
     }
+
+
+def _early(early: EarlyCurve, gathered: Gathered) -> dict[str, Any]:
+    """The early curve for JSON; a step before a picture has no length, so its times are null."""
+    timed = pace_of(gathered.card.spec).unit == "ms"
+    times = [gathered.card.spec.step_us / 1000 * (t + 1) for t in range(len(early.share))] if timed else None
+    return {"share": _plain(early.share), "ms": times, "top1": _plain(early.top1), "top5": _plain(early.top5)}
+
+
+def _early_table(early: EarlyCurve, gathered: Gathered) -> Iterable[Sequence[Any]]:
+    """The same as rows, the heading first; Top-5 and times are empty where there are none."""
+    yield ("step", "share", "ms", "top1", "top1_low", "top1_high", "top5", "top5_low", "top5_high")
+    times = _early(early, gathered)["ms"]
+    for t, one in enumerate(early.top1):
+        five: Sequence[Any] = ("", "", "")
+        if early.top5 is not None:
+            five = (early.top5[t].value, early.top5[t].low, early.top5[t].high)
+        yield (t + 1, early.share[t], times[t] if times else "", one.value, one.low, one.high, *five)
 
 
 def _risk(gathered: Gathered) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.files.strict import read_json, shaped
 
-FILES = ("outputs.npz", "anytime.csv", "curves.csv", "decisions.csv")
+FILES = ("outputs.npz", "anytime.csv", "curves.csv", "decisions.csv", "early.csv")
 _MOST_BYTES = 256 * 2**20
 _Interval = tuple[float, float, float]  # value, low, high
 
@@ -60,6 +60,13 @@ class _Anytime(TypedDict):
     calibration_error: list[float]
 
 
+class _Early(TypedDict):
+    share: list[float]
+    ms: list[float] | None
+    top1: list[_Interval]
+    top5: list[_Interval] | None
+
+
 class _Curve(TypedDict):
     score: Literal["top2_gap", "confidence", "entropy"]
     mean_steps: list[_Interval]
@@ -85,6 +92,7 @@ class Shown(TypedDict):
     classes: list[str]
     default_rule: NotRequired[str]
     anytime: _Anytime
+    early: NotRequired[_Early]
     rules: list[_Rule]
     curves: list[_Curve]
     risk_coverage: _Risk
@@ -190,6 +198,8 @@ def _check_lengths(evaluation: dict[str, Any]) -> None:
         *((f"curves of {one['score']}", one["mean_steps"], one["accuracy"]) for one in evaluation["curves"]),
         *((f"rule {one['name']}", one["right_by_step"], one["wrong_by_step"]) for one in evaluation["rules"]),
     ]
+    if early := evaluation.get("early"):  # which older evaluations lack
+        pairs += [("early", early["share"], early[name]) for name in ("ms", "top1", "top5") if early[name] is not None]
     for place, one, other in pairs:
         if not one or len(one) != len(other):
             raise ConfigError(f"{place}: lists of {len(one)} and {len(other)}; expected as many in both, at least 1")

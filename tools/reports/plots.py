@@ -111,6 +111,28 @@ def by_time(axes: Axes, evaluation: Evaluation) -> None:
     _legend(axes)
 
 
+def early(axes: Axes, evaluation: Evaluation) -> None:
+    """Top-1 and Top-5 against the observed share of the window, all of it; above, the time where a step has one."""
+    curve = evaluation["early"]
+    share = 100 * np.array(curve["share"])
+    styles = {"top1": ("Top-1", colour_of("fixed"), "-"), "top5": ("Top-5", TEXT, "--")}
+    for name, (label, colour, line) in styles.items():
+        if curve[name] is not None:
+            right = 100 * np.array(curve[name], float)
+            axes.plot(share, right[:, 0], color=colour, linestyle=line, label=label)
+            axes.fill_between(share, right[:, 1], right[:, 2], color=colour, alpha=0.14, linewidth=0)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 101)
+    axes.set_xlabel("observed, % of the window")
+    axes.set_ylabel("right, %")
+    if curve["ms"] is not None:
+        factor = curve["ms"][-1] / 100
+        above = axes.secondary_xaxis("top", functions=(lambda part: part * factor, lambda ms: ms / factor))
+        above.set_xlabel("observed, ms", color=TEXT)
+        above.tick_params(colors=TEXT)
+    _legend(axes, loc="lower right")
+
+
 def decisions(name: str) -> Plot:
     """Histogram of one rule's decision times, right ones in its colour, and wrong."""
 

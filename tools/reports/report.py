@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from spikecut.tools.commands.measure.report import Report
     from spikecut.tools.reports.page.wrong import Wrong, WrongAnswers
 
+EARLY = (
+    "Early recognition as others draw it: the share of answers that are right by observed time, and, of more than five "
+    "classes, how often the true one is among the first five. Bands are 95 % intervals; the numbers are in early.csv."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -141,6 +146,7 @@ def _figures(evaluation: dict[str, Any], folder: Path) -> dict[str, list[Figure]
                     "intervals."),
             plotted("anytime", plots.by_time, "What is known after each step: accuracy if every recording stopped "
                     "there, and how far confidence is from accuracy."),
+            *([plotted("early", plots.early, EARLY)] if "early" in evaluation else []),
         ],
         "cost": [
             plotted("early_loss", plots.early_loss, "What early answers cost: of those given by a time, the share that "

@@ -165,6 +165,21 @@ def test_evaluate_writes_every_rule_and_every_decision(evaluated: Path, capsys: 
     assert "exists" in capsys.readouterr().err
 
 
+def test_evaluate_writes_the_early_curve_as_json_and_as_a_table(evaluated: Path) -> None:
+    document = json.loads((evaluated / "evaluation.json").read_text())
+    early, step_ms = document["early"], document["step_us"] / 1000
+    assert early["top1"] == document["anytime"]["accuracy"]
+    assert early["share"][-1] == 1
+    assert early["ms"] == [step_ms * t for t in range(1, document["horizon"] + 1)]
+    with (evaluated / "early.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for name in ("top1", "top5"):
+        table = [[float(row[column]) for column in (name, f"{name}_low", f"{name}_high")] for row in rows]
+        np.testing.assert_allclose(table, early[name], atol=1e-5)
+    for name in ("share", "ms"):
+        np.testing.assert_allclose([float(row[name]) for row in rows], early[name], atol=1e-5)
+
+
 def test_a_report_is_one_page_that_needs_nothing_else(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(evaluated)]) == 0
     page = (evaluated / "report.html").read_text()
@@ -172,9 +187,9 @@ def test_a_report_is_one_page_that_needs_nothing_else(evaluated: Path, capsys: p
     assert "<digits>" not in page
     for remote in ("http://", "https://", 'src="/', "<script", "@import", "url("):
         assert remote not in page
-    for name in ("trade", "anytime", "early_loss", "risk", "decisions_ltt-2pt", "confusion_confidence-2pt"):
+    for name in ("trade", "anytime", "early", "early_loss", "risk", "decisions_ltt-2pt", "confusion_confidence-2pt"):
         assert (evaluated / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    assert page.count("data:image/png;base64,") == 4 + 4 + 1 + 2 * len(list(evaluated.glob("wrong_*.png")))
+    assert page.count("data:image/png;base64,") == 4 + 5 + 1 + 2 * len(list(evaluated.glob("wrong_*.png")))
     assert "95 % confidence" in page
     assert "spikecut evaluate " in page
     assert "spikecut report " in page

@@ -189,3 +189,23 @@ def test_an_axis_shows_nearly_all_answers_and_says_how_many_come_later() -> None
     assert plots.shown_steps(evaluation) == STEPS
     axes = drawn(plots.decisions("confidence-1pt"), evaluation)
     assert axes.get_xlabel() == "decision time of confidence-1pt, ms"
+
+
+def test_the_early_curve_is_drawn_over_the_whole_window_in_per_cent_and_ms() -> None:
+    """As others draw it: it does not end where nothing more happens. Top-5 is drawn where there is one."""
+    right = [[t / STEPS, t / STEPS, t / STEPS] for t in range(1, STEPS + 1)]
+    early = {"share": [t / STEPS for t in range(1, STEPS + 1)], "ms": [10.0 * t for t in range(1, STEPS + 1)]}
+    figure = Figure()
+    axes = figure.subplots()
+    plots.early(axes, evaluation_of(early={**early, "top1": right, "top5": right}))
+    assert axes.get_xlim() == (0, 100)
+    assert list(colours_in(axes)) == ["Top-1", "Top-5"]
+    (above,) = axes.child_axes
+    figure.draw_without_rendering()
+    assert above.get_xlim() == pytest.approx((0, 10 * STEPS))
+    line = axes.get_lines()[0]
+    for ends in (line.get_xdata(), line.get_ydata()):
+        assert np.array(ends).tolist() == pytest.approx([100 * t / STEPS for t in range(1, STEPS + 1)])
+    axes = drawn(plots.early, evaluation_of(early={**early, "ms": None, "top1": right, "top5": None}))
+    assert list(colours_in(axes)) == ["Top-1"]
+    assert axes.child_axes == []
