@@ -14,6 +14,7 @@ from spikecut.models.architectures.networks import NetworkSpec, build, unfolded
 from spikecut.models.cells import learn_with
 from spikecut.models.spec import InputKind
 from spikecut.models.training.augment import augment
+from spikecut.models.training.company import accompanied
 from spikecut.models.training.distillation import Teacher, taught
 from spikecut.models.training.distributed import (
     average_gradients,
@@ -167,6 +168,7 @@ class TrainingRun:
         how = self.plan.augmentation
         window = self._windows(retimed(frames, how.rate, how.delay_steps, self.generator), self.plan.window)
         varied, labels = augment(window.float(), labels, how, self.generator)
+        varied = accompanied(varied, labels, self.plan.company, self.plan.companions, self.generator)
         varied = noisy(varied, self.plan.noise, self.generator)
         return mixed(varied, labels, how.mix, self.spec.n_classes, self.generator)
 

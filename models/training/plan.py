@@ -33,7 +33,8 @@ class TrainingPlan:
     answers with the mean: `augmentation` must say, with `mirrored` or `flipped`, what these show.
 
     `augmentation` varies recordings of events, `pictures` pictures. In up to the share `noise` of all squares and steps
-    of a recording there is an event more, of each polarity (`drop_and_mix.noisy`).
+    of a recording there is an event more, of each polarity (`drop_and_mix.noisy`). With probability `company` another
+    recording of the batch, of one of the classes `companions`, is laid over it (`company.accompanied`).
 
     Raises:
         ConfigError: for a number out of its range.
@@ -57,6 +58,8 @@ class TrainingPlan:
     short_teacher: bool = False
     mirrored_teacher: bool = False
     noise: float = 0.0
+    company: float = 0.0
+    companions: tuple[int, ...] = ()
     surrogate: Surrogate = field(default_factory=Surrogate)
     augmentation: Augmentation = field(default_factory=Augmentation)
     pictures: PictureAugmentation = field(default_factory=PictureAugmentation)
@@ -70,9 +73,14 @@ class TrainingPlan:
                 f"training: short_window {self.short_window}, short_share {self.short_share}; expected less than the "
                 f"{self.window} steps of a window and a share of the epochs, or 0 of both"
             )
-        for name in ("short_share", "distillation", "noise"):
+        for name in ("short_share", "distillation", "noise", "company"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ConfigError(f"training: {name} is {value}; expected a share, from 0 to 1")
+        if (self.company > 0) != bool(self.companions) or any(one < 0 for one in self.companions):
+            raise ConfigError(
+                f"training: company {self.company} of the classes {list(self.companions)}; expected a share above 0 "
+                "and the numbers of classes, or neither"
+            )
         if self.mirrored_teacher and not (self.augmentation.mirrored or self.augmentation.flipped):
             raise ConfigError(
                 "training: mirrored_teacher without a mirror",

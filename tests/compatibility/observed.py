@@ -364,9 +364,19 @@ def recipes() -> dict[str, str]:
     later |= {"drawings": [("gestures",)], "rejects": [()]}
     said = {name: {key: one[key] for key in one if one[key] not in later.get(key, [])} for name, one in said.items()}
     for one in said.values():
-        for key in ("short_window", "short_share", "distillation", "short_teacher", "mirrored_teacher", "noise"):
+        for key in (
+            "short_window",
+            "short_share",
+            "distillation",
+            "short_teacher",
+            "mirrored_teacher",
+            "noise",
+            "company",
+        ):
             if one["training"].get(key) == 0:
                 del one["training"][key]
+        if not one["training"].get("companions", [0]):
+            del one["training"]["companions"]
         for key in ("after_no_us", "revise_us"):
             if one["onset"] and one["onset"].get(key) == 0:
                 del one["onset"][key]
