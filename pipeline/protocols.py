@@ -40,7 +40,9 @@ class SteppedModel(Protocol[S]):
         """The number of outputs a step: one a class, or one a class and member of an ensemble."""
         ...
 
-    def step(self, frames: Num[ndarray, "B C H W"], state: S | None) -> tuple[Float32[ndarray, "B K"], S]: ...
+    def step(self, frames: Num[ndarray, "B C H W"], state: S | None) -> tuple[Float32[ndarray, "B K"], S]:
+        """The outputs of one step of B lanes, and the state after it: `output, state = network.step(pixels, state)`."""
+        ...
 
     def select(self, state: S, lanes: Int64[ndarray, " L"]) -> S:
         """The state of the lanes that go on, in this order; -1 is a lane at rest."""
@@ -59,12 +61,18 @@ class CutoffDecider(Protocol[D]):
     """
 
     @property
-    def rule(self) -> str: ...
+    def rule(self) -> str:
+        """The common name of the rule."""
+        ...
 
     @property
-    def horizon(self) -> int: ...
+    def horizon(self) -> int:
+        """The number of steps it was made for."""
+        ...
 
-    def decide(self, evidence: Evidence, state: D | None) -> tuple[Verdict, D | None]: ...
+    def decide(self, evidence: Evidence, state: D | None) -> tuple[Verdict, D | None]:
+        """The verdict on every lane after one step, and what the rule remembers."""
+        ...
 
 
 @runtime_checkable

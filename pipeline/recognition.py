@@ -15,9 +15,10 @@ import numpy as np
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
+from spikecut.pipeline.representations.frame_sources import frames_of
 from spikecut.pipeline.results import Decision, Evidence, Item, Rejection, Rest, Step, StopReason, Verdict
 from spikecut.pipeline.rules.rejection import NOTHING, Rejecting
-from spikecut.pipeline.runner import remaining, run
+from spikecut.pipeline.runner import Frames, remaining, run
 
 S = TypeVar("S")
 D = TypeVar("D")
@@ -85,7 +86,7 @@ class Activity:
 
 
 def recognise(
-    frames: Iterable[Frame],
+    frames: Frames,
     model: SteppedModel[S],
     decider: CutoffDecider[D],
     *,
@@ -102,9 +103,20 @@ def recognise(
     sure was none, and the attempt ends without a decision, as it does where the clock was reset. An answer
     that is `rejecting`'s ends it as a `Rejection`, one until the next answer however often the network looks again.
     Where answers may be revised, another answer of the same look is a decision that `revises` the first.
+    `frames` are whatever `run` takes. A card that has an onset has the fields of `onset`: `Onset(**card.onset)`.
+
+    Raises:
+        ConfigError: of a recording, as `frames_of`.
+
+    >>> import spikecut
+    >>> network, card = spikecut.load_network("nmnist")
+    >>> seven, rule = spikecut.DrawnDigit(7, seed=1), spikecut.confidence(0.9, card.horizon)
+    >>> items = recognise(seven, network, rule, horizon=card.horizon, onset=Onset(again_us=200_000))
+    >>> [card.classes[item.label] for item in items if isinstance(item, Decision)]
+    ['7']
     """
     decider = rejecting.over(decider)
-    stream = _followed(frames, onset)
+    stream = _followed(frames_of(frames, model), onset)
     waiting: deque[Frame] = deque()
     published = _Published(rejecting)
     for frame, activity in stream:

@@ -58,6 +58,13 @@ def replay(
 
     Raises:
         ConfigError: if the horizon or the batch is smaller than 1.
+
+    >>> import spikecut
+    >>> network, card = spikecut.load_network("nmnist")
+    >>> digits = [spikecut.DrawnDigit(digit, seed=1) for digit in (2, 7)]
+    >>> decided = dict(replay(digits, network, spikecut.confidence(0.9, card.horizon), horizon=card.horizon))
+    >>> [card.classes[decided[item].label] for item in (0, 1)]
+    ['2', '7']
     """
     horizon, batch_size = _sizes(model, decider, horizon, batch_size)
     waiting = _streams(recordings, model, fit, filters_of(filters))
@@ -169,6 +176,13 @@ def record_outputs(
     Raises:
         ConfigError: as `replay`, or if there are more recordings than `n`.
         ModelError: if an output is not finite: nothing can be fitted to it.
+
+    >>> import spikecut
+    >>> network, card = spikecut.load_network("nmnist")
+    >>> digits = [spikecut.DrawnDigit(digit, seed=1) for digit in (2, 7)]
+    >>> outputs = record_outputs(digits, len(digits), network, horizon=card.horizon)
+    >>> outputs.shape, outputs.sum(axis=1).argmax(axis=1).tolist()
+    ((2, 30, 10), [2, 7])
     """
     n, decider = whole("n", n, least=0), never(horizon)
     horizon, batch_size = _sizes(model, decider, horizon, batch_size)

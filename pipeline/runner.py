@@ -42,6 +42,13 @@ def run(
 
     Raises:
         ConfigError: if the network, the decider or the horizon is none; of fit and filters as `frames_of`.
+
+    >>> import spikecut
+    >>> network, card = spikecut.load_network("nmnist")
+    >>> rule = spikecut.confidence(0.9, card.horizon)
+    >>> *steps, decision = run(spikecut.DrawnDigit(3, seed=1), network, rule, horizon=card.horizon)
+    >>> card.classes[decision.label], len(steps) == decision.steps, decision.reason.name
+    ('3', True, 'cutoff')
     """
     horizon = check_stepping(model, decider, horizon)
     if horizon < 1:
@@ -118,6 +125,13 @@ def watch(
     Between an early answer and the end of its window the network rests, and the bins that pass are
     handed on as `Rest`; so are those of a window without an answer, because the output is not finite.
     `fit` and `filters` are those of `run`.
+
+    >>> import spikecut
+    >>> network, card = spikecut.load_network("nmnist")
+    >>> rule = spikecut.fixed(8, horizon=10)  # answers after 8 of the 10 bins of each window
+    >>> items = watch(spikecut.DrawnDigit(3, seed=1), network, rule, horizon=10)
+    >>> [(item.start_us, item.time_us) for item in items if isinstance(item, Decision)]
+    [(0, 80000), (100000, 180000), (200000, 280000)]
     """
     horizon = check_stepping(model, decider, horizon)
     stream = frames_of(frames, model, fit=fit, filters=filters)

@@ -44,8 +44,14 @@ def n_parameters(function: Function) -> int:
 
 
 # What users call with these keywords; its docstring, with an example that runs, is most of it.
-PUBLIC = {"models/files/norse_network.py from_norse"}
-WIDE = PUBLIC | {
+PUBLIC = {
+    "models/files/norse_network.py from_norse",
+    "pipeline/recognition.py recognise",
+    "pipeline/replay.py replay",
+}
+WIDE = {
+    "models/files/norse_network.py from_norse",
+    "sources/arrays.py events_from_arrays",
     "sources/formats/open.py open_recording",
     "pipeline/events.py EventBatch.from_structured",
     "pipeline/replay.py replay",

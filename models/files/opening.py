@@ -32,6 +32,14 @@ def load(model: str | Path, *, engine: str = "auto") -> tuple[SteppedModel[Any],
     Raises:
         ModelError: if there is none, or weights and card do not belong together.
         ConfigError: if there is no such engine, or it cannot step a network from a Python file.
+
+    >>> import numpy as np
+    >>> network, card = load("nmnist")
+    >>> card.classes[:3], card.horizon, card.spec.step_us, str(card.sensor)
+    (('0', '1', '2'), 30, 10000, '34x34')
+    >>> output, state = network.step(np.zeros((1, 2, 34, 34), np.uint8), None)  # None is the state at rest
+    >>> output.shape
+    (1, 10)
     """
     check_path(model, "a network, or its name,")
     weights, make = locate(model), engine_called(engine).make
@@ -41,7 +49,7 @@ def load(model: str | Path, *, engine: str = "auto") -> tuple[SteppedModel[Any],
         return load_file(*_python_file(weights))
     network, card = _built(weights)
     stepper: Any = make(network, card.spec)
-    stepper.spec = card.spec  # what frames it reads, for `frames_of`
+    stepper.spec, stepper.card = card.spec, card  # what frames of which sensor it reads, for `frames_of`
     return stepper, card
 
 

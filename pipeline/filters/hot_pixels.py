@@ -62,6 +62,11 @@ def find_hot_pixels(batches: Iterable[EventBatch], *, times: float = 10.0, least
 
     Raises:
         EventError: if the sensor changes within the stream.
+
+    >>> from spikecut import events_from_arrays
+    >>> n = 200  # one pixel fires 200 times in 2 s, all others never
+    >>> find_hot_pixels([events_from_arrays(np.arange(n) * 10_000, [5] * n, [3] * n, [1] * n, sensor=(8, 8))])
+    ((5, 3),)
     """
     times, least_hz = finite("times", times), finite("least_hz", least_hz)
     counts: Int64[ndarray, "H W"] | None = None

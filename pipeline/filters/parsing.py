@@ -55,6 +55,12 @@ def filtered(source: EventSource, filters: Iterable[Filter | str]) -> Filtered:
 
     Raises:
         ConfigError: if there is no such filter, or one does not fit the sensor.
+
+    >>> import spikecut
+    >>> digit = spikecut.DrawnDigit(7, seed=1)
+    >>> sparse = filtered(digit, ["refractory:5ms"])
+    >>> 0 < sum(map(len, sparse)) < sum(map(len, digit))
+    True
     """
     if not (hasattr(source, "__iter__") and isinstance(getattr(source, "sensor", None), SensorSize)):
         raise ConfigError(str(unexpected("source", source, _SOURCE)), hint="spikecut.open_recording(path) opens one")

@@ -122,6 +122,13 @@ def load_cutoff(path: str | PathLike[str]) -> FittedCutoff:
         ModelError: if the file is missing, not a cutoff, of another version, or holds what no cutoff can; naming the
             field, what was found there and what was expected.
         ConfigError: if it is no path.
+
+    >>> import spikecut.models
+    >>> fitted = load_cutoff(f"{spikecut.models.__path__[0]}/weights/nmnist.ltt-2pt.json")
+    >>> fitted.cutoff.rule, fitted.cutoff.horizon, fitted.n
+    ('ltt', 30, 203)
+    >>> fitted.promise[:37]
+    'With 95 % confidence, stopping early '
     """
     check_path(path, "a cutoff")
     try:

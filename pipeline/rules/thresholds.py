@@ -106,7 +106,14 @@ def leader(logits: Float32[ndarray, "B K"]) -> Int64[ndarray, " B"]:
 
 
 def fixed(steps: int, horizon: int) -> ThresholdCutoff:
-    """Stops every lane after the same number of steps."""
+    """Stops every lane after the same number of steps.
+
+    Raises:
+        ConfigError: if they are not 1 to `horizon`.
+
+    >>> fixed(4, horizon=6).thresholds
+    array([3., 3., 3., 3., 3., 3.])
+    """
     steps, horizon = whole("steps", steps), steps_of(horizon)
     if not 1 <= steps <= horizon:
         raise ConfigError(f"a fixed cutoff after {steps} steps; expected 1 to {horizon}")
@@ -114,19 +121,40 @@ def fixed(steps: int, horizon: int) -> ThresholdCutoff:
 
 
 def topk(thresholds: Sequence[float] | Float64[ndarray, " T"]) -> ThresholdCutoff:
-    """The Top-K cutoff of Wu et al.: stops when the lead of the first class exceeds beta_t."""
+    """The Top-K cutoff of Wu et al.: stops when the lead of the first class exceeds beta_t.
+
+    `thresholds` is one number (T,) for each step up to the horizon, in the unit of the summed outputs; infinity never
+    stops. `spikecut calibrate --rule topk` and `fit` find them.
+
+    Raises:
+        ConfigError: if they are no numbers, or one is NaN.
+
+    >>> topk([np.inf, 4.0, 2.5]).horizon
+    3
+    """
     return ThresholdCutoff("topk", "top2_gap", _numbers("thresholds", thresholds))
 
 
 def confidence(alpha: float, horizon: int) -> ThresholdCutoff:
-    """SEENN-I: stops when the largest softmax probability exceeds alpha."""
+    """SEENN-I: stops when the largest softmax probability exceeds alpha.
+
+    Raises:
+        ConfigError: if alpha is no number from 0 to 1.
+
+    >>> confidence(0.9, horizon=30).rule, confidence(0.9, horizon=30).horizon
+    ('confidence', 30)
+    """
     if not 0 <= (alpha := finite("alpha", alpha)) <= 1:
         raise ConfigError(f"alpha is {alpha}; a probability lies between 0 and 1")
     return ThresholdCutoff("confidence", "confidence", np.full(steps_of(horizon), alpha))
 
 
 def never(horizon: int) -> ThresholdCutoff:
-    """No cutoff: every lane runs to the horizon."""
+    """No cutoff: every lane runs to the horizon.
+
+    >>> never(horizon=2).thresholds
+    array([inf, inf])
+    """
     return ThresholdCutoff("none", "confidence", np.full(steps_of(horizon), np.inf))
 
 

@@ -50,6 +50,14 @@ def open_recording(
         UnsupportedVersion, CorruptRecording, LimitExceeded: as the reader of its format says.
         ConfigError: if the sensor is not known and cannot be inferred, a batch would hold no events, or an argument is
             of the wrong type.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "four.csv")
+    ...     _ = path.write_text(chr(10).join(["t_us,x,y,p", "10,3,1,1", "12,0,2,0"]))
+    ...     recording = open_recording(path, sensor=(4, 4))
+    ...     [(len(batch), batch.start_us, batch.lost.total) for batch in recording]
+    [(2, 10, 0)]
     """
     check_path(path)
     kind_of("text", text, (TextLayout, NoneType), "a TextLayout or None", 'such as TextLayout("xytp")')

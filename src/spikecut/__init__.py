@@ -1,4 +1,53 @@
-"""Deciding early on event-camera streams: a spiking network that stops the moment the evidence suffices."""
+"""Deciding early on event-camera streams: a spiking network that stops the moment the evidence suffices.
+
+Ten lines, which run on a drawn digit:
+
+>>> import spikecut
+>>> network, card = spikecut.load_network("nmnist")
+>>> events = spikecut.EventBatch.concatenate(spikecut.DrawnDigit(7, seed=1))
+>>> events = spikecut.events_from_arrays(events.t, events.x, events.y, events.p, sensor=(34, 34))
+>>> rule = spikecut.confidence(0.9, card.horizon)
+>>> for item in spikecut.run(events, network, rule, horizon=card.horizon):
+...     if isinstance(item, spikecut.Decision):
+...         print(card.classes[item.label], item.steps < card.horizon, item.reason.value)
+7 True the decider was sure enough
+
+Events
+- `open_recording`: a recorded file, whatever its format; `convert` writes it in another one
+- `events_from_arrays`: four columns t, x, y, p; `EventBatch.from_structured` takes whatever names its columns
+- `EventBatch`, `SensorSize`: a stretch of a stream; the size of a sensor
+- `filtered`, `EventTransform`, `find_hot_pixels`: events filtered, or changed by a function
+- `DrawnDigit`: simulated events of a drawn digit, for trials without data
+
+Frames
+- `CountBinner`: events counted over bins of time, which the shipped networks read
+- `VoxelBinner`, `TimeSurfaceBinner`, `SliceCounter`: other representations
+- `frames_of`: the frames of whatever holds events, for a network or by a binner
+- `Frame`, `FrameTransform`: one bin; frames changed by a function
+
+Networks
+- `load_network`: a shipped network by its name, any other by its path, with its `ModelCard`
+- `from_norse`: a Norse network of your own
+- `SteppedModel`: any network that is stepped by hand: `output, state = network.step(pixels, state)`
+
+Decisions
+- `run`, `watch`: one window of a stream, or window after window: `Step`, `Decision`, `Rest`
+- `recognise`, `Onset`: an endless stream: movement starts the network, quiet arms it again; `Rejection`
+- `replay`: many recordings at once: a lane that is decided makes room for the next
+- `StopReason`: why the network was not stepped again
+- `fixed`, `topk`, `confidence`, `never`, `ThresholdCutoff`: rules when to stop; `CutoffDecider` is the protocol of all
+
+Rules fitted on recordings
+- `record_outputs`: the outputs of a network at every step of many recordings
+- `RecordedOutputs`, `Readout`: outputs with labels; how outputs become evidence
+- `FittedCutoff`, `load_cutoff`: a fitted rule with its promise, saved and read again
+
+Errors
+- `SpikecutError`: the base of all errors; its `hint` says what to do
+- `SpikecutWarning`: what was assumed because a recording does not state it
+
+`__version__` is the version that is installed.
+"""
 
 import sys
 from importlib import import_module
@@ -12,24 +61,32 @@ if (Path(__file__).parent / "pipeline").is_file():  # git wrote the links as tex
     )
 
 if TYPE_CHECKING:
+    from spikecut.models.card import ModelCard
     from spikecut.models.files.norse_network import from_norse
     from spikecut.models.files.opening import load as load_network
     from spikecut.pipeline.binning import CountBinner
-    from spikecut.pipeline.errors import SpikecutError
+    from spikecut.pipeline.errors import SpikecutError, SpikecutWarning
     from spikecut.pipeline.events import EventBatch, Frame, SensorSize
+    from spikecut.pipeline.evidence.readout import Readout
     from spikecut.pipeline.filters.hot_pixels import find_hot_pixels
     from spikecut.pipeline.filters.parsing import filtered
+    from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
+    from spikecut.pipeline.recognition import Onset, recognise
+    from spikecut.pipeline.recorded import RecordedOutputs
     from spikecut.pipeline.replay import record_outputs, replay
     from spikecut.pipeline.representations.counts import SliceCounter
     from spikecut.pipeline.representations.frame_sources import frames_of
     from spikecut.pipeline.representations.time_surface import TimeSurfaceBinner
     from spikecut.pipeline.representations.transforms import EventTransform, FrameTransform
     from spikecut.pipeline.representations.voxel import VoxelBinner
-    from spikecut.pipeline.results import Decision, Rest, Step, StopReason
-    from spikecut.pipeline.rules.cutoff_file import load_cutoff
+    from spikecut.pipeline.results import Decision, Rejection, Rest, Step, StopReason
+    from spikecut.pipeline.rules.cutoff_file import FittedCutoff, load_cutoff
     from spikecut.pipeline.rules.thresholds import ThresholdCutoff, confidence, fixed, never, topk
     from spikecut.pipeline.runner import run, watch
     from spikecut.sources import open_recording
+    from spikecut.sources.arrays import events_from_arrays
+    from spikecut.sources.simulation.drawn_digits import DrawnDigit
+    from spikecut.tools.recordings.convert import convert
 
     __version__: str
 
@@ -38,43 +95,65 @@ from spikecut.moved import MovedFinder
 sys.meta_path.append(MovedFinder())
 
 _HOMES = {
+    "spikecut.models.card": "ModelCard",
     "spikecut.models.files.norse_network": "from_norse",
+    "spikecut.models.files.opening": "load_network=load",
     "spikecut.pipeline.binning": "CountBinner",
-    "spikecut.pipeline.rules.thresholds": "ThresholdCutoff confidence fixed never topk",
-    "spikecut.pipeline.errors": "SpikecutError",
+    "spikecut.pipeline.errors": "SpikecutError SpikecutWarning",
     "spikecut.pipeline.events": "EventBatch Frame SensorSize",
+    "spikecut.pipeline.evidence.readout": "Readout",
     "spikecut.pipeline.filters.hot_pixels": "find_hot_pixels",
     "spikecut.pipeline.filters.parsing": "filtered",
-    "spikecut.pipeline.representations.frame_sources": "frames_of",
-    "spikecut.pipeline.rules.cutoff_file": "load_cutoff",
+    "spikecut.pipeline.protocols": "CutoffDecider SteppedModel",
+    "spikecut.pipeline.recognition": "Onset recognise",
+    "spikecut.pipeline.recorded": "RecordedOutputs",
     "spikecut.pipeline.replay": "record_outputs replay",
     "spikecut.pipeline.representations.counts": "SliceCounter",
+    "spikecut.pipeline.representations.frame_sources": "frames_of",
     "spikecut.pipeline.representations.time_surface": "TimeSurfaceBinner",
     "spikecut.pipeline.representations.transforms": "EventTransform FrameTransform",
     "spikecut.pipeline.representations.voxel": "VoxelBinner",
-    "spikecut.pipeline.results": "Decision Rest Step StopReason",
+    "spikecut.pipeline.results": "Decision Rejection Rest Step StopReason",
+    "spikecut.pipeline.rules.cutoff_file": "FittedCutoff load_cutoff",
+    "spikecut.pipeline.rules.thresholds": "ThresholdCutoff confidence fixed never topk",
     "spikecut.pipeline.runner": "run watch",
     "spikecut.sources": "open_recording",
+    "spikecut.sources.arrays": "events_from_arrays",
+    "spikecut.sources.simulation.drawn_digits": "DrawnDigit",
+    "spikecut.tools.recordings.convert": "convert",
 }
+"""Where public names are at home; `public=name` where a name is another one there."""
 
 __all__ = [
     "CountBinner",
+    "CutoffDecider",
     "Decision",
+    "DrawnDigit",
     "EventBatch",
     "EventTransform",
+    "FittedCutoff",
     "Frame",
     "FrameTransform",
+    "ModelCard",
+    "Onset",
+    "Readout",
+    "RecordedOutputs",
+    "Rejection",
     "Rest",
     "SensorSize",
     "SliceCounter",
     "SpikecutError",
+    "SpikecutWarning",
     "Step",
+    "SteppedModel",
     "StopReason",
     "ThresholdCutoff",
     "TimeSurfaceBinner",
     "VoxelBinner",
     "__version__",
     "confidence",
+    "convert",
+    "events_from_arrays",
     "filtered",
     "find_hot_pixels",
     "fixed",
@@ -84,6 +163,7 @@ __all__ = [
     "load_network",
     "never",
     "open_recording",
+    "recognise",
     "record_outputs",
     "replay",
     "run",
@@ -96,12 +176,17 @@ def __getattr__(name: str) -> object:
     """Each public name is loaded from its home when it is first used, so that `import spikecut` is instant."""
     if name == "__version__":
         return _version()
-    if name == "load_network":
-        return import_module("spikecut.models.files.opening").load
     for home, names in _HOMES.items():
-        if name in names.split():
-            return getattr(import_module(home), name)
+        for entry in names.split():
+            public, _, there = entry.partition("=")
+            if public == name:
+                return getattr(import_module(home), there or public)
     raise AttributeError(f"module 'spikecut' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, also those that are not loaded yet: for `help`, `dir` and completion."""
+    return sorted({*globals(), *__all__})
 
 
 def _version() -> str:

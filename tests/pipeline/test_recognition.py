@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import spikecut
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.recognition import Activity, Onset, recognise
@@ -366,3 +367,16 @@ def test_without_anything_to_reject_the_decisions_are_what_they_were(counts: lis
     before = [(d.label, d.steps, d.start_us) for d in named(frames, n_steps)]
     _, items = letters(frames, Rejecting((2,), -1e9), n_steps)
     assert [(d.label, d.steps, d.start_us) for d in items if isinstance(d, Decision)] == before
+
+
+def test_a_stream_is_recognised_from_its_events_as_from_its_frames() -> None:
+    network, card = spikecut.load_network("nmnist")
+    digit, rule = spikecut.DrawnDigit(7, seed=1), spikecut.confidence(0.9, card.horizon)
+    frames = list(spikecut.frames_of(digit, network))
+    onset = Onset(again_us=200_000)
+    of_events, of_frames = (
+        [(type(item), item.label) if isinstance(item, Decision) else type(item) for item in items]
+        for items in (recognise(one, network, rule, horizon=card.horizon, onset=onset) for one in (digit, frames))
+    )
+    assert of_events == of_frames
+    assert (Decision, 7) in of_events

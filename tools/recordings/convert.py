@@ -5,11 +5,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, EventError, SpikecutError, printable
 from spikecut.pipeline.events import NOTHING_LOST, DropCounts, EventBatch, SensorSize
+from spikecut.pipeline.files.arguments import check_path
 from spikecut.pipeline.files.atomic_files import new_file, refuse_existing
 from spikecut.sources.formats import written_formats, written_suffixes
 from spikecut.sources.formats.base import Format, ReadOptions, TextLayout
@@ -63,11 +65,20 @@ class Changes:
 AS_IT_IS = Changes()
 
 
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """How the target is written; with `shown` a terminal shows how far it is."""
+
+    overwrite: bool
+    format: str | None
+    shown: bool = False
+
+
 def convert(
-    src: str | Path,
-    dst: str | Path,
+    src: str | PathLike[str],
+    dst: str | PathLike[str],
     overwrite: bool = False,
-    sensor: SensorSize | None = None,
+    sensor: SensorSize | tuple[int, int] | None = None,
     text: TextLayout | None = None,
     format: str | None = None,
 ) -> ConversionReport:
@@ -80,8 +91,19 @@ def convert(
         ConfigError: if no writable format has the name or the suffix, the target exists, or its format cannot hold
             the recording.
         SourceError: if the source cannot be read.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "two.csv")
+    ...     _ = path.write_text(chr(10).join(["t_us,x,y,p", "10,3,1,1", "12,0,2,0"]))
+    ...     report = convert(path, path.with_suffix(".h5"), sensor=(4, 4))
+    ...     report.n_read, report.n_written, report.lost.total
+    (2, 2, 0)
     """
-    return convert_with(Path(src), Path(dst), ReadOptions(sensor, text=text), overwrite=overwrite, format=format)
+    check_path(src)
+    check_path(dst, "a file to write")
+    options = ReadOptions(None if sensor is None else SensorSize.of(sensor), text=text)
+    return _converted(Path(src), Path(dst), options, AS_IT_IS, _Writing(overwrite, format))
 
 
 def convert_with(
@@ -100,8 +122,12 @@ def convert_with(
     Raises:
         ConfigError: also if a label file exists beside the target, or changes do not go together.
     """
-    row, targets = format_to_write(dst, format), _targets(dst, len(changes.split_us) + 1)
-    truth = _truth(changes, options)
+    return _converted(src, dst, options, changes, _Writing(overwrite, format, shown=True))
+
+
+def _converted(src: Path, dst: Path, options: ReadOptions, changes: Changes, how: _Writing) -> ConversionReport:
+    row, targets = format_to_write(dst, how.format), _targets(dst, len(changes.split_us) + 1)
+    truth, overwrite = _truth(changes, options), how.overwrite
     for target in targets:
         refuse_existing(target, overwrite=overwrite)
     recording = open_source(src, options, changes.simulation, dst.parent if changes.sort else None)
@@ -117,7 +143,8 @@ def convert_with(
             truth_file = stack.enter_context(new_file(changes.truth, overwrite=overwrite, make_folder=False))
             source = truth.watch(recording)
         files = [stack.enter_context(new_file(one, overwrite=overwrite, make_folder=False)) for one in targets]
-        source = stack.enter_context(progress(f"converting {printable(src.name)}"))(source)
+        if how.shown:
+            source = stack.enter_context(progress(f"converting {printable(src.name)}"))(source)
         cropped = source if crop is None else crop.of(source)
         passing = Passing(tally.watch(cropped), changes.split_us, changes.shift, labels)
         sensor = recording.sensor if crop is None else crop.size

@@ -97,7 +97,8 @@ def test_state_is_handed_over_and_back_to_the_bit() -> None:
 @pytest.mark.parametrize("engine", ["auto", "events", "dense", "norse"])
 def test_a_loaded_network_still_says_what_frames_it_reads_when_it_was_pickled(engine: str) -> None:
     stepper, card = load("nmnist", engine=engine)
-    assert pickle.loads(pickle.dumps(stepper)).spec == card.spec
+    again = pickle.loads(pickle.dumps(stepper))
+    assert (again.spec, again.card) == (card.spec, card)
 
 
 def test_it_can_be_pickled_with_lanes_of_both_kinds() -> None:
