@@ -52,6 +52,7 @@ PUBLIC = {
 WIDE = {
     "models/files/norse_network.py from_norse",
     "sources/arrays.py events_from_arrays",
+    "tools/api/calibrating.py calibrate",
     "sources/formats/open.py open_recording",
     "pipeline/events.py EventBatch.from_structured",
     "pipeline/replay.py replay",

@@ -2,13 +2,13 @@
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from spikecut.models.card import ModelCard
 from spikecut.models.files import checkpoint, opening
 from spikecut.pipeline.binning import CountBinner
-from spikecut.pipeline.errors import ConfigError, SpikecutWarning
+from spikecut.pipeline.errors import ConfigError, SpikecutWarning, printable
 from spikecut.pipeline.events import Frame
 from spikecut.pipeline.fit import Fits, FittedBinner
 from spikecut.sources.datasets.base import INPUTS, FrameSpec
@@ -79,17 +79,19 @@ def usual_network(path: Path, reading: ReadOptions) -> str:
     return model
 
 
-def say_fits(fits: Fits, reading: ReadOptions) -> None:
-    """Says on stderr which part of which sensor was shown, where the fit was not given."""
+def on_stderr(line: str) -> None:
+    """Prints a line on stderr."""
+    print(printable(line), file=sys.stderr)
+
+
+def say_fits(fits: Fits, reading: ReadOptions, say: Callable[[str], None] = on_stderr) -> None:
+    """Says which part of which sensor was shown, where the fit was not given."""
     for fit in fits.used.values() if not reading.fit else ():
         x, y, width, height = fit.window
         what = f"its central {width}x{height} pixels (from {x},{y}) are shown"
         if fit.window == (0, 0, fit.sensor.width, fit.sensor.height):
             what = "it is smaller than the frame and shown in the middle"
-        print(
-            f"note: {fit.sensor} recording, {fit.frame} frames: {what}; --fit squeeze or --fit X,Y,WxH changes that",
-            file=sys.stderr,
-        )
+        say(f"note: {fit.sensor} recording, {fit.frame} frames: {what}; --fit squeeze or --fit X,Y,WxH changes that")
 
 
 def view_of(card: ModelCard, reading: ReadOptions = DEFAULTS, fits: Fits | None = None) -> FrameSpec:

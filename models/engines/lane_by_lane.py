@@ -74,4 +74,4 @@ def check_frames(frames: Num[ndarray, "B C H W"], shape: Shape, n_lanes: int | N
 
 def frames_it_reads(stepper: object) -> dict[str, Any]:
     """What a stepper that was loaded says of its frames, to be pickled with it."""
-    return {name: value for name, value in vars(stepper).items() if name in ("spec", "card")}
+    return {name: value for name, value in vars(stepper).items() if name in ("spec", "card", "weights")}

@@ -49,7 +49,7 @@ def load(model: str | Path, *, engine: str = "auto") -> tuple[SteppedModel[Any],
         return load_file(*_python_file(weights))
     network, card = _built(weights)
     stepper: Any = make(network, card.spec)
-    stepper.spec, stepper.card = card.spec, card  # what frames of which sensor it reads, for `frames_of`
+    stepper.spec, stepper.card, stepper.weights = card.spec, card, weights  # what it reads, for `frames_of`
     return stepper, card
 
 
@@ -88,6 +88,23 @@ def _may_be_large(spec: NetworkSpec) -> bool:
     widths = (spec.inputs, *spec.channels, spec.n_classes)
     kernels = 25 * sum(one * other for one, other in pairwise(widths))
     return kernels + spec.frame.width * spec.frame.height * max(widths[:-1]) * spec.n_classes > _LARGE
+
+
+def named(network: Any) -> str | Path:
+    """The name or path of a network: itself, or that of the file of weights of one that `load` has opened.
+
+    Raises:
+        ConfigError: if it has no file of weights.
+    """
+    if isinstance(network, str | Path):
+        return network
+    weights = getattr(network, "weights", None)
+    if not isinstance(weights, Path):
+        raise ConfigError(
+            f"a {type(network).__name__} without a file of weights; expected a network of `load_network`, its name, or "
+            "the path of its weights"
+        )
+    return weights
 
 
 def card_of(weights: Path) -> ModelCard:

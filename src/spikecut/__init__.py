@@ -13,7 +13,7 @@ Ten lines, which run on a drawn digit:
 7 True the decider was sure enough
 
 Events
-- `open_recording`: a recorded file, whatever its format; `convert` writes it in another one
+- `open_recording`: a recorded file, whatever its format; `convert` writes it in another one (`ConversionReport`)
 - `events_from_arrays`: four columns t, x, y, p; `EventBatch.from_structured` takes whatever names its columns
 - `EventBatch`, `SensorSize`: a stretch of a stream; the size of a sensor
 - `filtered`, `EventTransform`, `find_hot_pixels`: events filtered, or changed by a function
@@ -28,18 +28,22 @@ Frames
 Networks
 - `load_network`: a shipped network by its name, any other by its path, with its `ModelCard`
 - `from_norse`: a Norse network of your own
+- `export`: one step as ONNX or NIR, for other programs: an `ExportedFile`
 - `SteppedModel`: any network that is stepped by hand: `output, state = network.step(pixels, state)`
 
 Decisions
 - `run`, `watch`: one window of a stream, or window after window: `Step`, `Decision`, `Rest`
 - `recognise`, `Onset`: an endless stream: movement starts the network, quiet arms it again; `Rejection`
 - `replay`: many recordings at once: a lane that is decided makes room for the next
+- `render`: what a network decides, as an overlay video
 - `StopReason`: why the network was not stepped again
 - `fixed`, `topk`, `confidence`, `never`, `ThresholdCutoff`: rules when to stop; `CutoffDecider` is the protocol of all
 
 Rules fitted on recordings
-- `record_outputs`: the outputs of a network at every step of many recordings
-- `RecordedOutputs`, `Readout`: outputs with labels; how outputs become evidence
+- `record`: a network's outputs at every step of labelled recordings, a folder or pairs: `LabelledOutputs`
+- `calibrate`: rules fitted for tolerated losses: `FittedCutoff`s with their promises; `fit`: one rule
+- `evaluate`: accuracy and time of rules on other recordings: an `Evaluation` of `Assessment`, `Anytime`, `Estimate`
+- `record_outputs`, `RecordedOutputs`, `Readout`: the same as arrays; how outputs become evidence
 - `FittedCutoff`, `load_cutoff`: a fitted rule with its promise, saved and read again
 
 Errors
@@ -70,6 +74,8 @@ if TYPE_CHECKING:
     from spikecut.pipeline.evidence.readout import Readout
     from spikecut.pipeline.filters.hot_pixels import find_hot_pixels
     from spikecut.pipeline.filters.parsing import filtered
+    from spikecut.pipeline.metrics.evaluation import Anytime, Assessment
+    from spikecut.pipeline.metrics.intervals import Estimate
     from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
     from spikecut.pipeline.recognition import Onset, recognise
     from spikecut.pipeline.recorded import RecordedOutputs
@@ -86,7 +92,13 @@ if TYPE_CHECKING:
     from spikecut.sources import open_recording
     from spikecut.sources.arrays import events_from_arrays
     from spikecut.sources.simulation.drawn_digits import DrawnDigit
-    from spikecut.tools.recordings.convert import convert
+    from spikecut.tools.api.calibrating import calibrate, fit
+    from spikecut.tools.api.evaluating import Evaluation, evaluate
+    from spikecut.tools.api.recording import record
+    from spikecut.tools.api.rendering import render
+    from spikecut.tools.batch.gathered import LabelledOutputs
+    from spikecut.tools.exports.exporting import ExportedFile, export
+    from spikecut.tools.recordings.convert import ConversionReport, convert
 
     __version__: str
 
@@ -104,6 +116,8 @@ _HOMES = {
     "spikecut.pipeline.evidence.readout": "Readout",
     "spikecut.pipeline.filters.hot_pixels": "find_hot_pixels",
     "spikecut.pipeline.filters.parsing": "filtered",
+    "spikecut.pipeline.metrics.evaluation": "Anytime Assessment",
+    "spikecut.pipeline.metrics.intervals": "Estimate",
     "spikecut.pipeline.protocols": "CutoffDecider SteppedModel",
     "spikecut.pipeline.recognition": "Onset recognise",
     "spikecut.pipeline.recorded": "RecordedOutputs",
@@ -120,20 +134,33 @@ _HOMES = {
     "spikecut.sources": "open_recording",
     "spikecut.sources.arrays": "events_from_arrays",
     "spikecut.sources.simulation.drawn_digits": "DrawnDigit",
-    "spikecut.tools.recordings.convert": "convert",
+    "spikecut.tools.api.calibrating": "calibrate fit",
+    "spikecut.tools.api.evaluating": "Evaluation evaluate",
+    "spikecut.tools.api.recording": "record",
+    "spikecut.tools.api.rendering": "render",
+    "spikecut.tools.batch.gathered": "LabelledOutputs",
+    "spikecut.tools.exports.exporting": "ExportedFile export",
+    "spikecut.tools.recordings.convert": "ConversionReport convert",
 }
 """Where public names are at home; `public=name` where a name is another one there."""
 
 __all__ = [
+    "Anytime",
+    "Assessment",
+    "ConversionReport",
     "CountBinner",
     "CutoffDecider",
     "Decision",
     "DrawnDigit",
+    "Estimate",
+    "Evaluation",
     "EventBatch",
     "EventTransform",
+    "ExportedFile",
     "FittedCutoff",
     "Frame",
     "FrameTransform",
+    "LabelledOutputs",
     "ModelCard",
     "Onset",
     "Readout",
@@ -151,11 +178,15 @@ __all__ = [
     "TimeSurfaceBinner",
     "VoxelBinner",
     "__version__",
+    "calibrate",
     "confidence",
     "convert",
+    "evaluate",
     "events_from_arrays",
+    "export",
     "filtered",
     "find_hot_pixels",
+    "fit",
     "fixed",
     "frames_of",
     "from_norse",
@@ -164,7 +195,9 @@ __all__ = [
     "never",
     "open_recording",
     "recognise",
+    "record",
     "record_outputs",
+    "render",
     "replay",
     "run",
     "topk",

@@ -93,7 +93,7 @@ MOVED = {
     "sources.tonic_npy": "sources.formats.tonic_npy",
     "sources.tonic_sets": "sources.datasets.tonic",
     "sources.video": "sources.simulation.video",
-    "tools.calibrate": "tools.batch.calibrate",
+    "tools.calibrate": "tools.batch.calibrate tools.batch.fitting.cutoffs tools.batch.fitting.readouts",
     "tools.canvas": "tools.views.canvas",
     "tools.cli_compare": "tools.commands.measure.cost "
     "tools.commands.measure.evaluate "

@@ -6,33 +6,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from spikecut.models.files import opening
 from spikecut.models.policy.network import PolicyPlanner
 from spikecut.pipeline.errors import ConfigError
-from spikecut.pipeline.evidence.readout import Readout, fit_temperatures, parse_temperatures
+from spikecut.pipeline.evidence.readout import Readout, parse_temperatures
 from spikecut.pipeline.files.atomic_files import claimed, refuse_existing
-from spikecut.pipeline.metrics.evaluation import calibration_errors
 from spikecut.pipeline.metrics.intervals import wilson
-from spikecut.pipeline.recorded import RecordedOutputs, sweep
+from spikecut.pipeline.recorded import sweep
 from spikecut.pipeline.rules import RULES
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
-from spikecut.pipeline.rules.fit import check_wish, equal_fixed_steps, fit, sentence, simultaneous
-from spikecut.pipeline.rules.loss import outcome
-from spikecut.pipeline.rules.observed import equal_cost_confidence
 from spikecut.pipeline.rules.rule import Wish
 from spikecut.pipeline.rules.step_budget import Planned
 from spikecut.tools.batch.calibration_statistics import reference_of
 from spikecut.tools.batch.continuous.sensitivity import check_wanted, with_sensitivity
 from spikecut.tools.batch.executors import executor_of
+from spikecut.tools.batch.fitting.cutoffs import check_wishes, fit_all, notes_on, wanted
+from spikecut.tools.batch.fitting.cutoffs import fitted_cutoff as fitted_cutoff
+from spikecut.tools.batch.fitting.readouts import read_with
 from spikecut.tools.batch.gathered import Gathered, refuse_trained_on, refuse_unfinished
 from spikecut.tools.batch.network_choice import network_for_data
 from spikecut.tools.batch.outputs import Named, Passing, gather
 from spikecut.tools.cutoff_lookup import available, beside, called, find_cutoff, policy_of
 from spikecut.tools.flags import command_line
+from spikecut.tools.frame_streams import on_stderr
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.time_unit import pace_of
 
@@ -56,31 +55,31 @@ def run_calibrate(options: "Calibrate") -> int:
         Wish(tolerance, options.delta, options.seed, correction=options.correction)
         for tolerance in dict.fromkeys(options.tolerance)
     ]
-    wanted = RULES if "all" in options.rule else dict.fromkeys(options.rule)
-    for wish in wishes:
-        for rule in wanted:
-            check_wish(rule, wish)
+    named = RULES if "all" in options.rule else dict.fromkeys(options.rule)
+    check_wishes(named, wishes)
     parse_temperatures(options.temperature, 1)  # refused before the network runs
     if options.outputs and options.outputs.suffix != ".npz":
         raise ConfigError(f"--outputs {options.outputs}: expected the name of an .npz file", hint="NAME.npz")
     weights = _network(options)
     folder = options.out or (weights.parent if weights.parent != opening.SHIPPED else Path())
     policy = None
-    if any(RULES[rule].plans for rule in wanted):
+    if any(RULES[rule].plans for rule in named):
         policy = policy_of(weights, opening.card_of(weights), folder)
-    rules = [rule for rule in wanted if policy or "all" not in options.rule or not RULES[rule].plans]
+    rules = [rule for rule in named if policy or "all" not in options.rule or not RULES[rule].plans]
     check_wanted(options, opening.card_of(weights))
     targets = _targets(options, folder, weights, rules)
-    wishes_of_rules = _wanted(rules, wishes, options.simultaneous)
+    every = wanted(rules, wishes, at_once=options.simultaneous)
+    for note in notes_on((rule for rule, _ in every), at_once=options.simultaneous, flag="--simultaneous"):
+        print(f"note: {note}", file=sys.stderr)
     with claimed(*targets.values(), *([options.outputs] if options.outputs else [])):
-        return _calibrate(options, weights, policy, wishes_of_rules, targets)
+        return _calibrate(options, weights, policy, every, targets)
 
 
 def _calibrate(
     options: "Calibrate",
     weights: Path,
     policy: PolicyPlanner | None,
-    wishes_of_rules: Sequence[tuple[str, Wish]],
+    every: Sequence[tuple[str, Wish]],
     targets: dict[str, Path],
 ) -> int:
     """Fits and writes the cutoffs that passed the checks."""
@@ -90,12 +89,10 @@ def _calibrate(
     refuse_unfinished(gathered, options.force)
     if options.outputs:
         gathered.save(options.outputs, overwrite=options.overwrite)
-    gathered = dataclasses.replace(gathered, recorded=read_with(gathered.recorded, options))
-    fitted = {
-        called(rule, wish.tolerance): fitted_cutoff(gathered, rule, wish, or_never=options.or_never)
-        for rule, wish in wishes_of_rules
-    }
-    fitted = with_sensitivity(options, gathered, fitted)
+    plain = Readout(options.readout, options.leak if options.readout == "leaky" else 0.0, gathered.recorded.members)
+    recorded = read_with(gathered.recorded, plain, options.temperature, options.seed, on_stderr)
+    gathered = dataclasses.replace(gathered, recorded=recorded)
+    fitted = with_sensitivity(options, gathered, fit_all(gathered, every, or_never=options.or_never))
     for name, cutoff in fitted.items():
         cutoff.save(targets[name], overwrite=options.overwrite)
     _print(gathered, fitted)
@@ -134,88 +131,6 @@ def _targets(options: "Calibrate", folder: Path, weights: Path, rules: Sequence[
     for path in written:
         refuse_existing(path, overwrite=options.overwrite)
     return targets
-
-
-def _wanted(rules: Sequence[str], wishes: Sequence[Wish], at_once: bool) -> list[tuple[str, Wish]]:
-    """Every rule for every tolerance; with `at_once` the promises share their delta, so that all hold simultaneously.
-
-    Warns on stderr what choosing among several promises costs.
-    """
-    wanted = [(rule, wish) for wish in wishes for rule in rules]
-    promised = [rule for rule, _ in wanted if RULES[rule].promises]
-    at_delta = [rule for rule in promised if RULES[rule].at_delta]
-    if at_once:
-        wanted = [(rule, simultaneous(rule, wish, len(at_delta))) for rule, wish in wanted]
-    if len(promised) > 1 and not at_once:
-        print(
-            f"note: {len(promised)} promises are fitted on the same recordings. Each holds for a rule that was chosen "
-            "beforehand; the one that turns out earliest breaks its promise more often. With --simultaneous all hold "
-            "at once",
-            file=sys.stderr,
-        )
-    elif at_once and (without := sorted(set(promised) - set(at_delta))):
-        print(
-            f"note: --simultaneous leaves {', '.join(without)} as it is: its promise has no delta to divide",
-            file=sys.stderr,
-        )
-    return wanted
-
-
-def read_with(recorded: RecordedOutputs, options: "Calibrate") -> RecordedOutputs:
-    """The recordings to fit rules on, with the readout and temperatures of the options.
-
-    Temperatures to be fitted take three of ten recordings (or people) for themselves, since a promise needs
-    others; the calibration error before and after is that of the remaining ones.
-    """
-    kind, temperature = options.readout, options.temperature
-    plain = Readout(kind, options.leak if kind == "leaky" else 0.0, recorded.members)
-    if temperature == "1":
-        return recorded if kind == "sum" else recorded.read_by(plain)
-    if (given := parse_temperatures(temperature, recorded.horizon)) is not None:
-        return recorded.read_by(dataclasses.replace(plain, temperatures=given))
-    for_temperatures, rest = recorded.read_by(plain).split(0.3, options.seed)
-    values = fit_temperatures(for_temperatures.logits(), for_temperatures.labels)
-    fitted = rest.read_by(dataclasses.replace(plain, temperatures=values))
-    before, after = (100 * float(np.mean(calibration_errors(one))) for one in (rest, fitted))
-    print(
-        f"temperatures {values.min():.2f} to {values.max():.2f}, fitted on {len(for_temperatures)} recordings; mean "
-        f"calibration error on the other {len(rest)}: {before:.1f} points before, {after:.1f} after",
-        file=sys.stderr,
-    )
-    return fitted
-
-
-def fitted_cutoff(gathered: Gathered, rule: str, wish: Wish, *, or_never: bool = False) -> FittedCutoff:
-    """A rule fitted on gathered outputs, with its figures on them."""
-    recorded = gathered.recorded
-    cutoff = fit(rule, recorded, wish, or_never=or_never)
-    observed = outcome(recorded, sweep(recorded, cutoff))
-    planned = {}
-    if isinstance(cutoff, Planned):
-        cost = observed.mean_steps + cutoff.cost
-        planned = {"mean_cost": cost, "equal_cost_confidence": equal_cost_confidence(recorded, cost)}
-    return FittedCutoff(
-        cutoff=cutoff,
-        network=gathered.card.weights_sha256,
-        classes=gathered.card.classes,
-        step_us=gathered.card.spec.step_us,
-        tolerance=wish.tolerance,
-        n=len(recorded),
-        data=gathered.data,
-        promise=sentence(rule, recorded, wish),
-        observed={
-            "accuracy": observed.accuracy,
-            "mean_steps": observed.mean_steps,
-            "full_window_accuracy": float(recorded.correct()[:, -1].mean()),
-            "equal_fixed_steps": equal_fixed_steps(recorded, observed.accuracy),
-            **planned,
-        },
-        delta=wish.delta,
-        seed=wish.seed,
-        fit=gathered.fit,
-        reference=reference_of(gathered, cutoff),
-        simulated=gathered.simulated,
-    )
 
 
 def _add_statistics(options: "Calibrate") -> int:

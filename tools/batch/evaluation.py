@@ -1,7 +1,7 @@
 """The figures of an evaluation: every rule swept over recorded outputs, as JSON and as tables of CSV."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any
@@ -20,7 +20,8 @@ from spikecut.pipeline.metrics.evaluation import (
     risk_coverage,
 )
 from spikecut.pipeline.metrics.intervals import Estimate
-from spikecut.pipeline.recorded import Sweep
+from spikecut.pipeline.protocols import CutoffDecider
+from spikecut.pipeline.recorded import RecordedOutputs, Sweep
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.step_budget import policy_cost
 from spikecut.tools.batch.gathered import Gathered
@@ -59,7 +60,7 @@ def evaluated(gathered: Gathered, rules: dict[str, FittedCutoff], seed: int, com
     rows, sweeps = _assessed(gathered, rules, seed)
     whole, early = anytime(gathered.recorded), early_curve(gathered.recorded)
     curves = [curve(gathered.recorded, score, seed=seed) for score in CURVES]
-    fitted_here = [name for name, rule in rules.items() if rule.data == gathered.data]
+    fitted_here = fitted_on(gathered, rules)
     document = {
         **_about(gathered, fitted_here, seed, command, data),
         "anytime": _plain(asdict(whole)),
@@ -71,6 +72,24 @@ def evaluated(gathered: Gathered, rules: dict[str, FittedCutoff], seed: int, com
     }
     tables = {**_tables(gathered, whole, curves, sweeps), "early.csv": _early_table(early, gathered)}
     return Evaluated(document, tables, rows, whole, early)
+
+
+def fitted_on(gathered: Gathered, rules: Mapping[str, Any]) -> list[str]:
+    """The names of the rules that were fitted on these very recordings."""
+    return [name for name, rule in rules.items() if isinstance(rule, FittedCutoff) and rule.data == gathered.data]
+
+
+def assess_all(
+    recorded: RecordedOutputs, rules: Mapping[str, FittedCutoff | CutoffDecider[Any]], seed: int
+) -> dict[str, tuple[Assessment, Sweep]]:
+    """Every rule's figures and stops; a fitted one beside the constant that lost no more where it was fitted."""
+    assessed = {}
+    for name, rule in rules.items():
+        fitted = rule if isinstance(rule, FittedCutoff) else None
+        steps = 0 if fitted is None else int(fitted.observed.get("equal_fixed_steps", 0))
+        decider: Any = rule if fitted is None else fitted.cutoff
+        assessed[name] = assess(recorded, decider, steps, seed)
+    return assessed
 
 
 def _about(gathered: Gathered, fitted_here: list[str], seed: int, command: str, data: str) -> dict[str, Any]:
@@ -104,10 +123,9 @@ def _assessed(
 ) -> tuple[list[dict[str, Any]], dict[str, Sweep]]:
     """Every rule's figures and stops; of a planned rule also those of SEENN-I at equal cost."""
     recorded = gathered.recorded
-    rows, sweeps = [], {}
-    for name, rule in rules.items():
-        figures, sweeps[name] = assess(recorded, rule.cutoff, int(rule.observed.get("equal_fixed_steps", 0)), seed)
-        rows.append(_row(name, rule, figures))
+    assessed = assess_all(recorded, rules, seed)
+    sweeps = {name: swept for name, (_, swept) in assessed.items()}
+    rows = [_row(name, rule, assessed[name][0]) for name, rule in rules.items()]
     for row in rows:
         if (alike := equal_cost_name(row["name"])) in sweeps:
             same = at_equal_cost(recorded, sweeps[row["name"]], row["policy_cost"], sweeps[alike], seed)

@@ -17,9 +17,10 @@ from spikecut.tools.time_unit import pace_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Gathered:
-    """Outputs of one network on labelled recordings. `names` are theirs, `data` is the digest of them all.
+class LabelledOutputs:
+    """Outputs of one network on labelled recordings, with all that is known about them.
 
+    `names` are those of the recordings, `data` is the digest of them all.
     `n_trained_on` of the sources shaped the network's weights, `example` is one of those; `n_damaged` could not
     be read whole. `first` are the first frames of each recording, if requested, and `digests` those of the sources.
     `fit` says how other sensors were shown to the network, empty for its own; `statistics` are those of the frames,
@@ -68,6 +69,9 @@ class Gathered:
         save_outputs(path, self.recorded, about, overwrite=overwrite)
 
 
+Gathered = LabelledOutputs
+
+
 def refuse_trained_on(gathered: Gathered, force: bool) -> None:
     """Refuses recordings that shaped the network's weights, gathered by content, not by name."""
     if gathered.n_trained_on and not force:
@@ -94,14 +98,16 @@ def overlap_text(n: int, card: ModelCard) -> str:
     return f"{least}{n} of these {pace_of(card.spec).things}"
 
 
-def from_file(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gathered:
-    """The outputs that `Gathered.save` wrote.
+def from_file(
+    path: Path, weights: Path, policy: PolicyPlanner | None, card: ModelCard | None = None
+) -> LabelledOutputs:
+    """The outputs that `LabelledOutputs.save` wrote; `card` is that of a network that is open.
 
     Raises:
         DamagedOutputs: if the file cannot be read, or holds something else.
         ConfigError: if it belongs to another network or another policy.
     """
-    card = opening.card_of(weights)
+    card = card or opening.card_of(weights)
     recorded, about = load_outputs(path)
     mine = (card.weights_sha256, list(card.classes), card.spec.step_us)
     if (about.get("network"), about.get("classes"), about.get("step_us")) != mine:
@@ -127,12 +133,12 @@ def from_file(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gather
     if len(known.names) != len(recorded):
         raise DamagedOutputs(path, f"{len(known.names)} names for {len(recorded)} recordings", hint="record them anew")
     values = {field.name: getattr(known, field.name) for field in fields(known)}
-    return Gathered(recorded=recorded, card=card, weights=weights, **values)
+    return LabelledOutputs(recorded=recorded, card=card, weights=weights, **values)
 
 
 @dataclass(frozen=True, slots=True)
 class _About:
-    """The description in a file of recorded outputs: the fields of `Gathered` about its recordings."""
+    """The description in a file of recorded outputs: the fields of `LabelledOutputs` about its recordings."""
 
     data: str
     part: str

@@ -1,8 +1,7 @@
 """Iterators around the loop of one recording: where its items end, and what is counted of them."""
 
-import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from spikecut.models.card import ModelCard
@@ -12,6 +11,7 @@ from spikecut.pipeline.results import Decision, Item, Rejection, Step, StopReaso
 from spikecut.pipeline.runner import watch
 from spikecut.sources.live.pacing import Clock, Lag
 from spikecut.sources.live.playing import Bin
+from spikecut.tools.frame_streams import on_stderr
 from spikecut.tools.session.opening import OpenNetwork
 
 
@@ -103,13 +103,13 @@ def until_answered(items: Iterable[Item], *, and_its_rest: bool) -> Iterator[Ite
             return
 
 
-def without_short_end(items: Iterable[Item], card: ModelCard) -> Iterator[Item]:
-    """The items without a last decision of less than half a window, unless it is the only one."""
+def without_short_end(items: Iterable[Item], card: ModelCard, say: Callable[[str], None] = on_stderr) -> Iterator[Item]:
+    """The items without a last decision of less than half a window, unless it is the only one; `say` is called then."""
     decided = False
     for item in items:
         if isinstance(item, Decision):
             if decided and too_short(item, card):
-                print(f"the last {item.steps} steps are too few for another answer", file=sys.stderr)
+                say(f"the last {item.steps} steps are too few for another answer")
                 return
             decided = True
         yield item

@@ -1,12 +1,12 @@
 """Runs a work over the recordings of a data set: what is not done yet is driven in batches, and counted."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spikecut.pipeline.errors import ModelError, printable
+from spikecut.pipeline.errors import ModelError
 from spikecut.pipeline.fit import Fits
 from spikecut.sources.datasets.base import Example
 from spikecut.tools.batch.driving import Done, Quarantined, drive
@@ -18,6 +18,7 @@ from spikecut.tools.batch.passes.same_content import check_same_content
 from spikecut.tools.batch.run_folder.folder import QUARANTINE, Fault, RunFolder
 from spikecut.tools.batch.run_folder.parquet import Columns, Kinds
 from spikecut.tools.batch.run_folder.parts import parts_in, read_part
+from spikecut.tools.frame_streams import on_stderr
 
 _MOST_LINES = 20
 
@@ -38,6 +39,7 @@ class Course:
     run: RunFolder | None = None
     batch_size: int | None = None
     finite: bool = False
+    shows_progress: bool = True
     faults: dict[str, Fault] = field(default_factory=dict)
     fits: Fits = field(default_factory=Fits)
 
@@ -80,7 +82,7 @@ class Course:
         self._check_finite()
         progress = Progress(self.what, len(self.ids), len(finished), watched)
         batches = batches_of(run_key, self.ids, self.members, finished, self.batch_size)
-        with shown(progress) as display:
+        with shown(progress) if self.shows_progress else nullcontext() as display:
             for item in drive(work, batches, self.executor, rebatch=lambda items: batch_of(run_key, items)):
                 faults = _faults(item)
                 for fault in faults:
@@ -98,7 +100,8 @@ class Course:
                     yield result
                 else:
                     progress.add(0, 0, 0, len(faults))
-                display.update()
+                if display is not None:
+                    display.update()
         if run is not None:
             run.complete()
 
@@ -136,8 +139,10 @@ def going_on(run: RunFolder | None, command: str, otherwise: str) -> Iterator[No
         raise
 
 
-def complain_of(faults: Sequence[Fault], damaged: Mapping[str, int], run: Path | None) -> int:
-    """Says on stderr which recordings were left out, and at which places how many events were lost; returns how many.
+def complain_of(
+    faults: Sequence[Fault], damaged: Mapping[str, int], run: Path | None, say: Callable[[str], None] = on_stderr
+) -> int:
+    """Says which recordings were left out, and at which places how many events were lost; returns how many.
 
     Of a run that is kept no more than a screen: its files hold them all.
     """
@@ -145,8 +150,8 @@ def complain_of(faults: Sequence[Fault], damaged: Mapping[str, int], run: Path |
     lines += [f"damaged: {place}: {n} events lost" for place, n in damaged.items()]
     most = len(lines) if run is None else _MOST_LINES
     for line in lines[:most]:
-        print(printable(line), file=sys.stderr)
+        say(line)
     if run is not None and len(lines) > most:
         more = f"and {len(lines) - most} more: {run / QUARANTINE}, and the column dropped of its parts"
-        print(printable(more), file=sys.stderr)
+        say(more)
     return len(lines)

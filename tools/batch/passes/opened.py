@@ -12,6 +12,8 @@ from spikecut.sources.datasets.parts import Part
 from spikecut.sources.formats.base import ReadOptions
 from spikecut.tools.batch.examples import Examples, examples_of
 
+_OF_HERE = ("examples", "loaded")  # fields that stay in this process
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
@@ -27,7 +29,8 @@ class Opened:
 class PassWork:
     """What a work on recordings needs to begin, and the folder of parts that it writes; None to keep nothing.
 
-    `examples` are those that the driver has listed; other processes list them again.
+    `examples` are those that the driver has listed; other processes list them again. `loaded` is a network that is
+    open already in this process; others open it by its weights.
     """
 
     weights: Path
@@ -37,9 +40,10 @@ class PassWork:
     reading: ReadOptions
     parts: Path | None = None
     examples: Examples | None = field(default=None, compare=False)
+    loaded: tuple[SteppedModel[Any], ModelCard] | None = field(default=None, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "examples"}
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in _OF_HERE}
         return _made, (type(self), values)
 
     def opened(self) -> Opened:
@@ -47,7 +51,7 @@ class PassWork:
         import torch
 
         torch.set_num_threads(1)
-        stepper, card = opening.load(self.weights, engine=self.engine)
+        stepper, card = self.loaded or opening.load(self.weights, engine=self.engine)
         examples = self.examples or examples_of(self.folder, card, self.part, self.reading)
         return Opened(stepper, card, examples, {item_id: at for at, item_id in enumerate(examples.ids(self.folder))})
 

@@ -95,14 +95,14 @@ def _streams(rows: Sequence[Row], card: ModelCard) -> tuple[StreamStatistics, ..
     )
 
 
-def from_run(path: Path, weights: Path, policy: PolicyPlanner | None) -> Gathered:
-    """The outputs that a run folder holds; of an unfinished run those that are done.
+def from_run(path: Path, weights: Path, policy: PolicyPlanner | None, card: ModelCard | None = None) -> Gathered:
+    """The outputs that a run folder holds; of an unfinished run those that are done. `card` is that of an open network.
 
     Raises:
         ModelError: if an output of the network was not finite.
         ConfigError: if it is no run that records outputs, is that of another network or policy, or nothing is done.
     """
-    stored, card = read_card(path / CARD), opening.card_of(weights)
+    stored, card = read_card(path / CARD), card or opening.card_of(weights)
     answers = stored["answers"]
     if answers.get("command") != "outputs":
         raise ConfigError(

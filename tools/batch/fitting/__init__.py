@@ -1,0 +1,1 @@
+"""Rules fitted on recorded outputs: what `spikecut calibrate` and `spikecut.calibrate` have in common."""
