@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow mutants fuzz wheel-test check bench picture weights weights-gestures weights-ncaltech101 memory-gestures clean
+.PHONY: help demo test test-slow mutants fuzz wheel-test check docs bench picture weights weights-gestures weights-ncaltech101 memory-gestures clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -44,6 +44,9 @@ check: $(VENV)/installed ## formatting, lint, types, layers
 	$(BIN)/mypy -p spikecut
 	$(BIN)/mypy tests benchmarks
 	$(BIN)/lint-imports --no-logo
+
+docs: $(VENV)/installed ## the reference of the Python names: build/docs/index.html (warnings are errors)
+	$(BIN)/python docs/reference.py build/docs
 
 bench: $(VENV)/installed ## times, as ratios measured in one run
 	$(BIN)/python -m benchmarks

@@ -45,6 +45,20 @@ def test_the_readme_s_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         exec(compile(block, "README.md", "exec"), {})
 
 
+def test_the_page_on_python_runs_from_top_to_bottom_and_prints_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnx")
+    page = (ROOT / "docs" / "python.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == page.count("```python") >= 8
+    names: dict[str, object] = {}
+    for code, shown in blocks:
+        exec(compile(code, "docs/python.md", "exec"), names)
+        assert capsys.readouterr() == (shown, "")
+
+
 def test_every_command_is_on_its_page_and_has_at_least_two_examples() -> None:
     page = (ROOT / "docs" / "commands.md").read_text()
     for name, kind in COMMANDS.items():

@@ -1,6 +1,6 @@
 """Deciding early on event-camera streams: a spiking network that stops the moment the evidence suffices.
 
-Ten lines, which run on a drawn digit:
+A drawn digit, named as early as the evidence allows:
 
 >>> import spikecut
 >>> network, card = spikecut.load_network("nmnist")

@@ -39,7 +39,8 @@ def record(
 
     `data` is a folder of `<class>/<recording>` or another data set on the disk, of which one `part` is read (train,
     calibration, test, all); or a sequence of pairs (recording, label), such as a list, or a data set of Tonic: whatever
-    `run` takes, with the number of a class or its name. What was recorded before is taken as it is: a file of `save`, a
+    `run` takes, with the number of a class or its name. Where several recordings show one person, a third entry of each
+    names the person: promises say so then. What was recorded before is taken as it is: a file of `save`, a
     run folder, `RecordedOutputs`, or the value of this function.
 
     `network` is a name, a path, or what `load_network` or `from_norse` gave; only with `LabelledOutputs` it may be

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ def test_recordings_in_memory_are_recorded_as_those_in_files(
     given = spikecut.record([(file, file.parent.name) for file in files], network)
     np.testing.assert_array_equal(given.recorded.outputs, outputs.recorded.outputs)
     np.testing.assert_array_equal(given.recorded.labels, outputs.recorded.labels)
+    assert given.data == outputs.data  # so what trained a network, or fitted a rule, is known again
     outputs.save(tmp_path / "outputs.npz")
     kept = spikecut.record(tmp_path / "outputs.npz", network)
     np.testing.assert_array_equal(kept.recorded.outputs, outputs.recorded.outputs)
@@ -179,6 +181,26 @@ def test_recordings_that_cannot_be_read_are_left_out_with_one_warning(tmp_path: 
     with pytest.warns(spikecut.SpikecutWarning, match=r"^2 recordings could not be read whole, such as: .*0 bytes"):
         outputs = spikecut.record(tmp_path, "nmnist")
     assert len(outputs.recorded) == 2
+
+
+def test_recordings_of_one_person_weaken_the_promise_and_others_do_not() -> None:
+    frames = list(spikecut.frames_of(spikecut.DrawnDigit(7, seed=1), spikecut.load_network("nmnist")[0]))
+    alone = spikecut.record([(frames, 7)] * 30, "nmnist")
+    people = spikecut.record([(frames, 7, f"person {n % 3}") for n in range(30)], "nmnist")
+    assert len(set(alone.recorded.groups)) == 30
+    assert set(people.recorded.groups) == {"person 0", "person 1", "person 2"}
+    promises = [spikecut.fit("ltt", outputs, tolerance=0.2).promise for outputs in (alone, people)]
+    assert "people" not in promises[0]
+    assert promises[1] == f"{promises[0]} The 30 recordings are of 3 people: for new people it may be less."
+
+
+def test_recordings_that_trained_the_network_are_refused_unless_forced(outputs: spikecut.LabelledOutputs) -> None:
+    known = replace(outputs, n_trained_on=2, example="digits/0/drawn_000.bin")
+    with pytest.raises(ConfigError, match=r"2 of these recordings trained this network.*drawn_000\.bin"):
+        spikecut.calibrate(known, rules="fixed")
+    assert list(spikecut.calibrate(known, rules="fixed", force=True)) == ["fixed-2pt"]
+    with pytest.warns(spikecut.SpikecutWarning, match="2 of these recordings trained the network"):
+        assert spikecut.evaluate(known, cutoffs=spikecut.fixed(3, 30)).n_trained_on == 2
 
 
 def test_figures_that_flatter_come_with_a_warning(outputs: spikecut.LabelledOutputs) -> None:
