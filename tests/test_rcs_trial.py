@@ -97,6 +97,14 @@ def test_what_is_kept_is_read_again_and_a_line_that_was_cut_off_is_not(tmp_path:
         kept_trainings(file, {"epochs": 2})
 
 
+def test_the_trial_that_is_kept_has_a_pull_for_every_weight_and_no_training_twice() -> None:
+    trainings = kept_trainings(Path(__file__).parent.parent / "docs" / "results" / "rcs-nmnist.jsonl")
+    assert len({one.job for one in trainings}) == len(trainings) > 0
+    for one in trainings:
+        assert bool(one.rcs) == (one.weight > 0), one.job
+        assert (one.right("calibration").shape, one.right("test").shape) == ((203, 30), (216, 30))
+
+
 @pytest.mark.slow  # six trainings
 def test_a_trial_screens_chooses_and_pairs_and_goes_on_where_it_was(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
