@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow mutants fuzz wheel-test check docs bench picture weights weights-gestures weights-ncaltech101 memory-gestures clean
+.PHONY: help demo test test-slow mutants fuzz wheel-test check release-check docs bench picture weights weights-gestures weights-ncaltech101 memory-gestures clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -47,6 +47,10 @@ check: $(VENV)/installed ## formatting, lint, types, layers
 
 docs: $(VENV)/installed ## the reference of the Python names: build/docs/index.html (warnings are errors)
 	$(BIN)/python docs/reference.py build/docs
+
+release-check: check test test-slow wheel-test docs ## everything that must hold before a release (more than an hour)
+	test -z "$$(git status --porcelain)" || { echo 'error: there are changes that are not committed'; exit 1; }
+	grep -q "^## $$($(BIN)/python -c 'import spikecut; print(spikecut.__version__)')" CHANGELOG.md
 
 bench: $(VENV)/installed ## times, as ratios measured in one run
 	$(BIN)/python -m benchmarks

@@ -27,6 +27,7 @@ class DropCause(StrEnum):
     noise = "noise"
     hot_pixel = "hot_pixel"
     rate_limit = "rate_limit"
+    filtered = "filtered"
     queue_full = "queue_full"
     unplayed = "unplayed"
     lost = "lost"
@@ -59,6 +60,7 @@ _SENTENCES = {
     DropCause.noise: "the filter takes it for noise: no neighbour fired before it",
     DropCause.hot_pixel: "the filter takes its pixel for a hot one",
     DropCause.rate_limit: "more events a second than the filter lets through",
+    DropCause.filtered: "a filter without a cause of its own drops it",
     DropCause.queue_full: "its bin waited for the loop, which was too slow, and was dropped",
     DropCause.unplayed: "its bin waited for the loop when the run was ended",
     DropCause.lost: "its datagram did not arrive, or too late",
@@ -73,6 +75,7 @@ _NO_DAMAGE = {
     DropCause.noise,
     DropCause.hot_pixel,
     DropCause.rate_limit,
+    DropCause.filtered,
     DropCause.queue_full,
     DropCause.unplayed,
     DropCause.repeated,

@@ -19,6 +19,7 @@ from spikecut.models.cells import CELLS
 from spikecut.models.engines import ENGINES, Engine
 from spikecut.models.engines.norse import NetworkStepper
 from spikecut.pipeline.events import EventBatch, SensorSize
+from spikecut.pipeline.filters import FILTERS
 from spikecut.sources.datasets import DATASETS, kind_of
 from spikecut.sources.datasets.class_folders import list_recordings
 from spikecut.sources.formats import FORMATS, known_formats
@@ -84,6 +85,39 @@ def test_class_folders_list_a_format_of_one_s_own(tmp_path: Path) -> None:
     (tmp_path / "left").mkdir()
     (tmp_path / "left" / "a.toy").write_bytes(b"TOY!")
     assert [recording.name for recording in list_recordings(tmp_path)] == ["left/a.toy"]
+
+
+# --- a filter ---
+
+
+@pytest.fixture
+def toy_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    module, row = recipe("A filter")
+    (tmp_path / "border.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(row, str(PAGE), "exec"), {})
+    yield
+    del FILTERS["border"]
+
+
+@pytest.mark.usefixtures("toy_filter")
+def test_a_filter_of_one_s_own_filters_by_its_word_and_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = (
+        np.concatenate([getattr(batch, axis) for batch in open_recording(DATA / "tiny.aedat")]) for axis in ("x", "y")
+    )
+    inside = (x >= 8) & (x < 120) & (y >= 8) & (y < 120)
+    filtered = list(spikecut.filtered(open_recording(DATA / "tiny.aedat"), ["border:8"]))
+    assert np.concatenate([batch.x for batch in filtered]).tolist() == x[inside].tolist()
+    assert sum(batch.lost.events_by_cause().get("filtered", 0) for batch in filtered) == (~inside).sum()
+    assert 0 < inside.sum() < len(x)
+    assert main(["convert", str(DATA / "tiny.aedat"), "a.h5", "--filter", "border:8"]) == 0
+    assert sum(map(len, open_recording("a.h5"))) == inside.sum()
+    capsys.readouterr()
+    assert main(["convert", str(DATA / "tiny.aedat"), "b.h5", "--filter", "border:wide"]) == 2
+    assert "expected border:4" in capsys.readouterr().err
+    assert main(["convert", str(DATA / "tiny.aedat"), "b.h5", "--filter", "border:64"]) == 2
+    assert "leaves nothing of 128x128" in capsys.readouterr().err
 
 
 # --- a command ---

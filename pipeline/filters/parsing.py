@@ -1,7 +1,6 @@
 """Filters in words, as on the command line and in recipes: `refractory:1ms`, `crop:10,10,64x64`."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
@@ -13,8 +12,6 @@ from spikecut.pipeline.filters.base import Filter, Filtered
 from spikecut.pipeline.protocols import EventSource
 
 _SOURCE = "a recording, or another source of batches with a `sensor`"
-_DURATION_US = {"us": 1, "ms": 1_000, "s": 1_000_000}
-_POWERS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
 def filter_from(text: str) -> Filter:
@@ -36,9 +33,8 @@ def filter_from(text: str) -> Filter:
             if near
             else f"known ones: {', '.join(row.form for row in FILTERS.values())}",
         )
-    read = _ARGUMENTS.get(name, _nothing)
     try:
-        arguments = read(argument)
+        arguments = row.argument(argument)
     except ValueError:
         raise ConfigError(f"filter {text!r}; expected {row.form}", hint=f"{row.name} {row.sentence}") from None
     made: Filter = _class_of(row)(*arguments)
@@ -88,65 +84,3 @@ def _class_of(row: FilterRow) -> Callable[..., Filter]:
     module, _, name = row.home.partition(":")
     made: Callable[..., Filter] = getattr(import_module(module), name)
     return made
-
-
-def _nothing(text: str) -> tuple[()]:
-    if text:
-        raise ValueError(text)
-    return ()
-
-
-def _word(text: str) -> tuple[str]:
-    if not text:
-        raise ValueError(text)
-    return (text,)
-
-
-def _whole(text: str) -> tuple[int]:
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise ValueError(text)
-    return (int(text),)
-
-
-def _numbers(pattern: str, text: str) -> tuple[int, ...]:
-    match = re.fullmatch(pattern, text, re.ASCII)
-    if match is None:
-        raise ValueError(text)
-    return tuple(int(one) for one in match.groups())
-
-
-def _crop(text: str) -> tuple[int, ...]:
-    return _numbers(r"(\d{1,6}),(\d{1,6}),(\d{1,6})x(\d{1,6})", text)
-
-
-def _duration(text: str) -> tuple[int]:
-    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)(us|ms|s)", text, re.ASCII)
-    if match is None:
-        raise ValueError(text)
-    return (round(float(match[1]) * _DURATION_US[match[2]]),)
-
-
-def _rate(text: str) -> tuple[int]:
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([kmg]?)", text.lower(), re.ASCII)
-    if match is None:
-        raise ValueError(text)
-    return (round(float(match[1]) * _POWERS[match[2]]),)
-
-
-def _pixels(text: str) -> tuple[Any, ...]:
-    if not text:
-        return ()
-    return (tuple(_numbers(r"(\d{1,6}),(\d{1,6})", one) for one in text.split("+")),)
-
-
-_ARGUMENTS: Mapping[str, Callable[[str], tuple[Any, ...]]] = {
-    "crop": _crop,
-    "downsample": _whole,
-    "flip": _word,
-    "rotate": _whole,
-    "polarity": _word,
-    "refractory": _duration,
-    "noise": _duration,
-    "hot_pixels": _pixels,
-    "rate_limit": _rate,
-}

@@ -7,7 +7,7 @@ Every rule has its colour (`page.colours`) in all of them. Time axes begin at 0 
 import io
 from collections.abc import Callable
 from math import ceil
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -108,7 +108,7 @@ def by_time(axes: Axes, evaluation: Evaluation) -> None:
     axes.plot(times, error, color=TEXT, linestyle="--", linewidth=1.2, label="calibration error, points")
     axes.set_ylim(0, 101)
     _time_axis(axes, evaluation, f"time since the beginning, {pace.unit}")
-    _legend(axes)
+    _legend(axes, loc="center right")
 
 
 def early(axes: Axes, evaluation: Evaluation) -> None:
@@ -156,7 +156,7 @@ def decisions(name: str) -> Plot:
         axes.set_ylim(0, 1.06 * max(1, int((right + wrong).max())))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         _time_axis(axes, evaluation, f"decision time of {name}, {pace.unit}")
-        _legend(axes)
+        _legend(axes, loc="upper right")
 
     return draw
 
@@ -175,7 +175,7 @@ def early_loss(axes: Axes, evaluation: Evaluation) -> None:
     axes.set_ylabel("right at the end, wrong now, %")
     axes.set_ylim(bottom=0)
     _time_axis(axes, evaluation, f"answers given by, {pace.unit}")
-    _legend(axes, ncols=2)
+    _legend(axes, loc="upper right", ncols=2)
 
 
 def risk(axes: Axes, evaluation: Evaluation) -> None:
@@ -220,5 +220,9 @@ def _time_axis(axes: Axes, evaluation: Evaluation, label: str) -> None:
     axes.set_xlabel(label if whole else f"{label} (the window goes on to {evaluation['horizon'] * pace.factor:g})")
 
 
-def _legend(axes: Axes, **how: Any) -> None:
-    axes.legend(fontsize=7.5, labelcolor=TEXT, facecolor="white", edgecolor=GRID, **how)
+_Place = Literal["lower right", "center right", "upper right"]
+
+
+def _legend(axes: Axes, *, loc: _Place, ncols: int = 1) -> None:
+    """At a given place: the best one is searched for, and on a busy machine matplotlib warns that it takes long."""
+    axes.legend(loc=loc, fontsize=7.5, labelcolor=TEXT, facecolor="white", edgecolor=GRID, ncols=ncols)
