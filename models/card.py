@@ -36,6 +36,11 @@ class ModelCard:
     rejects: tuple[str, ...] = ()
 
     @property
+    def learned_from_simulation(self) -> bool:
+        """Whether its card says that the recordings that trained it were simulated."""
+        return "simulated" in str(self.provenance.get("data", ""))
+
+    @property
     def no_gestures(self) -> tuple[int, ...]:
         """The numbers of the classes of `rejects`."""
         return tuple(self.classes.index(name) for name in self.rejects)

@@ -36,7 +36,8 @@ class FittedCutoff:
     that sentence; `observed` is what it did on those `n` recordings: accuracy, mean_steps, full_window_accuracy, and
     `equal_fixed_steps`, the shortest constant that lost no more there. `delta` is how likely the promise may fail,
     `seed` what split the recordings. `fit` says how another sensor was shown to the network, empty for its own.
-    `simulated` says that nothing real was among the recordings, so that nothing is promised of real ones.
+    `simulated` says whether nothing real was among the recordings, so that nothing is promised of real ones; None in
+    older files, and where nobody knows.
     `reference` are statistics of the recordings, None in older files; `sensitivity` the levels at which its answers are
     rejected where no gesture is, None where none were fitted.
     """
@@ -55,13 +56,13 @@ class FittedCutoff:
     fit: str = ""
     reference: Reference | None = None
     sensitivity: Sensitivity | None = None
-    simulated: bool = False
+    simulated: bool | None = None
 
     @property
     def is_promised(self) -> bool:
         """Whether its sentence is a promise about new recordings, and not what was observed on old ones."""
-        row = RULES.get(self.cutoff.rule)
-        return bool(self.promise) if row is None else row.promises
+        row = RULES.get(self.cutoff.rule)  # none for a combination, which promises nothing of its own
+        return row is not None and row.promises
 
     def check(self, network: str, classes: tuple[str, ...], step_us: int) -> None:
         """Refuses a network other than the one it was fitted for.
@@ -104,7 +105,7 @@ class FittedCutoff:
                 "n": self.n,
                 "data": self.data,
                 **({"fit": self.fit} if self.fit else {}),
-                **({"simulated": True} if self.simulated else {}),
+                **({} if self.simulated is None else {"simulated": self.simulated}),
             },
         }
         document |= {
@@ -171,7 +172,7 @@ class _FittedOn:
     n: int
     data: str
     fit: str = ""
-    simulated: bool = False
+    simulated: bool | None = None
 
     def __post_init__(self) -> None:
         if self.step_us < 1 or self.n < 0 or not self.classes:

@@ -37,7 +37,7 @@ MOVEMENT = "movement"
 class GestureSpan:
     """One gesture of a session: its class from 0 on, and `start_us <= t < end_us`.
 
-    `own` names a class of the user's own; without it the class is one of the eleven of DVS128 Gesture.
+    `own` is its name where the class of that number is not the one of DVS128 Gesture (`numbered`).
     """
 
     label: int
@@ -87,7 +87,8 @@ class SessionLabels:
         for one in sorted(everything, key=lambda each: each.start_us):
             label = numbers.get(one.name)
             if label is not None and (isinstance(one, GestureSpan) or one.name not in rejects):
-                spans.append(GestureSpan(label, one.start_us, one.end_us, "" if one.name in GESTURES else one.name))
+                own = "" if one.name in GESTURES[label : label + 1] else one.name
+                spans.append(GestureSpan(label, one.start_us, one.end_us, own))
             else:
                 movements.append(Movement(one.name, one.start_us, one.end_us))
         return SessionLabels(tuple(spans), self.notes, tuple(movements))

@@ -1,6 +1,6 @@
 """`spikecut combine`: a cutoff made of fitted ones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -57,5 +57,11 @@ def combined(how: str, parts: Sequence[FittedCutoff], steps: int = 2) -> FittedC
         data="+".join(dict.fromkeys(part.data for part in parts)),
         promise=f"{sentence}: no promise of its own.",
         observed={},
-        simulated=any(part.simulated for part in parts),
+        simulated=_all_of(part.simulated for part in parts),
     )
+
+
+def _all_of(simulated: Iterable[bool | None]) -> bool | None:
+    """Of parts: one that was fitted on simulated recordings decides, then one of which nobody knows."""
+    known = set(simulated)
+    return True if True in known else None if None in known else False

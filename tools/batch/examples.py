@@ -122,7 +122,7 @@ def says_simulated(dataset: Dataset, folder: Path) -> bool:
 
 def _of_simulation(card: ModelCard) -> tuple[str, ...]:
     """What to know before a network of simulated recordings is believed on others."""
-    if "simulated" not in str(card.provenance.get("data", "")):
+    if not card.learned_from_simulation:
         return ()
     return (
         f"{named(card)} learned from simulated recordings, and these do not say that they are simulated: promises of "

@@ -25,7 +25,7 @@ class LabelledOutputs:
     be read whole. `first` are the first frames of each recording, if requested, and `digests` those of the sources.
     `fit` says how other sensors were shown to the network, empty for its own; `statistics` are those of the frames,
     `streams` of those of each recording, which outputs in a file do not have.
-    `simulated` says that all recordings are, by their own word.
+    `simulated` says whether all recordings are, by their own word; None where nobody knows.
     Of an unfinished run `unfinished` says how many recordings are done, of how many.
     """
 
@@ -44,7 +44,7 @@ class LabelledOutputs:
     statistics: Reference | None = None
     streams: tuple[StreamStatistics, ...] = ()
     unfinished: tuple[int, int] | None = None
-    simulated: bool = False
+    simulated: bool | None = None
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Writes a `.npz` that `gather` reads in place of the folder.
@@ -64,7 +64,7 @@ class LabelledOutputs:
             "n_damaged": self.n_damaged,
             **({"fit": self.fit} if self.fit else {}),
             **({"statistics": asdict(self.statistics)} if self.statistics else {}),
-            **({"simulated": True} if self.simulated else {}),
+            **({} if self.simulated is None else {"simulated": self.simulated}),
         }
         save_outputs(path, self.recorded, about, overwrite=overwrite)
 
@@ -148,4 +148,4 @@ class _About:
     names: tuple[str, ...]
     fit: str = ""
     statistics: Reference | None = None
-    simulated: bool = False
+    simulated: bool | None = None

@@ -176,7 +176,7 @@ def _passed(work: OutputsWork, card: ModelCard, examples: Examples, how: Passing
         digests = _digests(examples, ids, rows)
         data = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
         if run is not None:
-            run.describe(data_sha256=data, **({"simulated": True} if examples.simulated else {}))
+            run.describe(data_sha256=data, simulated=examples.simulated)
     faults = course.left_out([row["item_id"] for row in rows])
     damaged = {row["place"]: int(row["dropped"]) for row in rows if row["dropped"]}
     n_damaged = complain_of(faults, damaged, None if run is None else run.path, how.say)

@@ -12,6 +12,8 @@ from spikecut.pipeline.results import Decision, Item, Step
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.reference import Extremes
 
+MOST_FALSE = 0.25  # of all people like those of the calibration data, who may raise the alarm
+
 
 @dataclass(slots=True)
 class DriftWatch:
@@ -28,16 +30,19 @@ class DriftWatch:
     _bins: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=LAST_BINS))
 
     @classmethod
-    def of(cls, fitted: FittedCutoff | None, *, simulated: bool) -> "DriftWatch":
+    def of(cls, fitted: FittedCutoff | None, *, simulated: bool, learned: bool = False) -> "DriftWatch":
         """The watch for a cutoff on a stream that says it is `simulated`, or does not.
 
-        Answers in another number than are compared today are not watched.
+        A cutoff that does not say what it was fitted on is taken as its network, which `learned` from simulated
+        recordings or not. Answers in another number than are compared today are not watched, nor where so few people
+        were seen that more than a quarter of all like them would raise the alarm.
         """
         extremes = None if fitted is None or fitted.reference is None else fitted.reference.answers
-        if extremes is not None and extremes.window != WINDOW:
+        if extremes is not None and (extremes.window != WINDOW or stated_rate(extremes.n) > MOST_FALSE):
             extremes = None
         promises = fitted is not None and fitted.is_promised
-        return cls(extremes, promises, foreign=fitted is not None and fitted.simulated and not simulated)
+        fitted_on = None if fitted is None else learned if fitted.simulated is None else fitted.simulated
+        return cls(extremes, promises, foreign=bool(fitted_on) and not simulated)
 
     @property
     def promise(self) -> str | None:
@@ -53,8 +58,8 @@ class DriftWatch:
         if not (self.foreign and self.promises):
             return None
         return (
-            "note: the promise of this cutoff was fitted on simulated recordings, and this one does not say that it is "
-            f"simulated: it is suspended until `spikecut calibrate FOLDER --model {model}` has fitted it on yours"
+            "note: the promise of this cutoff was fitted on simulated recordings, and this one may be genuine: it is "
+            f"suspended until `spikecut calibrate FOLDER --model {model}` has fitted it on yours"
         )
 
     def see(self, item: Item) -> str | None:

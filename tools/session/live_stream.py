@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spikecut.pipeline.errors import ConfigError, printable
-from spikecut.sources.datasets.gesture_labels import GESTURES
+from spikecut.sources.datasets.gesture_labels import SessionLabels
 from spikecut.sources.formats.base import Recording
 from spikecut.sources.live.inputs import SOURCES, live_input, word_of
 from spikecut.sources.live.inputs.base import Wanted
 from spikecut.sources.live.inputs.waiting import Waiting
 from spikecut.sources.live.pacing import Clock
 from spikecut.tools.reading_options import read_options
-from spikecut.tools.session.opening import OpenNetwork, OpenStream, stream_of
+from spikecut.tools.session.opening import OpenNetwork, OpenStream, labels_for, stream_of
 
 if TYPE_CHECKING:
     from spikecut.tools.commands.watch.run import Run
@@ -29,7 +29,9 @@ def check_live(options: "Run") -> None:
     files = (options.file, *options.more)
     rows = {word_of(file): row for file in files if (row := live_input(file, follow=options.follow)) is not None}
     for row in rows.values() if options.loop else ():
-        raise ConfigError(f"--loop: {row.name} comes only once", hint="leave --loop out")
+        raise ConfigError(f"--loop: what is live, such as {row.name}, comes once", hint="leave --loop out")
+    if options.follow and (words := [word_of(one) for one in files if live_input(one, follow=False) is not None]):
+        raise ConfigError(f"--follow {words[0]}: it is no file that is being written", hint="leave --follow out")
     for word, row in rows.items():
         if row.once and sum(word_of(file) == word for file in files) > 1:
             raise ConfigError(f"{word} twice: {row.name} can be read once", hint="name it once")
@@ -68,8 +70,9 @@ def open_live(
 
     try:
         stream = stream_of(live.recording, whole, network, reading, max_gap_us, is_checked=not row.own_pace)
-        spans = stream.spans if live.spans is None or network.card.classes[: len(GESTURES)] != GESTURES else live.spans
-        simulated = row is SOURCES["drawn"] or stream.simulated
+        given = None if live.spans is None else labels_for(SessionLabels(live.spans, ()), network.card)
+        spans = stream.spans if given is None else given.spans
+        simulated = row is SOURCES["drawn"] or (row is SOURCES["follow"] and stream.simulated)
         yield replace(stream, path=options.file, live=live, spans=spans, waiting=waiting, simulated=simulated)
     finally:
         live.close()

@@ -78,7 +78,7 @@ class _Stream:
                 if end.quit:  # while it was waited for
                     return 0
                 raise
-            return self.playing.run()
+            return 0 if end.quit else self.playing.run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +120,11 @@ def play_many(options: "Run", network: "OpenNetwork", clock: Clock, opened: Open
     with ExitStack() as stack:
         for stream in streams:
             stream.playing = None if stream.is_live else stack.enter_context(stream.open())
-        return _code(_played(streams, end), names)
+        return _code(_played(streams, end))
 
 
 def _played(streams: Sequence[_Stream], end: End) -> list[int | BaseException]:
-    """Plays each in its thread, to the end of all; their exit codes, or what they raised."""
+    """Plays each in its thread, to the end of all; their exit codes, or what they raised, which is said at once."""
     results: list[int | BaseException] = [0] * len(streams)
 
     def play(at: int) -> None:
@@ -132,6 +132,9 @@ def _played(streams: Sequence[_Stream], end: End) -> list[int | BaseException]:
             results[at] = streams[at].run(end)
         except BaseException as error:  # whatever it is, the others go on, and this one is looked at later
             results[at] = error
+            if isinstance(error, SpikecutError):
+                hint = [f"hint: {error.hint}"] if error.hint else []
+                Output(streams[at].name).note(f"error: {error}", *hint)
             if isinstance(error, BrokenPipeError):
                 end.reason = error
 
@@ -146,8 +149,9 @@ def _played(streams: Sequence[_Stream], end: End) -> list[int | BaseException]:
                     act()
         except BaseException as reason:
             end.reason = reason
-            for thread in threads:
+            for at, thread in enumerate(threads):
                 thread.join()
+                Output(streams[at].name).note(*getattr(results[at], "__notes__", ()))
             raise
     return results
 
@@ -219,15 +223,14 @@ def _of_one(options: "Run", file: Path, part: str) -> "Run":
     return replace(options, file=file, more=(), window="off", save=save, record=record, view=tuple(views))
 
 
-def _code(results: Sequence[int | BaseException], names: Sequence[str]) -> int:
-    """The exit code of all streams; errors of some are printed.
+def _code(results: Sequence[int | BaseException]) -> int:
+    """The exit code of all streams.
 
     Raises:
         BaseException: the first error, if it is no SpikecutError, or all streams failed.
     """
-    errors = [(name, one) for name, one in zip(names, results, strict=True) if isinstance(one, BaseException)]
-    for name, error in errors:
+    errors = [one for one in results if isinstance(one, BaseException)]
+    for error in errors:
         if not isinstance(error, SpikecutError) or len(errors) == len(results):
             raise error
-        Output(name).note(f"error: {error}", *([f"hint: {error.hint}"] if error.hint else []))
     return 3 if errors else max(one for one in results if isinstance(one, int))

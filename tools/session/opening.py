@@ -203,19 +203,24 @@ def labels_of(path: Path, card: ModelCard) -> SessionLabels | None:
     file = labels_beside(path)
     if not file.is_file():
         return None
-    knows_gestures = card.classes[: len(GESTURES)] == GESTURES
     try:
-        labels = read_labels(file).numbered(card.classes, card.rejects)
+        labels = labels_for(read_labels(file), card)
     except SourceError as error:
-        if knows_gestures:
+        if card.classes[: len(GESTURES)] == GESTURES:
             raise
         print(printable(f"note: {error}; nothing is scored by it"), file=sys.stderr)
         return None
-    if not knows_gestures and not labels.spans:
+    if labels is None:
         return None
     for note in labels.notes:
         print(printable(f"note: {note}"), file=sys.stderr)
     return labels
+
+
+def labels_for(labels: SessionLabels, card: ModelCard) -> SessionLabels | None:
+    """Labels numbered as a network's classes; None if it knows nothing that they name, and not the gestures either."""
+    numbered = labels.numbered(card.classes, card.rejects)
+    return numbered if numbered.spans or card.classes[: len(GESTURES)] == GESTURES else None
 
 
 def view_options(options: "Run") -> ViewOptions:

@@ -66,7 +66,9 @@ class Playing:
         self.player = Player(self._read, clock, self.controls, options.loop)
         if stream.waiting is not None:
             self._wait_with(stream.waiting)
-        self.drift = DriftWatch.of(stream.network.fitted, simulated=stream.simulated)
+        self.drift = DriftWatch.of(
+            stream.network.fitted, simulated=stream.simulated, learned=stream.network.card.learned_from_simulation
+        )
         self.output = output
         self.report = Report(stream, self.tally, output, as_json=options.json)
         self.recorder: BinWriter | None = None

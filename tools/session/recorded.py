@@ -6,10 +6,10 @@ from pathlib import Path
 
 from spikecut.pipeline.errors import ConfigError, SourceError
 from spikecut.pipeline.events import Frame
-from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, Movement
+from spikecut.sources.datasets.gesture_labels import GestureSpan, Movement, SessionLabels
 from spikecut.sources.formats.base import DEFAULTS, ReadOptions
 from spikecut.sources.live.bin_file import BinFile, Label, Origin
-from spikecut.tools.session.opening import OpenNetwork, OpenStream
+from spikecut.tools.session.opening import OpenNetwork, OpenStream, labels_for
 
 
 def origin_of(stream: OpenStream) -> Origin:
@@ -61,24 +61,25 @@ def open_recorded(path: Path, network: OpenNetwork, reading: ReadOptions = DEFAU
         left_us = None if reading.duration_us is None else reading.duration_us - start_us
         return file.frames(reading.start_us + start_us, left_us, reading.on_damage)
 
-    known = {name: label for label, name in enumerate(card.classes)}
-    spans = origin.spans if origin.spans is not None and all(one.name in known for one in origin.spans) else None
+    labels = None if origin.spans is None else labels_for(_labels(origin.spans, origin.movements), card)
     return OpenStream(
         path=path,
         network=network,
         format=origin.format,
         sensor=origin.sensor_size(),
         read=read,
-        truth=None if origin.truth is None else known.get(origin.truth),
-        spans=None if spans is None else tuple(_span(one, known[one.name]) for one in spans),
+        truth=card.classes.index(origin.truth) if origin.truth in card.classes else None,
+        spans=None if labels is None else labels.spans,
         fit=origin.fit,
-        movements=tuple(Movement(one.name, one.start_us, one.end_us) for one in origin.movements),
+        movements=() if labels is None else labels.movements,
         simulated=origin.simulated,
     )
 
 
-def _span(one: Label, label: int) -> GestureSpan:
-    return GestureSpan(label, one.start_us, one.end_us, "" if one.name in GESTURES else one.name)
+def _labels(spans: tuple[Label, ...], movements: tuple[Label, ...]) -> SessionLabels:
+    """What was labelled, by the names that it had then."""
+    named = tuple(GestureSpan(0, one.start_us, one.end_us, one.name) for one in spans)
+    return SessionLabels(named, (), tuple(Movement(one.name, one.start_us, one.end_us) for one in movements))
 
 
 def _shape(sizes: tuple[int, ...]) -> str:

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from spikecut.pipeline.errors import CorruptRecording, MissingLabels
-from spikecut.sources.datasets.gesture_labels import GESTURES, GestureSpan, Movement, read_labels, text_of
+from spikecut.sources.datasets.gesture_labels import (
+    GESTURES,
+    GestureSpan,
+    Movement,
+    SessionLabels,
+    read_labels,
+    text_of,
+)
 
 HEADER = "class,startTime_usec,endTime_usec\n"
 WITH_MOVEMENTS = "class,startTime_usec,endTime_usec,movement\n"
@@ -80,3 +87,14 @@ def test_labels_that_are_written_are_read_back(tmp_path: Path) -> None:
     labels = read_labels(file_of(tmp_path, text_of(spans, movements)))
     assert (labels.spans, labels.movements) == (spans, movements)
     assert text_of(spans) == HEADER + "3,40,50\n1,70,90\n"  # as the genuine files
+
+
+def test_labels_for_a_network_keep_their_names_whatever_their_numbers() -> None:
+    labels = SessionLabels((GestureSpan(7, 0, 9), GestureSpan(0, 20, 29)), (), (Movement("salute", 40, 49),))
+    classes = ["salute", *sorted(GESTURES), "nothing"]
+    numbered = labels.numbered(classes)
+    assert [classes[one.label] for one in numbered.spans] == ["arm roll", "hand clapping", "salute"]
+    assert [one.name for one in numbered.spans] == ["arm roll", "hand clapping", "salute"]
+    assert labels.numbered(["arm roll"]).movements == (Movement("hand clapping", 20, 29), Movement("salute", 40, 49))
+    assert labels.numbered([*GESTURES, "salute"], rejects=["salute"]).movements == (Movement("salute", 40, 49),)
+    assert numbered.numbered([*GESTURES, "salute"]).spans[0] == GestureSpan(7, 0, 9), "and back"

@@ -16,6 +16,8 @@ from spikecut.sources.simulation.gestures import DrawnSession, write_session
 from spikecut.tools.batch.examples import _of_simulation, says_simulated
 from spikecut.tools.cli import main
 
+from fakes import Stdin
+
 
 def test_drawn_gestures_are_simulated_and_others_are_not(tmp_path: Path) -> None:
     sessions: Any = SimpleNamespace(provenance=lambda *_: {})
@@ -80,3 +82,36 @@ def test_a_cutoff_that_is_fitted_says_whether_its_recordings_were_simulated(sess
     words[1] = str(tmp_path / "run2")
     assert main([*words, "--out", str(tmp_path / "later")]) == 0
     assert load_cutoff(tmp_path / "later" / "gestures.confidence-90pt.json").simulated, "the run keeps it"
+
+
+def test_older_and_combined_cutoffs_are_believed_no_more_than_their_network(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = opening.locate("gestures")
+    stored = json.loads(weights.with_name("gestures.ltt-1pt.json").read_text())
+    del stored["fitted_on"]["simulated"]
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps(stored))
+    assert load_cutoff(old).simulated is None
+    assert main(["run", str(session), "--cutoff", str(old), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert {one.get("promise") for one in map(json.loads, out.splitlines()) if "label" in one} == {"suspended"}
+    assert "may be genuine" in err
+    both = tmp_path / "both.json"
+    assert main(["combine", "hold", str(old), "--steps", "2", "--out", str(both)]) == 0
+    assert load_cutoff(both).simulated is None
+    capsys.readouterr()
+    assert main(["run", str(session), "--cutoff", str(both), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert not any("promise" in one for one in map(json.loads, out.splitlines()) if "label" in one), "it has none"
+    assert "suspended" not in err
+
+
+def test_a_live_source_is_no_drawing_whatever_folder_it_is_opened_in(
+    session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / MADE_BY).write_text("drawing of seed 0\n")
+    monkeypatch.chdir(tmp_path)
+    with session.open("rb") as file:
+        monkeypatch.setattr("sys.stdin", Stdin(file.fileno()))
+        assert promises(capsys, "-", "--model", "gestures")[0] == {"suspended"}

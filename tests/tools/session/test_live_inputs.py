@@ -116,7 +116,7 @@ def test_the_silence_that_ends_a_run_is_no_lag(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["-", "--loop"], "--loop: standard input comes only once"),
+        (["-", "--loop"], "--loop: what is live, such as standard input, comes once"),
         (["{session}", "--format", "aedat3"], "is no live source"),
         (["{session}", "--idle-timeout", "3"], "is no live source"),
     ],

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -191,3 +192,24 @@ def test_a_signal_ends_those_that_are_still_waited_for(sessions: list[Path]) -> 
     assert run.returncode == 130, err
     assert "Traceback" not in err
     assert "drawn:gestures" in {line["stream"] for line in lines_of(out) if "summary" in line}
+
+
+def test_an_error_of_one_is_said_while_the_others_play() -> None:
+    """And Ctrl-C afterwards does not hide it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"udp://127.0.0.1:{taken.getsockname()[1]}"
+        words = ("run", address, "drawn:gestures", "--speed", "1", "--model", "gestures")
+        with subprocess.Popen([sys.executable, "-m", "spikecut", *words], stderr=subprocess.PIPE, text=True) as run:
+            assert run.stderr is not None
+            lines = iter(run.stderr.readline, "")
+            assert any(line.startswith(f"{address}: error: ") for line in lines)
+            assert run.poll() is None, "the other one plays"
+            run.send_signal(signal.SIGINT)
+            run.stderr.read()
+        assert run.returncode == 130
+
+
+def test_an_address_is_no_file_that_is_written(sessions: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(sessions[0]), "udp://127.0.0.1:3333", "--follow"]) == 2
+    assert "--follow udp://127.0.0.1:3333" in capsys.readouterr().err

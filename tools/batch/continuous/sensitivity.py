@@ -103,7 +103,7 @@ def _recordings(options: "Calibrate", path: Path, gathered: Gathered) -> tuple[l
         if labels is not None and labels.spans:
             raise ConfigError(
                 f"{one}: {len(labels.spans)} labelled gestures; --gesture-free takes recordings without any",
-                hint="labels of class 0 with a movement are no gestures; spikecut cut takes out a stretch",
+                hint="labels of class 0 are none, unless named like a class; spikecut cut takes out a stretch",
             )
     return paths, hashlib.sha256("".join(sorted(digest for digest, _ in digests)).encode()).hexdigest()
 

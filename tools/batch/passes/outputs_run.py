@@ -137,5 +137,5 @@ def from_run(path: Path, weights: Path, policy: PolicyPlanner | None, card: Mode
         example=overlap[0] if overlap else "",
         n_damaged=n_faults + sum(1 for row in rows if row["dropped"]),
         unfinished=unfinished,
-        simulated=stored.get("simulated") is True,
+        simulated=None if stored.get("simulated") is None else stored["simulated"] is True,
     )

@@ -92,12 +92,13 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     overwrite: Overwrite = False
     json: bool = False
     """Print one JSON object for each decision. After a labelled session, at a pace, or if events were left out and
-    nothing was decided, a last line {"summary": ...} has always the same keys; without labels those of the
-    score are null. `dropped` counts the events that were left out so far, by cause; read = used + dropped. `timing`
-    has, at a pace, the lag in ms, seconds of work for a second of stream, and events a second; `datagrams` how many of
-    those of a live source were received, lost, late and so on, else null. `promise` of a decision is `suspended` while
-    the stream is not like the calibration data, and `drift` counts such alarms. With a level of sensitivity a first
-    line {"sensitivity": ...} has its two measured rates."""
+    nothing was decided, a last line {"summary": ...} has always the same keys; without labels those of the score
+    are null. `dropped` counts the events that were left out so far, by cause; read = used + dropped. `timing` has,
+    at a pace, the lag in ms, seconds of work for a second of stream, and events a second; `datagrams` how many of
+    those of a live source were received, lost, late and so on, else null. `promise` of a decision is `suspended`
+    while the stream is not like the calibration data, and on recordings that may be genuine if it was fitted on
+    simulated ones, and `drift` counts such alarms. With a level of sensitivity a first line {"sensitivity": ...}
+    has its two measured rates."""
     more: Annotated[
         tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="FILE ...", help_behavior_hint="")
     ] = ()
