@@ -2,7 +2,7 @@
 
 import io
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ from spikecut.models.training.distributed import (
 )
 from spikecut.models.training.drop_and_mix import mixed, noisy
 from spikecut.models.training.image_augment import augment_pictures
-from spikecut.models.training.layerwise import outputs_and_layers, outputs_of
+from spikecut.models.training.layerwise import calibrate_statistics, outputs_and_layers, outputs_of, stages_of
 from spikecut.models.training.losses import Targets
+from spikecut.models.training.mixed_steps import CALIBRATED, Configuration
 from spikecut.models.training.plan import TrainingPlan as TrainingPlan
+from spikecut.models.training.plan import decayed_and_not
 from spikecut.models.training.regularisation import (
     Pull,
     gradient_ratio,
@@ -48,9 +50,10 @@ class TrainingRun:
     recordings the last step of the optimiser is a matter of luck. Each step moves it by the share `averaging`; the
     first steps by more, so that it is the plain mean of all weights so far, without the initial ones. The
     statistics of batch normalisation are the last ones, averages themselves: as the rate falls to 0 the weights come
-    to rest, and their average fits them. Where RCS has a weight, `pulls` says of every epoch how strongly it pulled;
-    of several processes that of the leading one's share. `made_of` says what else it is made of (its data), a line for
-    each thing: a run of something else does not go on from its state.
+    to rest, and their average fits them. With mixed time steps they are gathered after every epoch for the averaged
+    weights, from its first batches with all steps. Where RCS has a weight, `pulls` says of every epoch how strongly it
+    pulled; of several processes that of the leading one's share. `made_of` says what else it is made of (its data), a
+    line for each thing: a run of something else does not go on from its state.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class TrainingRun:
             raise ConfigError(
                 f"augmentation: mirrored has {len(mirrored)} labels for a network of {spec.n_classes} classes"
             )
+        plan.mixed_steps.check(spec)
         if plan.batch_size < n_processes():
             raise ModelError(f"a batch of {plan.batch_size} leaves nothing for some of {n_processes()} processes")
         self.spec, self.plan, self.device = spec, plan, torch.device(device)
@@ -80,7 +84,7 @@ class TrainingRun:
             self.network = build(spec).to(self.device)
         learn_with(self.network, plan.surrogate)
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(_decayed_and_not(self.network, plan.weight_decay), lr=plan.learning_rate)
+        self.optimizer = torch.optim.AdamW(decayed_and_not(self.network, plan.weight_decay), lr=plan.learning_rate)
         steps = plan.epochs * (n_recordings // plan.batch_size)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, plan.learning_rate, total_steps=steps, pct_start=0.15
@@ -112,9 +116,9 @@ class TrainingRun:
         """
         self.network.train()
         order = torch.randperm(len(frames), generator=self.generator)
-        batches = torch.split(order, self.plan.batch_size)
+        batches = torch.split(order, self.plan.batch_size)[: len(frames) // self.plan.batch_size]
         losses: list[float] = []
-        for picks in batches[: len(frames) // self.plan.batch_size]:
+        for picks in batches:
             varied, meant = self._varied(frames[picks], labels[picks])
             with torch.random.fork_rng():
                 torch.manual_seed(int(torch.randint(2**31, (1,), generator=self.generator)))
@@ -136,6 +140,8 @@ class TrainingRun:
             for name, statistic in self.network.named_buffers():
                 self.average[name].copy_(statistic)
             losses.append(loss.item())
+        if self.plan.mixed_steps.samples:
+            self._calibrate([(frames[picks], labels[picks]) for picks in batches[:CALIBRATED]])
         self.epoch += 1
         return average_of(sum(losses) / len(losses))
 
@@ -172,13 +178,28 @@ class TrainingRun:
         varied = noisy(varied, self.plan.noise, self.generator)
         return mixed(varied, labels, how.mix, self.spec.n_classes, self.generator)
 
+    def _calibrate(self, batches: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Gathers the statistics of batch normalisation for the averaged weights, with all steps in every layer."""
+        network = self.averaged()
+        shown = (_VARIED[self.spec.input_kind](self, *batch)[0].to(self.device) for batch in batches)
+        calibrate_statistics(network, shown, steps=self.plan.window)
+        self.average |= dict(network.named_buffers())
+
     def _loss(self, frames: Tensor, targets: Targets, *, measured: bool) -> Tensor:
-        """The loss of a batch; with `measured` the pull of RCS in it is kept."""
+        """The loss of a batch, the mean over its temporal configurations; with `measured` the pull of RCS is kept."""
+        if not (how := self.plan.mixed_steps).samples:
+            return self._loss_of(frames, targets, None, measured)
+        drawn = how.draw(frames.shape[1], self._n_steps, len(stages_of(self.network, how.layers)), self.generator)
+        losses = [self._loss_of(frames, targets, one, measured and not at) for at, one in enumerate(drawn)]
+        return torch.stack(losses).mean()
+
+    def _loss_of(self, frames: Tensor, targets: Targets, configuration: Configuration | None, measured: bool) -> Tensor:
         plan = self.plan
-        steps = None if self.spec.levels else self._n_steps
+        how: dict[str, Any] = {"bfloat16": plan.bfloat16, "configuration": configuration}
+        how["steps"] = None if self.spec.levels else self._n_steps
         if not (plan.rcs or plan.rate):
-            return plan.loss(outputs_of(self.network, frames, steps=steps, bfloat16=plan.bfloat16), targets)
-        outputs, layers = outputs_and_layers(self.network, frames, steps=steps, bfloat16=plan.bfloat16)
+            return plan.loss(outputs_of(self.network, frames, **how), targets)
+        outputs, layers = outputs_and_layers(self.network, frames, **how)
         loss = plan.loss(outputs, targets)
         if plan.rcs:
             mostly = targets.argmax(1) if targets.is_floating_point() else targets
@@ -206,7 +227,8 @@ class TrainingRun:
         return frames[torch.arange(len(frames))[:, None], steps]
 
     def _made_for(self) -> str:
-        return repr((self.spec, self.plan, self.schedule.total_steps))
+        further = (how,) if (how := self.plan.mixed_steps).samples else ()
+        return repr((self.spec, self.plan, self.schedule.total_steps, *further))
 
     def averaged(self) -> nn.Module:
         """A network with the averaged weights, to evaluate or to keep."""
@@ -276,18 +298,3 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
         f"{name} was {before.get(name, 'not said')}, now it is {now.get(name, 'not said')}" for name in names[:3]
     ]
     return "; ".join(changes) + (f"; and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _decayed_and_not(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """The parameters in two groups, each in the order of the network: weights that decay, and all the rest."""
-    decayed = {
-        f"{name}.{inner}"
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
-        for inner in ("weight", "parametrizations.weight.original")
-    }
-    named = list(network.named_parameters())
-    return [
-        {"params": [value for name, value in named if name in decayed], "weight_decay": weight_decay},
-        {"params": [value for name, value in named if name not in decayed], "weight_decay": 0.0},
-    ]

@@ -4,8 +4,9 @@ Nothing in these networks flows back from a layer to an earlier one, so this giv
 in a fraction of the time.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TypeGuard
 
 import torch
@@ -18,7 +19,9 @@ from spikecut.models.cells.base import CellLayer
 from spikecut.models.cells.conversion import as_ann
 from spikecut.models.layers import Residual, Scanned
 from spikecut.models.training.layer_activity import Driven
+from spikecut.models.training.mixed_steps import Configuration
 
+_POOLING = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 _AT_ONCE = 512  # frames that an evaluation carries through a layer together
 
 
@@ -29,26 +32,78 @@ class _Way:
     steps: int
     bfloat16: bool
     watched: list[Driven] | None = None
+    configuration: Configuration | None = None
 
 
 def outputs_of(
-    network: nn.Module, frames: Num[Tensor, "B t C H W"], *, steps: int | None = None, bfloat16: bool = False
+    network: nn.Module,
+    frames: Num[Tensor, "B t C H W"],
+    *,
+    steps: int | None = None,
+    bfloat16: bool = False,
+    configuration: Configuration | None = None,
 ) -> Float[Tensor, "B T K"]:
     """The outputs of whole recordings at every step, with gradients where enabled.
 
     The same as `forward_step` after `forward_step` gives. A single frame, as of an image, is repeated for `steps`
     steps; layers before the first cells then compute it once. An ANN (`conversion`) has one output, T = 1.
     With `bfloat16` the convolutions multiply in that type, and everything between them and the cells is kept in it.
+    With a `configuration` every stage takes its own number of steps, and T is that of the last one (`mixed_steps`).
     """
-    return _outputs(network, frames, _Way(steps or frames.shape[1], bfloat16))
+    return _outputs(network, frames, _Way(steps or frames.shape[1], bfloat16, None, configuration))
 
 
 def outputs_and_layers(
-    network: nn.Module, frames: Num[Tensor, "B t C H W"], *, steps: int | None = None, bfloat16: bool = False
+    network: nn.Module,
+    frames: Num[Tensor, "B t C H W"],
+    *,
+    steps: int | None = None,
+    bfloat16: bool = False,
+    configuration: Configuration | None = None,
 ) -> tuple[Float[Tensor, "B T K"], list[Driven]]:
     """The same outputs, and every spiking layer with the currents into it, for regularisers."""
     watched: list[Driven] = []
-    return _outputs(network, frames, _Way(steps or frames.shape[1], bfloat16, watched)), watched
+    return _outputs(network, frames, _Way(steps or frames.shape[1], bfloat16, watched, configuration)), watched
+
+
+def stages_of(network: nn.Module, n_layers: int) -> list[list[nn.Module]]:
+    """The layers of a network in stages of `n_layers` spiking layers each, for mixed time-step training.
+
+    A stage begins with what leads to its first spiking layer, and ends with the pooling behind its last. A residual
+    block, up to the cells after the sum, counts as one layer. The readout belongs to the last stage, which has what is
+    left where the layers do not come out even.
+    """
+    layers = list(network.children())
+    cells = [at for at, layer in enumerate(layers) if isinstance(layer, CellLayer)]
+    starts = [0]
+    for at in cells[n_layers - 1 : -1 : n_layers]:
+        starts.append(next(i for i in range(at + 1, len(layers)) if not isinstance(layers[i], _POOLING)))
+    return [layers[begin:end] for begin, end in pairwise((*starts, len(layers)))]
+
+
+def calibrate_statistics(
+    network: nn.Module, batches: Iterable[Num[Tensor, "B t C H W"]], *, steps: int | None = None
+) -> None:
+    """Replaces the statistics of batch normalisation by their plain means over these batches, in place.
+
+    All layers take all steps, as in use. Nothing else of the network changes; it is in evaluation mode afterwards. Of a
+    network without batch normalisation no batch is taken.
+    """
+    network.eval()
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # of the mean over all batches so far
+        norm.train()
+    with torch.no_grad():
+        for batch in batches:
+            outputs_of(network, batch.float(), steps=steps)
+    for norm, momentum in zip(norms, before, strict=True):
+        norm.momentum = momentum
+        norm.eval()
 
 
 def accuracy_by_step(
@@ -66,6 +121,14 @@ def accuracy_as_ann(network: nn.Module, frames: Num[Tensor, "N t C H W"], labels
         return _accuracy(network, frames, labels, frames.shape[1])[-1]
 
 
+def multiplies_in_bfloat16(device: torch.device) -> bool:
+    """Whether convolutions in bfloat16 are worth it there: on a GPU, and on a processor with AVX-512.
+
+    Without it torch emulates the type, and a training takes several times as long as in float32.
+    """
+    return device.type != "cpu" or "AVX512" in torch.backends.cpu.get_cpu_capability()
+
+
 def _accuracy(network: nn.Module, frames: Tensor, labels: Tensor, steps: int) -> tuple[float, ...]:
     device = next(network.parameters()).device
     with torch.inference_mode():
@@ -77,14 +140,27 @@ def _accuracy(network: nn.Module, frames: Tensor, labels: Tensor, steps: int) ->
 
 def _outputs(network: nn.Module, frames: Tensor, way: _Way) -> Tensor:
     with parametrize.cached():
-        return _through_all(network, frames.transpose(0, 1), way).transpose(0, 1)
+        return _through_stages(network, frames.transpose(0, 1), way).transpose(0, 1)
 
 
-def _through_all(network: nn.Module, x: Tensor, way: _Way) -> Tensor:
-    """The layers of a network, or of one way through a residual block, for all steps `(T, B, ...)`."""
-    for layer, pool in _with_pooling(network):
+def _through_stages(network: nn.Module, x: Tensor, way: _Way) -> Tensor:
+    """A whole network for all steps `(t, B, ...)`; without a configuration it is one stage."""
+    if way.configuration is None:
+        return _through_all(list(network.children()), x, way)
+    stages = stages_of(network, way.configuration.layers)
+    for stage, transition in zip(stages, way.configuration.transitions, strict=True):
+        if len(x) > 1:  # the layers themselves repeat a single step
+            x = transition.of(x)
+        x = _through_all(stage, x, replace(way, steps=transition.after))
+    return x
+
+
+def _through_all(layers: Sequence[nn.Module], x: Tensor, way: _Way) -> Tensor:
+    """The layers of a stage, or of one way through a residual block, for all steps `(T, B, ...)`."""
+    for layer, pool in _with_pooling(layers):
         if isinstance(layer, Residual):
-            x = _through_all(layer.main, x, way) + _through_all(layer.shortcut, x, way)
+            main, shortcut = (list(one.children()) for one in (layer.main, layer.shortcut))
+            x = _through_all(main, x, way) + _through_all(shortcut, x, way)
         elif isinstance(layer, CellLayer):
             if way.watched is not None:
                 way.watched.append(Driven(layer, x, way.steps))
@@ -123,13 +199,12 @@ def _of_every_other(layer: nn.Conv2d, x: Tensor) -> Tensor:
     return F.conv2d(x[..., ::down, ::right], layer.weight, layer.bias, groups=layer.groups)
 
 
-def _with_pooling(network: nn.Module) -> Iterator[tuple[nn.Module, int]]:
+def _with_pooling(layers: Sequence[nn.Module]) -> Iterator[tuple[nn.Module, int]]:
     """The layers in their order; a maximum that follows cells which merge it themselves comes as their `pool`."""
 
     def merges(layer: nn.Module) -> bool:
         return isinstance(layer, CellLayer) and layer.merges_maximum
 
-    layers = list(network.children())
     for at, layer in enumerate(layers):
         following = layers[at + 1] if at + 1 < len(layers) else None
         if merges(layer) and isinstance(following, nn.MaxPool2d):

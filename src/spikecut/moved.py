@@ -44,6 +44,7 @@ MOVED = {
     "models.states": "models.state_trees pipeline.lanes",
     "models.stepper": "models.engines.norse",
     "models.surrogates": "models.cells.surrogates",
+    "models.training.precision": "models.training.layerwise",
     "models.turning": "models.training.layer_activity models.cells.activity",
     "pipeline.calibration": "pipeline.rules.observed pipeline.rules.topk pipeline.rules.patience pipeline.rules.loss",
     "pipeline.conformal": "pipeline.rules.sets.conformal pipeline.rules.sets.nonconformity pipeline.rules.sets.pooled",

@@ -377,6 +377,8 @@ def recipes() -> dict[str, str]:
                 del one["training"][key]
         if not one["training"].get("companions", [0]):
             del one["training"]["companions"]
+        if not one["training"].get("mixed_steps", {}).get("samples"):
+            one["training"].pop("mixed_steps", None)
         for key in ("after_no_us", "revise_us"):
             if one["onset"] and one["onset"].get(key) == 0:
                 del one["onset"][key]

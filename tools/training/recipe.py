@@ -124,6 +124,7 @@ class Recipe:
         check_fit(self.fit)
         filters_from(self.filters)
         _CHECKS[self.network.input_kind](self)
+        self.training.mixed_steps.check(self.network)
         how = self.training.augmentation
         if how.mirrored and how.flipped:
             raise ConfigError("augmentation: flipped with mirrored", hint="mirrored says what a mirror image shows")

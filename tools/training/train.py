@@ -59,8 +59,8 @@ def _train(options: "Train") -> Path:
     from spikecut.models.files import checkpoint, opening
     from spikecut.models.training.distributed import leads
     from spikecut.models.training.epochs import TrainingRun
+    from spikecut.models.training.layerwise import multiplies_in_bfloat16
     from spikecut.models.training.more_classes import with_more_classes
-    from spikecut.models.training.precision import multiplies_in_bfloat16
 
     made_by, console = commit(), Console(stderr=True, quiet=not leads())
     out, state = options.out, options.out / _STATE

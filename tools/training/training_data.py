@@ -106,6 +106,8 @@ def made_of(
     for name, table in (("network", recipe.network), ("training", recipe.training)):
         settings |= {f"{name}.{field.name}": str(getattr(table, field.name)) for field in fields(table)}
     settings.pop(unused, None)
+    if not recipe.training.mixed_steps.samples:  # a training that was begun before there was this key goes on
+        settings.pop("training.mixed_steps")
     if data is None:
         identity = f"{described(recipe.drawings)}, of {recipe.drawn_users} users"
     else:

@@ -16,10 +16,14 @@ from spikecut.models.layers import FrameDropout
 from spikecut.models.training import epochs
 from spikecut.models.training.augment import Augmentation, augment
 from spikecut.models.training.epochs import TrainingPlan, TrainingRun
-from spikecut.models.training.layerwise import accuracy_by_step, outputs_and_layers, outputs_of
+from spikecut.models.training.layerwise import (
+    accuracy_by_step,
+    multiplies_in_bfloat16,
+    outputs_and_layers,
+    outputs_of,
+)
 from spikecut.models.training.losses import Loss
 from spikecut.models.training.more_classes import with_more_classes
-from spikecut.models.training.precision import multiplies_in_bfloat16
 from spikecut.models.training.regularisation import gradient_ratio, rate_loss, rcs_loss
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem, ModelError
 from spikecut.pipeline.events import SensorSize
