@@ -7,6 +7,7 @@ covers the whole map. So engines know three things: paths, cells, pools.
 """
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 from jaxtyping import Float32
@@ -132,6 +133,11 @@ class Graph:
     def n_outputs(self) -> int:
         """The number of outputs a step."""
         return len(self.readout.bias)
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """The number of cells of each stage."""
+        return tuple(prod(stage.shape) for stage in self.stages)
 
     @property
     def dense_operations(self) -> int:

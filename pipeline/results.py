@@ -51,7 +51,8 @@ class Verdict:
 class Step:
     """One step of the network on one recording; `index` counts from 0, `score` is in the decider's unit.
 
-    `operations` are the synaptic operations of the step, where the engine counts them.
+    Where the engine counts them, `operations` are the synaptic operations of the step, and `spikes` how many of the
+    `cells` of each spiking layer fired, in the order in which signals pass the layers.
     """
 
     index: int
@@ -60,6 +61,8 @@ class Step:
     total: Float32[ndarray, " K"]
     score: float
     operations: int | None = None
+    spikes: tuple[int, ...] | None = None
+    cells: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

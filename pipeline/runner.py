@@ -80,7 +80,7 @@ def attempt(
             return
         verdict, memory = decider.decide(Evidence(np.array([steps]), output, total, pixels), memory)
         is_sure, score = bool(verdict.stop[0]), float(verdict.score[0])
-        yield Step(steps - 1, frame, output[0], total[0], score, operations_of(model))
+        yield Step(steps - 1, frame, output[0], total[0], score, operations_of(model), *spikes_of(model))
         if is_sure or steps == horizon:
             break
     if steps:
@@ -94,6 +94,20 @@ def operations_of(model: object) -> int | None:
     """The synaptic operations of the last step of one lane, of engines that count them in `operations`."""
     work = getattr(model, "operations", None)
     return int(work[0]) if isinstance(work, ndarray) and work.shape == (1,) else None
+
+
+def spikes_of(model: object) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+    """How many of how many cells of each layer fired in the last step of one lane, of engines that count `spikes`."""
+    fired, cells = getattr(model, "spikes", None), getattr(model, "cells", None)
+    if not isinstance(fired, ndarray) or len(fired) != 1 or cells is None:
+        return None, None
+    return tuple(fired[0].tolist()), cells
+
+
+def count_spikes(model: object) -> None:
+    """Has the spikes of each layer counted by engines that count them only while it is wanted (`counts_spikes`)."""
+    if hasattr(model, "counts_spikes"):
+        model.counts_spikes = True
 
 
 def warn_of_abstention(step: int) -> None:

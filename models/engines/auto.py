@@ -51,11 +51,17 @@ class AutoStepper:
     `make_dense` makes the dense engine when it is first needed; `break_even` is the number of synaptic operations a
     step above which that one is faster. The choice depends on the lane alone, not on the rest of its batch or on
     the speed of the machine; on which dense engine is installed it does.
+
+    `spikes` are those of each layer in the last step of this thread, of the `cells` that it has. Steps by events are
+    always counted, dense ones while `counts_spikes` is set; None where a lane was not counted.
     """
+
+    counts_spikes = False
 
     def __init__(self, graph: Graph, make_dense: Callable[[Graph], LaneByLane], break_even: float) -> None:
         self.graph, self.make_dense, self.break_even = graph, make_dense, break_even
         self.events = EventStepper(graph)
+        self.cells = graph.cells
         self._dense: LaneByLane | None = None
         self._local = threading.local()
 
@@ -67,6 +73,11 @@ class AutoStepper:
     def operations(self) -> Int64[ndarray, " B"] | None:
         """The synaptic operations of the last step of this thread, a number for each lane; None if one was dense."""
         return self.events.operations if getattr(self._local, "is_counted", False) else None
+
+    @property
+    def spikes(self) -> Int64[ndarray, "B layers"] | None:
+        is_counted = getattr(self._local, "is_counted", False)
+        return self.events.spikes if is_counted else getattr(self._local, "spikes", None)
 
     def step(self, frames: Num[ndarray, "B C H W"], state: Lanes | None) -> tuple[Float32[ndarray, "B K"], Lanes]:
         """One step for every lane. The state is changed and handed back.
@@ -96,14 +107,20 @@ class AutoStepper:
                 state.rows[lane] = row_of(dense.arrays(tensors), self.events.program, self.graph)
                 state.tensors[lane] = None
         by_events = np.array([lane for lane, tensors in enumerate(state.tensors) if tensors is None], np.int64)
+        spikes = np.empty((len(frames), len(self.cells)), np.int64) if self.counts_spikes else None
         for lane, tensors in enumerate(state.tensors):
             if tensors is not None:
                 output[lane : lane + 1], (state.tensors[lane],) = dense.step(frames[lane : lane + 1], [tensors])
                 state.dense_steps[lane] += 1
+                if spikes is not None and dense.spikes is not None:
+                    spikes[lane] = dense.spikes[0]
         self._local.is_counted = len(by_events) == len(frames)
         if len(by_events):
             output[by_events], state.rows[by_events] = self.events.step(frames[by_events], state.rows[by_events])
+            if spikes is not None:
+                spikes[by_events] = self.events.spikes
             self._judge(state, by_events)
+        self._local.spikes = spikes
         return output, state
 
     def _judge(self, state: Lanes, lanes: Int64[ndarray, " L"]) -> None:
@@ -125,6 +142,7 @@ class AutoStepper:
         """The dense engine."""
         if self._dense is None:
             self._dense = self.make_dense(self.graph)
+        self._dense.counts_spikes = self.counts_spikes
         return self._dense
 
     def select(self, state: Lanes, lanes: Int64[ndarray, " L"]) -> Lanes:

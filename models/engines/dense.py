@@ -19,6 +19,7 @@ from spikecut.models.engines.lane_by_lane import Lane, LaneByLane, frames_it_rea
 from spikecut.models.engines.lowering import lowered
 from spikecut.models.graph import Dynamics, Entry, Graph, Pool
 from spikecut.models.spec import NetworkSpec
+from spikecut.models.synaptic_operations import spikes_in
 
 
 class DenseStepper(LaneByLane):
@@ -27,18 +28,18 @@ class DenseStepper(LaneByLane):
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.paths = [[_Path(one) for one in folded_paths(graph, at)] for at in range(len(graph.stages) + 1)]
-        self.cells = [_Cells(stage.cells) for stage in graph.stages]
+        self.layers = [_Cells(stage.cells) for stage in graph.stages]
         shapes = state_shapes(graph)
         self.counts = STEP in shapes
         rest = (torch.zeros(1, *shape, dtype=torch.int64 if name == STEP else None) for name, shape in shapes.items())
-        super().__init__(graph.entry.shape, graph.n_outputs, tuple(map(_last, rest)))
+        super().__init__(graph.entry.shape, graph.n_outputs, tuple(map(_last, rest)), graph.cells)
 
     def step_lane(self, frame: Float32[ndarray, "1 C H W"], lane: Lane) -> tuple[Float32[ndarray, "1 K"], Lane]:
         before, after = iter(lane), list[Tensor]()
         step = int(lane[-1]) if self.counts else 0
         with torch.inference_mode():
             signals = [_last(_prepared(torch.from_numpy(frame), self.graph.entry))]
-            for paths, cells in zip(self.paths, self.cells, strict=False):
+            for paths, cells in zip(self.paths, self.layers, strict=False):
                 membranes, at = next(before), len(after)
                 current, *others = [path.current(signals, before, after, step) for path in paths]
                 for other in others:
@@ -48,6 +49,8 @@ class DenseStepper(LaneByLane):
                 signals.append(spikes)
             output = self.paths[-1][0].current(signals, before, after, step).flatten(1)
             after.extend(count + 1 for count in before)
+            if self.spikes is not None:
+                self._local.fired = [spikes_in(signal) for signal in signals[1:]]
         return output.numpy(), tuple(after)
 
     def arrays(self, lane: Lane) -> tuple[ndarray, ...]:

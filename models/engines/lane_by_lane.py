@@ -1,5 +1,6 @@
 """What engines share that step one lane at a time, so that no output depends on the other lanes of a batch."""
 
+import threading
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -16,15 +17,23 @@ Lane = tuple[Any, ...]
 class LaneByLane(ABC):
     """A `SteppedModel` whose state is a list: the tensors of every lane, as `dense_form.state_shapes` orders them.
 
-    They are never written to once made, so lanes are selected and copied without copying what they hold.
+    They are never written to once made, so lanes are selected and copied without copying what they hold. While
+    `counts_spikes` is set, `spikes` are those of each layer in the last step of this thread, of the `cells` that it
+    has; None while it is not, and in engines that do not give their `cells`.
     """
 
-    def __init__(self, frame: Shape, n_outputs: int, rest: Lane) -> None:
-        self.frame, self.n_outputs, self.rest = frame, n_outputs, rest
+    counts_spikes = False
+
+    def __init__(self, frame: Shape, n_outputs: int, rest: Lane, cells: tuple[int, ...] = ()) -> None:
+        self.frame, self.n_outputs, self.rest, self.cells = frame, n_outputs, rest, cells
+        self._local = threading.local()
 
     @abstractmethod
     def step_lane(self, frame: Float32[ndarray, "1 C H W"], lane: Lane) -> tuple[Float32[ndarray, "1 K"], Lane]:
-        """One step of one lane; writes to nothing that it was given."""
+        """One step of one lane; writes to nothing that it was given.
+
+        Where `spikes` is not None it leaves those of each layer in `self._local.fired`.
+        """
 
     def step(
         self, frames: Num[ndarray, "B C H W"], state: list[Lane] | None
@@ -38,10 +47,18 @@ class LaneByLane(ABC):
         pixels = np.ascontiguousarray(frames, np.float32)
         lanes = [self.rest] * len(frames) if state is None else state
         outputs, after = np.empty((len(frames), self.n_outputs), np.float32), []
+        is_counted = self.counts_spikes and self.cells
+        spikes = self._local.spikes = np.zeros((len(frames), len(self.cells)), np.int64) if is_counted else None
         for at, lane in enumerate(lanes):
             outputs[at : at + 1], stepped = self.step_lane(pixels[at : at + 1], lane)
             after.append(stepped)
+            if spikes is not None:
+                spikes[at] = self._local.fired
         return outputs, after
+
+    @property
+    def spikes(self) -> Int64[ndarray, "B layers"] | None:
+        return getattr(self._local, "spikes", None)
 
     def select(self, state: list[Lane], lanes: Int64[ndarray, " L"]) -> list[Lane]:
         """The state of the lanes that go on; -1 is a lane at rest, all zeros."""
@@ -59,6 +76,12 @@ class LaneByLane(ABC):
         """A state to come back to."""
         return list(state)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_local"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _local=threading.local())
+
 
 def check_frames(frames: Num[ndarray, "B C H W"], shape: Shape, n_lanes: int | None) -> None:
     """Refuses frames that are not `shape`, or of another number than the lanes of a state; None is rest.
@@ -73,5 +96,6 @@ def check_frames(frames: Num[ndarray, "B C H W"], shape: Shape, n_lanes: int | N
 
 
 def frames_it_reads(stepper: object) -> dict[str, Any]:
-    """What a stepper that was loaded says of its frames, to be pickled with it."""
-    return {name: value for name, value in vars(stepper).items() if name in ("spec", "card", "weights")}
+    """What a stepper that was loaded says of itself, to be pickled with it: its frames, whether it counts spikes."""
+    kept = ("spec", "card", "weights", "counts_spikes")
+    return {name: value for name, value in vars(stepper).items() if name in kept}

@@ -45,6 +45,25 @@ def onnx_model(graph: Graph, facts: Mapping[str, Any] | None = None) -> Any:
     return model.finished({"state": list(states), **(facts or {})})
 
 
+def with_counts(model: bytes) -> bytes:
+    """The model of a step with an output `fired_N` `(B,)` more for each layer of cells, from 1 on: how many fired.
+
+    Raises:
+        EnvironmentProblem: if the package `onnx` is not installed.
+    """
+    onnx = _onnx()
+    counted = onnx.load_from_string(model)
+    graph, make = counted.graph, onnx.helper
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 2, 3], np.int64), "cell_axes"))
+    spikes = [node.output[0] for node in graph.node if node.op_type == "Cast"]  # nothing else is cast
+    for at, name in enumerate(spikes, 1):
+        graph.node.append(make.make_node("ReduceSum", [name, "cell_axes"], [f"fired_{at}"], keepdims=0))
+        graph.output.append(make.make_tensor_value_info(f"fired_{at}", onnx.TensorProto.FLOAT, (_LANES,)))
+    onnx.checker.check_model(counted, full_check=True)
+    data: bytes = counted.SerializeToString()
+    return data
+
+
 def facts_of(card: ModelCard) -> dict[str, Any]:
     """What a consumer of the file needs to know, from the card of the network."""
     spec = card.spec

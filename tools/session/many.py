@@ -34,9 +34,9 @@ Opened = Callable[["Run", "OpenNetwork", Clock, Output, End], AbstractContextMan
 _LOOK_S = 0.05  # how often signals are looked after
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OneAtATime:
-    """A network that several threads step, each with states of its own."""
+    """A network that several threads step, each with states of its own; what it counts, it counts for each thread."""
 
     network: SteppedModel[Any]
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -44,6 +44,28 @@ class OneAtATime:
     @property
     def n_outputs(self) -> int:
         return self.network.n_outputs
+
+    @property
+    def operations(self) -> Int64[ndarray, " B"] | None:
+        return getattr(self.network, "operations", None)
+
+    @property
+    def spikes(self) -> Int64[ndarray, "B layers"] | None:
+        return getattr(self.network, "spikes", None)
+
+    @property
+    def cells(self) -> tuple[int, ...] | None:
+        return getattr(self.network, "cells", None)
+
+    @property
+    def counts_spikes(self) -> bool:
+        return getattr(self.network, "counts_spikes", False)
+
+    @counts_spikes.setter
+    def counts_spikes(self, wanted: bool) -> None:
+        network: Any = self.network
+        if hasattr(network, "counts_spikes"):
+            network.counts_spikes = wanted
 
     def step(self, frames: Num[ndarray, "B C H W"], state: Any) -> tuple[Float32[ndarray, "B K"], Any]:
         with self._lock:

@@ -16,6 +16,7 @@ from spikecut.pipeline.fit import Fits
 from spikecut.pipeline.protocols import CutoffDecider, SteppedModel
 from spikecut.pipeline.rules.cutoff_file import FittedCutoff
 from spikecut.pipeline.rules.rejection import NOTHING, Rejecting
+from spikecut.pipeline.runner import count_spikes
 from spikecut.sources.datasets.class_folders import is_simulated
 from spikecut.sources.datasets.frames import on_sensor
 from spikecut.sources.datasets.gesture_labels import (
@@ -210,9 +211,7 @@ def labels_of(path: Path, card: ModelCard) -> SessionLabels | None:
             raise
         print(printable(f"note: {error}; nothing is scored by it"), file=sys.stderr)
         return None
-    if labels is None:
-        return None
-    for note in labels.notes:
+    for note in () if labels is None else labels.notes:
         print(printable(f"note: {note}"), file=sys.stderr)
     return labels
 
@@ -254,13 +253,15 @@ def view_options(options: "Run") -> ViewOptions:
 
 
 def open_views(network: OpenNetwork, options: ViewOptions, stack: ExitStack) -> list[View]:
-    """Opens all requested views; `stack` closes them.
+    """Opens all requested views; `stack` closes them. Spikes are counted where a view shows them.
 
     Raises:
         ConfigError: if a view lacks a required value.
         EnvironmentProblem: if a required view cannot be shown on this machine.
     """
     wanted = [kind for name, kind in VIEWS.items() if _is_shown(name, kind, options)]
+    if wanted and (options.panes is None or "spikes" in options.panes):
+        count_spikes(network.stepper)
     return [stack.enter_context(kind.make(network.card, network.decider, options)) for kind in wanted]
 
 

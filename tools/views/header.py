@@ -8,7 +8,7 @@ from spikecut.pipeline.metrics.session_score import Outcome
 from spikecut.pipeline.results import Decision
 from spikecut.tools.views.canvas import Box, Font
 from spikecut.tools.views.icons import SMALLEST_PIXELS, draw_icon, icon_of
-from spikecut.tools.views.panels import Panel, draw_mark
+from spikecut.tools.views.panels import Panel, draw_mark, short
 from spikecut.tools.views.scene import Scene
 
 NO_GESTURE: Final = "movement, no gesture"
@@ -45,7 +45,7 @@ def draw_footer(panel: Panel, scene: Scene, note: str) -> None:
     has_clock = "clock" in style.panes
     pieces = [
         (f"{scene.n_events:,} events", Font(13, style.muted)),
-        (f"{_short(rate)} events/s", Font(13, style.muted)),
+        (f"{short(rate)} events/s", Font(13, style.muted)),
         (f"{scene.n_lost:,} dropped" if scene.n_lost else "", Font(13, style.warning, bold=True)),
         (note, Font(13, style.text)),
     ]
@@ -137,15 +137,4 @@ def operations_words(scene: Scene) -> str:
     """The synaptic operations so far; at least so many where an engine did not count all steps, nothing if none."""
     if not scene.n_counted:
         return ""
-    return f"{'≥ ' if scene.n_uncounted else ''}{_short(scene.n_operations)} operations"
-
-
-def _short(number: float) -> str:
-    """A number in three digits or so.
-
-    >>> _short(86_400), _short(2_310_000), _short(950)
-    ('86 k', '2.3 M', '950')
-    """
-    if number >= 999_500:
-        return f"{number / 1e6:.1f} M"
-    return f"{number / 1e3:.0f} k" if number >= 1_000 else f"{number:.0f}"
+    return f"{'≥ ' if scene.n_uncounted else ''}{short(scene.n_operations)} operations"

@@ -19,7 +19,7 @@ from spikecut.pipeline.errors import ConfigError, ModelError
 from spikecut.pipeline.results import Item, Rest
 from spikecut.tools.views.canvas import PAGE_HEIGHT, PAGE_WIDTH, Box, Canvas, Font
 from spikecut.tools.views.header import draw_footer, draw_header
-from spikecut.tools.views.palette import OverlayStyle, paint_events, shades
+from spikecut.tools.views.palette import PANES, OverlayStyle, paint_events, shades
 from spikecut.tools.views.panels import (
     MOST_BARS,
     Panel,
@@ -30,6 +30,7 @@ from spikecut.tools.views.panels import (
     shown_classes,
 )
 from spikecut.tools.views.scene import Scene, softmax
+from spikecut.tools.views.spikes import caption_words, draw_spikes
 
 _MARGIN: Final = 20.0
 _MAIN: Final = Box(_MARGIN, 76, PAGE_WIDTH - 2 * _MARGIN, 384)
@@ -40,6 +41,7 @@ _HEADER: Final = Box(_MARGIN, 0, PAGE_WIDTH - 2 * _MARGIN, 76)
 _FOOTER: Final = Box(_MARGIN, 508, PAGE_WIDTH - 2 * _MARGIN, 32)
 _CAPTION: Final = 18.0
 _TALLEST_ROW, _BARS_HEIGHT = 32.0, 252.0
+_SHARE_OF_SCORE: Final = 0.58  # of the room that it has together with the spikes
 
 
 class Overlay:
@@ -144,20 +146,42 @@ class Overlay:
 
     def _placed(self, width: float) -> Box:
         """The box of the picture: on the left of what is beside it, in the middle if nothing is."""
-        is_alone = not {"bars", "evidence"} & {*self.style.panes}
+        is_alone = not {"bars", "evidence", "spikes"} & {*self.style.panes}
         return _MAIN._replace(x=(PAGE_WIDTH - width) / 2 if is_alone else _MAIN.x, width=width)
 
     def _draw_evidence(self, canvas: Canvas, scene: Scene, column: Box) -> None:
-        """The right-hand side: probabilities above, the score below."""
+        """The right-hand side: probabilities above; below the score, the spikes, or both."""
         below = column
         if "bars" in self.style.panes:
             bottom = self._draw_bars(canvas, scene, column)
             below = Box(column.x, bottom + 12, column.width, column.bottom - bottom - 12)
-        if "evidence" in self.style.panes:
-            self._caption(canvas, column, below.y + 5, "score", self._score_words(scene))
-            trace = below._replace(y=below.y + _CAPTION, height=below.height - _CAPTION)
-            panel = Panel(canvas, trace, self.style)
-            draw_trace(panel, scene.scores, self.thresholds, self.horizon, scene.decision is not None)
+        boxes = self._divided(below, scene)
+        if "evidence" in boxes:
+            trace = self._captioned(canvas, boxes["evidence"], "score", self._score_words(scene))
+            draw_trace(trace, scene.scores, self.thresholds, self.horizon, scene.decision is not None)
+        if "spikes" in boxes:
+            words = caption_words(scene.firing, boxes["spikes"].height - _CAPTION)
+            rows = self._captioned(canvas, boxes["spikes"], "spikes", words)
+            draw_spikes(rows, scene.firing, rests=scene.resting or scene.decision is not None)
+
+    def _divided(self, box: Box, scene: Scene) -> dict[str, Box]:
+        """The boxes of score and spikes, of those that are shown: beside one another where bars are above them."""
+        is_shown = {"evidence": "evidence" in self.style.panes, "spikes": self.shows_spikes(scene)}
+        shown = [pane for pane in is_shown if is_shown[pane]]
+        if len(shown) < 2:
+            return dict.fromkeys(shown, box)
+        if "bars" in self.style.panes:
+            width = (box.width - _MARGIN) * _SHARE_OF_SCORE
+            rest = box._replace(x=box.x + width + _MARGIN, width=box.width - width - _MARGIN)
+            return {"evidence": box._replace(width=width), "spikes": rest}
+        height = (box.height - _MARGIN) * _SHARE_OF_SCORE
+        rest = box._replace(y=box.y + height + _MARGIN, height=box.height - height - _MARGIN)
+        return {"evidence": box._replace(height=height), "spikes": rest}
+
+    def _captioned(self, canvas: Canvas, box: Box, left: str, right: str) -> Panel:
+        """The panel below a caption."""
+        self._caption(canvas, box, box.y + 5, left, right)
+        return Panel(canvas, box._replace(y=box.y + _CAPTION, height=box.height - _CAPTION), self.style)
 
     def _draw_bars(self, canvas: Canvas, scene: Scene, column: Box) -> float:
         """A bar for each class, and where they end."""
@@ -167,7 +191,8 @@ class Overlay:
         decision = scene.decision
         rests = scene.total is None or scene.resting  # then no bar stands out
         leader = decision.label if decision else None if rests else int(np.argmax(total))
-        room = _BARS_HEIGHT if "evidence" in self.style.panes else column.height - _CAPTION
+        is_alone = not {"evidence", "spikes"} & {*self.style.panes}
+        room = column.height - _CAPTION if is_alone else _BARS_HEIGHT
         rows = min(_TALLEST_ROW * len(shown), room)
         bars = Box(column.x, column.y + _CAPTION, column.width, rows)
         few = "" if len(self.names) <= MOST_BARS else f"top {len(shown)} of {len(self.names)} classes · "
@@ -175,6 +200,10 @@ class Overlay:
         panel = Panel(canvas, bars, self.style)
         draw_bars(panel, self.names, probability, leader, decision is not None, scene.truth)
         return bars.bottom
+
+    def shows_spikes(self, scene: Scene) -> bool:
+        """Whether there is a pane of spikes: not where none were counted, unless panes were chosen."""
+        return "spikes" in self.style.panes and (bool(scene.firing.total) or self.style.panes != PANES)
 
     def threshold_after(self, n_steps: int) -> float | None:
         """The threshold of the last of so many steps, infinite where it could not stop; None without a cutoff."""

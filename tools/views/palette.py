@@ -17,7 +17,7 @@ from spikecut.pipeline.files.strict import did_you_mean
 from spikecut.sources.opencv import opencv
 from spikecut.tools.views.canvas import Colour
 
-PANES: Final = ("picture", "bars", "evidence", "timeline", "answers", "clock", "operations")
+PANES: Final = ("picture", "bars", "evidence", "timeline", "answers", "clock", "operations", "spikes")
 _SHADES = 32  # of either polarity
 
 

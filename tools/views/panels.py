@@ -181,6 +181,17 @@ def draw_mark(canvas: Canvas, x: float, y: float, style: OverlayStyle, right: bo
         canvas.line(points, style.ground, 2.6 * radius / 11)
 
 
+def short(number: float) -> str:
+    """A number in three digits or so.
+
+    >>> short(86_400), short(2_310_000), short(950)
+    ('86 k', '2.3 M', '950')
+    """
+    if number >= 999_500:
+        return f"{number / 1e6:.1f} M"
+    return f"{number / 1e3:.0f} k" if number >= 1_000 else f"{number:.0f}"
+
+
 def _icon_side(canvas: Canvas, names: Sequence[str], row: float) -> float:
     """How large icons beside bars are; 0 where no class has one, or rows are too low."""
     side = min(row - 3, 24.0)

@@ -18,6 +18,7 @@ from spikecut.pipeline.evidence.probability import softmax as softmax_of_logits
 from spikecut.pipeline.metrics.session_score import Outcome
 from spikecut.pipeline.results import Decision, Item, Rejection, Rest
 from spikecut.sources.opencv import opencv
+from spikecut.tools.views.spikes import NO_SPIKES, Firing
 
 _LIT = 0.05  # an activity below this is dark
 _WHITE_FALLS = 3.0  # times slower than the activity
@@ -31,7 +32,8 @@ class Scene:
     `scores` are the decider's, one a step. `seen_us` is how much of the window has passed. `rejected` says that what
     moved was no gesture; it stays while the network looks again. `verdict` is that on the decision, where a session is
     labelled, `past` those on all answers so far. `began_us` and `now_us` are the recording's first and present moment.
-    `n_operations` are the synaptic operations of the `n_counted` steps so far whose engine counted them.
+    `n_operations` are the synaptic operations of the `n_counted` steps so far whose engine counted them, `firing` the
+    spikes of each layer in this window.
     """
 
     title: str = ""
@@ -55,6 +57,7 @@ class Scene:
     n_operations: int = 0
     n_counted: int = 0
     n_uncounted: int = 0
+    firing: Firing = NO_SPIKES
 
     def after(self, item: Item, *, tau_us: int, room_wh: tuple[int, int]) -> "Scene":
         """The scene one item later.
@@ -80,6 +83,7 @@ class Scene:
             n_operations=self.n_operations,
             n_counted=self.n_counted,
             n_uncounted=self.n_uncounted,
+            firing=self.firing,
         )
         before = fresh if item.index == 0 else self
         return replace(
@@ -89,6 +93,7 @@ class Scene:
             n_operations=self.n_operations + (item.operations or 0),
             n_counted=self.n_counted + (item.operations is not None),
             n_uncounted=self.n_uncounted + (item.operations is None),
+            firing=self.firing.after(item),
         )
 
     def expecting(self, truth: int | None) -> "Scene":

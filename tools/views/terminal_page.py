@@ -5,7 +5,7 @@ Colours are escape sequences (ECMA-48, SGR) of 24 bits, or the nearest of the 25
 
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
-from math import isfinite
+from math import ceil, isfinite
 from typing import Final
 
 import numpy as np
@@ -20,8 +20,9 @@ from spikecut.tools.views.canvas import Colour
 from spikecut.tools.views.header import NO_GESTURE, operations_words, verdict_of
 from spikecut.tools.views.overlay import Overlay
 from spikecut.tools.views.palette import paint_events, shades
-from spikecut.tools.views.panels import shown_classes
+from spikecut.tools.views.panels import MOST_BARS, shown_classes
 from spikecut.tools.views.scene import Scene, softmax, white_level
+from spikecut.tools.views.spikes import NOT_COUNTED
 
 SMALLEST_WH: Final = 40, 12
 _TALLEST = 24
@@ -129,13 +130,35 @@ class Page:
         return words
 
     def _evidence(self, scene: Scene, width: int, n_lines: int) -> list[str]:
-        """The bars, and below them the score against its threshold."""
+        """The bars, below them the score against its threshold, and the spikes of each layer."""
         panes = self.overlay.style.panes
-        score = self._score(scene, width) if "evidence" in panes else []
+        below = self._score(scene, width) if "evidence" in panes else []
+        n_bars = min(len(self.overlay.names), MOST_BARS) + 1 if "bars" in panes else 0
+        if self.overlay.shows_spikes(scene):
+            below += self._spikes(scene, width, n_lines - len(below) - n_bars)
         if "bars" not in panes:
-            return score
-        bars = self._bars(scene, width, n_lines - len(score) - 1)
-        return [*bars, "", *score] if score else bars
+            return below
+        bars = self._bars(scene, width, n_lines - len(below) - 1)
+        return [*bars, "", *below] if below else bars
+
+    def _spikes(self, scene: Scene, width: int, n_lines: int) -> list[str]:
+        """A bar for each layer, or where there is no room for them a column for each in one line."""
+        style, rows = self.overlay.style, scene.firing.rows()
+        colour = style.dim if scene.resting or scene.decision is not None else style.worked
+        if not rows:
+            return [self.ink.paint(_cut(f"spikes {NOT_COUNTED}", width), style.muted)] if scene.scores else []
+        if len(rows) + 1 > n_lines:
+            columns = "".join(_LEVELS[ceil(8 * length)] for length, _, _ in rows)[: max(0, width - 14)]
+            share, so_far = scene.firing.summary()
+            long, room = f" {share} · {so_far} so far", width - 7 - len(columns)
+            words = long if len(long) <= room else _cut(f" {share}", room)
+            drawn = self.ink.paint(columns, colour, ground=style.panel)
+            return [self.ink.paint("spikes ", style.muted) + drawn + self.ink.paint(words, style.muted)]
+        lines = [self.ink.paint(_cut("spikes: last step, so far", width), style.muted)]
+        for at, (length, last, so_far) in enumerate(rows, 1):
+            number, words = (self.ink.paint(text, style.muted) for text in (f"{at:2} ", f"{last:>7} {so_far:>7}"))
+            lines.append(number + self.ink.paint(_bar(length, width - 18), colour, ground=style.panel) + words)
+        return lines
 
     def _bars(self, scene: Scene, width: int, n_lines: int) -> list[str]:
         """A bar for each class, dim while the network rests."""

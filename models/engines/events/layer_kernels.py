@@ -152,9 +152,10 @@ def fire(
     first: _Array,
     channel: _Array,
     value: _Array,
-    entry: int,
 ) -> int:
     """Cells above their threshold put an entry into the list and are reset; windows of pixels are pooled at once.
+
+    Returns how many fired.
 
     `shape` is (height, width, channels), `cells` (threshold, amplitude, what a spike takes away, negative: all),
     `pool` (side of the windows, 1 for their mean and 0 for their maximum, 1 to keep windows that are not full).
@@ -164,7 +165,7 @@ def fire(
     side, mean, rest = pool
     row, n = (1 + n_traces) * channels, np.uint64(channels)
     left_out = side > 1 and not rest
-    place = 0
+    place = entry = n_fired = 0
     for top in range(0, height, side):
         for left in range(0, width, side):
             y1, x1 = min(top + side, height), min(left + side, width)
@@ -183,6 +184,7 @@ def fire(
                             u = state[v + c]
                             hits[c] += np.int32(u > threshold)
                             state[v + c] = (_NONE if subtract < _NONE else u - subtract) if u > threshold else u
+            n_fired += fired
             if left_out and (y1 - top < side or x1 - left < side):
                 continue
             if fired:
@@ -196,7 +198,7 @@ def fire(
                         value[e] *= np.float32(hits[channel[e]]) / np.float32((y1 - top) * (x1 - left))
             place += 1
             first[place] = entry
-    return entry
+    return n_fired
 
 
 @compiled(nogil=True, fastmath=_FAST)

@@ -122,7 +122,7 @@ class _Writer:
             for path in stage.paths:
                 self._path(room, path, pooled)
             pools = shared[index]
-            pooled[index, pools] = self._fire(room, pools)
+            pooled[index, pools] = self._fire(room, pools, index)
         self._readout(graph.readout, pooled)
         return Program(
             np.array([row + [0] * (_COLUMNS - len(row)) for row in self.rows], np.int64),
@@ -207,14 +207,15 @@ class _Writer:
                 self.rows.append([POOL, pooled[after], pooled[before], 0, 0, height, width, channels, *how])
         return pooled[path.source, path.pools], [shape[1], shape[2], shape[0]]
 
-    def _fire(self, room: Room, pools: tuple[Pool, ...]) -> int:
+    def _fire(self, room: Room, pools: tuple[Pool, ...], index: int) -> int:
         channels, height, width = room.stage.shape
         cells, pool = room.stage.cells, pools[0] if pools else Pool("max", 1)
         target = self._list(pool.shaped(room.stage.shape))
         away = -1.0 if cells.subtract is None else cells.subtract
         numbers = self._numbers([cells.threshold, cells.amplitude, away])
         how = [pool.side, int(pool.kind == "mean"), int(pool.rest)]
-        self.rows.append([FIRE, target, 0, 0, 0, room.at, height, width, channels, room.n_traces, numbers, *how])
+        row = [FIRE, target, 0, 0, 0, room.at, height, width, channels, room.n_traces, numbers, *how, index]
+        self.rows.append(row)
         self.most_sums = max(self.most_sums, channels)
         return target
 

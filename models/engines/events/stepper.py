@@ -25,12 +25,14 @@ class EventStepper:
 
     The cost of a step follows the events. A lane's state is one row of numbers, all zeros at rest, and what a lane
     gives does not depend on the others, to the bit. `operations` are the synaptic operations of the last step of this
-    thread, a number for each lane.
+    thread, a number for each lane; `spikes` those of each layer, of the `cells` that it has. Counting them costs
+    nothing.
     """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.program: Program = program_of(graph)
+        self.cells = graph.cells
         self._numbers = math.prod(graph.entry.shape)  # of a frame
         self._local = threading.local()
 
@@ -57,7 +59,8 @@ class EventStepper:
         words = flat.view(np.uint64) if plane % per == 0 else _NO_WORDS[:1].repeat(lanes, 0)
         if state is None:
             state = zeros(lanes, program.n_state)
-        output, work = np.empty((lanes, program.n_outputs), np.float32), np.empty(lanes, np.int64)
+        output = np.empty((lanes, program.n_outputs), np.float32)
+        work = np.empty((lanes, 1 + len(self.cells)), np.int64)
         scratch = self._scratch()
         most = step(program.instructions, program.lists, program.floats, flat, words, state, scratch, output, work)
         self._local.work, self._local.most = work, most
@@ -66,7 +69,12 @@ class EventStepper:
     @property
     def operations(self) -> Int64[ndarray, " B"]:
         work: ndarray = self._local.work
-        return work
+        return work[:, 0]
+
+    @property
+    def spikes(self) -> Int64[ndarray, "B layers"]:
+        work: ndarray = self._local.work
+        return work[:, 1:]
 
     @property
     def most_operations(self) -> int:

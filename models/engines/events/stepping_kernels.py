@@ -27,14 +27,14 @@ def step(
     """Steps every lane: `frames (B, C * H * W)` and `state (B, n)`, which it changes, to `output (B, K)`.
 
     `words` is the memory of the frames as words of 8 bytes, `(B, 0)` where a plane fills no whole number of them. The
-    last number of a lane's state counts its steps. `work (B,)` gets the synaptic operations; the most of them are
-    returned. See `program.Program`.
+    last number of a lane's state counts its steps. `work (B, 1 + stages)` gets the synaptic operations, then the spikes
+    of every stage; the most operations of a lane are returned. See `program.Program`.
     """
     most = 0
     for lane in range(frames.shape[0]):
-        work[lane] = _step_lane(program, lists, floats, frames[lane], words[lane], state[lane], scratch, output[lane])
+        _step_lane(program, lists, floats, frames[lane], words[lane], state[lane], scratch, output[lane], work[lane])
         state[lane, state.shape[1] - 1] += 1
-        most = max(most, work[lane])
+        most = max(most, work[lane, 0])
     return most
 
 
@@ -48,7 +48,8 @@ def _step_lane(
     state: _Array,
     scratch: tuple[_Array, _Array, _Array, _Array, _Array],
     output: _Array,
-) -> int:
+    work: _Array,
+) -> None:
     firsts, channels, values, sums, hits = scratch
     t = int(state[state.shape[0] - 1])
     reached = 0
@@ -77,7 +78,8 @@ def _step_lane(
         elif op[0] == FIRE:
             cells = floats[op[10]], floats[op[10] + 1], floats[op[10] + 2]
             pool = op[11], op[12], op[13]
-            fire(state, op[5], (op[6], op[7], op[8]), op[9], cells, pool, hits, first, channel, value, 0)
+            shape = op[6], op[7], op[8]
+            work[op[14]] = fire(state, op[5], shape, op[9], cells, pool, hits, first, channel, value)
         elif op[0] == POOL:
             pooled(given, (op[5], op[6], op[7]), (op[8], op[9], op[10]), sums, first, channel, value, 0)
         else:
@@ -87,4 +89,4 @@ def _step_lane(
             rows = scatter(sums, 0, out, floats, op[9], window, given[0], given[1], given[2], of, factor)
             reached += rows * output.shape[0]
             output[:] = sums[: output.shape[0]]
-    return reached
+    work[0] = reached

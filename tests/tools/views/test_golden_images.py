@@ -6,6 +6,7 @@ The digests belong to the typeface of one OpenCV; after a change that is meant t
 
 import hashlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -34,6 +35,12 @@ def frame(index: int, size: int = 34) -> Frame:
 def step(index: int, size: int = 34, n_classes: int = 5) -> Step:
     total = np.linspace(-1, 1, n_classes, dtype=np.float32) * index
     return Step(index, frame(index, size), total, total, index / 4)
+
+
+def counted(index: int, cells: tuple[int, ...], size: int = 34, n_classes: int = 5) -> Step:
+    """With spikes of layers that have so many cells, fewer in later layers."""
+    spikes = tuple(round((0.02 + 0.005 * index) * n) // (at + 1) for at, n in enumerate(cells))
+    return replace(step(index, size, n_classes), spikes=spikes, cells=cells)
 
 
 def decision(steps: int, label: int, reason: StopReason, n_classes: int = 5) -> Decision:
@@ -71,6 +78,7 @@ def pictures() -> dict[str, UInt8[ndarray, "h w 3"]]:
 
     steps = [step(k) for k in range(8)]
     stopped = decision(8, 4, StopReason.cutoff)
+    three, deep = (4096, 16384, 6144), (65536, 65536, 32768, *(16384,) * 5, *(8192,) * 5, *(4096,) * 4)
     return {
         "nothing yet": drawn(plain),
         "deciding": drawn(limited, *steps, truth=2),
@@ -87,6 +95,14 @@ def pictures() -> dict[str, UInt8[ndarray, "h w 3"]]:
         "picture, answers": judged(few("picture", "answers"), *steps, stopped),
         "bars, clock": judged(few("bars", "clock"), *steps, stopped),
         "evidence, timeline": judged(few("evidence", "timeline"), *steps, stopped),
+        "spikes beside the score": drawn(limited, *[counted(k, three) for k in range(8)]),
+        "spikes of 17 layers": drawn(light, *[counted(k, deep) for k in range(8)]),
+        "spikes at rest": drawn(light, *[counted(k, three) for k in range(8)], stopped, truth=4),
+        "spikes not counted in the last step": drawn(limited, *[counted(k, three) for k in range(7)], step(7)),
+        "evidence, spikes": drawn(few("evidence", "spikes"), *[counted(k, deep) for k in range(8)]),
+        "picture, spikes": drawn(few("picture", "spikes"), *[counted(k, three) for k in range(8)]),
+        "bars, spikes": drawn(few("bars", "spikes"), *[counted(k, three) for k in range(8)]),
+        "spikes, not counted": drawn(few("bars", "spikes"), *steps),
         "last page": summary_card(["3 of 4 gestures named right", "wrong, missed\t1, 0", "and a line of its own"]),
     }
 
@@ -107,6 +123,14 @@ GOLDEN = {
     "picture, answers": "790c1ce514bc4be1",
     "bars, clock": "73352a8d4f400722",
     "evidence, timeline": "4ddd082f91b1aeb4",
+    "spikes beside the score": "b7a45cf21339e85a",
+    "spikes of 17 layers": "30dcba3695ceb05e",
+    "spikes at rest": "1077f4db7867286e",
+    "spikes not counted in the last step": "3ac383f4ee66bcc1",
+    "evidence, spikes": "97228b2e670f0203",
+    "picture, spikes": "f531fa651aac555a",
+    "bars, spikes": "f4e3f58fdec5f258",
+    "spikes, not counted": "d970dc5a9a693bb9",
     "last page": "afacf841d5ef07c5",
 }
 

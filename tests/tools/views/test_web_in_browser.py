@@ -44,7 +44,7 @@ class Tab:
                 return answer["result"]
 
     def value(self, script: str) -> Any:
-        return self.call("Runtime.evaluate", expression=script)["result"].get("value")
+        return self.call("Runtime.evaluate", expression=script, awaitPromise=True)["result"].get("value")
 
     def until(self, script: str) -> None:
         while not self.value(script):
@@ -84,6 +84,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[[str], Tab]]:
 
 def picture(tab: Tab, scheme: str) -> UInt8[ndarray, "h w 3"]:
     tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    tab.until(f"matchMedia('(prefers-color-scheme: {scheme})').matches")
     tab.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     png = base64.b64decode(tab.call("Page.captureScreenshot", format="png")["data"])
     return np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR))
@@ -93,7 +94,8 @@ def step(k: int) -> Step:
     pixels = np.zeros((2, 64, 64), np.uint8)
     pixels[k % 2, 20:40, 10 : 20 + k] = 2
     total = np.array([0, k], np.float32)
-    return Step(k, Frame(k, 0, k * 20_000, (k + 1) * 20_000, pixels, int(pixels.sum())), total, total, k / 4)
+    frame = Frame(k, 0, k * 20_000, (k + 1) * 20_000, pixels, int(pixels.sum()))
+    return Step(k, frame, total, total, k / 4, spikes=(40 + k, 9, 0), cells=(800, 400, 20))
 
 
 @pytest.mark.slow
@@ -108,6 +110,8 @@ def test_chromium_shows_the_run_and_its_keys_steer_it(opened: Callable[[str], Ta
             view.write(step(k))
         tab.until("document.getElementById('words').textContent.includes('step 9 of 20')")
         assert tab.value("document.getElementById('limit').textContent") == "2.00 · threshold 2.50"
+        layers = "[...document.querySelectorAll('.layer')].map(one => one.textContent).join('|')"
+        assert tab.value(layers) == "16.0 %396|22.2 %81|30.0 %0"
         view.judge(Outcome.wrong, "hand clapping")
         view.write(Decision(1, 9, StopReason.cutoff, 2.0, 0, 180_000, 99, np.array([0, 8], np.float32)))
         tab.until("document.getElementById('verdict').textContent === '✗ wrong'")

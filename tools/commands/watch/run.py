@@ -78,7 +78,7 @@ class Run(EngineOptions, FitOptions, ReadingOptions):
     listen: Annotated[str | None, NoDefault, tyro.conf.arg(metavar="HOST:PORT")] = None
     """Where the web page is; beyond this machine (0.0.0.0:8080) its address has a token, which is printed."""
     panes: Annotated[str | None, NoDefault] = None
-    """What views show, separated by commas: picture, bars, evidence, timeline, answers, clock, operations.
+    """What views show, separated by commas: picture, bars, evidence, timeline, answers, clock, operations, spikes.
     Default: all."""
     palette: Annotated[Literal["dark", "light"] | None, NoDefault] = None
     """The colours of views. Default: dark, and those that the browser prefers in a web page."""

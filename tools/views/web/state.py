@@ -21,6 +21,7 @@ from spikecut.tools.views.header import NO_GESTURE, operations_words, verdict_of
 from spikecut.tools.views.icons import Icon, icon_of
 from spikecut.tools.views.overlay import Overlay
 from spikecut.tools.views.scene import Scene, softmax
+from spikecut.tools.views.spikes import NOT_COUNTED
 
 _SHADES = 32
 
@@ -95,8 +96,17 @@ def state(overlay: Overlay, scene: Scene, answers: Sequence[Answer], status: str
             [one.label, one.time_us - began_us, None if one.verdict is None else one.verdict.name] for one in answers
         ],
         "operations": operations_words(scene) if "operations" in overlay.style.panes else "",
+        "spikes": _spikes(scene) if overlay.shows_spikes(scene) else None,
         "status": status,
     }
+
+
+def _spikes(scene: Scene) -> dict[str, Any]:
+    """For each layer the length of its bar, and its numbers in words; what stands above them."""
+    firing = scene.firing
+    rows = [[round(length, 4), last, so_far] for length, last, so_far in firing.rows()]
+    words = "last step · so far" if rows else NOT_COUNTED if firing.n_uncounted else ""
+    return {"layers": rows, "words": words, "rest": scene.resting or scene.decision is not None}
 
 
 def shade_numbers(activity: Float32[ndarray, "2 H W"], white: float) -> UInt8[ndarray, "H W"]:
