@@ -65,8 +65,8 @@ class TrainingPlan:
     short_teacher: bool = False
     mirrored_teacher: bool = False
     noise: float = 0.0
-    company: float = 0.0
-    companions: tuple[int, ...] = ()
+    company: float = field(default=0.0, repr=False)  # as `mixed_steps`
+    companions: tuple[int, ...] = field(default=(), repr=False)
     surrogate: Surrogate = field(default_factory=Surrogate)
     augmentation: Augmentation = field(default_factory=Augmentation)
     pictures: PictureAugmentation = field(default_factory=PictureAugmentation)

@@ -108,6 +108,8 @@ def made_of(
     settings.pop(unused, None)
     if not recipe.training.mixed_steps.samples:  # a training that was begun before there was this key goes on
         settings.pop("training.mixed_steps")
+    if not recipe.training.company:
+        settings = {name: value for name, value in settings.items() if not name.startswith("training.compan")}
     if data is None:
         identity = f"{described(recipe.drawings)}, of {recipe.drawn_users} users"
     else:

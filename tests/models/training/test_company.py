@@ -6,6 +6,8 @@ import torch
 from spikecut.models.training.company import accompanied, moved_aside
 from spikecut.models.training.plan import TrainingPlan
 from spikecut.pipeline.errors import ConfigError
+from spikecut.tools.training.recipe import read_recipe
+from spikecut.tools.training.training_data import made_of
 
 
 def recordings(n: int = 6) -> torch.Tensor:
@@ -58,3 +60,10 @@ def test_without_company_nothing_is_drawn_and_without_companions_nothing_changes
 def test_a_share_without_classes_or_out_of_range_is_refused(share: float, classes: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match="company"):
         TrainingPlan(6, company=share, companions=classes)
+
+
+def test_a_training_that_was_begun_before_there_was_company_goes_on() -> None:
+    """States know a plan by its repr, and recipes by `made_of`."""
+    assert "compan" not in repr(TrainingPlan(6))
+    assert not [name for name in made_of(read_recipe("gestures"), None) if "compan" in name]
+    assert made_of(read_recipe("gestures-2"), None)["training.company"] == "0.3"
