@@ -17,7 +17,15 @@ COMMANDS = re.findall(r"^\$ spikecut (.*)$", SECTION, re.MULTILINE)
 
 def test_the_section_has_commands_for_every_user() -> None:
     assert len(COMMANDS) >= 15
-    assert all(README.index(f"spikecut {command}") > 0 for command in COMMANDS)
+    assert {command.split()[0] for command in COMMANDS} >= {
+        "run",
+        "evaluate",
+        "convert",
+        "replay",
+        "calibrate",
+        "teach",
+        "live",
+    }
 
 
 def instead_of_a_camera(file: Path) -> Path:
