@@ -40,16 +40,21 @@ def recipe(section: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
 
 
+def add(section: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Does what a section says, in an empty folder: writes its module, and adds its row."""
+    module, row = recipe(section)
+    (tmp_path / f"{name}.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(row, str(PAGE), "exec"), {})
+
+
 # --- a file format ---
 
 
 @pytest.fixture
 def toy_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    module, row = recipe("A file format")
-    (tmp_path / "toy_format.py").write_text(module)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    exec(compile(row, str(PAGE), "exec"), {})
+    add("A file format", "toy_format", tmp_path, monkeypatch)
     yield
     del FORMATS["toy"]
 
@@ -92,11 +97,7 @@ def test_class_folders_list_a_format_of_one_s_own(tmp_path: Path) -> None:
 
 @pytest.fixture
 def toy_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    module, row = recipe("A filter")
-    (tmp_path / "border.py").write_text(module)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    exec(compile(row, str(PAGE), "exec"), {})
+    add("A filter", "border", tmp_path, monkeypatch)
     yield
     del FILTERS["border"]
 
@@ -159,11 +160,7 @@ def test_a_command_is_one_module_and_one_row(tmp_path: Path) -> None:
 
 @pytest.fixture
 def toy_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    module, row = recipe("A view")
-    (tmp_path / "toy_view.py").write_text(module)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    exec(compile(row, str(PAGE), "exec"), {})
+    add("A view", "toy_view", tmp_path, monkeypatch)
     yield
     del VIEWS["letters"]
 

@@ -102,9 +102,10 @@ def test_streams_for_different_networks_and_one_window_are_refused(
     assert "there is one window" in capsys.readouterr().err
 
 
-def test_a_signal_ends_all_with_their_scores(sessions: list[Path]) -> None:
+def ended_by(number: signal.Signals, *words: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a run that gets a signal after its first line."""
     run = subprocess.Popen(
-        [sys.executable, "-m", "spikecut", "run", *map(str, sessions), "--speed", "4", "--loop", "--json"],
+        [sys.executable, "-m", "spikecut", "run", *words, "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -112,9 +113,14 @@ def test_a_signal_ends_all_with_their_scores(sessions: list[Path]) -> None:
     )
     assert run.stdout is not None
     assert run.stdout.readline()
-    run.send_signal(signal.SIGTERM)
+    run.send_signal(number)
     out, err = run.communicate(timeout=60)
-    assert run.returncode == 143, err
+    return run.returncode, out, err
+
+
+def test_a_signal_ends_all_with_their_scores(sessions: list[Path]) -> None:
+    code, out, err = ended_by(signal.SIGTERM, *map(str, sessions), "--speed", "4", "--loop")
+    assert code == 143, err
     ends = {line["stream"]: line["summary"] for line in lines_of(out) if "summary" in line}
     assert set(ends) == {path.name for path in sessions}
     assert all(one["ended"] == "terminated" for one in ends.values())
@@ -177,19 +183,9 @@ def test_a_source_that_can_be_read_once_is_not_given_twice(capsys: pytest.Captur
 
 def test_a_signal_ends_those_that_are_still_waited_for(sessions: list[Path]) -> None:
     address = "udp://127.0.0.1:0"
-    words = ("run", str(sessions[0]), address, "drawn:gestures", "--speed", "1", "--json")
-    run = subprocess.Popen(
-        [sys.executable, "-m", "spikecut", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert run.stdout is not None
-    assert run.stdout.readline()
-    run.send_signal(signal.SIGINT)
-    out, err = run.communicate(timeout=60)
-    assert run.returncode == 130, err
+    words = (str(sessions[0]), address, "drawn:gestures", "--speed", "1")
+    code, out, err = ended_by(signal.SIGINT, *words)
+    assert code == 130, err
     assert "Traceback" not in err
     assert "drawn:gestures" in {line["stream"] for line in lines_of(out) if "summary" in line}
 
