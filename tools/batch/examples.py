@@ -34,7 +34,7 @@ class Examples:
     """All examples of one part of a data set, with the labels of a network. `notes` are for people.
 
     Recordings are read with the options `reading`; `fits` are those that reading them has used. `simulated` are those
-    that say so themselves.
+    that say so themselves; None where nobody can say it, as of recordings that Python gives.
     """
 
     members: Sequence[Example]
@@ -42,7 +42,7 @@ class Examples:
     notes: tuple[str, ...] = ()
     reading: ReadOptions = DEFAULTS
     fits: Fits = field(default_factory=Fits)
-    simulated: bool = False
+    simulated: bool | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -53,6 +53,7 @@ def test_from_arrays_to_a_calibrated_cutoff_to_a_decision(tmp_path: Path) -> Non
     network, card = spikecut.load_network("nmnist")
     digits = [(spikecut.events_from_arrays(*arrays(n), sensor=(34, 34)), n % 10) for n in range(N)]
     cutoffs = spikecut.calibrate(digits, network, ["confidence", "fixed"], tolerances=0.05)
+    assert {one.simulated for one in cutoffs.values()} == {None}, "nobody says of arrays whether they are simulated"
     cutoffs["confidence-5pt"].save(tmp_path / "mine.json")
     cutoff = spikecut.load_cutoff(tmp_path / "mine.json").cutoff
     *steps, decision = spikecut.run(
