@@ -66,4 +66,4 @@ def test_a_training_that_was_begun_before_there_was_company_goes_on() -> None:
     """States know a plan by its repr, and recipes by `made_of`."""
     assert "compan" not in repr(TrainingPlan(6))
     assert not [name for name in made_of(read_recipe("gestures"), None) if "compan" in name]
-    assert made_of(read_recipe("gestures-2"), None)["training.company"] == "0.3"
+    assert made_of(read_recipe("gestures-2"), None)["training.company"] == "0.2"
