@@ -4,48 +4,36 @@ Tolerances are larger here, since there are few recordings; a training is one ep
 `tests/tools/training`.
 """
 
-import re
-import shlex
 from pathlib import Path
 
 import pytest
-import torch
 
 from spikecut.pipeline.rules.cutoff_file import load_cutoff
 from spikecut.sources.formats.aedat2 import write_aedat2
 from spikecut.sources.formats.atis import write_atis
 from spikecut.sources.simulation.drawn_digits import write_digits
 from spikecut.sources.simulation.gestures import DrawnSession, write_session
-from spikecut.tools.cli import main
 
+from printed_pages import ROOT, run_page
 from source_contract import DVS128, pattern
 
-PAGES = Path(__file__).parent.parent / "docs" / "data"
 INSTEAD = {"--tolerance": "0.9", "--speed": "100"}
 
 
-def commands(page: str) -> list[list[str]]:
-    """The commands of a page, without those of recipes and of what they make."""
-    lines = re.findall(r"^\$ spikecut (.*)$", (PAGES / page).read_text(encoding="utf-8"), re.MULTILINE)
-    words = [shlex.split(line, comments=True) for line in lines]
-    return [one for one in words if one[0] != "recipe" and not any("cifar10dvs/" in word for word in one)]
-
-
-def smaller(words: list[str]) -> list[str]:
-    """A command with less to do."""
+def smaller(words: list[str]) -> list[str] | None:
+    """A command with less to do; none in the place of recipes and of what they make."""
+    if words[1] == "recipe" or any("cifar10dvs/" in word for word in words):
+        return None
     changed = [INSTEAD.get(before, word) for before, word in zip(["", *words], words, strict=False)]
-    if words[0] == "calibrate" and "--tolerance" not in words:
+    if words[1] == "calibrate" and "--tolerance" not in words:
         changed += ["--tolerance", INSTEAD["--tolerance"]]
-    return [*changed, *(["--epochs", "1"] if words[0] == "train" else [])]
+    return [*changed, *(["--epochs", "1"] if words[1] == "train" else [])]
 
 
 def run_all(page: str, capsys: pytest.CaptureFixture[str]) -> str:
     """Runs the commands of a page in the present folder; returns what they wrote on stderr."""
-    torch.set_num_threads(1)
-    for words in commands(page):
-        code = main(smaller(words))
-        assert code == 0 or (words[0] == "data" and code == 3), words
-    return capsys.readouterr().err
+    answers = run_page((ROOT / "docs" / "data" / page).read_text(encoding="utf-8"), capsys, smaller)
+    return "".join(answer.err for answer in answers.values())
 
 
 @pytest.mark.slow  # draws six people, and trains

@@ -1,18 +1,16 @@
 """The README runs as printed: every command of its section for users, in its order, in an empty folder."""
 
-import re
-import shlex
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from spikecut.tools.cli import main
+from printed_pages import ROOT, commands_of, quicker, run_page
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTION = README[README.index("## Start with what you have") : README.index("## In Python")]
-COMMANDS = re.findall(r"^\$ spikecut (.*)$", SECTION, re.MULTILINE)
+COMMANDS = commands_of(SECTION)
 
 
 def test_the_section_has_commands_for_every_user() -> None:
@@ -40,16 +38,17 @@ def instead_of_a_camera(file: Path) -> Path:
 
 
 @pytest.mark.slow  # draws eleven people; what plays at the pace of its sensor is played faster here
-def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     camera = instead_of_a_camera(tmp_path / "camera.avi")
-    for command in COMMANDS:
-        words = shlex.split(command, comments=True)
+
+    def possible_here(words: list[str]) -> list[str]:
         if "camera:0" in words:
-            words[words.index("camera:0")] = f"camera:{camera}"
-        elif words[0] == "live" or "--speed" in words:
-            pace = ["--speed", "50", "--when-full", "block", "--window", "off"]
-            at = words.index("--speed") if "--speed" in words else len(words)
-            words = [*words[:at], *words[at + 2 :], *pace]
-            words += ["--listen", "127.0.0.1:0"] if "--web" in words else []
-        assert main(words) == 0, command
+            return [f"camera:{camera}" if word == "camera:0" else word for word in words]
+        port = ["--listen", "127.0.0.1:0"] if "--web" in words else []
+        return [*quicker(words, "50"), *port]
+
+    answers = run_page(SECTION, capsys, possible_here)
+    assert len(answers) == len(COMMANDS)

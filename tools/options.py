@@ -24,7 +24,7 @@ NoDefault = tyro.conf.arg(help_behavior_hint="")  # for options whose help text 
 
 Part = Literal["train", "calibration", "test", "all"]  # as in sources.datasets, which loads NumPy
 Readout = Literal["sum", "mean", "last", "leaky"]
-Simulated = Literal["gestures", "nmnist", "ncaltech101", "cifar10dvs", "movements", "mixed", "beckon"]
+Simulated = Literal["gestures", "nmnist", "ncaltech101", "cifar10dvs", "movements", "mixed", "beckon", "digits"]
 
 SEED, COUNT = Within(0, 2**63 - 1), Within(1, 10**6)
 SECONDS = Within(0, 1e9)  # 30 years, which in µs fit into 64 bits

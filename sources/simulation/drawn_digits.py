@@ -60,6 +60,20 @@ class DrawnDigit:
         return shown(written(self.digit, rng), NMNIST, rng)
 
 
+def digit_files(each: int, seed: int) -> dict[str, DrawnDigit]:
+    """So many drawings of every digit, by the name of their file, `<digit>/drawn_<n>.bin`."""
+    return {
+        f"{digit}/drawn_{n:04d}.bin": DrawnDigit(digit, 100_000 * seed + n) for digit in range(10) for n in range(each)
+    }
+
+
+def write_digit(folder: Path, named: tuple[str, DrawnDigit]) -> None:
+    """Writes one drawing below the folder."""
+    name, digit = named
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    write_atis(folder / name, digit)
+
+
 def write_digits(folder: Path, count: int, seed: int) -> list[Path]:
     """Writes `<digit>/drawn_<n>.bin` for the digits 0, 1, 2, … in turn."""
     paths = []

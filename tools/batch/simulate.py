@@ -12,6 +12,7 @@ from spikecut.pipeline.files.atomic_files import write_text
 from spikecut.sources.datasets.catalog import imitated
 from spikecut.sources.datasets.class_folders import MADE_BY, maker_in
 from spikecut.sources.simulation.beckoning import Beckoning, write_beckoning
+from spikecut.sources.simulation.drawn_digits import digit_files, write_digit
 from spikecut.sources.simulation.drawn_people import session_of
 from spikecut.sources.simulation.gestures import DrawnSession, drawn_users, write_lists, write_session
 from spikecut.sources.simulation.repeats import REPEATED, repeats_of, text_of
@@ -29,6 +30,8 @@ from spikecut.tools.batch.writing import written
 if TYPE_CHECKING:
     from spikecut.tools.commands.files.simulate import Simulate
 
+_COUNTED = ("beckon", "digits")
+
 
 def run_simulate(options: "Simulate") -> int:
     """The command: drawn people, or a counterpart of a data set from pictures.
@@ -41,12 +44,14 @@ def run_simulate(options: "Simulate") -> int:
     """
     if options.what in COUNTERPARTS:
         return run_counterpart(options)
-    if options.images is not None or options.complete or (options.count is not None and options.what != "beckon"):
+    if options.images is not None or options.complete or (options.count is not None and options.what not in _COUNTED):
         raise ConfigError(
             f"{options.what} are drawn, not made from pictures", hint="leave --images, --count and --complete out"
         )
     if options.what == "beckon":
         return _beckon(options)
+    if options.what == "digits":
+        return _digits(options)
     folder, users, overwrite = options.folder, options.users, options.overwrite
     sessions, origin, version = _drawn(options)
     if not sessions:
@@ -91,6 +96,18 @@ def _beckon(options: "Simulate") -> int:
     written(partial(write_beckoning, folder), missing, options.jobs, len(people))
     print(f"{folder}: {n * len(people)} drawn gestures 'right hand beckon' of {len(people)} people")
     print(f"next: spikecut teach {folder} --model gestures --out mine", file=sys.stderr)
+    return 0
+
+
+def _digits(options: "Simulate") -> int:
+    """Class folders of drawn digits, which the names of their files divide as every such folder."""
+    folder, n = options.folder, options.count or 100
+    _claim(folder, f"drawing of seed {options.seed}, digits", options.overwrite)
+    digits = digit_files(n, options.seed)
+    missing = {name: (name, d) for name, d in digits.items() if options.overwrite or not (folder / name).is_file()}
+    written(partial(write_digit, folder), missing, options.jobs, len(digits))
+    print(f"{folder}: {n} drawings of each of ten digits")
+    print(f"next: spikecut data check {folder}", file=sys.stderr)
     return 0
 
 

@@ -3,14 +3,16 @@
 A simulated counterpart has no missing recordings: its recordings are counted, beside the published numbers.
 """
 
+import contextlib
 import hashlib
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from spikecut.pipeline.drop_counts import OnDamage
-from spikecut.pipeline.errors import SpikecutError
+from spikecut.pipeline.errors import SpikecutError, SpikecutWarning
 from spikecut.pipeline.events import NOTHING_LOST
 from spikecut.sources.datasets.catalog import PublishedSet, imitated, recognise
 from spikecut.sources.datasets.class_folders import (
@@ -161,8 +163,10 @@ def check_set(folder: Path, *, read: bool = False, on_damage: OnDamage = "salvag
     usable: list[LabelledRecording] = []
     n_events, names = 0, dict[bytes, str]()
     options = ReadOptions(published.sensor if published else None, on_damage=on_damage)
+    assumed: Counter[str] = Counter()
     for recording in watched(recordings, read):
-        n, damage = _looked_at(recording, folder, options, names if read else None)
+        with _assumptions(recording.path, assumed):
+            n, damage = _looked_at(recording, folder, options, names if read else None)
         n_events += n
         faults += damage
         if not any(fault.kind in _USELESS for fault in damage):
@@ -175,9 +179,18 @@ def check_set(folder: Path, *, read: bool = False, on_damage: OnDamage = "salvag
         tuple(recordings),
         tuple(usable),
         tuple(faults),
-        tuple(_notes(folder, drawn)),
+        (*_notes(folder, drawn), *(f"{n:,} recording{'s' * (n > 1)}: {text}" for text, n in assumed.items())),
         n_events if read else None,
     )
+
+
+@contextlib.contextmanager
+def _assumptions(path: Path, counts: Counter[str]) -> Iterator[None]:
+    """Counts what is assumed of a recording, so that the same of thousands is one note."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SpikecutWarning)
+        yield
+    counts.update({str(one.message).removeprefix(f"{path}: ") for one in caught})
 
 
 def _divisions(folder: Path, published: PublishedSet | None) -> tuple[Division | None, ...]:

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -278,3 +279,14 @@ def test_other_class_folders_are_counted_and_read(tmp_path: Path, capsys: pytest
     code, text = told(tmp_path, capsys)
     assert (code, "not whole: 2 of 3 recordings can be used" in text) == (3, True)
     assert "to mend" not in text
+
+
+def test_what_is_assumed_of_many_recordings_is_one_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for n in range(3):
+        recording(tmp_path / "0" / f"drawn_{n:03d}.bin", n)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        code, text = told(tmp_path, capsys)
+    assert code == 0
+    assert text.count("states no sensor") == 1
+    assert "3 recordings: an ATIS .bin file" in text

@@ -15,9 +15,10 @@ class Simulate:
 
     gestures writes whole sessions of drawn people in the layout of DVS128 Gesture. movements writes sessions in which
     people walk, sit, drink, carry or pass, and nobody makes a gesture; mixed, sessions of both. beckon writes a class
-    folder of a gesture that is none of the eleven: something to teach a network. nmnist, ncaltech101 and
-    cifar10dvs write simulated counterparts of the data sets of these names. They are made from pictures in the way of
-    the originals, for users who do not have the original recordings.
+    folder of a gesture that is none of the eleven: something to teach a network. digits writes class folders of drawn
+    digits before the camera of N-MNIST: a small set that trains in a minute. nmnist, ncaltech101 and cifar10dvs write
+    simulated counterparts of the data sets of these names. They are made from pictures in the way of the originals,
+    for users who do not have the original recordings.
 
     $ spikecut simulate gestures drawn --users 435 --part test --jobs 2
 
@@ -36,7 +37,7 @@ class Simulate:
     """For the counterparts: a folder or a zip archive of <class>/<picture>."""
     count: Annotated[int | None, COUNT, NoDefault] = None
     """For the counterparts: the largest number of pictures in a class. For beckon: how often each person does, at
-    most 10. Default: as in the original; once."""
+    most 10. For digits: how many of each. Default: as in the original; once; 100."""
     complete: bool = False
     """For ncaltech101 and cifar10dvs: as many recordings of every class as in the original. Those without a picture of
     their own show one of their class and part (train, calibration, test) again, with other noise."""
