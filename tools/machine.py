@@ -1,4 +1,4 @@
-"""The machine: its threads and memory, its processor's name, and the commit of the program on it."""
+"""The machine: its threads and memory, its processor's name, the date, and the commit of the program on it."""
 
 import contextlib
 import ctypes
@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 from spikecut.pipeline.errors import ConfigError, EnvironmentProblem
@@ -69,6 +70,11 @@ def _model() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def today() -> str:
+    """The date of Greenwich, as 2026-01-31."""
+    return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 def commit() -> str:

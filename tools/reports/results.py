@@ -1,8 +1,10 @@
-"""`spikecut results`: run folders in, the tables of docs/results.md out."""
+"""`spikecut results`: run folders and their results.json in, the tables of docs/results.md out, or one results.json."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +18,8 @@ from spikecut.pipeline.files.atomic_files import refuse_existing, write_text
 from spikecut.pipeline.metrics.intervals import Estimate
 from spikecut.pipeline.metrics.seeds import accuracy, between, over_seeds, ratio
 from spikecut.tools.cutoff_lookup import equal_cost_name
-from spikecut.tools.reports.rendering import render
+from spikecut.tools.reports import results_file as kept
+from spikecut.tools.reports.results_page import printed
 from spikecut.tools.reports.run_folders import Chapter, Run, chapters_of, runs_in
 from spikecut.tools.time_unit import pace_of
 from spikecut.tools.training.recipe import read_recipe, shipped
@@ -26,16 +29,16 @@ if TYPE_CHECKING:
 
 
 def run_results(options: "Results") -> int:
-    """The command: Markdown on stdout, or in a file.
+    """The command: Markdown or JSON on stdout, or in a file.
 
     Raises:
-        ConfigError: if a folder holds no run, or a run is given twice.
+        ConfigError: if a folder holds no run, a run or a method is given twice, or a file is damaged.
     """
-    folders, out = options.run_folders, options.out
+    given, out = options.run_folders, options.out
     if out is not None:
         refuse_existing(out, overwrite=options.overwrite)
-    runs = [run for folder in folders for run in runs_in(folder)]
-    text = page(runs, "spikecut results " + " ".join(map(str, folders)), options.seed)
+    results = _read(given, options.seed)
+    text = kept.as_json(results) if options.json else printed(results, "spikecut results " + " ".join(map(str, given)))
     if out is None:
         print(text, end="")
     else:
@@ -44,145 +47,156 @@ def run_results(options: "Results") -> int:
     return 0
 
 
+def keep_results(out: Path, seed: int = 0) -> Path:
+    """Writes the results.json of a recipe beside its runs; returns its path.
+
+    Raises:
+        ConfigError: if a seed is there twice.
+    """
+    target = out / "results.json"
+    write_text(target, kept.as_json(results_of([*runs_in(out)], seed)), overwrite=True)
+    return target
+
+
+def _read(given: Sequence[Path], seed: int) -> kept.RecipeResults:
+    """What the arguments hold: run folders, files, or folders of files without any run."""
+    runs: list[Run] = []
+    files: list[Path] = []
+    for path in given:
+        if path.is_file() or path.suffix == ".json":
+            files.append(path)
+        elif stored := [] if any(path.glob("**/evaluation/evaluation.json")) else sorted(path.glob("*.json")):
+            files += stored
+        else:
+            runs += runs_in(path)
+    measured = [("a run folder", results_of(runs, seed))] if runs else []
+    return kept.joined([*measured, *((str(path), kept.read_results(path)) for path in files)])
+
+
 def page(runs: Sequence[Run], command: str, seed: int) -> str:
-    """All tables: one section a method, and comparisons of methods on the same recordings.
+    """The page of `spikecut results` about runs; errors as `results_of`."""
+    return printed(results_of(runs, seed), command)
+
+
+def results_of(runs: Sequence[Run], seed: int) -> kept.RecipeResults:
+    """What runs have measured: each method, and comparisons of methods on the same recordings.
 
     Raises:
         ConfigError: if a run is given twice, or a method has a seed twice.
     """
     chapters = chapters_of(runs)
-    return render(
-        "results.md",
-        command=command,
-        methods=[_method(chapter, seed) for chapter in chapters],
-        paired=[_paired(same, seed) for same in _comparable(chapters)],
-    )
+    compared = tuple(_paired(same, seed) for same in _comparable(chapters))
+    return kept.RecipeResults(tuple(_method(chapter, seed) for chapter in chapters), compared)
 
 
-def _method(chapter: Chapter, seed: int) -> dict[str, Any]:
-    """The values of the template for one method."""
-    card, runs = chapter.first.card, chapter.runs
-    title, published = _titled(card)
-    unit, data = pace_of(card.spec), str(card.provenance.get("data", ""))
-    marks = sorted({max(1, round(card.horizon * share)) for share in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)})
-    by_step = chapter.grid(lambda run: run.correct.mean(axis=0)).mean(axis=0)
-    return {
-        "label": chapter.label,
-        "title": title,
-        "data": data,
-        "simulated": "simulated" in data,
-        "about": _about(chapter),
-        "full_window": _full_window(chapter, seed),
-        "ann": _ann(runs),
-        "published": published,
-        "marks": [f"{t}" if unit.unit == "steps" else f"{t} ({t * unit.factor:g} ms)" for t in marks],
-        "accuracy": [f"{100 * by_step[t - 1]:.1f} %" for t in marks],
-        "rules": [_rule_cells(chapter, rule, seed) for rule in _shared_rules(runs)],
-        "promised": _promised(chapter, seed),
-        "planned": _planned(chapter, seed),
-        "cost": _cost([run.cost for run in runs if run.cost]),
-    }
-
-
-def _about(chapter: Chapter) -> str:
-    """The number of recordings, the seeds, the size of the network, and the duration of the training."""
+def _method(chapter: Chapter, seed: int) -> kept.Method:
     first, runs = chapter.first, chapter.runs
-    card, n, unit = first.card, len(first.names), pace_of(first.card.spec)
-    subjects = len(np.unique(first.groups))
-    seeds = ("seed " if len(runs) == 1 else "seeds ") + ", ".join(str(run.seed) for run in runs)
-    return (
-        f"n = {n}{f' of {subjects} subjects' if subjects < n else ''} ({first.evaluation['part']} part), {seeds}; "
-        f"{_parameters(card)} parameters; {card.horizon} "
-        f"steps{'' if unit.unit == 'steps' else f' of {unit.factor:g} ms'}; trained {_duration(runs)}on "
-        f"{card.provenance.get('machine', 'an unnamed machine')}."
-    )
-
-
-def _full_window(chapter: Chapter, seed: int) -> str:
-    full = chapter.grid(lambda run: run.correct[:, -1])
-    ends = [100 * run.correct[:, -1].mean() for run in chapter.runs]
-    spread = "" if len(ends) == 1 else f"; seeds {_range(ends, '.1f')}"
-    return f"Full window: **{_percent(accuracy(full, chapter.first.groups, seed))}**{spread}."
-
-
-def _ann(runs: Sequence[Run]) -> str:
-    """The accuracy of the ANN that a network was converted from; nothing for others."""
+    card, groups = first.card, first.groups
+    title, published = _titled(card)
+    pace, data = pace_of(card.spec), str(card.provenance.get("data", ""))
+    n_subjects = len(np.unique(groups))
     anns = [run.card.metrics["accuracy_ann"] for run in runs if "accuracy_ann" in run.card.metrics]
-    if not anns:
-        return ""
-    return (
-        f"The ANN of {runs[0].card.spec.levels} levels that it was converted from: "
-        f"{_range([100 * right for right in anns], '.1f')} % of the same recordings."
+    return kept.Method(
+        label=chapter.label,
+        title=title,
+        data=data,
+        simulated="simulated" in data,
+        part=str(first.evaluation["part"]),
+        parameters=sum(weights.numel() for weights in plain(build(card.spec)).parameters()),
+        steps=card.horizon,
+        step_ms=None if pace.unit == "steps" else pace.factor,
+        made=_made(runs),
+        full_window=_right(chapter, card.horizon, seed),
+        of_seeds=_ends([float(run.correct[:, -1].mean()) for run in runs]),
+        curve=_curve(chapter, seed),
+        rules=tuple(_rule_row(chapter, rule, seed) for rule in _shared_rules(runs)),
+        n_subjects=n_subjects if n_subjects < len(first.names) else None,
+        promised=tuple(_promised(chapter, seed)),
+        planned=tuple(_planned(chapter, seed)),
+        cost=_cost(runs),
+        levels=card.spec.levels if anns else 0,
+        ann=_ends(anns) if anns else None,
+        published=published,
     )
 
 
-def _rule_cells(chapter: Chapter, rule: str, seed: int) -> list[str]:
+def _made(runs: Sequence[Run]) -> kept.Made:
+    """How the rows of these runs came about."""
+    trainings = [run.card.provenance for run in runs]
+    seconds = [_seconds(one) for one in trainings if "seconds" in one]
+    texts = ("; ".join(dict.fromkeys(str(one[key]) for one in trainings if key in one)) for key in _FROM_CARDS)
+    seeds = tuple(dict.fromkeys(run.seed for run in runs))
+    return kept.Made(len(runs[0].names), seeds, _ends(seconds) if seconds else None, *texts)
+
+
+_FROM_CARDS = ("machine", "commit", "date")
+
+
+def _right(chapter: Chapter, steps: int, seed: int) -> Estimate:
+    """The accuracy when everybody is stopped after so many steps."""
+    return _rounded(accuracy(chapter.grid(lambda run: run.correct[:, steps - 1]), chapter.first.groups, seed))
+
+
+def _curve(chapter: Chapter, seed: int) -> tuple[kept.Mark, ...]:
+    horizon = chapter.first.card.horizon
+    marks = sorted({max(1, round(horizon * share)) for share in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)})
+    shares = [_right(chapter, t, seed) for t in marks]
+    return tuple(kept.Mark(t, one.value, one.low, one.high) for t, one in zip(marks, shares, strict=True))
+
+
+def _rule_row(chapter: Chapter, rule: str, seed: int) -> kept.RuleRow:
     """One row of the table of rules."""
     first, runs = chapter.first, chapter.runs
-    groups, horizon, form = (
-        first.groups,
-        first.card.horizon,
-        ".2f" if pace_of(first.card.spec).unit == "steps" else ".1f",
-    )
+    groups, horizon = first.groups, float(first.card.horizon)
     full = chapter.grid(lambda run: run.correct[:, -1])
     right = np.array([run.right[rule] for run in runs], np.float64)
     steps = np.array([run.stops[rule] for run in runs], np.float64)
-    whole = np.full(steps.shape, float(horizon))
     fixed = np.array([np.full(len(first.names), run.fixed[rule]) for run in runs], np.float64)
     policies = np.array([[run.policy_cost[rule]] for run in runs])
-    policy, paid = float(policies.mean()), steps + policies
-    return [
+    paid, compared = steps + policies, bool(fixed.all())
+    return kept.RuleRow(
         rule,
-        _percent(accuracy(right, groups, seed)),
-        _points(over_seeds(full - right, groups, seed)),
-        _plain(over_seeds(steps, groups, seed, (1.0, float(horizon))), form)
-        + (f" + {policy:.2f} for the policy" if policy else ""),
-        _plain(ratio(whole, paid, groups, seed), ".2f"),
-        f"{fixed.mean():.3g} | {_plain(ratio(fixed, paid, groups, seed), '.2f')}" if fixed.all() else " |",
-    ]
+        _rounded(accuracy(right, groups, seed)),
+        _rounded(over_seeds(full - right, groups, seed)),
+        _rounded(over_seeds(steps, groups, seed, (1.0, horizon))),
+        _rounded(ratio(np.full(steps.shape, horizon), paid, groups, seed)),
+        _short(fixed.mean()) if compared else None,
+        _rounded(ratio(fixed, paid, groups, seed)) if compared else None,
+        _short(policies.mean()),
+    )
 
 
-def _cost(costs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def _cost(runs: Sequence[Run]) -> kept.Cost | None:
     """Measured savings, means over seeds: of rules that every seed has, so no constant of one seed alone."""
+    costs = [run.cost for run in runs if run.cost]
     if not costs:
         return None
     first, by_rule = costs[0], [{row["rule"]: row for row in cost["rules"]} for cost in costs]
+    names = [one.name for one in fields(kept.CostRow) if one.name != "rule"]
     rows = []
     for rule in (rule for rule in by_rule[0] if all(rule in each for each in by_rule)):
-        measured = [each[rule] for each in by_rule]
-        two = ("x_time", "additions_m", "multiplications_m", "x_operations")
-        forms = {"steps": ".1f", "ms": ".1f", **dict.fromkeys(two, ".2f")}
-        figures = [f"{np.mean([row[name] for row in measured]):{form}}" for name, form in forms.items()]
-        rows.append(["full window" if rule == "none" else rule, *figures])
-    return {
-        "n": first["n"],
-        "several_seeds": len(costs) > 1,
-        "machine": first["machine"],
-        "dense": f"{first['dense_m_per_step']:.2f}",
-        "rules": rows,
-    }
+        rows.append(kept.CostRow(rule, *(_short(np.mean([each[rule][name] for each in by_rule])) for name in names)))
+    made = replace(_made([run for run in runs if run.cost]), n=first["n"], machine=first["machine"])
+    return kept.Cost(made, _short(first["dense_m_per_step"]), tuple(rows))
 
 
-def _planned(chapter: Chapter, seed: int) -> list[tuple[str, str]]:
-    """Planned rules against SEENN-I at equal cost, paired over the recordings: the rule and its gain."""
+def _planned(chapter: Chapter, seed: int) -> Iterator[kept.PlannedRow]:
+    """Planned rules against SEENN-I at equal cost, paired over the recordings."""
     shared = _shared_rules(chapter.runs)
-    gains = []
     for rule in (rule for rule in shared if equal_cost_name(rule) in shared):
         names = rule, equal_cost_name(rule)
         planned, decided = (np.array([run.right[name] for run in chapter.runs], np.float64) for name in names)
-        gains.append((rule, _points(over_seeds(planned - decided, chapter.first.groups, seed))))
-    return gains
+        yield kept.PlannedRow(rule, _rounded(over_seeds(planned - decided, chapter.first.groups, seed)))
 
 
-def _promised(chapter: Chapter, seed: int) -> list[tuple[str, str, str]]:
-    """Learn then Test against the constant of the same promise: the rule, that constant, and how much later it is."""
-    gains = []
+def _promised(chapter: Chapter, seed: int) -> Iterator[kept.PromisedRow]:
+    """Learn then Test against the constant of the same promise."""
     for rule in (name for name in _shared_rules(chapter.runs) if name.startswith("ltt-")):
         constant = rule.replace("ltt-", "ltt_fixed-")
         if all(constant in run.stops for run in chapter.runs):
             later, sooner = (np.array([run.stops[one] for run in chapter.runs], np.float64) for one in (constant, rule))
-            gains.append((rule, f"{later.mean():.3g}", _plain(ratio(later, sooner, chapter.first.groups, seed), ".2f")))
-    return gains
+            times = ratio(later, sooner, chapter.first.groups, seed)
+            yield kept.PromisedRow(rule, _short(later.mean()), _rounded(times))
 
 
 def _comparable(chapters: Sequence[Chapter]) -> Iterator[list[Chapter]]:
@@ -194,7 +208,7 @@ def _comparable(chapters: Sequence[Chapter]) -> Iterator[list[Chapter]]:
     return (same for same in by_data.values() if len(same) > 1)
 
 
-def _paired(chapters: Sequence[Chapter], seed: int) -> dict[str, Any]:
+def _paired(chapters: Sequence[Chapter], seed: int) -> kept.Comparison:
     """Each network against the first of its data: the same recordings, seeds of their own."""
     base, others = chapters[0], chapters[1:]
     for other in others:
@@ -205,21 +219,22 @@ def _paired(chapters: Sequence[Chapter], seed: int) -> dict[str, Any]:
             )
     fifth = max(1, base.first.card.horizon // 5)
     spans = {"full window": slice(-1, None), "mean over all steps": slice(None), f"first {fifth} steps": slice(fifth)}
-    rows = [
-        [name, *(_points(_difference(other, base, partial(_accuracy, span), seed)) for other in others)]
-        for name, span in spans.items()
-    ]
-    for rule in _shared_rules([run for chapter in chapters for run in chapter.runs]):
-        differences = (_difference(other, base, partial(_stops, rule), seed) for other in others)
-        rows.append([f"steps of {rule}", *(_plain(one, "+.2f") for one in differences)])
-    return {
-        "labels": [chapter.label for chapter in chapters],
-        "base": base.label,
-        "n": len(base.first.names),
-        "others": [other.label for other in others],
-        "rows": rows,
-        "lone": [other.label for other in others if len(other.runs) == len(base.runs) == 1],
-    }
+    figures = {name: partial(_accuracy, span) for name, span in spans.items()}
+    stops = {rule: partial(_stops, rule) for rule in _shared_rules([run for one in chapters for run in one.runs])}
+
+    def rows(measured: Mapping[str, Callable[[Run], Any]]) -> tuple[kept.Difference, ...]:
+        each = {of: tuple(_difference(other, base, one, seed) for other in others) for of, one in measured.items()}
+        return tuple(kept.Difference(of, differences) for of, differences in each.items())
+
+    return kept.Comparison(
+        base.label,
+        tuple(other.label for other in others),
+        "simulated" in str(base.first.card.provenance.get("data", "")),
+        _made([run for chapter in chapters for run in chapter.runs]),
+        rows(figures),
+        rows(stops),
+        tuple(other.label for other in others if len(other.runs) == len(base.runs) == 1),
+    )
 
 
 def _difference(
@@ -227,7 +242,7 @@ def _difference(
 ) -> Estimate:
     """A figure of every recording, of one method less that of the other."""
     mine, theirs = (np.array([measured(run) for run in one.runs]) for one in (other, base))
-    return between(mine, theirs, base.first.groups, seed)
+    return _rounded(between(mine, theirs, base.first.groups, seed))
 
 
 def _accuracy(span: slice, run: Run) -> Float64[ndarray, " N"]:
@@ -252,39 +267,20 @@ def _titled(card: ModelCard) -> tuple[str, str]:
     return title or str(card.provenance.get("attribution", "")), ""
 
 
-def _parameters(card: ModelCard) -> str:
-    """The number of learned parameters in the stored network, without running statistics."""
-    return f"{sum(weights.numel() for weights in plain(build(card.spec)).parameters()):,}"
-
-
-def _duration(runs: Sequence[Run]) -> str:
-    """The duration of all trainings that led to the network: in seconds below two minutes."""
-    seconds = [_seconds(run.card.provenance) for run in runs if "seconds" in run.card.provenance]
-    if not seconds:
-        return ""
-    if max(seconds) < 120:
-        return f"{_range(seconds, '.0f')} seconds "
-    return f"{_range([one / 60 for one in seconds], '.0f')} minutes "
-
-
 def _seconds(provenance: Mapping[str, Any]) -> float:
     """A training's own, and that of its teacher and of the network that it started from."""
     earlier = (provenance[role] for role in ("teacher", "started_from") if role in provenance)
     return float(provenance.get("seconds", 0)) + sum(map(_seconds, earlier))
 
 
-def _range(values: Sequence[float], form: str) -> str:
-    low, high = f"{min(values):{form}}", f"{max(values):{form}}"
-    return low if low == high else f"{low} to {high}"
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    return _short(min(values)), _short(max(values))
 
 
-def _percent(one: Estimate) -> str:
-    return f"{100 * one.value:.1f} % ({100 * one.low:.1f} to {100 * one.high:.1f})"
+def _rounded(one: Estimate) -> Estimate:
+    return Estimate(_short(one.value), _short(one.low), _short(one.high))
 
 
-def _points(one: Estimate) -> str:
-    return f"{100 * one.value:.1f} ({100 * one.low:.1f} to {100 * one.high:.1f})"
-
-
-def _plain(one: Estimate, form: str = ".1f") -> str:
-    return f"{one.value:{form}} ({one.low:{form}} to {one.high:{form}})"
+def _short(value: float) -> float:
+    """Six digits: what is printed is what a file keeps."""
+    return float(f"{value:.6g}")

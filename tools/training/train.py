@@ -11,7 +11,7 @@ from rich.console import Console
 
 from spikecut.pipeline.errors import ConfigError
 from spikecut.pipeline.files.atomic_files import claimed, write_text
-from spikecut.tools.machine import commit, device_for, processor, use
+from spikecut.tools.machine import commit, device_for, processor, today, use
 from spikecut.tools.reading_options import read_options
 from spikecut.tools.time_unit import pace_of
 from spikecut.tools.training.recipe import Recipe, read_recipe
@@ -89,7 +89,7 @@ def _train(options: "Train") -> Path:
     seconds = _epochs(run, material, recipe, out, console)
     if leads():
         metrics = _tested(run, material, console)
-        made_on = {"seconds": round(seconds), "machine": processor(device), "commit": made_by}
+        made_on = {"seconds": round(seconds), "machine": processor(device), "commit": made_by, "date": today()}
         provenance = _provenance(options, recipe, material, made, start) | _taught_by(teacher) | made_on | _pulled(run)
         digests = tuple(dict.fromkeys(material.digests + (start.card.trained_on if start else ())))
         checkpoint.save(out, _card(recipe, metrics, provenance, digests), run.averaged())

@@ -52,7 +52,7 @@ class Recipe(FileOptions):
 
     recipe: RecipeName
     out: Path
-    """The folder to write to: one folder in it for each seed."""
+    """The folder to write to: one folder in it for each seed, and results.json, the tables of all."""
     data: TrainingData = None
     images: Annotated[Path | None, NoDefault] = None
     """In place of --data: a folder or zip archive of <class>/<picture>, from which recordings are simulated first."""
@@ -67,7 +67,7 @@ class Recipe(FileOptions):
 
 
 def run_recipe(options: Recipe) -> int:
-    """Writes one folder a seed. Finished parts are skipped, an interrupted training continues.
+    """Writes one folder a seed and results.json. Finished parts are skipped, an interrupted training continues.
 
     Raises:
         ConfigError: if data for the recipe or its policy are missing, or both data and pictures are given; if a part
@@ -76,6 +76,7 @@ def run_recipe(options: Recipe) -> int:
     from spikecut.pipeline.rules import RULES
     from spikecut.tools.machine import use
     from spikecut.tools.reading_options import read_options
+    from spikecut.tools.reports.results import keep_results
     from spikecut.tools.training.finished import network_is_finished
     from spikecut.tools.training.recipe import read_recipe
     from spikecut.tools.training.train import planned
@@ -108,7 +109,7 @@ def run_recipe(options: Recipe) -> int:
         weights = out / f"seed{seed}" / f"{recipe.name}.safetensors"
         code |= _fit(options, recipe, weights, (source, fit_on), seed)
         code |= _evaluate(_fitted(options, recipe), weights, test_on, seed)
-    print(f"next: spikecut results {out}", file=sys.stderr)
+    print(f"rows of the tables: {keep_results(out)}; next: spikecut results {out}", file=sys.stderr)
     return code
 
 
