@@ -1,8 +1,12 @@
 """Tutorials run as printed: every command, in its order, in an empty folder, and prints what the page shows."""
 
+import re
 from pathlib import Path
 
 import pytest
+from scipy.stats import binom
+
+from spikecut.pipeline.rules.cutoff_file import load_cutoff
 
 from printed_pages import ROOT, quicker, run_page
 
@@ -30,3 +34,21 @@ def test_from_a_recording_to_a_live_recogniser(capsys: pytest.CaptureFixture[str
 def test_from_a_folder_to_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     run_page(page_of("data-set-to-report.md"), capsys)
     assert "names" in Path("runs/evaluation/report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow  # draws 800 digits and a person
+def test_a_promise_for_my_own_data(capsys: pytest.CaptureFixture[str]) -> None:
+    run_page(page_of("promise.md"), capsys)
+    assert load_cutoff(Path("fitted/nmnist.ltt-1pt.json")).n == 600
+
+
+def test_the_page_on_promises_has_the_numbers_that_calibrate_asks_for() -> None:
+    rows = re.findall(
+        r"^\| ([\d.]+) points? \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", page_of("promise.md"), re.MULTILINE
+    )
+    assert len(rows) == 4
+    for points, *counts in rows:
+        tolerance = float(points) / 100
+        for losses, text in enumerate(counts):
+            n = int(text.replace(",", ""))
+            assert binom.cdf(losses, n, tolerance) <= 0.05 < binom.cdf(losses, n - 1, tolerance)
