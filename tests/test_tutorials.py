@@ -52,3 +52,21 @@ def test_the_page_on_promises_has_the_numbers_that_calibrate_asks_for() -> None:
         for losses, text in enumerate(counts):
             n = int(text.replace(",", ""))
             assert binom.cdf(losses, n, tolerance) <= 0.05 < binom.cdf(losses, n - 1, tolerance)
+
+
+@pytest.mark.slow
+def test_a_network_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
+    *_, run = run_page(page_of("own-network.md"), capsys).values()
+    assert " of 50 steps" in run.out
+
+
+@pytest.mark.slow  # draws 47 people
+def test_teaching_my_gestures(capsys: pytest.CaptureFixture[str]) -> None:
+    run_page(page_of("teaching.md"), capsys)
+
+
+@pytest.mark.slow
+def test_a_cluster_on_one_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    page = page_of("cluster.md")
+    run_page(page[page.index("## Try it") : page.index("## On a laptop")], capsys)
+    assert list(Path("runs/joined/parts").iterdir())

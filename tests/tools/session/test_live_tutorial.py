@@ -18,9 +18,16 @@ from spikecut.tools.cli import main
 from spikecut.tools.commands import COMMANDS
 from spikecut.tools.flags import check_words
 
+from printed_pages import Given, parts_of, run_page
+
 PAGE = (Path(__file__).parents[3] / "docs" / "live.md").read_text(encoding="utf-8")
-LINES = [line[2:] for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
+LINES = [part.command for part in parts_of(PAGE) if isinstance(part, Given)]
 GIVEN = [re.sub(r"^cat \S+ \| ", "", line) for line in LINES if re.match(r"(cat .* \| )?spikecut ", line)]
+
+
+def that_ends(words: list[str]) -> list[str] | None:
+    """What neither waits for another process, nor needs a webcam, nor goes on for ever."""
+    return None if any(word.startswith(("udp:", "camera:", "drawn:")) for word in words) else words
 
 
 def test_every_command_on_the_page_can_be_given() -> None:
@@ -39,6 +46,16 @@ def test_the_page_names_every_live_source_and_every_layout_of_datagrams() -> Non
             assert " --follow" in PAGE
         else:
             assert row.form.replace("HOST:PORT", "127.0.0.1:3333") in PAGE
+
+
+@pytest.mark.slow  # draws a person, and plays what is piped and what grows
+def test_what_has_an_end_runs_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    piped, followed = list(run_page(PAGE, capsys, that_ends).values())[-2:]
+    assert "13 decisions" in piped.err
+    assert "13 decisions" in followed.err
 
 
 def test_two_processes_are_joined_as_the_page_says(
