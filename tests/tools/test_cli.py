@@ -105,6 +105,30 @@ def test_replay_measures_every_rule_beside_the_fixed_horizon(digits: Path, capsy
     assert rows["confidence-2pt"]["earlier_than_full"][0] > 2
 
 
+def test_the_table_of_replay_has_the_rules_first_and_below_them_the_constants_under_a_heading(
+    digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", str(digits), "--timed", "0"]) == 0
+    out = capsys.readouterr().out
+    names = [
+        "rule",
+        "full window",
+        "ltt-2pt",
+        "fixed-2pt",
+        "topk-2pt",
+        "confidence-2pt",
+        "constants",
+        "8 steps",
+        "loss:",
+    ]
+    starts = [line for line in out.splitlines() if line.startswith(tuple(names))]
+    assert [next(name for name in names if line.startswith(name)) for line in starts] == [*names, "constants"]
+    rows = {line.split()[0]: line.split() for line in starts}
+    assert rows["ltt-2pt"][-2:-1] == ["8"]
+    assert rows["topk-2pt"][-2:-1] == rows["fixed-2pt"][-2:-1] == ["4"]
+    assert "constants: what those steps do on these recordings." in out
+
+
 def test_replay_says_when_recordings_trained_the_network(
     digits: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -83,33 +83,57 @@ def print_table(report: Mapping[str, Any], pace: Pace) -> None:
     """The table for people, and what its columns mean."""
     title = f"{report['model']}, {report['n']} {pace.things} ({report['part']}); 95 % intervals, seed {report['seed']}"
     table = Table(title=title, box=None, padding=(0, 1), collapse_padding=True, pad_edge=False, header_style="bold")
-    for column in ("rule", "right", "loss", "steps", "time", "x full", "x fixed", "x wall"):
+    for column in ("rule", "right", "loss", "steps", "time", "x full", "fixed", "x fixed", "x wall"):
         table.add_column(column, justify="left" if column == "rule" else "right", no_wrap=True)
-    for row in report["rules"]:
-        full = row["rule"] == "none"
-        right = [100 * share for share in row["accuracy"]]
-        table.add_row(
-            "full window" if full else row["rule"],
-            f"{right[0]:.1f} %\n{right[1]:.1f}–{right[2]:.1f}",
-            "" if full else _cell(row["loss_points"], ".1f"),
-            f"{row['mean_steps'][0]:.2f}" + (f" + {row['policy_cost']:.2f}" if row["policy_cost"] else ""),
-            _cell(row["mean_ms"], ".1f", " ms") if pace.unit == "ms" else _cell(row["mean_steps"], ".2f", " steps"),
-            "" if full else _cell(row["earlier_than_full"], ".1f"),
-            "" if full else _cell(row["earlier_than_fixed"], ".2f"),
-            "" if full or row["faster_than_full"] is None else f"{row['faster_than_full']:.1f}",
-        )
+    fitted, constants = _apart(report["rules"])
+    steps = {row["rule"]: f"{row['mean_steps'][0]:.0f}" for row in fitted}
+    steps |= {row["rule"]: row["rule"].removesuffix(" steps") for row in constants}
+    for row in fitted:
+        table.add_row(*_cells(row, pace, steps))
+    if constants:
+        table.add_row()
+        table.add_row("constants")
+    for row in constants:
+        table.add_row(*_cells(row, pace, steps))
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(table)
-    console.print("\n".join(_legend(report, pace)), style="dim")
+    console.print("\n".join(_legend(report, pace)), style="dim", highlight=False)
+
+
+def _apart(rows: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rules that were fitted, and those constants that are there only to compare them with."""
+    compared = {row["fixed"] for row in rows}
+    fitted = [row for row in rows if row["rule"] not in compared or row["fixed"] is not None]
+    return fitted, sorted((row for row in rows if row not in fitted), key=lambda row: row["executed_steps"])
+
+
+def _cells(row: Mapping[str, Any], pace: Pace, steps: Mapping[str, str]) -> list[str]:
+    """The row of a rule; `steps` has those of the constants by their names."""
+    full = row["rule"] == "none"
+    right = [100 * share for share in row["accuracy"]]
+    return [
+        {"none": "full window", "1 steps": "1 step"}.get(row["rule"], row["rule"]),
+        f"{right[0]:.1f} %\n{right[1]:.1f}–{right[2]:.1f}",
+        "" if full else _cell(row["loss_points"], ".1f"),
+        f"{row['mean_steps'][0]:.2f}" + (f" + {row['policy_cost']:.2f}" if row["policy_cost"] else ""),
+        _cell(row["mean_ms"], ".1f", " ms") if pace.unit == "ms" else _cell(row["mean_steps"], ".2f", " steps"),
+        "" if full else _cell(row["earlier_than_full"], ".1f"),
+        "" if row["earlier_than_fixed"] is None else steps[row["fixed"]],
+        "" if full else _cell(row["earlier_than_fixed"], ".2f"),
+        "" if full or row["faster_than_full"] is None else f"{row['faster_than_full']:.1f}",
+    ]
 
 
 def _legend(report: Mapping[str, Any], pace: Pace) -> Sequence[str]:
     if report.get("stopped_by"):
         return [f"Stopped by {report['stopped_by']}; nothing else was computed."]
     lines = [
-        "loss: points of accuracy against the full window. x full: how many times earlier than it, x fixed:",
-        f"than the shortest constant that lost no more on the {pace.things} the rule was fitted on.",
+        "loss: points of accuracy against the full window. x full: how many times earlier than it.",
+        f"fixed: the fewest steps, the same for all, that lost no more than the rule on the {pace.things} it was",
+        "fitted on; x fixed: how many times earlier than them.",
     ]
+    if _apart(report["rules"])[1]:
+        lines.append(f"constants: what those steps do on these {pace.things}.")
     if n := report["n_timed"]:
         lines.append(f"x wall: how many times less wall time than the full window took, really stopped on {n} of them.")
     if any(row["policy_cost"] for row in report["rules"]):
