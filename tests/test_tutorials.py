@@ -1,5 +1,6 @@
 """Tutorials run as printed: every command, in its order, in an empty folder, and prints what the page shows."""
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -18,6 +19,18 @@ def page_of(name: str) -> str:
 @pytest.fixture(autouse=True)
 def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("printed", "fails"),
+    [("1 b", False), ("...\nb", False), ("2 b", True), ("1 b\nerror: c", True), ("1 b\n```\n\n```text\n2 b", False)],
+)
+def test_a_page_that_shows_what_is_not_printed_does_not_run(
+    printed: str, fails: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = f"```toml\n# a.txt: it\n1\n```\n\n```console\n$ cat a.txt\n1\n$ cat a.txt\n$ echo 1 b\n{printed}\n```\n"
+    with pytest.raises(AssertionError) if fails else contextlib.nullcontext():
+        run_page(page, capsys)
 
 
 @pytest.mark.slow
