@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-slow mutants fuzz wheel-test check release-check docs bench picture weights weights-gestures weights-ncaltech101 memory-gestures clean
+.PHONY: help demo test test-slow mutants fuzz wheel-test check release-check docs bench picture weights weights-gestures weights-gestures-2 weights-ncaltech101 memory-gestures clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -74,6 +74,15 @@ weights-gestures: $(VENV)/installed ## the same for the gestures, on drawn peopl
 	$(BIN)/spikecut calibrate runs/drawn_calibration --model runs/gestures/gestures.safetensors --rule fixed topk confidence ltt --tolerance 0.005 0.01 0.02 --overwrite
 	$(BIN)/spikecut replay runs/drawn_test --model runs/gestures/gestures.safetensors --part test
 	cp runs/gestures/gestures.safetensors runs/gestures/gestures*.json models/weights/
+
+weights-gestures-2: $(VENV)/installed ## gestures and "no gesture", from the first stage in models/checkpoints (two and a half hours on two cores, 9 GB)
+	$(BIN)/spikecut train gestures-2 --start models/checkpoints/gestures-2-first.safetensors --out runs/gestures-2 --threads 2
+	$(BIN)/spikecut simulate gestures runs/drawn_calibration_quick --users 2085 --part calibration --quick --jobs 2
+	$(BIN)/spikecut simulate movements runs/movements_calibration --users 435 --part calibration --jobs 2
+	$(BIN)/spikecut calibrate runs/drawn_calibration_quick --model runs/gestures-2/gestures-2.safetensors --rule fixed topk confidence ltt ltt_fixed --tolerance 0.005 0.01 0.02 --gesture-free runs/movements_calibration --alarms-a-minute 0.5 --overwrite
+	$(BIN)/spikecut simulate gestures runs/drawn_test --users 435 --part test --jobs 2
+	$(BIN)/spikecut replay runs/drawn_test --model runs/gestures-2/gestures-2.safetensors --part test
+	cp runs/gestures-2/gestures-2.safetensors runs/gestures-2/gestures-2*.json models/weights/
 
 memory-gestures: $(VENV)/installed ## what the network gestures remembers of its classes, for spikecut teach (minutes)
 	$(BIN)/spikecut simulate gestures runs/memory --users 60 --part train --quick --jobs 2

@@ -45,15 +45,17 @@ def network_for(path: Path, reading: ReadOptions = DEFAULTS) -> str:
     """The shipped network for the sensor of a recording: N-MNIST's if no sensor is named, gestures for a video.
 
     For any other sensor it is, of the networks for streams (with an onset), that with the largest sensor that lies
-    within. Where there is one, a network for recordings of one thing is chosen only for a recording of its own sensor
-    in a folder named after one of its classes: cameras have the sensor of N-Caltech101, too.
+    within, of several the first by name. Where there is one, a network for recordings of one thing is chosen only for a
+    recording of its own sensor in a folder named after one of its classes: cameras have the sensor of N-Caltech101,
+    too.
     """
     if format_of(path, reading.text).simulated:
         return "gestures"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SpikecutWarning)  # comes where the recording is opened for the network
         sensor = open_with(path, reading).sensor
-    cards = [checkpoint.read_card(p.with_suffix(".json")) for p in sorted(opening.SHIPPED.glob("*.safetensors"))]
+    shipped = sorted(path.stem for path in opening.SHIPPED.glob("*.safetensors"))  # gestures before gestures-2
+    cards = [checkpoint.read_card(opening.SHIPPED / f"{name}.json") for name in shipped]
     cards = [card for card in cards if not INPUTS[card.spec.input_kind].still]
     streams = [c for c in cards if c.onset and c.sensor.width <= sensor.width and c.sensor.height <= sensor.height]
     named = path.absolute().parent.name

@@ -30,6 +30,22 @@ def test_what_the_gestures_are_taught_with_ships_and_is_small() -> None:
     assert 0 < memory.stat().st_size < 1_000_000
 
 
+def test_gestures_2_can_say_no_and_at_which_rates() -> None:
+    weights = opening.SHIPPED / "gestures-2.safetensors"
+    card = opening.card_of(weights)
+    assert card.classes == (*opening.card_of(opening.SHIPPED / "gestures.safetensors").classes, "no gesture")
+    assert card.rejects == ("no gesture",)
+    assert "no real person" in card.provenance["data"]
+    for name, cutoff in cutoffs_for((), weights, card).items():
+        assert cutoff.sensitivity is not None, name
+        low, normal, high = cutoff.sensitivity.levels().values()
+        assert low.alarms_a_minute < normal.alarms_a_minute == 0.5 < high.alarms_a_minute
+        assert low.alarms <= normal.alarms <= high.alarms
+        assert low.rejected >= normal.rejected >= high.rejected
+        assert normal.minutes > 90
+        assert normal.n == cutoff.n > 4_900
+
+
 def test_the_network_for_n_caltech101_has_the_classes_of_the_set_and_names_the_photographs() -> None:
     card = opening.card_of(opening.SHIPPED / "ncaltech101.safetensors")
     assert len(card.classes) == 101
